@@ -1,0 +1,111 @@
+"""What files may say, named errors, run records, and the protocols between layers. Imports neither torch nor a sibling."""
+
+from jumpml.core._data_spec import DataSpec
+from jumpml.core._deploy_spec import DeploySpec
+from jumpml.core._errors import (
+    CheckpointError,
+    DataError,
+    DeploymentError,
+    EvaluationError,
+    GraphError,
+    JumpMLError,
+    LearnerError,
+    MissingExtraError,
+    Mistake,
+    NonFiniteLossError,
+    ObjectiveError,
+    SpecError,
+    did_you_mean,
+)
+from jumpml.core._files import sha256_of, sync_folder, write_file, write_json
+from jumpml.core._history import ExampleHistory, History
+from jumpml.core._learner_spec import LearnerSpec
+from jumpml.core._load_spec import SPECS, SpecSource, load_spec, parse_override
+from jumpml.core._model_spec import ModelSpec
+from jumpml.core._protocols import Loss, Objective, Recorded, Trainer, Training
+from jumpml.core._random import derive_seed
+from jumpml.core._records import (
+    AttributedExample,
+    Attribution,
+    Calibration,
+    Curve,
+    DeploymentRecord,
+    DiagnosisRecord,
+    EpochRecord,
+    EvaluationRecord,
+    Figure,
+    GateAnswer,
+    HardExample,
+    OutOfDomain,
+    Record,
+    RunRecord,
+    TaskEvaluation,
+    VariantRecord,
+)
+from jumpml.core._schema import json_schema
+from jumpml.core._spec import FileSpec, Spec
+from jumpml.core._tasks import TASK_KINDS, Task, TaskKind
+from jumpml.core._trust import UntrustedNameError, resolve_class
+from jumpml.core._values import FieldInfo, ValueInfo
+
+__all__ = [
+    "AttributedExample",
+    "Attribution",
+    "Calibration",
+    "CheckpointError",
+    "Curve",
+    "DataError",
+    "DataSpec",
+    "DeploySpec",
+    "DeploymentError",
+    "DeploymentRecord",
+    "DiagnosisRecord",
+    "EpochRecord",
+    "EvaluationError",
+    "EvaluationRecord",
+    "ExampleHistory",
+    "FieldInfo",
+    "Figure",
+    "FileSpec",
+    "GateAnswer",
+    "GraphError",
+    "HardExample",
+    "History",
+    "JumpMLError",
+    "LearnerError",
+    "LearnerSpec",
+    "Loss",
+    "MissingExtraError",
+    "Mistake",
+    "ModelSpec",
+    "NonFiniteLossError",
+    "Objective",
+    "ObjectiveError",
+    "OutOfDomain",
+    "Record",
+    "Recorded",
+    "RunRecord",
+    "SPECS",
+    "Spec",
+    "SpecError",
+    "SpecSource",
+    "TASK_KINDS",
+    "Task",
+    "TaskEvaluation",
+    "TaskKind",
+    "Trainer",
+    "Training",
+    "UntrustedNameError",
+    "ValueInfo",
+    "VariantRecord",
+    "derive_seed",
+    "did_you_mean",
+    "json_schema",
+    "load_spec",
+    "parse_override",
+    "resolve_class",
+    "sha256_of",
+    "sync_folder",
+    "write_file",
+    "write_json",
+]

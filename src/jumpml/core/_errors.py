@@ -1,0 +1,119 @@
+"""Every error that JumpML raises on purpose, each with the place, the expectation and the repair in its text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+class JumpMLError(Exception):
+    """The root of all errors that a user's input or environment can cause."""
+
+
+class DataError(JumpMLError):
+    """The data cannot be read, decoded or split as the data file says."""
+
+
+class GraphError(JumpMLError):
+    """Nodes, their wiring or their shapes do not fit together."""
+
+
+class ObjectiveError(JumpMLError):
+    """An objective received values that it cannot be computed on."""
+
+
+class LearnerError(JumpMLError):
+    """The learner was asked for something that its model, data or options rule out."""
+
+
+class NonFiniteLossError(LearnerError):
+    """A loss became NaN or infinite; the text names the step, the objective and the node where it began."""
+
+
+class CheckpointError(JumpMLError):
+    """A checkpoint is missing, damaged, or belongs to other files."""
+
+
+class EvaluationError(JumpMLError):
+    """A metric cannot be computed as asked."""
+
+
+class DeploymentError(JumpMLError):
+    """A variant cannot be exported, verified or bundled, or a bundle cannot be trusted."""
+
+
+class MissingExtraError(JumpMLError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package!r}, which is not installed: pip install 'jumpml[{extra}]'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """One thing that is wrong in a file.
+
+    Attributes:
+        key: The dotted path of the key, such as ``nodes.digit.module``; empty for the file as a whole.
+        problem: What is wrong: what was expected and what came.
+        fix: What to do, or an empty string.
+        line: 1-based line, or None where the source is not a file.
+        column: 1-based column, or None likewise.
+    """
+
+    key: str
+    problem: str
+    fix: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.line is None else f"line {self.line}, column {self.column}: "
+        key = f"{self.key}: " if self.key else ""
+        return f"{where}{key}{self.problem}" + (f" {self.fix}" if self.fix else "")
+
+
+class SpecError(JumpMLError):
+    """One or more mistakes in one of the four files; all of them are told at once.
+
+    Attributes:
+        source: The file's path, or a phrase such as ``the model spec`` for a dict.
+        mistakes: What is wrong, in the order of the file.
+    """
+
+    def __init__(self, source: str | Path, mistakes: Sequence[Mistake]) -> None:
+        self.source = str(source)
+        self.mistakes = tuple(sorted(mistakes, key=lambda m: (m.line or 0, m.column or 0)))
+        count = len(self.mistakes)
+        head = f"{self.source}: {count} mistake{'s' if count != 1 else ''}"
+        super().__init__("\n".join([head, *(f"  {mistake}" for mistake in self.mistakes)]))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Answer a wrong name with the near misses, or with all that there is where the list is short.
+
+    Args:
+        name: What the user wrote.
+        known: The names that would have been right.
+
+    Returns:
+        A sentence to append to an error; empty where nothing helps.
+
+    Example:
+        >>> did_you_mean("modul", ["module", "inputs", "args"])
+        "Did you mean 'module'?"
+    """
+    names = sorted({str(k) for k in known})
+    close = get_close_matches(str(name), names, n=3, cutoff=0.6)
+    if close:
+        return f"Did you mean {' or '.join(repr(c) for c in close)}?"
+    if not names:
+        return "There are none."
+    if len(names) <= 20:
+        return f"There is: {', '.join(names)}."
+    return ""

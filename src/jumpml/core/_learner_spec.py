@@ -1,0 +1,128 @@
+"""The learner file: how to learn."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, JsonValue, model_validator
+
+from jumpml.core._spec import FileSpec, NodePattern, Spec
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class OptimizerSpec(Spec):
+    """Any optimizer of `torch.optim`, with its own arguments beside `kind` and `lr`."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    kind: str = "adam"
+    """The class's name in any case: `sgd`, `adam`, `adamw`, ..."""
+    lr: Positive = 1e-3
+    """The learning rate."""
+
+
+class OneCycleSpec(Spec):
+    """Warm up to `max_lr`, then anneal to nearly zero, over the phase (Smith & Topin 2018, https://arxiv.org/abs/1708.07120)."""
+
+    kind: Literal["one_cycle"]
+    max_lr: Positive
+    """The highest learning rate."""
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """The share of the phase's steps that warm up."""
+
+
+class CosineSpec(Spec):
+    """Half a cosine from the phase's learning rate to `min_lr` (Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983)."""
+
+    kind: Literal["cosine"]
+    min_lr: Annotated[float, Field(ge=0)] = 0.0
+    """The last learning rate."""
+
+
+ScheduleSpec = Annotated[OneCycleSpec | CosineSpec, Field(discriminator="kind")]
+
+
+class PhaseSpec(Spec):
+    """A stretch of training: which nodes train, and for how long."""
+
+    epochs: Annotated[int, Field(ge=0)] | None = None
+    """Passes over the train rows; 10 where nothing is said, 0 leaves the phase out."""
+    train: NodePattern | tuple[NodePattern, ...] = "all"
+    """The nodes that train; every other is frozen: no gradient, evaluation mode."""
+    freeze: tuple[NodePattern, ...] = ()
+    """Nodes that stay frozen though `train` names them."""
+    lr: Positive | None = None
+    """A learning rate for this phase; the optimizer's own where nothing is said."""
+    schedule: ScheduleSpec | None = None
+    """A schedule for this phase; the learner's where nothing is said."""
+    consolidate: bool = False
+    """At the phase's end, let every EWC objective take the weights as its anchor."""
+
+
+class EMASpec(Spec):
+    """An exponential moving average of the weights, for evaluation and deployment."""
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    """The share of the old average that stays at each step."""
+
+
+class EverySpec(Spec):
+    """How often a checkpoint is written: by epochs or by steps."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    """After so many epochs."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """After so many steps."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("expected either epochs or steps")
+        return self
+
+
+class BestSpec(Spec):
+    """Which checkpoint is the best, by a figure on the validation rows."""
+
+    metric: str
+    """`val/<task>/<metric>` or `val/loss`."""
+    mode: Literal["auto", "max", "min"] = "auto"
+    """Whether more is better; `auto` asks the metric."""
+
+
+class CheckpointSpec(Spec):
+    """When checkpoints are written, and which are kept."""
+
+    every: EverySpec = EverySpec(epochs=1)
+    """How often; one is written at each phase's start and end too."""
+    keep: Annotated[int, Field(ge=1)] = 3
+    """How many of the newest stay."""
+    best: BestSpec | None = None
+    """Keep the best too, and evaluate and deploy it; the last where nothing is said."""
+
+
+class LearnerSpec(FileSpec):
+    """The learner file: how to learn."""
+
+    optimizer: OptimizerSpec = OptimizerSpec()
+    """For `jumpml run`; one that is given in code wins."""
+    seed: int = 0
+    """Another seed draws other orders, augmentations and dropout masks."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+    clip_norm: Positive | None = None
+    """Scale the gradient down to this norm where it is longer."""
+    schedule: ScheduleSpec | None = None
+    """How the learning rate moves within a phase."""
+    phases: dict[str, PhaseSpec] = {}
+    """Phases by name, in their order. `self_supervised` and `supervised` are there already."""
+    ema: EMASpec | None = None
+    """Average the weights."""
+    checkpoint: CheckpointSpec | None = CheckpointSpec()
+    """What is saved; `null` saves nothing, and then nothing can be resumed."""
+    record_examples: bool = True
+    """Keep loss, margin and correctness by example and epoch: hard examples need no second run."""
+    log: tuple[Literal["progress", "jsonl", "tensorboard"], ...] = ("progress", "jsonl", "tensorboard")
+    """Where figures go while learning."""

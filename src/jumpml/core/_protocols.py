@@ -1,0 +1,101 @@
+"""What the layers know of each other without importing each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from jumpml.core._values import ValueInfo
+
+
+class Loss(NamedTuple):
+    """What an objective returns.
+
+    Attributes:
+        value: ``[batch]``, one loss a row (anything at absent rows), or a scalar for the whole batch.
+        present: bool ``[batch]``, the rows that count; None where all do. Only beside per-row values.
+    """
+
+    value: Tensor
+    present: Tensor | None = None
+
+
+class Objective(Protocol):
+    """Something to minimise, computed on named values. Implementations are ``nn.Module``s.
+
+    Attributes:
+        inputs: The nodes, fields or ``node.part`` that are read, in the order of ``forward``'s arguments.
+        views: The views that are drawn: empty, one policy (drawn twice), or two. With views, ``forward`` receives each
+            input once a view: ``(first@view0, first@view1, second@view0, ...)``.
+        parameters_of: Patterns of the nodes whose parameters are read instead; empty where none are.
+        weight: What the loss is multiplied by in the sum.
+        when: The phases in which it is active, or ``("all",)``.
+        per_example: Whether ``forward`` returns one loss a row.
+    """
+
+    inputs: tuple[str, ...]
+    views: tuple[str, ...]
+    parameters_of: tuple[str, ...]
+    weight: float
+    when: tuple[str, ...]
+    per_example: bool
+
+    def connect(self, values: Sequence[ValueInfo], parameters: Mapping[str, nn.Parameter]) -> None:
+        """Check the inputs' shapes and make what depends on them (projectors); called once, when the graph is built.
+
+        Args:
+            values: Of each of ``inputs``, in order.
+            parameters: The parameters of the nodes that ``parameters_of`` names, by name within the model.
+
+        Raises:
+            ObjectiveError: The shapes do not fit; the text says what would.
+        """
+        ...
+
+    def __call__(self, *inputs: Tensor, present: Tensor | None = None) -> Loss:
+        """The loss.
+
+        Args:
+            inputs: The values of ``inputs``.
+            present: bool ``[batch]``, the rows in which every field among ``inputs`` is there; None where none is missing.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a `Trainer` is asked to do.
+
+    Attributes:
+        epochs: Passes over the train rows.
+        lr: Adam's learning rate.
+        seed: For order, augmentation and dropout.
+        purpose: For progress, such as ``fine-tuning slim``.
+    """
+
+    epochs: int
+    lr: float
+    seed: int
+    purpose: str
+
+
+class Trainer(Protocol):
+    """Trains a model in place on every objective of the supervised phase; handed to `deploy` from outside."""
+
+    def __call__(self, model: Any, loaders: Any, training: Training) -> None:
+        """Train."""
+        ...
+
+
+class Recorded(Protocol):
+    """Something that the report card can be built from."""
+
+    @property
+    def record(self) -> Any:
+        """A pydantic record of `jumpml.core`."""
+        ...

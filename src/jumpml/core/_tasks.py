@@ -1,0 +1,76 @@
+"""Task kinds as records of names; each layer resolves for itself the names that concern it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskKind:
+    """What a kind of task brings.
+
+    Attributes:
+        name: The kind.
+        target: The kinds of field that can be its target.
+        objective: The objective's kind.
+        prediction: How the output becomes a decision: ``softmax``, ``sigmoid`` or ``identity``.
+        metrics: The figures that are reported where none are named; the first is the kind's headline.
+    """
+
+    name: str
+    target: tuple[str, ...]
+    objective: str
+    prediction: str
+    metrics: tuple[str, ...]
+
+
+TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType({
+    "multiclass": TaskKind(
+        name="multiclass",
+        target=("category",),
+        objective="cross_entropy",
+        prediction="softmax",
+        metrics=("accuracy", "macro_f1", "auroc", "log_loss"),
+    ),
+    "binary": TaskKind(
+        name="binary",
+        target=("category", "number"),
+        objective="binary_cross_entropy",
+        prediction="sigmoid",
+        metrics=("accuracy", "f1", "auroc", "log_loss"),
+    ),
+    "regression": TaskKind(
+        name="regression",
+        target=("number", "tensor", "image"),
+        objective="mse",
+        prediction="identity",
+        metrics=("rmse", "mae", "r2"),
+    ),
+})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """An output node, a target field, and a kind.
+
+    Attributes:
+        kind: ``multiclass``, ``binary`` or ``regression``.
+        output: The node, or ``node.part``.
+        target: The field.
+        metrics: Names of metrics; the kind's own where None.
+    """
+
+    kind: str
+    output: str
+    target: str
+    metrics: tuple[str, ...] | None = None
+
+    @property
+    def brings(self) -> TaskKind:
+        """What the kind brings."""
+        return TASK_KINDS[self.kind]

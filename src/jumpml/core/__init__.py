@@ -1,4 +1,4 @@
-"""What files may say, named errors, run records, and the protocols between layers. Imports neither torch nor a sibling."""
+"""What files may say, named errors, run records, the protocols between layers. Imports neither torch nor a sibling."""
 
 from jumpml.core._data_spec import DataSpec
 from jumpml.core._deploy_spec import DeploySpec
@@ -6,6 +6,7 @@ from jumpml.core._errors import (
     CheckpointError,
     DataError,
     DeploymentError,
+    DiagnosisError,
     EvaluationError,
     GraphError,
     JumpMLError,
@@ -14,14 +15,16 @@ from jumpml.core._errors import (
     Mistake,
     NonFiniteLossError,
     ObjectiveError,
+    RunError,
     SpecError,
     did_you_mean,
 )
 from jumpml.core._files import sha256_of, sync_folder, write_file, write_json
 from jumpml.core._history import ExampleHistory, History
-from jumpml.core._learner_spec import LearnerSpec
-from jumpml.core._load_spec import SPECS, SpecSource, load_spec, parse_override
+from jumpml.core._learner_spec import LearnerSpec, PhaseSpec
+from jumpml.core._load_spec import SPECS, SpecSource, load_spec
 from jumpml.core._model_spec import ModelSpec
+from jumpml.core._overrides import parse_override
 from jumpml.core._protocols import Loss, Objective, Recorded, Trainer, Training
 from jumpml.core._random import derive_seed
 from jumpml.core._records import (
@@ -59,6 +62,7 @@ __all__ = [
     "DeploySpec",
     "DeploymentError",
     "DeploymentRecord",
+    "DiagnosisError",
     "DiagnosisRecord",
     "EpochRecord",
     "EvaluationError",
@@ -81,9 +85,11 @@ __all__ = [
     "NonFiniteLossError",
     "Objective",
     "ObjectiveError",
+    "PhaseSpec",
     "OutOfDomain",
     "Record",
     "Recorded",
+    "RunError",
     "RunRecord",
     "SPECS",
     "Spec",

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 
-from jumpml.core._spec import About, FileSpec, OneOf, Spec
+from jumpml.core._spec import About, FileSpec, Name, OneOf, Seed, Spec
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] >= ends[1]:
+        raise ValueError(f"expected the lower end first, such as [0, 255], got [{ends[0]:g}, {ends[1]:g}]")
+    return ends
 
 
 class SklearnSource(Spec):
     """A data set that scikit-learn ships; nothing is downloaded."""
 
     kind: Literal["sklearn"]
+    """The source\'s kind."""
     name: Literal["breast_cancer", "diabetes", "digits", "iris", "wine"]
     """Which one. Columns: each feature by its name, `data` (all features), `target`, and `images` for the digits."""
 
@@ -23,6 +30,7 @@ class CsvSource(Spec):
     """A table in a text file with a header line."""
 
     kind: Literal["csv"]
+    """The source\'s kind."""
     path: str
     """The file, from the data file's folder."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -35,6 +43,7 @@ class NpzSource(Spec):
     """Arrays in a NumPy file; every array is a column, its first axis the rows."""
 
     kind: Literal["npz"]
+    """The source\'s kind."""
     path: str
     """The file, from the data file's folder. Pickled objects in it are refused."""
 
@@ -46,6 +55,7 @@ class NumberField(Spec):
     """A number a row; decoded to float32 `[batch, 1]`, missing values as NaN."""
 
     kind: Literal["number"]
+    """The field\'s kind."""
     column: str | None = None
     """The source's column; the field's own name where it is left out."""
 
@@ -54,6 +64,7 @@ class CategoryField(Spec):
     """One of a few names a row; decoded to int64 codes `[batch]`, missing values as -1."""
 
     kind: Literal["category"]
+    """The field\'s kind."""
     column: str | None = None
     """The source's column; the field's own name where it is left out."""
     classes: tuple[str, ...] | None = None
@@ -64,11 +75,12 @@ class ImageField(Spec):
     """A picture a row; decoded to float32 `[batch, channels, height, width]` in [0, 1]."""
 
     kind: Literal["image"]
+    """The field\'s kind."""
     column: str | None = None
     """The source's column; the field's own name where it is left out."""
     shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     """Channels, height and width of one picture."""
-    range: tuple[float, float] = (0.0, 255.0)
+    range: Annotated[tuple[float, float], AfterValidator(_ascending)] = (0.0, 255.0)
     """The raw values that become 0 and 1."""
 
 
@@ -76,6 +88,7 @@ class TensorField(Spec):
     """An array of numbers a row; decoded to float32 `[batch, *shape]`."""
 
     kind: Literal["tensor"]
+    """The field\'s kind."""
     column: str | None = None
     """The source's column; the field's own name where it is left out."""
     shape: tuple[PositiveInt, ...]
@@ -96,12 +109,12 @@ class Split(Spec):
     """The share of rows to measure on."""
     stratify: str | None = None
     """A category field whose classes keep their shares in every split."""
-    seed: int = 0
+    seed: Seed = 0
     """Another seed draws another split."""
     column: str | None = None
     """A column of the source that holds `train`, `val` or `test`; then the shares and the seed are not used."""
     duplicates: Literal["refuse", "together", "allow"] = "refuse"
-    """What to do with equal rows that would stand in both train and test: stop, put them in one split, or let them be."""
+    """What to do with equal rows that would stand in train and in test: stop, put them in one split, or let them be."""
 
 
 class Dataset(Spec):
@@ -109,7 +122,7 @@ class Dataset(Spec):
 
     source: Source
     """Where the rows come from."""
-    fields: Annotated[dict[str, FieldSpec], Field(min_length=1)]
+    fields: Annotated[dict[Name, FieldSpec], Field(min_length=1)]
     """The named columns."""
     split: Split = Split()
     """Which rows are for what."""
@@ -196,14 +209,14 @@ class DataAbout(About):
 class DataSpec(FileSpec):
     """The data file: what the data is."""
 
-    datasets: Annotated[dict[str, Dataset], Field(min_length=1, max_length=1)]
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1, max_length=1)]
     """The data set by name. One a file for now."""
     features: dict[str, tuple[FeatureStep, ...]] = {}
     """Steps by field, fitted on the train rows and deployed with the model. A number that a node reads is standardized
     and a category one-hot where nothing is said."""
     augment: dict[str, tuple[AugmentStep, ...]] = {}
     """Random changes by field, for training only."""
-    views: dict[str, dict[str, tuple[AugmentStep, ...]]] = {}
+    views: dict[Name, dict[str, tuple[AugmentStep, ...]]] = {}
     """Named augmentation policies, by field, that objectives ask for."""
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Rows a batch."""

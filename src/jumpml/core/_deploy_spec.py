@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from jumpml.core._spec import FileSpec, Spec
+from jumpml.core._spec import FileSpec, Name, Spec, exactly_one
 
 Epochs = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -50,8 +50,15 @@ class DistillSpec(Spec):
     """Adam's learning rate."""
 
 
+_CHANGES = ("quantize", "factorize", "distill")
+
+
 class VariantSpec(Spec):
     """One changed copy of the model: exactly one of quantize, factorize and distill."""
+
+    model_config = ConfigDict(
+        json_schema_extra={**exactly_one(*_CHANGES), "dependentRequired": {"fine_tune": ["factorize"]}}
+    )
 
     quantize: QuantizeSpec | None = None
     """Fewer bits."""
@@ -64,10 +71,11 @@ class VariantSpec(Spec):
 
     @model_validator(mode="after")
     def _one_change(self) -> Self:
-        if sum(x is not None for x in (self.quantize, self.factorize, self.distill)) != 1:
-            raise ValueError("expected exactly one of quantize, factorize, distill")
+        given = [change for change in _CHANGES if getattr(self, change) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(_CHANGES)}; got {', '.join(given) or 'none'}")
         if self.fine_tune and not self.factorize:
-            raise ValueError("fine_tune goes with factorize: a quantized file cannot be trained, and distill trains already")
+            raise ValueError("fine_tune goes with factorize: quantize cannot be trained, distill trains already")
         return self
 
 
@@ -85,7 +93,7 @@ class GateSpec(Spec):
 class DeploySpec(FileSpec):
     """The deploy file: which variants of the model to make, and what they must hold."""
 
-    variants: dict[str, VariantSpec] = {}
+    variants: dict[Name, VariantSpec] = {}
     """Changed copies by name. The unchanged `float32` is always there."""
     gate: GateSpec | None = None
     """What a variant must hold; without it every variant that runs is bundled."""

@@ -43,15 +43,24 @@ class EvaluationError(JumpMLError):
     """A metric cannot be computed as asked."""
 
 
+class DiagnosisError(JumpMLError):
+    """A diagnosis cannot be made of what was given: another run's history, or embeddings that are no numbers."""
+
+
 class DeploymentError(JumpMLError):
     """A variant cannot be exported, verified or bundled, or a bundle cannot be trusted."""
+
+
+class RunError(JumpMLError):
+    """A folder is no run, or holds a damaged record."""
 
 
 class MissingExtraError(JumpMLError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package!r}, which is not installed: pip install 'jumpml[{extra}]'")
+        install = f"pip install 'jumpml[{extra}]'"
+        super().__init__(f"{purpose} needs the package {package!r}, which is not installed: {install}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +73,7 @@ class Mistake:
         fix: What to do, or an empty string.
         line: 1-based line, or None where the source is not a file.
         column: 1-based column, or None likewise.
+        overridden: Whether the value came from ``--set`` and so stands in no line of the file.
     """
 
     key: str
@@ -71,9 +81,11 @@ class Mistake:
     fix: str = ""
     line: int | None = None
     column: int | None = None
+    overridden: bool = False
 
     def __str__(self) -> str:
         where = "" if self.line is None else f"line {self.line}, column {self.column}: "
+        where = "--set " if self.overridden else where
         key = f"{self.key}: " if self.key else ""
         return f"{where}{key}{self.problem}" + (f" {self.fix}" if self.fix else "")
 
@@ -109,7 +121,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         "Did you mean 'module'?"
     """
     names = sorted({str(k) for k in known})
-    close = get_close_matches(str(name), names, n=3, cutoff=0.6)
+    by_lower = {n.lower(): n for n in names}  # `CSV` is near `csv`, though no letter is the same
+    close = [by_lower[n] for n in get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.6)]
     if close:
         return f"Did you mean {' or '.join(repr(c) for c in close)}?"
     if not names:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from jumpml.core._spec import FileSpec, NodePattern, Spec
+from jumpml.core._spec import FileSpec, Name, NodePattern, Seed, Spec, exactly_one
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -15,7 +15,6 @@ class OptimizerSpec(Spec):
     """Any optimizer of `torch.optim`, with its own arguments beside `kind` and `lr`."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]
 
     kind: str = "adam"
     """The class's name in any case: `sgd`, `adam`, `adamw`, ..."""
@@ -27,6 +26,7 @@ class OneCycleSpec(Spec):
     """Warm up to `max_lr`, then anneal to nearly zero, over the phase (Smith & Topin 2018, https://arxiv.org/abs/1708.07120)."""
 
     kind: Literal["one_cycle"]
+    """The schedule's kind."""
     max_lr: Positive
     """The highest learning rate."""
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
@@ -37,6 +37,7 @@ class CosineSpec(Spec):
     """Half a cosine from the phase's learning rate to `min_lr` (Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983)."""
 
     kind: Literal["cosine"]
+    """The schedule's kind."""
     min_lr: Annotated[float, Field(ge=0)] = 0.0
     """The last learning rate."""
 
@@ -71,6 +72,8 @@ class EMASpec(Spec):
 class EverySpec(Spec):
     """How often a checkpoint is written: by epochs or by steps."""
 
+    model_config = ConfigDict(json_schema_extra=exactly_one("epochs", "steps"))
+
     epochs: Annotated[int, Field(ge=1)] | None = None
     """After so many epochs."""
     steps: Annotated[int, Field(ge=1)] | None = None
@@ -79,7 +82,7 @@ class EverySpec(Spec):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError("expected either epochs or steps")
+            raise ValueError(f"expected either epochs or steps, got {'neither' if self.epochs is None else 'both'}")
         return self
 
 
@@ -108,7 +111,7 @@ class LearnerSpec(FileSpec):
 
     optimizer: OptimizerSpec = OptimizerSpec()
     """For `jumpml run`; one that is given in code wins."""
-    seed: int = 0
+    seed: Seed = 0
     """Another seed draws other orders, augmentations and dropout masks."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
@@ -116,7 +119,7 @@ class LearnerSpec(FileSpec):
     """Scale the gradient down to this norm where it is longer."""
     schedule: ScheduleSpec | None = None
     """How the learning rate moves within a phase."""
-    phases: dict[str, PhaseSpec] = {}
+    phases: dict[Name, PhaseSpec] = {}
     """Phases by name, in their order. `self_supervised` and `supervised` are there already."""
     ema: EMASpec | None = None
     """Average the weights."""

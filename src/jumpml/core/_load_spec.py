@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import json
 import runpy
-import types
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from jumpml.core._data_spec import DataSpec
 from jumpml.core._deploy_spec import DeploySpec
+from jumpml.core._document import Document
 from jumpml.core._errors import Mistake, SpecError, did_you_mean
 from jumpml.core._learner_spec import LearnerSpec
+from jumpml.core._mistakes import mistakes_of, said
 from jumpml.core._model_spec import ModelSpec
+from jumpml.core._overrides import override
+from jumpml.core._plain import plain
 from jumpml.core._spec import FileSpec, Origin
-from jumpml.core._yaml import Document, Path_, dotted, parse_yaml
+from jumpml.core._yaml import parse_json, parse_yaml
 
 SPECS: dict[str, type[FileSpec]] = {"data": DataSpec, "model": ModelSpec, "learner": LearnerSpec, "deploy": DeploySpec}
 S = TypeVar("S", bound=FileSpec)
 SpecSource = str | Path | Mapping[str, Any] | FileSpec
-_RESERVED = (".", "@")
-_NAMED = {
-    "data": ("datasets", "datasets.*.fields", "views"),
-    "model": ("inputs", "nodes", "tasks", "objectives"),
-    "learner": ("phases",),
-    "deploy": ("variants",),
-}
+_ENDINGS = (".yaml", ".yml", ".json", ".py")
 
 
 def load_spec(cls: type[S], source: SpecSource, overrides: Mapping[str, Any] | None = None) -> S:
@@ -36,8 +34,8 @@ def load_spec(cls: type[S], source: SpecSource, overrides: Mapping[str, Any] | N
 
     Args:
         cls: ``DataSpec``, ``ModelSpec``, ``LearnerSpec`` or ``DeploySpec``.
-        source: A path (``.yaml``, ``.yml``, ``.json``, or ``.py`` with a variable named ``data``, ``model``, ``learner``
-            or ``deploy``), a dict, or a spec object, which is returned as it is.
+        source: A path (``.yaml``, ``.yml``, ``.json``, or ``.py`` with a variable named ``data``, ``model``,
+            ``learner`` or ``deploy``), a dict, or a spec object, which is returned as it is. A ``.py`` file is run.
         overrides: Values by dotted key, such as ``{"phases.supervised.epochs": 3}``.
 
     Returns:
@@ -50,259 +48,96 @@ def load_spec(cls: type[S], source: SpecSource, overrides: Mapping[str, Any] | N
         >>> load_spec(LearnerSpec, {"seed": 7}).seed
         7
     """
+    if isinstance(source, cls) and not overrides:
+        return source
+    origin = _open(cls, source)
+    document = plain(origin.document, origin.source)
+    if overrides:
+        given = plain(Document(dict(overrides), overridden=frozenset({()})), origin.source)
+        document = override(document, given.value, origin.source)
+    return _validate(cls, Origin(source=origin.source, folder=origin.folder, document=document))
+
+
+def _open(cls: type[FileSpec], source: SpecSource) -> Origin:
     kind = next(name for name, known in SPECS.items() if known is cls)
     if isinstance(source, FileSpec):
-        if not isinstance(source, cls):
-            raise SpecError(f"the {kind} spec", [Mistake(key="", problem=f"expected a {cls.__name__}, got a {type(source).__name__}.")])
-        if not overrides:
-            return source
-        origin = source._origin
-        name, folder = source.source, source.folder
-        document = Document(source.model_dump(mode="json"), origin.document.positions if origin else {})
-    elif isinstance(source, Mapping):
-        name, folder, document = f"the {kind} spec", Path(), Document(_plain(source))
-    else:
-        path = Path(source)
-        name, folder, document = str(source), path.parent, _read(path, kind)
-    value = _override(document.value, overrides or {}, name)
-    return _validate(cls, kind, Origin(source=name, folder=folder, document=Document(value, document.positions)))
+        _refuse_other_spec(source, cls, source.source)
+        before = source._origin.document if source._origin else Document(None)
+        document = Document(source, before.positions, before.overridden)
+        return Origin(source=source.source, folder=source.folder, document=document)
+    if isinstance(source, Mapping):
+        return Origin(source=f"the {kind} spec", folder=Path(), document=Document(source))
+    path = Path(source)
+    return Origin(source=str(source), folder=path.parent, document=_read(path, cls, kind))
 
 
-def parse_override(text: str) -> tuple[str, Any]:
-    """Split ``key.path=value``, the value being YAML.
-
-    Raises:
-        SpecError: There is no ``=``, or the value is no YAML.
-
-    Example:
-        >>> parse_override("phases.supervised.epochs=3")
-        ('phases.supervised.epochs', 3)
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        problem = f"expected key=value, such as learner.phases.supervised.epochs=3; got {text!r}."
-        raise SpecError("--set", [Mistake(key="", problem=problem)])
-    return key, (parse_yaml(value, f"--set {key}").value if value else None)
-
-
-def _read(path: Path, kind: str) -> Document:
-    if path.suffix not in {".yaml", ".yml", ".json", ".py"}:
-        problem = f"expected a file that ends in .yaml, .yml, .json or .py, got {path.suffix or 'no ending'!r}."
-        raise SpecError(path, [Mistake(key="", problem=problem)])
+def _read(path: Path, cls: type[FileSpec], kind: str) -> Document:
+    if path.suffix not in _ENDINGS:
+        got = repr(path.suffix) if path.suffix else "none"
+        raise _error(path, f"expected a file that ends in {', '.join(_ENDINGS)}; got {got}.")
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except FileNotFoundError:
-        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.*")] if path.parent.is_dir() else [])
-        raise SpecError(path, [Mistake(key="", problem="there is no such file.", fix=near)]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(path, [Mistake(key="", problem=f"the file cannot be read: {error}.")]) from None
-    if path.suffix != ".py":
-        return parse_yaml(text, str(path))
-    variables = runpy.run_path(str(path))
+        beside = [other.name for ending in _ENDINGS for other in path.parent.glob(f"*{ending}")]
+        raise _error(path, "there is no such file.", did_you_mean(path.name, beside) if beside else "") from None
+    except IsADirectoryError:
+        raise _error(path, "expected a file, got a folder.") from None
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        raise _error(path, f"the file cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    if path.suffix == ".py":
+        return Document(_run(path, cls, kind))
+    parse = parse_json if path.suffix == ".json" else parse_yaml
+    return parse(_decode(content, path), str(path))
+
+
+def _decode(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        problem = f"the byte 0x{content[error.start]:02x} is no UTF-8."
+        mistake = Mistake(key="", problem=problem, fix="Save the file as UTF-8 text.", line=line, column=column)
+        raise SpecError(path, [mistake]) from None
+
+
+def _run(path: Path, cls: type[FileSpec], kind: str) -> Any:
+    """The variable that a Python file sets."""
+    try:
+        variables = runpy.run_path(str(path))
+    except (Exception, SystemExit) as error:
+        line = error.lineno if isinstance(error, SyntaxError) else _line_of(error, path)
+        problem = f"running the file failed: {type(error).__name__}: {error}."
+        raise SpecError(path, [Mistake(key="", problem=problem, line=line, column=line and 1)]) from error
     if kind not in variables:
-        fix = f"Write {kind} = {{...}} in it."
-        raise SpecError(path, [Mistake(key="", problem=f"the file sets no variable named {kind!r}.", fix=fix)])
-    return Document(_plain(variables[kind]))
+        raise _error(path, f"the file sets no variable named {kind!r}.", f"Write {kind} = {{...}} in it.")
+    _refuse_other_spec(variables[kind], cls, path)
+    return variables[kind]
 
 
-def _plain(value: Any) -> Any:
-    """Dicts, lists and scalars of anything that a Python form may hold."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_unset=True)
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return str(value) if isinstance(value, Path) else value
+def _line_of(error: BaseException, path: Path) -> int | None:
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    return lines[-1] if lines else None
 
 
-def _override(value: Any, overrides: Mapping[str, Any], name: str) -> Any:
-    if not overrides:
-        return value
-    value = _plain(value)
-    for key, new in overrides.items():
-        here = value
-        *parents, last = key.split(".")
-        for depth, part in enumerate(parents):
-            if isinstance(here, dict):
-                if here.get(part) is None:
-                    here[part] = {}
-                here = here[part]
-            elif isinstance(here, list) and part.isdigit() and int(part) < len(here):
-                here = here[int(part)]
-            else:
-                problem = f"cannot set {key!r}: {'.'.join(parents[: depth + 1])} is no mapping."
-                raise SpecError(name, [Mistake(key=key, problem=problem)])
-        if isinstance(here, list) and last.isdigit() and int(last) < len(here):
-            here[int(last)] = new
-        elif isinstance(here, dict):
-            here[last] = new
-        else:
-            raise SpecError(name, [Mistake(key=key, problem=f"cannot set {key!r}: {'.'.join(parents)} is no mapping.")])
-    return value
+def _refuse_other_spec(value: Any, cls: type[FileSpec], source: str | Path) -> None:
+    if isinstance(value, FileSpec) and not isinstance(value, cls):
+        raise _error(source, f"expected a {cls.__name__}, got a {type(value).__name__}.")
 
 
-def _validate(cls: type[S], kind: str, origin: Origin) -> S:
-    raw = origin.document.value
-    if not isinstance(raw, dict):
-        problem = f"expected a mapping of keys, got {_said(raw)}."
-        raise SpecError(origin.source, [Mistake(key="", problem=problem, line=1, column=1)])
-    mistakes = _reserved_names(kind, origin.document)
+def _error(source: str | Path, problem: str, fix: str = "") -> SpecError:
+    return SpecError(source, [Mistake(key="", problem=problem, fix=fix)])
+
+
+def _validate(cls: type[S], origin: Origin) -> S:
+    document = origin.document
+    if not isinstance(document.value, dict):
+        problem = f"expected a mapping of keys, got {said(document.value)}."
+        raise SpecError(origin.source, [document.mistake((), problem)])
     try:
         # JSON mode is strict about types and still takes lists for tuples.
-        spec = cls.model_validate_json(json.dumps(raw, default=_not_data), strict=True)
+        spec = cls.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
-        mistakes += _mistakes_of(error, cls, origin.document)
-    except _NotDataError as error:
-        mistakes.append(Mistake(key="", problem=f"expected plain values, got {error}."))
-    if mistakes:
-        raise SpecError(origin.source, mistakes)
+        raise SpecError(origin.source, mistakes_of(error, cls, document)) from None
     spec._origin = origin
     return spec
-
-
-class _NotDataError(TypeError):
-    pass
-
-
-def _not_data(value: Any) -> Any:
-    raise _NotDataError(f"a {type(value).__name__} object ({value!r})")
-
-
-def _reserved_names(kind: str, document: Document) -> list[Mistake]:
-    mistakes = []
-    for pattern in _NAMED[kind]:
-        for path in _paths(document.value, pattern.split(".")):
-            name = str(path[-1])
-            if not name or any(mark in name for mark in _RESERVED):
-                line, column = document.position(path)
-                problem = f"a name must not be empty or hold '.' or '@'; got {name!r}."
-                mistakes.append(Mistake(key=dotted(path), problem=problem, line=line, column=column))
-    return mistakes
-
-
-def _paths(value: Any, parts: list[str], prefix: Path_ = ()) -> list[Path_]:
-    if not isinstance(value, dict):
-        return []
-    if not parts:
-        return [(*prefix, key) for key in value]
-    head, *rest = parts
-    keys = list(value) if head == "*" else [head] if head in value else []
-    return [path for key in keys for path in _paths(value[key], rest, (*prefix, key))]
-
-
-# --- pydantic's errors in our words ---------------------------------------------------------------------------------
-
-_EXPECTED = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "tuple_type": "a list",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-    "finite_number": "a finite number",
-}
-
-
-def _mistakes_of(error: ValidationError, cls: type[BaseModel], document: Document) -> list[Mistake]:
-    by_path: dict[Path_, list[tuple[str, str]]] = {}
-    for item in error.errors(include_url=False):
-        path = _path_in_file(item["loc"], document.value)
-        by_path.setdefault(path, []).append(_words(item, cls))
-    mistakes = []
-    for path, found in by_path.items():
-        line, column = document.position(path)
-        problems = list(dict.fromkeys(problem for problem, _ in found))
-        if len(problems) > 1 and all(p.startswith("expected ") for p in problems):
-            got = problems[0].partition(", got")[2]
-            wanted = list(dict.fromkeys(p.removeprefix("expected ").partition(", got")[0] for p in problems))
-            problems = [f"expected {' or '.join(wanted)}, got{got}"]
-        fix = next((f for _, f in found if f), "")
-        mistakes.append(Mistake(key=dotted(path), problem=" ".join(problems), fix=fix, line=line, column=column))
-    return mistakes
-
-
-def _path_in_file(loc: tuple[int | str, ...], value: Any) -> Path_:
-    """Pydantic puts the names of union members into a location; a file knows nothing of them."""
-    path: list[int | str] = []
-    for position, part in enumerate(loc):
-        if isinstance(value, dict) and part in value:
-            path.append(part)
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            path.append(part)
-            value = value[part]
-        elif isinstance(value, dict) and position == len(loc) - 1 and value.get("kind") != part:
-            path.append(part)
-    return tuple(path)
-
-
-def _words(item: Any, cls: type[BaseModel]) -> tuple[str, str]:
-    kind, context, got = item["type"], item.get("ctx", {}), _said(item["input"])
-    last = str(item["loc"][-1]) if item["loc"] else ""
-    if kind == "extra_forbidden":
-        return "this key is unknown.", did_you_mean(last, _known_keys(cls, item["loc"][:-1]))
-    if kind == "missing":
-        return "this key is missing.", ""
-    if kind in {"literal_error", "union_tag_invalid"}:
-        text = context.get("expected") or context.get("expected_tags", "")
-        names = [part.strip(" '") for part in text.replace(" or ", ", ").split(",")]
-        received = repr(context["tag"]) if "tag" in context else got
-        wanted = f"one of {', '.join(names)}" if len(names) > 1 else repr(names[0])
-        near = did_you_mean(str(context.get("tag", item["input"])), names)
-        return f"expected {wanted}, got {received}.", near if near.startswith("Did") else ""
-    if kind == "union_tag_not_found":
-        return "the key kind is missing.", ""
-    if kind == "value_error":
-        return f"{context['error']}.", ""
-    if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind]}, got {got}.", ""
-    message = item["msg"].removeprefix("Input should be ")
-    return f"expected {message[0].lower()}{message[1:]}, got {got}.", ""
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, dict):
-        return f"a mapping ({', '.join(map(str, value)) or 'empty'})"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return repr(value) if isinstance(value, str) else str(value)
-
-
-def _known_keys(annotation: Any, loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that the model at a location knows."""
-    candidates = [annotation]
-    for part in loc:
-        candidates = [inner for candidate in candidates for inner in _step_into(candidate, part)]
-    return [key for candidate in candidates for key in getattr(candidate, "model_fields", {})]
-
-
-def _step_into(annotation: Any, part: int | str) -> list[Any]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if part in annotation.model_fields:
-            return _members(annotation.model_fields[str(part)].annotation)
-        kind = annotation.model_fields.get("kind")
-        return [annotation] if kind is not None and part in get_args(kind.annotation) else []
-    arguments = get_args(annotation)
-    if get_origin(annotation) is dict:
-        return _members(arguments[1])
-    if get_origin(annotation) is tuple:
-        return _members(arguments[0])
-    return []
-
-
-def _members(annotation: Any) -> list[Any]:
-    if get_origin(annotation) in {Union, types.UnionType}:
-        return [inner for member in get_args(annotation) for inner in _members(member)]
-    if hasattr(annotation, "__metadata__"):
-        return _members(get_args(annotation)[0])
-    return [annotation]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from jumpml.core._spec import About, FileSpec, NodePattern, Spec
+from jumpml.core._spec import About, FileSpec, Name, NodePattern, Seed, Spec
 
 Inputs = str | tuple[str, ...] | dict[str, str]
 Strength = Annotated[float, Field(ge=0)]
@@ -43,6 +43,7 @@ class CrossEntropySpec(_ObjectiveSpec):
     """Softmax cross entropy of logits `[batch, classes]` against class codes `[batch]`."""
 
     kind: Literal["cross_entropy"]
+    """The objective\'s kind."""
     inputs: tuple[str, str]
     """The logits and the target field."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -53,6 +54,7 @@ class BinaryCrossEntropySpec(_ObjectiveSpec):
     """Sigmoid cross entropy of logits `[batch]` or `[batch, 1]` against 0 and 1."""
 
     kind: Literal["binary_cross_entropy"]
+    """The objective\'s kind."""
     inputs: tuple[str, str]
     """The logits and the target field."""
     positive_weight: Annotated[float, Field(gt=0)] = 1.0
@@ -63,6 +65,7 @@ class MeanSquaredErrorSpec(_ObjectiveSpec):
     """Squared difference, averaged over each row's elements."""
 
     kind: Literal["mse"]
+    """The objective\'s kind."""
     inputs: tuple[str, str]
     """The prediction and the target."""
 
@@ -71,6 +74,7 @@ class VICRegSpec(_ObjectiveSpec):
     """Variance-invariance-covariance regularization of two views (Bardes et al. 2022, https://arxiv.org/abs/2105.04906)."""
 
     kind: Literal["vicreg"]
+    """The objective\'s kind."""
     inputs: str
     """The node whose outputs on two views shall agree."""
     views: str | tuple[str, str]
@@ -89,6 +93,7 @@ class L1Spec(_ObjectiveSpec):
     """Mean absolute value of a node's output."""
 
     kind: Literal["l1"]
+    """The objective\'s kind."""
     inputs: str
     """The node."""
 
@@ -97,6 +102,7 @@ class L2Spec(_ObjectiveSpec):
     """Mean square of a node's output."""
 
     kind: Literal["l2"]
+    """The objective\'s kind."""
     inputs: str
     """The node."""
 
@@ -109,6 +115,7 @@ class EWCSpec(_ObjectiveSpec):
     """
 
     kind: Literal["ewc"]
+    """The objective\'s kind."""
     parameters: NodePattern | tuple[NodePattern, ...] = "all"
     """The nodes whose parameters are held."""
 
@@ -164,17 +171,17 @@ class ModelAbout(About):
 class ModelSpec(FileSpec):
     """The model file: what the model is."""
 
-    seed: int | None = None
+    seed: Seed | None = None
     """Makes the initial weights repeatable without touching torch's global generator."""
     data: str | None = None
     """A data file that gives shapes and classes, so that they need not be written twice."""
-    inputs: dict[str, InputSpec] = {}
+    inputs: dict[Name, InputSpec] = {}
     """Shapes of the fields that nodes read; may be left out where the data is known."""
-    nodes: Annotated[dict[str, NodeSpec], Field(min_length=1)]
+    nodes: Annotated[dict[Name, NodeSpec], Field(min_length=1)]
     """The modules by name."""
-    tasks: dict[str, TaskSpec] = {}
+    tasks: dict[Name, TaskSpec] = {}
     """What is predicted, by name."""
-    objectives: dict[str, ObjectiveSpec] = {}
+    objectives: dict[Name, ObjectiveSpec] = {}
     """What is minimised beside the tasks, by name."""
     about: ModelAbout = ModelAbout()
     """For the report card."""

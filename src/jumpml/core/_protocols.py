@@ -45,11 +45,12 @@ class Objective(Protocol):
     when: tuple[str, ...]
     per_example: bool
 
-    def connect(self, values: Sequence[ValueInfo], parameters: Mapping[str, nn.Parameter]) -> None:
+    def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check the inputs' shapes and make what depends on them (projectors); called once, when the graph is built.
 
         Args:
-            values: Of each of ``inputs``, in order.
+            values: Of each of ``inputs``, in order; None for a field of which nothing is known yet, because the model
+                is built without data.
             parameters: The parameters of the nodes that ``parameters_of`` names, by name within the model.
 
         Raises:
@@ -62,7 +63,7 @@ class Objective(Protocol):
 
         Args:
             inputs: The values of ``inputs``.
-            present: bool ``[batch]``, the rows in which every field among ``inputs`` is there; None where none is missing.
+            present: bool ``[batch]``, the rows in which every field among ``inputs`` is there; None where all are.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -15,5 +16,5 @@ def derive_seed(*parts: int | str) -> int:
         >>> derive_seed(0, "order", 1) == derive_seed(0, "order", 1) != derive_seed(0, "order", 2)
         True
     """
-    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
+    text = json.dumps(parts)  # unlike a join, no two lists of parts are written alike
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1

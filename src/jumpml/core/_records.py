@@ -139,7 +139,7 @@ class HardExample(Record):
     suggestion: str = ""
     """The class that the model kept preferring, or empty."""
     margin: float
-    """Mean over the epochs of the target's logit less the best other one (area under the margin); negative: mostly wrong."""
+    """Area under the margin: the target's logit less the best other one, over all epochs; negative: mostly wrong."""
     loss: float
     """Mean loss over the epochs."""
     suspicious: bool = False

@@ -2,31 +2,70 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 
-from jumpml.core._errors import Mistake
-from jumpml.core._yaml import Document, Path_, dotted
+from jumpml.core._document import Document, Path_
+
+if TYPE_CHECKING:
+    from jumpml.core._errors import Mistake
 
 
 class Spec(BaseModel):
     """The base of everything that a file may say."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        ser_json_inf_nan="constants",  # a module's own arguments may hold them
+    )
+
+
+def exactly_one(*names: str) -> dict[str, Any]:
+    """The JSON Schema of "one of these keys, and it is not null"."""
+    return {"oneOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]}
 
 
 class OneOf(Spec):
     """A mapping with exactly one key, which names a step, and that step's own options."""
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if len(self.model_fields_set) != 1 or self.chosen() is None:
-            known = ", ".join(type(self).model_fields)
-            raise ValueError(f"expected exactly one step, one of: {known}")
-        return self
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exactly_one(cls, value: Any) -> Any:
+        known = tuple(cls.model_fields)
+        if isinstance(value, str) and value in known:
+            raise ValueError(f"a step is a mapping; write {{{value}: {{}}}} with its options inside")
+        if isinstance(value, dict) and set(value) <= set(known):
+            if len(value) != 1:
+                got = ", ".join(value) or "none"
+                raise ValueError(f"expected exactly one step, one of: {', '.join(known)}; got {got}")
+            ((name, options),) = value.items()
+            if options is None:
+                raise ValueError(f"{name} has no options; write {{{name}: {{}}}} where it needs none")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _only_the_one(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {self.name: write(self)[self.name]}
 
     def chosen(self) -> Any:
         """The one step's options."""
@@ -38,8 +77,32 @@ class OneOf(Spec):
         return next(iter(self.model_fields_set))
 
 
+_RESERVED = (".", "@", "/", "\\", ":", "*", "?", "[", "]")  # they write parts, views, metrics, files and patterns
+
+
+def _name(value: str) -> str:
+    if not value or not value.isprintable() or any(mark in value for mark in _RESERVED):
+        raise ValueError(f"a name must not be empty, unprintable or hold any of {' '.join(_RESERVED)}; got {value!r}")
+    if value == "all":
+        raise ValueError("the name 'all' is taken: it means every one")
+    return value
+
+
+Name = Annotated[
+    str,
+    AfterValidator(_name),
+    WithJsonSchema({"type": "string", "pattern": f"^(?!all$)[^{re.escape(''.join(_RESERVED))}]+$"}),
+]
+"""What a user calls a node, a field, a task."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""A seed that NumPy and torch both take."""
+
+
 def _upto(value: Any) -> Any:
-    if isinstance(value, dict) and list(value) == ["upto"] and isinstance(value["upto"], str):
+    if isinstance(value, dict):
+        if list(value) != ["upto"] or not isinstance(value["upto"], str):
+            raise ValueError("expected a pattern as text, or {upto: name}")
         return f"upto:{value['upto']}"
     return value
 
@@ -47,18 +110,20 @@ def _upto(value: Any) -> Any:
 NodePattern = Annotated[
     str,
     BeforeValidator(_upto),
-    WithJsonSchema({
-        "anyOf": [
-            {"type": "string"},
-            {
-                "type": "object",
-                "properties": {"upto": {"type": "string"}},
-                "required": ["upto"],
-                "additionalProperties": False,
-            },
-        ],
-        "description": "`all`, a node's name, a pattern such as `enc*`, or `upto: name` for a node and all its ancestors.",
-    }),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": {"upto": {"type": "string", "description": "A node; its ancestors come along."}},
+                    "required": ["upto"],
+                    "additionalProperties": False,
+                },
+            ],
+            "description": "`all`, a node's name, a pattern such as `enc*`, or `upto: name`: a node and its ancestors.",
+        }
+    ),
 ]
 
 
@@ -97,6 +162,12 @@ class FileSpec(Spec):
         return self._origin.source if self._origin else f"the {type(self).__name__}"
 
     @property
+    def stem(self) -> str | None:
+        """The file's name up to the first dot; None for a spec that was made in Python."""
+        path = Path(self.source)
+        return path.name.partition(".")[0] if self._origin and path.suffix else None
+
+    @property
     def folder(self) -> Path:
         """The folder in which relative paths start: the file's, or the current one."""
         return self._origin.folder if self._origin else Path()
@@ -109,5 +180,5 @@ class FileSpec(Spec):
             problem: What was expected and what came.
             fix: What to do.
         """
-        line, column = self._origin.document.position(path) if self._origin else (None, None)
-        return Mistake(key=dotted(path), problem=problem, fix=fix, line=line, column=column)
+        document = self._origin.document if self._origin else Document(None)
+        return document.mistake(path, problem, fix)

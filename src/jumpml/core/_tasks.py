@@ -29,29 +29,31 @@ class TaskKind:
     metrics: tuple[str, ...]
 
 
-TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType({
-    "multiclass": TaskKind(
-        name="multiclass",
-        target=("category",),
-        objective="cross_entropy",
-        prediction="softmax",
-        metrics=("accuracy", "macro_f1", "auroc", "log_loss"),
-    ),
-    "binary": TaskKind(
-        name="binary",
-        target=("category", "number"),
-        objective="binary_cross_entropy",
-        prediction="sigmoid",
-        metrics=("accuracy", "f1", "auroc", "log_loss"),
-    ),
-    "regression": TaskKind(
-        name="regression",
-        target=("number", "tensor", "image"),
-        objective="mse",
-        prediction="identity",
-        metrics=("rmse", "mae", "r2"),
-    ),
-})
+TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType(
+    {
+        "multiclass": TaskKind(
+            name="multiclass",
+            target=("category",),
+            objective="cross_entropy",
+            prediction="softmax",
+            metrics=("accuracy", "macro_f1", "auroc", "log_loss"),
+        ),
+        "binary": TaskKind(
+            name="binary",
+            target=("category", "number"),
+            objective="binary_cross_entropy",
+            prediction="sigmoid",
+            metrics=("accuracy", "f1", "auroc", "log_loss"),
+        ),
+        "regression": TaskKind(
+            name="regression",
+            target=("number", "tensor", "image"),
+            objective="mse",
+            prediction="identity",
+            metrics=("rmse", "mae", "r2"),
+        ),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 TRUSTED = ("torch.nn", "jumpml")
+_USUAL = ("torch.nn", "jumpml.blocks")  # where most names that people write come from
 
 
 class UntrustedNameError(JumpMLError):
@@ -21,8 +22,8 @@ class UntrustedNameError(JumpMLError):
 def resolve_class(name: str, base: type, trust: Collection[str] = ()) -> type:
     """Find the class that a file names.
 
-    Nothing outside the trusted packages is imported, and what the name resolves to must itself be defined in one: an
-    alias inside a trusted package does not open the door to what it points to.
+    Nothing outside the trusted packages is imported or walked through, and what the name resolves to must itself be
+    defined in one: an alias inside a trusted package does not open the door to what it points to.
 
     Args:
         name: A dotted name, such as ``torch.nn.Linear``.
@@ -31,21 +32,20 @@ def resolve_class(name: str, base: type, trust: Collection[str] = ()) -> type:
 
     Raises:
         UntrustedNameError: The name is unknown, is no such class, or comes from elsewhere.
+
+    Example:
+        >>> resolve_class("collections.OrderedDict", dict, trust=["collections"])
+        <class 'collections.OrderedDict'>
     """
     allowed = (*TRUSTED, *trust)
     if not _within(name, allowed):
-        raise UntrustedNameError(
-            f"{name!r} is outside the trusted packages ({', '.join(allowed)}). If you trust the package that defines it, "
-            f"say so: trust=[{name.partition('.')[0]!r}] in Python, --trust {name.partition('.')[0]} in a shell."
-        )
-    found = _find(name)
+        raise UntrustedNameError(f"{name!r} is outside the trusted packages ({', '.join(allowed)}). {_way_in(name)}")
+    found = _find(name, allowed)
     if not (inspect.isclass(found) and issubclass(found, base)):
-        raise UntrustedNameError(f"{name!r} is no {base.__name__} class but a {type(found).__name__}.")
-    if not _within(found.__module__ + ".", allowed):
-        raise UntrustedNameError(
-            f"{name!r} resolves to {found.__module__}.{found.__qualname__}, which is outside the trusted packages "
-            f"({', '.join(allowed)})."
-        )
+        what = f"the class {found.__qualname__}" if inspect.isclass(found) else f"a {type(found).__name__}"
+        raise UntrustedNameError(f"{name!r} is {what}; expected a class that derives from {base.__name__}.")
+    if not _within(f"{found.__module__}.", allowed):
+        raise _outside(name, f"{found.__module__}.{found.__qualname__}", allowed)
     return found
 
 
@@ -53,27 +53,49 @@ def _within(name: str, packages: Collection[str]) -> bool:
     return any(name.startswith(f"{package}.") for package in packages)
 
 
-def _find(name: str) -> object:
+def _outside(name: str, what: str, allowed: Collection[str]) -> UntrustedNameError:
+    return UntrustedNameError(
+        f"{name!r} leads to {what}, which is outside the trusted packages ({', '.join(allowed)})."
+    )
+
+
+def _way_in(name: str) -> str:
+    """Name the class that was probably meant, or say how to trust the package."""
+    package, _, last = name.rpartition(".")
+    for usual in _USUAL:
+        if inspect.isclass(getattr(importlib.import_module(usual), last, None)):
+            return f"Did you mean '{usual}.{last}'?"
+    top = name.partition(".")[0]
+    if not package or not top.isidentifier():
+        return "Write the whole name, such as torch.nn.Linear."
+    return f"If you trust the package that defines it, say so: trust=[{top!r}] in Python, --trust {top} in a shell."
+
+
+def _find(name: str, allowed: Collection[str]) -> object:
     parts = name.split(".")
-    found: object = None
+    if any(part.startswith("__") for part in parts):  # such as __main__, which would run
+        raise UntrustedNameError(f"{name!r}: names that begin with two underscores are refused.")
     for length in range(len(parts) - 1, 0, -1):
         module = ".".join(parts[:length])
         try:
             found = importlib.import_module(module)
         except ModuleNotFoundError as error:
-            if not f"{module}.".startswith(f"{error.name}."):
-                raise UntrustedNameError(f"importing {module!r} failed: {error}.") from None
-            continue
-        for depth, part in enumerate(parts[length:], start=length):
-            if part.startswith("__") or not hasattr(found, part):
-                known = [n for n in dir(found) if not n.startswith("_")]
-                here = ".".join(parts[:depth])
-                raise UntrustedNameError(f"{here!r} has no {part!r}. {_near(part, known)}".rstrip())
-            found = getattr(found, part)
-        return found
-    raise UntrustedNameError(f"there is no package {parts[0]!r}; is it installed?")
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise UntrustedNameError(f"importing {module!r} failed: {error}.") from error
+        except Exception as error:  # a package that the user trusts may fail in any way
+            raise UntrustedNameError(f"importing {module!r} failed: {type(error).__name__}: {error}.") from error
+        else:
+            return _walk(name, found, parts, length, allowed)
+    raise UntrustedNameError(f"{name!r}: there is no package {parts[0]!r}; is it installed?")
 
 
-def _near(part: str, known: list[str]) -> str:
-    near = did_you_mean(part, known)
-    return near if near.startswith("Did") else ""
+def _walk(name: str, found: object, parts: list[str], start: int, allowed: Collection[str]) -> object:
+    for depth, part in enumerate(parts[start:], start=start):
+        if not hasattr(found, part):
+            near = did_you_mean(part, [known for known in dir(found) if not known.startswith("_")])
+            problem = f"{'.'.join(parts[:depth])!r} has no {part!r}."
+            raise UntrustedNameError(f"{problem} {near}" if near.startswith("Did") else problem)
+        found = getattr(found, part)
+        if inspect.ismodule(found) and not _within(f"{found.__name__}.", allowed):
+            raise _outside(name, f"the module {found.__name__}", allowed)
+    return found

@@ -1,0 +1,349 @@
+"""A folder of files as one project: check it, run it, resume it."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+
+from jumpml._verbs import (
+    create_dataloader,
+    deploy_model,
+    diagnose,
+    eval_model,
+    load_model,
+    new_run_folder,
+    report_card,
+)
+from jumpml.core import (
+    SPECS,
+    DataSpec,
+    DeploySpec,
+    FileSpec,
+    JumpMLError,
+    LearnerSpec,
+    Mistake,
+    ModelSpec,
+    RunError,
+    RunRecord,
+    SpecError,
+    load_spec,
+    write_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jumpml.data import DataLoaders
+    from jumpml.graph import Model
+    from jumpml.learn import Learner
+
+_SUFFIXES = (".yaml", ".yml", ".json", ".py")
+_NEEDED = ("data", "model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """What `Project.check` found that is not wrong but worth knowing.
+
+    Attributes:
+        findings: One sentence each.
+        data: The data's summary.
+        model: The model's summary.
+    """
+
+    findings: tuple[str, ...]
+    data: str
+    model: str
+
+    def summary(self) -> str:
+        """Everything, for a terminal."""
+        found = "\n".join(f"  {finding}" for finding in self.findings) or "  nothing"
+        return f"{self.data}\n\n{self.model}\n\nworth knowing:\n{found}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """The four files of a folder, read and validated.
+
+    Attributes:
+        name: The data file's name up to the first dot.
+        data, model, learner, deploy: What the files say; defaults for the last two where a file is missing.
+        trust: Packages that the model file may name classes of, beside ``torch.nn`` and ``jumpml``.
+
+    Example:
+        ``Project.find("examples/digits").run()`` does what ``jumpml run examples/digits`` does.
+    """
+
+    name: str
+    data: DataSpec
+    model: ModelSpec
+    learner: LearnerSpec
+    deploy: DeploySpec
+    trust: tuple[str, ...] = ()
+    command: str = field(default="", compare=False)
+
+    @classmethod
+    def find(cls, folder: str | Path, overrides: Mapping[str, Any] | None = None, trust: Sequence[str] = ()) -> Self:
+        """Read the files of a folder.
+
+        Args:
+            folder: It holds ``*.data.yaml`` and ``*.model.yaml``; ``*.learner.yaml`` and ``*.deploy.yaml`` may be
+                missing.
+            overrides: Values by dotted key that begins with the file, such as ``learner.phases.supervised.epochs``.
+            trust: Packages that the model file may name classes of.
+
+        Raises:
+            SpecError: A file is missing, or there are several and none is named as the data file is.
+            JumpMLError: Several files hold mistakes; the text has all of them.
+        """
+        folder = Path(folder)
+        by_kind = _split_overrides(overrides or {})
+        paths = _files(folder)
+        specs: dict[str, FileSpec] = {}
+        errors: list[SpecError] = []
+        for kind, spec_class in SPECS.items():
+            try:
+                specs[kind] = load_spec(spec_class, paths.get(kind, {}), by_kind[kind])
+            except SpecError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0] if len(errors) == 1 else JumpMLError("\n".join(str(error) for error in errors))
+        said = "".join(
+            f" --set {key}={yaml.safe_dump(value, default_flow_style=True).strip()}"
+            for key, value in (overrides or {}).items()
+        )
+        return cls(
+            name=paths["data"].name.partition(".")[0],
+            trust=tuple(trust),
+            command=f"jumpml run {folder}{said}",
+            **specs,  # type: ignore[arg-type]
+        )
+
+    def check(self) -> CheckReport:
+        """Find what can be found wrong without training: one batch goes through every phase's objectives.
+
+        Raises:
+            SpecError: A file is wrong, or does not fit another.
+            JumpMLError: The parts do not fit together.
+        """
+        from jumpml.deploy import check_deployment
+        from jumpml.learn import build_learner
+
+        loaders, model = self.build()
+        learner = build_learner(_quiet(self.learner), loaders, model, None, Path("runs"))
+        check_deployment(self.deploy, model, load_model)
+        for phase in learner.phases:
+            if model.active(phase) and learner.phases[phase].epochs:
+                learner.try_batch(phase)
+        return CheckReport(findings=tuple(loaders.findings()), data=loaders.summary(), model=str(model))
+
+    def build(self) -> tuple[DataLoaders, Model]:
+        """The loaders and the model."""
+        loaders = create_dataloader(self.data)
+        seed = self.learner.seed if self.model.seed is None else self.model.seed
+        return loaders, load_model(self.model, loaders, seed, trust=self.trust)
+
+    def run(self, out: str | Path = "runs") -> Path:
+        """Data, learn, evaluate, diagnose, deploy, report.
+
+        Args:
+            out: The folder of all runs.
+
+        Returns:
+            The run's folder.
+
+        Raises:
+            JumpMLError: Something is wrong; before training where it can be known then.
+        """
+        self.check()
+        folder = new_run_folder(self.name, out)
+        self._save_specs(folder / "specs")
+        return self.go_on(folder)
+
+    def go_on(self, folder: Path) -> Path:
+        """Run, or go on with, the run of a folder.
+
+        Raises:
+            JumpMLError: Something is wrong.
+        """
+        from jumpml.learn import build_learner
+
+        say = _Stages()
+        say("data", f"{self.name}: {self.data.source}")
+        loaders, model = self.build()
+        learner = build_learner(self.learner, loaders, model, None, folder)
+        self._save_run(folder, loaders, model)
+        resumed = learner.resume()
+        say("learn", f"from step {learner.progress.step}" if resumed else f"on {loaders.train.rows.device}")
+        history = learner.fit()
+        learner.restore_best()
+        best = learner.ema_model or learner.model
+        self._after(folder, loaders, best, learner, say)
+        del history
+        return folder
+
+    def _after(self, folder: Path, loaders: DataLoaders, model: Model, learner: Learner, say: _Stages) -> None:
+        history = learner.history
+        say("evaluate", "on the test rows")
+        results = eval_model(loaders, model)
+        _save(folder / "evaluation.json", results.record)
+        say("diagnose", "attribution, hard examples, out-of-domain")
+        diagnosis = diagnose(loaders, model, history)
+        _save(folder / "diagnosis.json", diagnosis.record)
+        say("deploy", ", ".join(["float32", *self.deploy.variants]))
+        deployment = deploy_model(results, model, self.deploy, folder=folder)
+        _save(folder / "deployment.json", deployment.record)
+        run = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
+        card = report_card(results, diagnosis, deployment, epochs=history.epochs, run=run)
+        card.save(folder)
+        deployment.add_card(card.html)
+        say("report", str(folder / "card.html"))
+
+    def _save_specs(self, folder: Path) -> None:
+        """The resolved files, with absolute paths to what lies outside: the folder alone repeats the run."""
+        for kind in SPECS:
+            spec: FileSpec = getattr(self, kind)
+            write_file(folder / f"{self.name}.{kind}.yaml", _yaml(self._resolved(kind, folder, spec)))
+
+    def _resolved(self, kind: str, folder: Path, spec: FileSpec) -> dict[str, Any]:
+        value = spec.model_dump(mode="json")
+        if kind == "data":
+            for dataset in value["datasets"].values():
+                if "path" in dataset["source"]:
+                    dataset["source"]["path"] = str((spec.folder / dataset["source"]["path"]).resolve())
+        if kind == "model" and value["data"] is not None:
+            value["data"] = f"{self.name}.data.yaml"
+        if kind == "deploy":
+            for variant in value["variants"].values():
+                if variant["distill"]:
+                    source = spec.folder / variant["distill"]["into"]
+                    folder.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(source, folder / source.name)
+                    variant["distill"]["into"] = source.name
+        return value
+
+    def _save_run(self, folder: Path, loaders: DataLoaders, model: Model) -> None:
+        record = RunRecord(
+            name=self.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            specs={kind: getattr(self, kind).model_dump(mode="json") for kind in SPECS},
+            environment=environment(),
+            data=loaders.record(),
+            nodes=tuple(model.table()),
+            command=self.command,
+        )
+        _save(folder / "run.json", record)
+
+
+def resume(run: str | Path, trust: Sequence[str] = ()) -> Path:
+    """Go on with a run after a crash, exactly; a finished one is evaluated and reported again.
+
+    Args:
+        run: The run's folder.
+        trust: Packages that the model file may name classes of.
+
+    Returns:
+        The same folder.
+
+    Raises:
+        RunError: The folder is no run's.
+    """
+    folder = Path(run)
+    if not (folder / "specs").is_dir():
+        raise RunError(f"{folder} is no run's folder: it has no folder named specs. A run is made by `jumpml run`.")
+    return Project.find(folder / "specs", trust=trust).go_on(folder)
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine, for the record."""
+    import torch
+
+    packages = ("jumpml", "torch", "numpy", "scikit-learn", "torchmetrics", "captum", "onnx", "onnxruntime")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "python": platform.python_version(),
+        **versions,
+        "platform": platform.platform(),
+        "threads": str(torch.get_num_threads()),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+    }
+
+
+class _Stages:
+    """Tells a terminal which stage a run is in."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+
+    def __call__(self, stage: str, text: str) -> None:
+        from rich.markup import escape
+
+        self._console.print(f"[bold]{stage}[/bold]  {escape(text)}")
+
+
+def _save(path: Path, record: Any) -> None:
+    write_file(path, record.model_dump_json(indent=2) + "\n")
+
+
+def _yaml(value: dict[str, Any]) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _quiet(spec: LearnerSpec) -> LearnerSpec:
+    return spec.model_copy(update={"log": (), "checkpoint": spec.checkpoint})
+
+
+def _split_overrides(overrides: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in SPECS}
+    for key, value in overrides.items():
+        kind, _, rest = key.partition(".")
+        if kind not in by_kind or not rest:
+            problem = f"expected a key that begins with data., model., learner. or deploy., got {key!r}."
+            raise SpecError("--set", [Mistake(key="", problem=problem)])
+        by_kind[kind][rest] = value
+    return by_kind
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise SpecError(folder, [Mistake(key="", problem="there is no such folder.")])
+    found = {kind: _candidates(folder, kind) for kind in SPECS}
+    mistakes = [
+        Mistake(key="", problem=f"the folder holds no *.{kind}.yaml.", fix="`jumpml new` makes a folder to start from.")
+        for kind in _NEEDED
+        if not found[kind]
+    ]
+    if mistakes:
+        raise SpecError(folder, mistakes)
+    stem = found["data"][0].name.partition(".")[0]
+    paths = {}
+    for kind, candidates in found.items():
+        own = [path for path in candidates if path.name.partition(".")[0] == stem] or candidates
+        if len(candidates) > 1 and (kind == "data" or len(own) > 1):
+            names = ", ".join(path.name for path in candidates)
+            raise SpecError(folder, [Mistake(key="", problem=f"expected one {kind} file, found {names}.")])
+        if own:
+            paths[kind] = own[0]
+    return paths
+
+
+def _candidates(folder: Path, kind: str) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.name.endswith(tuple(f".{kind}{s}" for s in _SUFFIXES))
+    )

@@ -1,0 +1,113 @@
+"""``jumpml run``, ``jumpml check`` and ``jumpml resume``."""
+
+# No `from __future__ import annotations` in the modules of commands: typer reads the annotations while it runs.
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from jumpml import Project
+
+ProjectFolder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="The folder that holds the project's files; `.` for the current one.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one key for this command, such as learner.phases.supervised.epochs=3; the value is YAML. May be "
+        "given several times.",
+    ),
+]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="PACKAGE",
+        help="Let the model file name classes of this installed package; importing it runs its code. May be given "
+        "several times.",
+    ),
+]
+
+
+def run(
+    folder: ProjectFolder,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where runs are kept.")] = Path("runs"),
+    trust: Trust = None,
+) -> None:
+    """Learn, evaluate, diagnose, deploy, and write the report card.
+
+    The folder holds NAME.data.yaml and NAME.model.yaml, and where you want them NAME.learner.yaml and NAME.deploy.yaml.
+    Everything is checked first. What the run makes lands in one new folder, runs/NAME/TIME: the resolved files, the
+    figures, the checkpoints, the card (card.html) and the bundle. That folder is printed at the end.
+
+    \b
+    Examples:
+      jumpml run examples/digits
+      jumpml run . --set learner.phases.supervised.epochs=3 --set data.batch_size=128
+      jumpml run . --trust timm
+    """
+    project = _project(folder, overrides, trust)
+    before = set((out / project.name).glob("*"))
+    started = _hint_if_stopped(lambda: project.run(out), lambda: set((out / project.name).glob("*")) - before)
+    typer.echo(f"{started}")
+
+
+def check(folder: ProjectFolder, overrides: Overrides = None, trust: Trust = None) -> None:
+    """Find what is wrong, without training.
+
+    Reads the files and the data, builds the model, and sends one batch through every objective: unknown keys, missing
+    columns, shapes that do not fit, empty splits, rows that stand in both train and test. It takes a second or two. The
+    exit code is 0 where the project can run, though there may be something worth knowing, and 2 where it cannot.
+
+    \b
+    Examples:
+      jumpml check examples/digits
+      jumpml check . --set 'model.nodes.encoder.args.widths=[16, 32]'
+    """
+    project = _project(folder, overrides, trust)
+    summary = project.check().summary()
+    typer.echo(f"{project.name}: no mistakes found\n\n{summary}")
+
+
+def resume(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder, such as runs/digits/TIME.")],
+    trust: Trust = None,
+) -> None:
+    """Go on with a run that was stopped.
+
+    After Ctrl-C, a crash or a power cut: starts at the last whole checkpoint and goes on to the end of the run. On a
+    CPU with the same number of threads the final weights are the same, bit for bit, as without the stop. A run that had
+    finished learning is evaluated and reported again.
+
+    \b
+    Example:
+      jumpml resume runs/digits/20260131-120000
+    """
+    from jumpml import resume as go_on
+
+    typer.echo(f"{_hint_if_stopped(lambda: go_on(run_folder, trust or ()), lambda: {run_folder})}")
+
+
+def _project(folder: Path, overrides: Sequence[str] | None, trust: Sequence[str] | None) -> "Project":
+    from jumpml import Project
+    from jumpml.core import parse_override
+
+    return Project.find(folder, dict(parse_override(text) for text in overrides or ()), trust or ())
+
+
+def _hint_if_stopped(go: Callable[[], Path], started: Callable[[], set[Path]]) -> Path:
+    """Run; where Ctrl-C or the machine stops it, add to the exception how to go on with the folder that it began."""
+    try:
+        return go()
+    except (KeyboardInterrupt, OSError) as stop:
+        for folder in started():
+            if (folder / "specs").is_dir():
+                stop.add_note(f"Go on with: jumpml resume {shlex.quote(str(folder))}")
+        raise

@@ -1,0 +1,201 @@
+"""The folder that is deployed: written beside its place, proved, and only then put there."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from jumpml.core import DeploymentError, sha256_of, sync_folder, write_file, write_json
+from jumpml.deploy import _runtime
+from jumpml.deploy._readme import readme
+from jumpml.graph import decide
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jumpml.core import Task
+    from jumpml.data import DataLoaders
+    from jumpml.deploy._measure import Tested
+
+MANIFEST = "manifest.json"
+GOLDEN_ROWS = 8
+PACKAGES = ("jumpml", "torch", "onnx", "onnxruntime")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_place(bundle: Path) -> None:
+    """See whether a bundle may be written there: nothing stands there yet, or an older bundle.
+
+    Raises:
+        DeploymentError: Something else stands there.
+    """
+    if bundle.is_dir() and ((bundle / MANIFEST).is_file() or not any(bundle.iterdir())):
+        return
+    if bundle.exists() or bundle.is_symlink():
+        raise DeploymentError(
+            f"{bundle} is there already and is no bundle (it holds no {MANIFEST}), so it is not replaced. "
+            "Name another folder under the key `bundle`, or remove it."
+        )
+
+
+def write_bundle(bundle: Path, tasks: Mapping[str, Task], loaders: DataLoaders, variants: Mapping[str, Tested]) -> None:
+    """Write a bundle, let its own runtime predict the golden rows, and put it in its place.
+
+    Args:
+        bundle: The folder. An older bundle there is replaced.
+        tasks: What is predicted.
+        loaders: Say how raw values are decoded.
+        variants: What goes in, by name; the first is the default.
+
+    Raises:
+        DeploymentError: Something else stands there, or the runtime does not predict what it should.
+    """
+    check_place(bundle)
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    folder = bundle.with_name(f".{bundle.name}.{os.getpid()}.tmp")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        _write_files(folder, tasks, loaders, variants)
+        _seal(folder, [path.name for path in folder.iterdir()])
+        _prove(folder, variants)
+        _replace(bundle, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def add_file(bundle: Path, name: str, content: bytes | str) -> None:
+    """Add a file to a sealed bundle, such as the report card, and seal it again.
+
+    Args:
+        bundle: The bundle.
+        name: The file's, without a folder. One that was added before is replaced.
+        content: Text is written as UTF-8.
+
+    Raises:
+        DeploymentError: The bundle is damaged, or the name is taken by a part of it or leads elsewhere.
+
+    Example:
+        ``add_file(deployment.bundle, "card.html", card.html)``
+    """
+    try:
+        files = _runtime.SealedFiles(bundle)
+        manifest = files.json(MANIFEST)
+    except _runtime.BundleError as error:
+        raise DeploymentError(str(error)) from None
+    if not _FILE_NAME.fullmatch(name) or name in {*manifest["parts"], MANIFEST, _runtime.SUMS}:
+        raise DeploymentError(f"{bundle}: expected the name of a new file, such as card.html; got {name!r}.")
+    write_file(bundle / name, content)
+    _seal(bundle, {*files.names, name})
+
+
+def _write_files(
+    folder: Path, tasks: Mapping[str, Task], loaders: DataLoaders, variants: Mapping[str, Tested]
+) -> None:
+    decoding = loaders.decoding()
+    fields = sorted({field for tested in variants.values() for field in tested.fields})
+    inputs = {field: decoding[field] for field in fields}
+    for name, tested in variants.items():
+        shutil.copyfile(tested.file, folder / f"{name}.onnx")
+        write_file(folder / f"{name}.npz", _spread(tested))
+    golden = _golden(tasks, loaders, variants, fields)
+    write_json(folder / "golden.json", golden)
+    write_file(folder / "runtime.py", Path(_runtime.__file__).read_bytes())
+    manifest = {
+        "format": _runtime.FORMAT,
+        "data": loaders.name,
+        "tasks": {name: _task(task, loaders) for name, task in tasks.items()},
+        "inputs": inputs,
+        "variants": {name: _variant(name, tested) for name, tested in variants.items()},
+        "default": next(iter(variants)),
+        "versions": {package: metadata.version(package) for package in PACKAGES},
+    }
+    write_file(folder / "README.md", readme(manifest, golden["rows"][0]))
+    write_json(folder / MANIFEST, manifest | {"parts": sorted(path.name for path in folder.iterdir())})
+
+
+def _task(task: Task, loaders: DataLoaders) -> dict[str, Any]:
+    told: dict[str, Any] = {"kind": task.kind, "target": task.target}
+    if task.kind != "regression":
+        told["classes"] = list(loaders.fields[task.target].classes or ("0", "1"))
+    return told
+
+
+def _variant(name: str, tested: Tested) -> dict[str, Any]:
+    return {
+        "file": f"{name}.onnx",
+        "spread": f"{name}.npz",
+        "change": tested.record.change,
+        "inputs": list(tested.fields),
+        "out_of_domain": {
+            task: {"node": domain.node, "threshold": domain.threshold} for task, domain in tested.domains.items()
+        },
+        "gate": tested.record.gate and tested.record.gate.model_dump(mode="json"),
+    }
+
+
+def _spread(tested: Tested) -> bytes:
+    arrays = {}
+    for task, domain in tested.domains.items():
+        arrays |= {f"{task}.mean": domain.spread.mean.numpy(), f"{task}.precision": domain.spread.precision.numpy()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _golden(
+    tasks: Mapping[str, Task], loaders: DataLoaders, variants: Mapping[str, Tested], fields: Sequence[str]
+) -> dict[str, Any]:
+    """Some test rows as a user sends them, with what each variant says of them."""
+    positions = np.unique(np.linspace(0, len(loaders.test.rows) - 1, GOLDEN_ROWS).astype(int)).tolist()
+    rows = [{field: row[field] for field in fields} for row in loaders.raw("test", positions)]
+    expected = {}
+    for name, tested in variants.items():
+        outputs = {task: tested.outputs[task][positions] for task in tasks}
+        expected[name] = {
+            "tolerance": tested.tolerance,
+            "outputs": {task: values.tolist() for task, values in outputs.items()},
+            "predictions": {name: _named(task, outputs[name], loaders) for name, task in tasks.items()},
+        }
+    return {"rows": rows, "variants": expected}
+
+
+def _named(task: Task, output: Any, loaders: DataLoaders) -> list[Any]:
+    decided = decide(task.kind, torch.from_numpy(output))
+    if task.kind == "regression":
+        return [value.item() if value.numel() == 1 else value.tolist() for value in decided]
+    classes = _task(task, loaders)["classes"]
+    return [classes[code] for code in decided.tolist()]
+
+
+def _seal(folder: Path, names: Sequence[str] | set[str]) -> None:
+    """Write the checksums of all files, in the form that ``sha256sum --check`` reads."""
+    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in sorted(names)]
+    write_file(folder / _runtime.SUMS, "".join(lines))
+
+
+def _prove(folder: Path, variants: Mapping[str, Tested]) -> None:
+    for name in variants:
+        try:
+            _runtime.Predictor(folder, name).check_golden()
+        except _runtime.BundleError as error:
+            raise DeploymentError(f"the bundle does not predict what the model predicts: {error}") from error
+
+
+def _replace(bundle: Path, folder: Path) -> None:
+    """Put the new bundle where the old one stands; a crash leaves one of them, under its name or as ``.old``."""
+    old = folder.with_suffix(".old")
+    if bundle.exists():
+        bundle.rename(old)
+    folder.rename(bundle)
+    shutil.rmtree(old, ignore_errors=True)
+    sync_folder(bundle.parent)

@@ -1,0 +1,78 @@
+"""Change, export, verify, measure, judge, bundle."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jumpml.core import DeploymentError, DeploymentRecord
+from jumpml.deploy._bundle import check_place, write_bundle
+from jumpml.deploy._changes import Base, Unchanged
+from jumpml.deploy._deployment import Deployment
+from jumpml.deploy._extra import require_onnx
+from jumpml.deploy._measure import measure_variant
+from jumpml.evaluate import predict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jumpml.core import Trainer
+    from jumpml.deploy._changes import Change
+    from jumpml.deploy._gate import Gate
+    from jumpml.deploy._measure import Tested
+    from jumpml.evaluate import EvalResults
+    from jumpml.graph import Model
+
+ORIGINAL = "float32"
+
+
+def deploy(
+    results: EvalResults,
+    model: Model,
+    *,
+    changes: Mapping[str, Change],
+    gate: Gate | None,
+    bundle: Path,
+    trainer: Trainer,
+) -> Deployment:
+    """Make the variants of a model, run each in ONNX Runtime on all test rows, and bundle those that hold.
+
+    Args:
+        results: The model's evaluation: says what is measured, on which data.
+        model: It stays as it is; copies are changed.
+        changes: What to make beside the unchanged ``float32``, by name.
+        gate: What a variant must hold to be bundled; all are where None.
+        bundle: The folder to write. An older bundle there is replaced.
+        trainer: Trains copies, where a change asks for it.
+
+    Raises:
+        MissingExtraError: ``jumpml[deploy]`` is not installed.
+        DeploymentError: A variant cannot be made or does not compute what it should, or the bundle not be written.
+    """
+    require_onnx()
+    check_place(bundle)
+    if not model.tasks:
+        raise DeploymentError("the model has no tasks: there is no prediction to deploy. Name one under the key `tasks`.")
+    originals = predict(results.loaders, model, "test")
+    with tempfile.TemporaryDirectory(prefix="jumpml-") as workshop:
+        base = Base(
+            model=copy.deepcopy(model).cpu().eval(),
+            file=Path(workshop) / f"{ORIGINAL}.onnx",
+            loaders=results.loaders,
+            trainer=trainer,
+        )
+        tested: dict[str, Tested] = {}
+        for name, change in {ORIGINAL: Unchanged(), **changes}.items():
+            file = Path(workshop) / f"{name}.onnx"
+            made = _named(name, change, base, file)
+            tested[name] = measure_variant(made, file, originals, results, None if name == ORIGINAL else gate)
+        kept = {name: variant for name, variant in tested.items() if variant.record.bundled}
+        write_bundle(bundle, model.tasks, results.loaders, kept)
+    record = DeploymentRecord(
+        bundle=bundle.name,
+        rows=len(results.loaders.test.rows),
+        variants={name: variant.record for name, variant in tested.items()},
+    )
+    return Deployment(record, bundle)

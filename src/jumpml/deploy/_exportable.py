@@ -1,0 +1,89 @@
+"""A model with its features inside: decoded fields in, raw task outputs out."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import TYPE_CHECKING, final
+
+from torch import Tensor, nn
+
+from jumpml.core import DeploymentError
+from jumpml.diagnose import embedding_node, flatten_embedding
+
+if TYPE_CHECKING:
+    from jumpml.data import DataLoaders
+    from jumpml.graph import Model
+
+MOST_WIDTH = 2048  # an embedding's; its precision matrix of so many squared numbers lies in the bundle
+
+
+@final
+class Exportable(nn.Module):
+    """What is exported of a model: features, the nodes that the tasks need, and predictions in the target's raw units.
+
+    Args:
+        model: In evaluation mode, on the CPU.
+        loaders: Their fitted features are copied.
+
+    Attributes:
+        fields: The fields that are read, in the order of `forward`'s arguments.
+        output_names: Of `forward`'s answers: ``<task>.output`` for each task, then ``<task>.embedding`` for each of
+            `embeddings`. Names hold no dot, so that no output bears a field's name.
+        embeddings: The node by which rows are compared, by task; a task whose node is too wide for it is left out.
+
+    Raises:
+        DeploymentError: The model has no tasks.
+    """
+
+    def __init__(self, model: Model, loaders: DataLoaders) -> None:
+        super().__init__()
+        if not model.tasks:
+            raise DeploymentError("the model has no tasks: there is no prediction to deploy. Name one under the key `tasks`.")
+        self.model = model
+        self.features = copy.deepcopy(loaders.features).cpu()
+        self.embeddings = {task: node for task in model.tasks if _width(model, node := embedding_node(model, task)) <= MOST_WIDTH}
+        wanted = dict.fromkeys([task.output for task in model.tasks.values()] + list(self.embeddings.values()))
+        self._plan = model.plan(wanted, model.inputs)
+        self._targets = {
+            name: (task.target, loaders.fields[task.target].value.shape)
+            for name, task in model.tasks.items()
+            if task.kind == "regression"
+        }
+        self.fields: tuple[str, ...] = self._plan.fields
+        self.output_names = (
+            *(f"{task}.output" for task in model.tasks),
+            *(f"{task}.embedding" for task in self.embeddings),
+        )
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """Raw outputs and embeddings.
+
+        Args:
+            values: Decoded fields as `fields` orders them, ``[batch, ...]`` each.
+
+        Returns:
+            As `output_names`: logits as the model gives them, numbers ``[batch, *target's shape]`` in the target's raw
+            units, and embeddings ``[batch, width]``.
+        """
+        batch = {field: self.features.apply_to(field, value) for field, value in zip(self.fields, values, strict=True)}
+        nodes = self._plan(batch)
+        outputs = [self._raw(name, nodes[task.output]) for name, task in self.model.tasks.items()]
+        return (*outputs, *(flatten_embedding(nodes[node]) for node in self.embeddings.values()))
+
+    def parameter_count(self) -> int:
+        """The parameters of the nodes that run."""
+        names = {task.output.partition(".")[0] for task in self.model.tasks.values()}
+        needed = names.union(*(self.model.ancestors(name) for name in names)) & set(self.model.node_names)
+        return sum(p.numel() for p in {p for name in needed for p in self.model.node(name).parameters()})
+
+    def _raw(self, task: str, output: Tensor) -> Tensor:
+        if task not in self._targets:
+            return output
+        target, shape = self._targets[task]
+        return self.features.inverse(target, output.reshape(len(output), *shape))
+
+
+def _width(model: Model, node: str) -> int:
+    shape = model.values[node].shape
+    return shape[0] if len(shape) > 2 else math.prod(shape)  # as `flatten_embedding`

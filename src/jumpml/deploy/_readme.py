@@ -1,0 +1,81 @@
+"""What a bundle says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_KINDS = {
+    "number": "a number, or null where it is missing",
+    "category": "one of {classes}; null where it is missing",
+    "image": "numbers from {range[0]:g} to {range[1]:g}, {shape} as channels, height, width",
+    "tensor": "numbers, {shape}",
+}
+
+
+def readme(manifest: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """The bundle's README.md.
+
+    Args:
+        manifest: The manifest.
+        row: Of raw values, as an example.
+    """
+    tasks = "\n".join(f"- `{name}`: {_task(how)}" for name, how in manifest["tasks"].items())
+    inputs = "\n".join(f"- `{field}`: {_input(how)}" for field, how in manifest["inputs"].items())
+    variants = "\n".join(f"- `{name}`: change: {how['change']}" for name, how in manifest["variants"].items())
+    keys = json.dumps({field: _short(value) for field, value in row.items()}, ensure_ascii=False)
+    return f"""# A model for {manifest["data"]}, ready to predict
+
+It needs Python 3.11 or newer and two packages: `pip install numpy onnxruntime`.
+
+```
+python runtime.py rows.json                    # one JSON object a row; also .jsonl and .csv
+python runtime.py rows.json --variant {manifest["default"]}
+python runtime.py --check                      # does it predict here what it predicted where it was made?
+```
+
+```python
+from runtime import Predictor
+
+Predictor(".").predict([{{...}}])
+```
+
+A row, with lists cut short: `{keys}`
+
+## What it reads
+
+{inputs}
+
+## What it predicts
+
+{tasks}
+
+Each answer also says whether the row is `out_of_domain`: farther from the train rows than 95% of the validation rows.
+
+## Variants
+
+{variants}
+
+`golden.json` holds rows with their expected answers. `SHA256SUMS` holds every file's checksum (`sha256sum --check
+SHA256SUMS`); the runtime refuses a bundle that has changed. Checksums show damage; they cannot show who made the bundle.
+"""
+
+
+def _task(how: Mapping[str, Any]) -> str:
+    if "classes" not in how:
+        return f"a number, for the field `{how['target']}`"
+    return f"one of {_listed(how['classes'])}, for the field `{how['target']}`"
+
+
+def _input(how: Mapping[str, Any]) -> str:
+    return _KINDS[how["kind"]].format(**how | {"classes": _listed(how.get("classes", ()))})
+
+
+def _listed(names: Any, most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(f"`{name}`" for name in names[:most]) + more
+
+
+def _short(value: Any) -> Any:
+    return [_short(value[0]), "..."] if isinstance(value, list) and len(value) > 1 else value

@@ -1,0 +1,38 @@
+"""Decoded rows as the exported model reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from jumpml.core import derive_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import NDArray
+
+    from jumpml.data import DataLoaders
+
+
+def decoded_rows(
+    loaders: DataLoaders, split: str, fields: Collection[str], most: int | None = None
+) -> dict[str, NDArray]:
+    """Values before features, without augmentation, in the split's plain order.
+
+    Args:
+        loaders: The data.
+        split: ``train``, ``val`` or ``test``.
+        fields: Which.
+        most: Where there are more rows, so many are drawn by the data's seed.
+
+    Returns:
+        By field, ``[rows, ...]``.
+    """
+    loader = getattr(loaders, split)
+    rows = torch.arange(len(loader.rows))
+    if most is not None and most < len(rows):
+        generator = torch.Generator().manual_seed(derive_seed(loaders.seed, "deploy", split))
+        rows = torch.randperm(len(rows), generator=generator)[:most].sort().values
+    return {field: loader.decoded(field).cpu()[rows].numpy() for field in fields}

@@ -1,0 +1,126 @@
+"""What each element of the input contributed to decisions on test rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from jumpml.core import AttributedExample, Attribution, Figure, derive_seed
+from jumpml.diagnose._decision import Decision
+from jumpml.diagnose._elements import decoded_grid, elements_of
+from jumpml.diagnose._embedding import inputs_of
+from jumpml.diagnose._examples import choose_examples, in_words
+from jumpml.diagnose._gradients import Explanation, unreached
+from jumpml.diagnose._rows import featurised, sample_positions, train_moments
+from jumpml.evaluate import num_resamples, percentiles, resamples
+from jumpml.graph import decide
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from jumpml.core import Task
+    from jumpml.data import DataLoaders
+    from jumpml.evaluate import Predictions
+    from jumpml.graph import Model
+
+ROWS = 128  # that attributions are averaged over
+CURVE_ROWS = 64  # of them, for insertion and deletion
+
+
+def attribute(
+    loaders: DataLoaders, model: Model, task: str, predictions: Predictions, seed: int
+) -> tuple[list[Attribution], list[str]]:
+    """Attribute a task's decisions on test rows to the elements of its inputs.
+
+    The baseline is the train rows' mean as the model reads it: the grey mean picture, an average number, the classes'
+    shares. All inputs are explained and ranked together, so their records share one set of areas.
+
+    Args:
+        loaders: The data.
+        model: In evaluation mode.
+        task: The task's name.
+        predictions: Of the test rows.
+        seed: Of the rows that are drawn, and of the random order.
+
+    Returns:
+        A record an input, and what was left out.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, "attribution", task))
+    decision, explained, notes = _explainable(loaders, model, task)
+    if not explained:
+        return [], notes
+    elements = elements_of(loaders, model, explained)
+    sample = sample_positions(loaders, "test", ROWS, generator)
+    shown = choose_examples(decision.kind, predictions, generator)
+    values = featurised(loaders, "test", decision.inputs, torch.cat([sample, shown]))
+    explanation = Explanation(
+        decision,
+        elements,
+        inputs=[values[name] for name in explained],
+        held=[values[name] for name in decision.inputs[len(explained) :]],
+        baselines=[train_moments(loaders, name)[0].to(values[name].device) for name in explained],
+    )
+    areas = explanation.areas(slice(min(CURVE_ROWS, len(sample))), generator)
+    figures = {name: mean_figure(values) for name, values in vars(areas).items()}
+    answers = _answers(loaders, model.tasks[task], predictions, shown)
+    records = []
+    for part, contributions in zip(elements, explanation.by_element(), strict=True):
+        decoded = loaders.to_raw(part.field, values[part.field][len(sample) :])
+        records.append(
+            Attribution(
+                task=task,
+                field=part.field,
+                kind=part.kind,
+                mean_absolute=part.grid(contributions[: len(sample)].abs().mean(0)),
+                examples=tuple(
+                    AttributedExample(
+                        **answer, value=decoded_grid(part.kind, value), attribution=part.grid(contribution)
+                    )
+                    for answer, value, contribution in zip(answers, decoded, contributions[len(sample) :], strict=True)
+                ),
+                convergence=float(explanation.errors[: len(sample)].abs().max()),
+                **figures,
+            )
+        )
+    return records, notes
+
+
+def _explainable(loaders: DataLoaders, model: Model, task: str) -> tuple[Decision, tuple[str, ...], list[str]]:
+    """The decision with its explained inputs first, which those are, and why not the others."""
+    kind, output = model.tasks[task].kind, model.tasks[task].output
+    inputs = inputs_of(model, output)
+    floats = tuple(name for name in inputs if model.inputs[name].dtype.startswith("float"))
+    held = tuple(name for name in inputs if name not in floats)
+    decision = Decision(kind=kind, output=output, plan=model.plan([output], inputs), inputs=(*floats, *held))
+    values = featurised(loaders, "test", decision.inputs, torch.arange(1))
+    cut = {floats[index] for index in unreached(decision, len(floats), list(values.values()))}
+    explained = tuple(name for name in floats if name not in cut)
+    notes = [
+        f"{task}: {name!r} is a whole number to the model; it has no attribution and is held fixed." for name in held
+    ]
+    notes += [f"{task}: no gradient reaches {name!r}; it has no attribution and is held fixed." for name in sorted(cut)]
+    order = (*explained, *(name for name in inputs if name not in explained))
+    return Decision(kind=kind, output=output, plan=decision.plan, inputs=order), explained, notes
+
+
+def mean_figure(values: Tensor) -> Figure:
+    """The mean over rows ``[n]`` with its bootstrap interval."""
+    values = values.double().cpu()
+    rows = len(values)
+    low, high = percentiles(values[resamples(rows, num_resamples(rows))].mean(1).tolist())
+    return Figure(value=float(values.mean()), low=low, high=high, n=rows)
+
+
+def _answers(loaders: DataLoaders, task: Task, predictions: Predictions, positions: Tensor) -> list[dict[str, Any]]:
+    """Row number, target and decision of some test rows."""
+    target = loaders.fields[task.target]
+    decisions = decide(task.kind, predictions.output[positions])
+    return [
+        {
+            "row": int(loaders.test.rows[position]),
+            "target": in_words(task.kind, target, predictions.target[position]),
+            "predicted": in_words(task.kind, target, decision),
+        }
+        for position, decision in zip(positions.tolist(), decisions, strict=True)
+    ]

@@ -1,0 +1,61 @@
+"""One task's decision as a function of its inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from jumpml.graph import decide, probabilities, scores
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from jumpml.graph import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """A task's output, and how strongly it stands for a decision once that is made.
+
+    Attributes:
+        kind: The task's kind.
+        output: The node.
+        plan: Computes the node.
+        inputs: The fields that it reads, in the order in which the methods take their values.
+    """
+
+    kind: str
+    output: str
+    plan: Plan
+    inputs: tuple[str, ...]
+
+    def decide(self, *values: Tensor) -> Tensor:
+        """Class codes int64 ``[n]``; for regression the outputs, ``[n, ...]``."""
+        return decide(self.kind, self._output(values))
+
+    def score(self, codes: Tensor, *values: Tensor) -> Tensor:
+        """The logit of each row's decided class, ``[n]``; for regression the mean of the row's outputs.
+
+        Args:
+            codes: int64 ``[n]``, what was decided; for regression it is not read.
+            values: Of the inputs.
+        """
+        output = self._output(values)
+        if self.kind == "regression":
+            return output.reshape(len(output), -1).mean(1)
+        logits = scores(self.kind, output)
+        if self.kind == "binary":
+            return torch.where(codes > 0, logits, -logits)
+        return logits.gather(1, codes.unsqueeze(1)).squeeze(1)
+
+    def probability(self, codes: Tensor, *values: Tensor) -> Tensor:
+        """The probability of each row's decided class, ``[n]``."""
+        chances = probabilities(self.kind, self._output(values))
+        if self.kind == "binary":
+            return torch.where(codes > 0, chances, 1 - chances)
+        return chances.gather(1, codes.unsqueeze(1)).squeeze(1)
+
+    def _output(self, values: tuple[Tensor, ...]) -> Tensor:
+        return self.plan(dict(zip(self.inputs, values, strict=True)))[self.output]

@@ -1,0 +1,53 @@
+"""Test rows worth looking at, and their targets and decisions in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from jumpml.graph import decide
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from jumpml.core import FieldInfo
+    from jumpml.evaluate import Predictions
+
+A_KIND = 4  # of the worst, and as many of the best
+
+
+def choose_examples(kind: str, predictions: Predictions, generator: torch.Generator) -> Tensor:
+    """Positions of the few rows that were decided worst and of as many decided best, drawn at random among equals.
+
+    Args:
+        kind: The task's.
+        predictions: Of all rows of the split; those without a target are not chosen.
+        generator: On the CPU.
+    """
+    order = torch.randperm(len(predictions.target), generator=generator)
+    order = order[predictions.present[order]]
+    order = order[_error(kind, predictions)[order].argsort(descending=True, stable=True)]
+    return torch.cat([order[:A_KIND], order[A_KIND:][-A_KIND:]])
+
+
+def _error(kind: str, predictions: Predictions) -> Tensor:
+    if kind == "regression":
+        difference = predictions.output - predictions.target
+        return difference.reshape(len(difference), -1).abs().mean(1)
+    return (decide(kind, predictions.output) != predictions.target.flatten()).float()
+
+
+def in_words(kind: str, field: FieldInfo, value: Tensor) -> str:
+    """A target or a decision of one row as people read it.
+
+    Args:
+        kind: The task's.
+        field: The target.
+        value: A class code, or numbers in raw units.
+    """
+    if kind == "regression":
+        text = f"{float(value.mean()):.4g}"
+        return text if value.numel() == 1 else f"mean {text}"
+    code = int(value)
+    return field.classes[code] if field.classes else str(code)

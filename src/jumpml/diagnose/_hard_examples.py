@@ -1,0 +1,148 @@
+"""Train rows that stayed hard, from the margins that were recorded while the model learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from jumpml.core import DiagnosisError, HardExample
+from jumpml.diagnose._elements import decoded_grid
+from jumpml.diagnose._embedding import inputs_of
+from jumpml.diagnose._examples import in_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from jumpml.core import ExampleHistory
+    from jumpml.data import DataLoaders
+    from jumpml.graph import Model
+
+LISTED = 12  # of a task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardness:
+    """How hard each of some train rows was, hardest first.
+
+    Attributes:
+        position: int64 ``[n]``, places in the history's rows.
+        margin: float64 ``[n]``, mean over the epochs.
+        loss: float64 ``[n]``, mean over the epochs.
+        preferred: int64 ``[n]``, the class that was decided most often in the later epochs; -1 for regression.
+        suspicious: bool ``[n]``, whether the label itself is doubtful.
+    """
+
+    position: NDArray[np.int64]
+    margin: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    preferred: NDArray[np.int64]
+    suspicious: NDArray[np.bool_]
+
+
+def rank_hardness(examples: ExampleHistory, targets: NDArray[np.int64] | None) -> Hardness:
+    """Rank train rows by their margin, averaged over the epochs.
+
+    That mean is the area under the margin of Pleiss et al. 2020 (https://arxiv.org/abs/2001.10528): the gradients of
+    other rows that look alike pull a wrongly labelled row's margin down for as long as training lasts, so its mean says
+    more than its last value. The paper sets its threshold by rows with labels made wrong on purpose, which would need
+    another training. Instead a row is suspicious where, over the later half of the epochs, when most of what other rows
+    teach is learned, its mean margin is negative and more than half of the decisions are one and the same other class.
+    Rows without a target are left out.
+
+    Args:
+        examples: What training recorded.
+        targets: int64 ``[rows]``, each row's class; None for regression, in which no row is suspicious: an error in a
+            number's value has no other class that would speak for it.
+    """
+    known = np.flatnonzero(~np.isnan(examples.margin).all(axis=0))
+    margins = examples.margin[:, known].astype(np.float64)
+    margin = np.nanmean(margins, axis=0)
+    preferred = np.full(len(known), -1, dtype=np.int64)
+    suspicious = np.zeros(len(known), dtype=np.bool_)
+    if targets is not None:
+        late = slice(len(margins) // 2, None)
+        preferred, share = _most_frequent(examples.predicted[late, known])
+        against = np.nan_to_num(margins[late]).mean(axis=0) < 0
+        suspicious = against & (preferred != targets[known]) & (share > 0.5)
+    order = np.argsort(margin, kind="stable")
+    return Hardness(
+        position=known[order],
+        margin=margin[order],
+        loss=np.nanmean(examples.loss[:, known].astype(np.float64), axis=0)[order],
+        preferred=preferred[order],
+        suspicious=suspicious[order],
+    )
+
+
+def hard_examples(
+    loaders: DataLoaders, model: Model, task: str, examples: ExampleHistory
+) -> tuple[list[HardExample], list[str]]:
+    """The hardest train rows of a task, and a warning where labels are doubtful.
+
+    Args:
+        loaders: The data that the model learned from.
+        model: The model.
+        task: The task's name.
+        examples: What training recorded of it.
+
+    Raises:
+        DiagnosisError: The history has rows that are not among the train rows.
+    """
+    kind, target = model.tasks[task].kind, loaders.fields[model.tasks[task].target]
+    places = _places(loaders.train.rows.cpu().numpy(), examples.rows, task)
+    targets = loaders.train.decoded(target.name).cpu()[places]
+    codes = None if kind == "regression" else targets.flatten().nan_to_num().long().numpy()
+    found = rank_hardness(examples, codes)
+    image = next((f for f in inputs_of(model, model.tasks[task].output) if loaders.fields[f].kind == "image"), None)
+    listed = []
+    for rank, position in enumerate(found.position[:LISTED].tolist()):
+        preferred = int(found.preferred[rank])
+        swayed = codes is not None and preferred != codes[position]
+        listed.append(
+            HardExample(
+                task=task,
+                row=int(examples.rows[position]),
+                target=in_words(kind, target, targets[position]),
+                suggestion=in_words(kind, target, torch.tensor(preferred)) if swayed else "",
+                margin=float(found.margin[rank]),
+                loss=float(found.loss[rank]),
+                suspicious=bool(found.suspicious[rank]),
+                picture=decoded_grid("image", loaders.train.decoded(image)[places[position]]) if image else None,
+            )
+        )
+    return listed, _doubts(task, found)
+
+
+def _doubts(task: str, found: Hardness) -> list[str]:
+    count = int(found.suspicious.sum())
+    if not count:
+        return []
+    return [
+        f"{task}: {count} of {len(found.position)} train rows are suspicious: the model never learned their label and "
+        "kept preferring another. Look at them under hard examples; correct a wrong label, or leave the row out."
+    ]
+
+
+def _places(train: NDArray[np.int64], rows: NDArray[np.int64], task: str) -> Tensor:
+    """Where a history's rows stand among the train rows."""
+    order = np.argsort(train)
+    at = np.searchsorted(train, rows, sorter=order).clip(max=len(train) - 1)
+    places = order[at]
+    foreign = rows[train[places] != rows]
+    if len(foreign):
+        raise DiagnosisError(
+            f"the history of task {task!r} has {len(foreign)} rows that are not among the train rows, such as row "
+            f"{foreign[0]}: it belongs to other data or another split. Give the history of the learner that trained on "
+            "these loaders."
+        )
+    return torch.from_numpy(places)
+
+
+def _most_frequent(decisions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The class that stands most often in each column, and its share of the column."""
+    counts = np.stack([(decisions == code).sum(axis=0) for code in range(int(decisions.max(initial=0)) + 1)])
+    return counts.argmax(axis=0), counts.max(axis=0) / len(decisions)

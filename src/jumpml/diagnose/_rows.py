@@ -1,0 +1,48 @@
+"""Rows of a split as a model reads them, some at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from torch import Tensor
+
+    from jumpml.data import DataLoaders
+
+CHUNK = 1024  # rows that are featurised at once, so that a large split is never held twice
+
+
+def featurised(loaders: DataLoaders, split: str, fields: Iterable[str], positions: Tensor) -> dict[str, Tensor]:
+    """Some rows of a split, without augmentation, on the data's device.
+
+    Args:
+        loaders: The data.
+        split: ``train``, ``val`` or ``test``.
+        fields: Which fields.
+        positions: int64 ``[n]``, in the split's plain order.
+    """
+    loader = getattr(loaders, split)
+    return {name: loaders.features.apply_to(name, loader.decoded(name)[positions]) for name in fields}
+
+
+def sample_positions(loaders: DataLoaders, split: str, most: int, generator: torch.Generator) -> Tensor:
+    """Positions of so many rows of a split, or of all where there are fewer, in random order."""
+    rows = len(getattr(loaders, split).rows)
+    return torch.randperm(rows, generator=generator)[:most]
+
+
+def train_moments(loaders: DataLoaders, field: str) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each number of a field on the train rows, as a model reads it; on the CPU."""
+    rows = len(loaders.train.rows)
+    mean = sum(values.sum(0) for values in _train_chunks(loaders, field)) / rows
+    variance = sum((values - mean).square().sum(0) for values in _train_chunks(loaders, field)) / rows
+    return torch.as_tensor(mean).float(), torch.as_tensor(variance).sqrt().float()
+
+
+def _train_chunks(loaders: DataLoaders, field: str) -> Iterator[Tensor]:
+    for positions in torch.arange(len(loaders.train.rows)).split(CHUNK):
+        yield featurised(loaders, "train", [field], positions)[field].cpu().double()

@@ -1,0 +1,30 @@
+"""How good a model is: predictions, metrics with 95% intervals, calibration and curves."""
+
+from jumpml.evaluate._compare import compare
+from jumpml.evaluate._evaluate import evaluate
+from jumpml.evaluate._intervals import num_resamples, percentiles, resamples, wilson
+from jumpml.evaluate._measure import measure
+from jumpml.evaluate._metric import FunctionMetric, metric
+from jumpml.evaluate._named import higher_is_better, metric_names
+from jumpml.evaluate._predictions import Predictions, evaluation_mode, predict
+from jumpml.evaluate._results import EvalResults
+from jumpml.evaluate._score import score
+
+__all__ = [
+    "evaluate",
+    "EvalResults",
+    "predict",
+    "Predictions",
+    "measure",
+    "compare",
+    "score",
+    "metric",
+    "FunctionMetric",
+    "metric_names",
+    "higher_is_better",
+    "evaluation_mode",
+    "wilson",
+    "resamples",
+    "num_resamples",
+    "percentiles",
+]

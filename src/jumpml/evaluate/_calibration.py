@@ -1,0 +1,73 @@
+"""Whether a stated confidence is the share of times that it is right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from jumpml.core import Calibration, derive_seed
+from jumpml.evaluate._intervals import num_resamples, percentiles
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from jumpml.evaluate._sample import Sample
+
+BINS = 15  # of equal width, as in Guo et al. 2017, so that errors can be compared with published ones
+BLOCK = 4_000_000  # simulated answers that are held at once
+
+
+def calibrate(sample: Sample) -> Calibration:
+    """The expected calibration error of the decided class, with what chance alone would give.
+
+    The error (Guo et al. 2017, https://arxiv.org/abs/1706.04599) is above zero even for a perfect model, since shares
+    over few rows scatter. The null band shows by how much: answers are drawn that are right exactly as often as stated
+    (Bröcker and Smith 2007, https://doi.org/10.1175/WAF993.1; Vaicenavicius et al. 2019, https://arxiv.org/abs/1902.06977).
+
+    Args:
+        sample: Of a multiclass or binary task.
+    """
+    right = (sample.decided == sample.target).double()
+    stated = sample.probabilities.double()
+    confidence = stated.amax(1) if sample.kind == "multiclass" else torch.maximum(stated, 1 - stated)
+    return calibration_of(confidence, right)
+
+
+def calibration_of(confidence: Tensor, right: Tensor) -> Calibration:
+    """The calibration of stated confidences.
+
+    Args:
+        confidence: ``[rows]``, in [0, 1].
+        right: 0 or 1 ``[rows]``.
+    """
+    confidence, right = confidence.double(), right.double()
+    bins = (confidence * BINS).long().clamp(max=BINS - 1)
+    membership = torch.nn.functional.one_hot(bins, BINS).double()
+    counts = membership.sum(0)
+    used = counts > 0
+    null_low, null_high = percentiles(_null_errors(confidence, membership))
+    return Calibration(
+        error=float(_errors((right - confidence)[None], membership)),
+        null_low=null_low,
+        null_high=null_high,
+        confidence=tuple(((confidence @ membership)[used] / counts[used]).tolist()),
+        accuracy=tuple(((right @ membership)[used] / counts[used]).tolist()),
+        count=tuple(counts[used].long().tolist()),
+    )
+
+
+def _errors(gaps: Tensor, membership: Tensor) -> Tensor:
+    """``[draws, rows]`` differences of answer and confidence to ``[draws]`` calibration errors."""
+    return (gaps @ membership).abs().sum(1) / len(membership)
+
+
+def _null_errors(confidence: Tensor, membership: Tensor) -> list[float]:
+    rows, draws = len(confidence), num_resamples(len(confidence))
+    generator = torch.Generator().manual_seed(derive_seed("calibration", rows))
+    errors: list[float] = []
+    while len(errors) < draws:
+        block = min(draws - len(errors), max(1, BLOCK // rows))
+        answers = torch.rand(block, rows, generator=generator, dtype=torch.float64) < confidence
+        errors += _errors(answers.double() - confidence, membership).tolist()
+    return errors

@@ -1,0 +1,130 @@
+"""Everything that is measured on one split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jumpml.core import EvaluationError, EvaluationRecord, TaskEvaluation, did_you_mean
+from jumpml.evaluate._calibration import calibrate
+from jumpml.evaluate._curves import curves
+from jumpml.evaluate._measure import measure_sample, resolve
+from jumpml.evaluate._predictions import predict
+from jumpml.evaluate._results import EvalResults
+from jumpml.evaluate._sample import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jumpml.core import FieldInfo, Task
+    from jumpml.data import DataLoaders
+    from jumpml.evaluate._metric import Metric
+    from jumpml.evaluate._predictions import Predictions
+    from jumpml.graph import Model
+
+MOST_CLASSES = 100  # a confusion matrix of more cannot be read, and its record would be large
+
+
+def evaluate(
+    loaders: DataLoaders,
+    model: Model,
+    metrics: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
+    split: str = "test",
+    *,
+    averaged: bool = False,
+    notes: Sequence[str] = (),
+) -> EvalResults:
+    """Measure a model on a split.
+
+    Proportions have Wilson intervals, all else the percentiles of a bootstrap over rows. A function that returns a dict
+    gives one figure a key, ``task/name.key``.
+
+    Args:
+        loaders: The data.
+        model: What is measured.
+        metrics: Names, `torchmetrics` objects (updated with probabilities and targets) or functions ``f(predictions,
+            targets)``: a list where there is one task, a dict by task, or None; a task that is not named has its own.
+        split: ``train``, ``val`` or ``test``.
+        averaged: Whether the model's weights are a moving average; it goes to the record.
+        notes: What a reader of the figures must know; they go to the record.
+
+    Raises:
+        EvaluationError: A metric is unknown, fails or does not fit its task; the split is empty; all of a task's
+            targets are missing; an output is not finite.
+    """
+    asked = _by_task(metrics, model.tasks)
+    resolved = {name: _in_task(name, resolve, model.tasks[name].kind, entries) for name, entries in asked.items()}
+    tasks: dict[str, TaskEvaluation] = {}
+    told = list(notes)
+    for name, predictions in predict(loaders, model, split).items():
+        task = model.tasks[name]
+        field = loaders.fields[task.target]
+        tasks[name], found = _in_task(name, _evaluate_task, task, field, resolved[name], predictions)
+        told += [f"{name}: {note}" for note in found]
+    record = EvaluationRecord(split=split, tasks=tasks, averaged_weights=averaged, notes=tuple(told))
+    return EvalResults(record, loaders, asked)
+
+
+def _by_task(metrics: Sequence[Any] | Mapping[str, Sequence[Any]] | None, tasks: Mapping[str, Task]) -> dict[str, Any]:
+    own = {name: task.brings.metrics if task.metrics is None else task.metrics for name, task in tasks.items()}
+    if metrics is None:
+        return own
+    if isinstance(metrics, Mapping):
+        for name in metrics:
+            if name not in tasks:
+                raise EvaluationError(
+                    f"metrics are asked for a task {name!r}, which the model lacks. {did_you_mean(name, tasks)}"
+                )
+        return own | dict(metrics)
+    if len(tasks) != 1:
+        names = ", ".join(map(repr, tasks)) or "none"
+        raise EvaluationError(
+            f"a list of metrics is for one task, and the model has {names}: give a dict of lists by task."
+        )
+    return dict.fromkeys(tasks, metrics)
+
+
+def _in_task(name: str, function: Any, *args: Any) -> Any:
+    """Call, and say in an error which task it was about."""
+    try:
+        return function(*args)
+    except EvaluationError as error:
+        raise EvaluationError(f"task {name!r}: {error}") from error.__cause__
+
+
+def _evaluate_task(
+    task: Task, field: FieldInfo, metrics: Sequence[Metric], predictions: Predictions
+) -> tuple[TaskEvaluation, list[str]]:
+    sample = Sample.of(task.kind, predictions)
+    measured = measure_sample(sample, metrics)
+    classes = _classes(sample, field)
+    evaluation = TaskEvaluation(
+        kind=task.kind,
+        target=task.target,
+        rows=len(sample),
+        missing=int((~predictions.present).sum()),
+        classes=classes,
+        figures=measured.figures,
+        higher_is_better=measured.higher_is_better,
+        confusion=_confusion(sample) if 0 < len(classes) <= MOST_CLASSES else None,
+        calibration=calibrate(sample) if classes else None,
+        curves=curves(sample),
+    )
+    return evaluation, [*measured.notes, *_empty_classes(sample, classes)]
+
+
+def _classes(sample: Sample, field: FieldInfo) -> tuple[str, ...]:
+    return field.classes or tuple(map(str, range(sample.num_classes)))
+
+
+def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:
+    size = sample.num_classes
+    counts = (sample.target * size + sample.decided).bincount(minlength=size**2)
+    return tuple(map(tuple, counts.view(size, size).tolist()))
+
+
+def _empty_classes(sample: Sample, classes: Sequence[str]) -> list[str]:
+    if not classes:
+        return []
+    empty = [name for name, count in zip(classes, sample.class_counts.tolist(), strict=True) if not count]
+    return [f"no row of the split is of class {', '.join(map(repr, empty))}."] if empty else []

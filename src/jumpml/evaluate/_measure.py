@@ -1,0 +1,167 @@
+"""Metrics on a sample, each with its interval."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jumpml.core import EvaluationError, Figure
+from jumpml.evaluate._intervals import num_resamples, percentiles, resamples, wilson
+from jumpml.evaluate._metric import FEWEST, FunctionMetric, Metric, ObjectMetric, UndefinedError, metric
+from jumpml.evaluate._named import Proportion, named
+from jumpml.evaluate._sample import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jumpml.evaluate._predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What metrics gave.
+
+    Attributes:
+        figures: By name.
+        higher_is_better: By name.
+        notes: What was left out, and why.
+    """
+
+    figures: dict[str, Figure] = field(default_factory=dict)
+    higher_is_better: dict[str, bool | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def measure(kind: str, metrics: Sequence[Any], predictions: Predictions) -> dict[str, Figure]:
+    """Measure predictions, wherever they come from.
+
+    Args:
+        kind: The task's kind.
+        metrics: Names, `torchmetrics` objects, functions, or what `metric` returned.
+        predictions: Raw outputs with their targets.
+
+    Returns:
+        Figures by metric. One that has no value on these rows is left out.
+
+    Raises:
+        EvaluationError: A metric is unknown or fails, no row has a target, or an output is not finite.
+
+    Example:
+        >>> import torch
+        >>> from jumpml.evaluate import Predictions
+        >>> output, target = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]]), torch.tensor([0, 1, 1])
+        >>> predictions = Predictions(output=output, target=target, present=torch.tensor([True, True, False]))
+        >>> print(measure("multiclass", ["accuracy"], predictions)["accuracy"])
+        1 [0.3424, 1]
+    """
+    return measure_sample(Sample.of(kind, predictions), resolve(kind, metrics)).figures
+
+
+def resolve(kind: str, metrics: Sequence[Any]) -> list[Metric]:
+    """Bring all that may stand for a metric into one form.
+
+    Raises:
+        EvaluationError: One is unknown, is no metric, or has the name of another.
+    """
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence):
+        raise EvaluationError(f"expected a list of metrics, got {metrics!r}. Write it in brackets.")
+    resolved = [_resolved(kind, entry) for entry in metrics]
+    names = [entry.name for entry in resolved]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        fix = "metric(f, name=...) gives a function another, a MetricCollection torchmetrics objects."
+        raise EvaluationError(f"two metrics have the name {twice!r}: {fix}")
+    return resolved
+
+
+def _resolved(kind: str, entry: Any) -> Metric:
+    if isinstance(entry, str):
+        return named(kind, entry)
+    if isinstance(entry, FunctionMetric):
+        return entry
+    torchmetrics = sys.modules.get("torchmetrics")  # where it was never imported, nothing can be an object of it
+    if torchmetrics and isinstance(entry, torchmetrics.Metric | torchmetrics.MetricCollection):
+        return ObjectMetric(original=entry)
+    return metric(entry)
+
+
+def measure_sample(sample: Sample, metrics: Sequence[Metric]) -> Measured:
+    """Measure a sample.
+
+    Raises:
+        EvaluationError: A metric fails or returns no finite number.
+    """
+    measured = Measured()
+    resampled: dict[Metric, dict[str, float]] = {}
+    for entry in metrics:
+        try:
+            values = first(entry, sample)
+        except UndefinedError as reason:
+            measured.notes.append(f"{entry.name} is left out: {reason}.")
+            continue
+        measured.higher_is_better.update(dict.fromkeys(values, entry.higher_is_better))
+        if isinstance(entry, Proportion):
+            hits, trials = entry.hits(sample)
+            low, high = wilson(hits, trials)
+            measured.figures[entry.name] = Figure(value=hits / trials, low=low, high=high, n=trials)
+        else:
+            resampled[entry] = values
+    for entry, draws in _bootstrap(sample, resampled).items():
+        _close(measured, entry, resampled[entry], draws, len(sample))
+    return measured
+
+
+def first(entry: Metric, sample: Sample) -> dict[str, float]:
+    """A metric's values on the sample itself.
+
+    Raises:
+        EvaluationError: It fails or returns no finite number.
+        UndefinedError: It has no value on these rows.
+    """
+    try:
+        values = entry.compute(sample)
+    except (UndefinedError, EvaluationError):
+        raise
+    except Exception as error:
+        raise EvaluationError(f"the metric {entry.name!r} failed: {type(error).__name__}: {error}") from error
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise EvaluationError(f"the metric {name!r} returned {value}; expected a finite number.")
+    return values
+
+
+def _bootstrap(sample: Sample, values: Mapping[Metric, Mapping[str, float]]) -> dict[Metric, dict[str, list[float]]]:
+    """All metrics' values on the same resamples; those on which a metric has none are passed over."""
+    draws = {entry: {name: list[float]() for name in named} for entry, named in values.items()}
+    counts = {entry: entry.resamples or num_resamples(sample.logits.numel()) for entry in values}
+    for index, rows in enumerate(resamples(len(sample), max(counts.values(), default=0))):
+        drawn = sample.take(rows)
+        for entry, count in counts.items():
+            if index < count:
+                _draw(entry, drawn, draws[entry])
+    return draws
+
+
+def _draw(entry: Metric, drawn: Sample, draws: Mapping[str, list[float]]) -> None:
+    try:
+        values = entry.compute(drawn)
+    except Exception:
+        return  # it worked on the split itself; a resample may lack a class, which many functions refuse
+    for name, value in values.items():
+        if name in draws and math.isfinite(value):
+            draws[name].append(value)
+
+
+def _close(
+    measured: Measured, entry: Metric, values: Mapping[str, float], draws: Mapping[str, list[float]], rows: int
+) -> None:
+    for name, value in values.items():
+        if len(draws[name]) < FEWEST:
+            measured.higher_is_better.pop(name)
+            measured.notes.append(f"{name} is left out: it has a value on too few resamples for an interval.")
+            continue
+        low, high = percentiles(draws[name])
+        measured.figures[name] = Figure(value=value, low=low, high=high, n=rows)

@@ -1,0 +1,237 @@
+"""The metrics that a file can name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+
+from jumpml.core import EvaluationError, did_you_mean
+from jumpml.evaluate._metric import UndefinedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor
+
+    from jumpml.evaluate._sample import Sample
+
+CLASSES = ("multiclass", "binary")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proportion:
+    """A share of rows: so many hits of so many trials, which has a Wilson interval."""
+
+    name: str
+    kinds: tuple[str, ...]
+    counts: Callable[[Sample], tuple[Tensor, Tensor]]
+    higher_is_better: bool | None = True
+    resamples: int | None = None
+
+    def hits(self, sample: Sample) -> tuple[int, int]:
+        """Hits and trials.
+
+        Raises:
+            UndefinedError: There are no trials.
+        """
+        hits, trials = (int(count) for count in self.counts(sample))
+        if not trials:
+            raise UndefinedError("it is a share of rows of which there are none")
+        return hits, trials
+
+    def compute(self, sample: Sample) -> dict[str, float]:
+        """The share."""
+        hits, trials = self.hits(sample)
+        return {self.name: hits / trials}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic:
+    """Any other figure, which has a bootstrap interval."""
+
+    name: str
+    kinds: tuple[str, ...]
+    value: Callable[[Sample], Tensor]
+    higher_is_better: bool | None = True
+    resamples: int | None = None
+
+    def compute(self, sample: Sample) -> dict[str, float]:
+        """The figure."""
+        return {self.name: float(self.value(sample))}
+
+
+def _hits(given: Tensor, hit: Tensor) -> tuple[Tensor, Tensor]:
+    return (given & hit).sum(), given.sum()
+
+
+def _accuracy(s: Sample) -> tuple[Tensor, Tensor]:
+    return _hits(s.target == s.target, s.decided == s.target)
+
+
+def _balanced_accuracy(s: Sample) -> Tensor:
+    from torchmetrics.functional.classification import multiclass_recall
+
+    recall = multiclass_recall(s.decided, s.target, s.num_classes, average="none", validate_args=False)
+    return recall[s.class_counts > 0].mean()
+
+
+def _macro_f1(s: Sample) -> Tensor:
+    from torchmetrics.functional.classification import multiclass_f1_score
+
+    return multiclass_f1_score(s.decided, s.target, s.num_classes, average="macro", validate_args=False)
+
+
+def _f1(s: Sample) -> Tensor:
+    from torchmetrics.functional.classification import binary_f1_score
+
+    if not (s.decided.any() or s.target.any()):
+        raise UndefinedError("no row is positive and none was taken for positive")
+    return binary_f1_score(s.decided, s.target, validate_args=False)
+
+
+def _matthews(s: Sample) -> Tensor:
+    from torchmetrics.functional.classification import multiclass_matthews_corrcoef
+
+    return multiclass_matthews_corrcoef(s.decided, s.target, s.num_classes, validate_args=False)
+
+
+def _kappa(s: Sample) -> Tensor:
+    from torchmetrics.functional.classification import multiclass_cohen_kappa
+
+    _several_classes(s)
+    return multiclass_cohen_kappa(s.decided, s.target, s.num_classes, validate_args=False)
+
+
+def _auroc(s: Sample) -> Tensor:
+    from torchmetrics.functional.classification import binary_auroc
+
+    return one_vs_rest(s, binary_auroc)
+
+
+def _average_precision(s: Sample) -> Tensor:
+    from torchmetrics.functional.classification import binary_average_precision
+
+    return one_vs_rest(s, binary_average_precision)
+
+
+def one_vs_rest(s: Sample, function: Callable[..., Any]) -> Tensor:
+    """A ranking's figure: the binary one, or its mean over the classes that have rows, each against the rest."""
+    _several_classes(s)
+    if s.kind == "binary":
+        return function(s.probabilities, s.target, validate_args=False)
+    present = s.class_counts.nonzero().flatten().tolist()
+    each = [function(s.probabilities[:, c], (s.target == c).long(), validate_args=False) for c in present]
+    return torch.stack(each).mean()
+
+
+def _several_classes(s: Sample) -> None:
+    if (s.class_counts > 0).sum() < 2:
+        raise UndefinedError("all rows are of one class")
+
+
+def _log_loss(s: Sample) -> Tensor:
+    logits = s.logits.double()  # a probability in float32 would round to 0 where the logit still says how wrong it is
+    if s.kind == "binary":
+        return F.binary_cross_entropy_with_logits(logits, s.target.double())
+    return F.cross_entropy(logits, s.target)
+
+
+def _brier(s: Sample) -> Tensor:
+    probabilities = s.probabilities.double()
+    if s.kind == "binary":
+        return (probabilities - s.target).square().mean()
+    return (probabilities - F.one_hot(s.target, s.num_classes)).square().sum(1).mean()
+
+
+def _mean_squared_error(s: Sample) -> Tensor:
+    from torchmetrics.functional.regression import mean_squared_error
+
+    return mean_squared_error(s.decided.double(), s.target.double())
+
+
+def _mean_absolute_error(s: Sample) -> Tensor:
+    from torchmetrics.functional.regression import mean_absolute_error
+
+    return mean_absolute_error(s.decided.double(), s.target.double())
+
+
+def _r2(s: Sample) -> Tensor:
+    from torchmetrics.functional.regression import r2_score
+
+    target = s.target.double()
+    if len(s) < 2 or not (target != target[0]).any():
+        raise UndefinedError("the target is the same in all rows")
+    return r2_score(s.decided.double(), target, multioutput="variance_weighted")
+
+
+_ALL: tuple[Proportion | Statistic, ...] = (
+    Proportion(name="accuracy", kinds=CLASSES, counts=_accuracy),
+    Statistic(name="balanced_accuracy", kinds=CLASSES, value=_balanced_accuracy),
+    Statistic(name="macro_f1", kinds=CLASSES, value=_macro_f1),
+    Statistic(name="f1", kinds=("binary",), value=_f1),
+    Proportion(name="precision", kinds=("binary",), counts=lambda s: _hits(s.decided == 1, s.target == 1)),
+    Proportion(name="recall", kinds=("binary",), counts=lambda s: _hits(s.target == 1, s.decided == 1)),
+    Proportion(name="specificity", kinds=("binary",), counts=lambda s: _hits(s.target == 0, s.decided == 0)),
+    Statistic(name="auroc", kinds=CLASSES, value=_auroc),
+    Statistic(name="average_precision", kinds=CLASSES, value=_average_precision),
+    Statistic(name="matthews", kinds=CLASSES, value=_matthews),
+    Statistic(name="cohen_kappa", kinds=CLASSES, value=_kappa),
+    Statistic(name="log_loss", kinds=CLASSES, value=_log_loss, higher_is_better=False),
+    Statistic(name="brier", kinds=CLASSES, value=_brier, higher_is_better=False),
+    Statistic(
+        name="rmse", kinds=("regression",), value=lambda s: _mean_squared_error(s).sqrt(), higher_is_better=False
+    ),
+    Statistic(name="mse", kinds=("regression",), value=_mean_squared_error, higher_is_better=False),
+    Statistic(name="mae", kinds=("regression",), value=_mean_absolute_error, higher_is_better=False),
+    Statistic(name="r2", kinds=("regression",), value=_r2),
+)
+NAMED: Mapping[str, Proportion | Statistic] = {entry.name: entry for entry in _ALL}
+
+
+def metric_names(kind: str) -> tuple[str, ...]:
+    """The metrics that a task of a kind can name.
+
+    Args:
+        kind: ``multiclass``, ``binary`` or ``regression``.
+
+    Example:
+        >>> metric_names("regression")
+        ('rmse', 'mse', 'mae', 'r2')
+    """
+    return tuple(name for name, entry in NAMED.items() if kind in entry.kinds)
+
+
+def higher_is_better(name: str) -> bool | None:
+    """Whether more of a figure is better.
+
+    Args:
+        name: A metric that a file can name, or ``loss``.
+
+    Returns:
+        None where the name is not known.
+
+    Example:
+        >>> higher_is_better("accuracy"), higher_is_better("loss"), higher_is_better("my_metric")
+        (True, False, None)
+    """
+    if name == "loss":
+        return False
+    return NAMED[name].higher_is_better if name in NAMED else None
+
+
+def named(kind: str, name: str) -> Proportion | Statistic:
+    """The metric of a name.
+
+    Raises:
+        EvaluationError: There is none, or none for this kind of task.
+    """
+    known = metric_names(kind)
+    if name in known:
+        return NAMED[name]
+    if name in NAMED:
+        kinds, fits = " and ".join(NAMED[name].kinds), ", ".join(known)
+        raise EvaluationError(f"the metric {name!r} is for {kinds} tasks; a {kind} task has: {fits}.")
+    raise EvaluationError(f"there is no metric {name!r} for {kind} tasks. {did_you_mean(name, known)}")

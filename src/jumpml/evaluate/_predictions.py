@@ -1,0 +1,112 @@
+"""A model's raw outputs on a whole split, beside the targets."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from jumpml.core import EvaluationError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import Tensor, nn
+
+    from jumpml.core import Task
+    from jumpml.data import DataLoaders, Loader
+    from jumpml.graph import Model
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """One task's raw outputs on a split, in the split's order, on the CPU.
+
+    Attributes:
+        output: What the output node gave, ``[rows, *]``: logits, or numbers in the target's raw units.
+        target: ``[rows, *]``: class codes, 0 and 1, or numbers in raw units; anything at absent rows.
+        present: bool ``[rows]``, the rows that have a target.
+    """
+
+    output: Tensor
+    target: Tensor
+    present: Tensor
+
+
+def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Predictions]:
+    """Run a model over a split: plain rows in order, in evaluation mode, without gradients.
+
+    Args:
+        loaders: The data.
+        model: It is in the mode it was in when this returns.
+        split: ``train``, ``val`` or ``test``.
+
+    Returns:
+        Raw outputs and targets by task.
+
+    Raises:
+        EvaluationError: The split is unknown or empty, the model has no task, or a batch lacks a task's target.
+    """
+    loader = loader_of(loaders, split)
+    if not model.tasks:
+        raise EvaluationError(
+            "the model has no tasks: there is no prediction to measure. Name one under the key `tasks`."
+        )
+    parts: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {name: [] for name in model.tasks}
+    with evaluation_mode(model):
+        for batch in loader.plain():
+            with torch.inference_mode():  # not around the loader: what it caches must stay usable for training
+                outputs = model(batch)
+            for name, task in model.tasks.items():
+                parts[name].append(_part(outputs[name], batch, name, task, loaders))
+    return {name: _joined(part, split) for name, part in parts.items()}
+
+
+def loader_of(loaders: DataLoaders, split: str) -> Loader:
+    """The loader of a split.
+
+    Raises:
+        EvaluationError: There is no such split.
+    """
+    if split not in SPLITS:
+        raise EvaluationError(f"there is no split {split!r}. {did_you_mean(split, SPLITS)}")
+    return getattr(loaders, split)
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put every module into evaluation mode, and afterwards back into the mode that each was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _part(
+    output: Tensor, batch: Mapping[str, Tensor], name: str, task: Task, loaders: DataLoaders
+) -> tuple[Tensor, Tensor, Tensor]:
+    if task.target not in batch:
+        known = did_you_mean(task.target, batch)
+        raise EvaluationError(f"task {name!r}: the data set has no target field {task.target!r}. {known}")
+    target = batch[task.target]
+    present = batch.get(f"{task.target}.present")
+    if present is None:
+        present = torch.ones(len(target), dtype=torch.bool)
+    if task.kind == "regression":  # while everything is still on one device
+        output = loaders.to_raw(task.target, output.reshape(target.shape))
+        target = loaders.to_raw(task.target, target)
+    return output.cpu(), target.cpu(), present.cpu()
+
+
+def _joined(parts: list[tuple[Tensor, Tensor, Tensor]], split: str) -> Predictions:
+    if not parts:
+        raise EvaluationError(f"the split {split!r} is empty: give it a share of the rows, or name another split.")
+    output, target, present = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    return Predictions(output=output, target=target, present=present)

@@ -1,0 +1,97 @@
+"""Values alone, for validation while training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from jumpml.core import EvaluationError, did_you_mean
+from jumpml.evaluate._measure import first
+from jumpml.evaluate._metric import UndefinedError
+from jumpml.evaluate._named import metric_names, named
+from jumpml.evaluate._predictions import evaluation_mode, loader_of, predict
+from jumpml.evaluate._sample import Sample
+from jumpml.objectives import reduce
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from torch import Tensor
+
+    from jumpml.core import Loss, Objective
+    from jumpml.data import DataLoaders
+    from jumpml.evaluate._metric import Metric
+    from jumpml.graph import Model
+
+SUPERVISED = "supervised"
+
+
+def score(loaders: DataLoaders, model: Model, names: Collection[str], split: str = "val") -> dict[str, float]:
+    """Measure a few values without intervals.
+
+    Args:
+        loaders: The data.
+        model: It is in the mode it was in when this returns.
+        names: ``task/metric``, or ``loss``: the weighted sum of the supervised phase's objectives, each its mean over
+            the rows that count. Objectives that need views have no part in it, since these rows have none.
+        split: ``train``, ``val`` or ``test``.
+
+    Returns:
+        By name.
+
+    Raises:
+        EvaluationError: A name is unknown, or has no value on these rows.
+    """
+    wanted = {name: _named(name, model) for name in names if name != "loss"}
+    predictions = predict(loaders, model, split) if wanted else {}
+    samples = {task: Sample.of(model.tasks[task].kind, predictions[task]) for task, _ in wanted.values()}
+    scores = {name: _value(name, entry, samples[task], split) for name, (task, entry) in wanted.items()}
+    if "loss" in names:
+        scores["loss"] = _loss(loaders, model, split)
+    return scores
+
+
+def _named(name: str, model: Model) -> tuple[str, Metric]:
+    task, slash, metric = name.partition("/")
+    if not slash or task not in model.tasks:
+        known = ["loss", *(f"{task}/{m}" for task, t in model.tasks.items() for m in metric_names(t.kind))]
+        raise EvaluationError(
+            f"there is no value {name!r}: expected 'loss' or 'task/metric'. {did_you_mean(name, known)}"
+        )
+    return task, named(model.tasks[task].kind, metric)
+
+
+def _value(name: str, entry: Metric, sample: Sample, split: str) -> float:
+    try:
+        return first(entry, sample)[entry.name]
+    except UndefinedError as reason:
+        raise EvaluationError(f"{name!r} has no value on the split {split!r}: {reason}.") from None
+
+
+def _loss(loaders: DataLoaders, model: Model, split: str) -> float:
+    objectives = {n: model.objectives[n] for n in model.active(SUPERVISED) if not model.objectives[n].views}
+    if not objectives:
+        raise EvaluationError("'loss' has no value: no objective without views is active in the supervised phase.")
+    total = {name: torch.zeros((), dtype=torch.float64) for name in objectives}
+    rows = dict.fromkeys(objectives, 0)
+    with evaluation_mode(model):
+        for batch in loader_of(loaders, split).plain():
+            for name, loss in _losses(model, objectives, batch).items():
+                count = len(next(iter(batch.values()))) if loss.present is None else int(loss.present.sum())
+                total[name] += reduce(loss).cpu() * count
+                rows[name] += count
+    return sum(model.objectives[name].weight * float(total[name]) / max(rows[name], 1) for name in objectives)
+
+
+@torch.inference_mode()
+def _losses(model: Model, objectives: Mapping[str, Objective], batch: Mapping[str, Tensor]) -> dict[str, Loss]:
+    # not `model.losses`, which wants the views that these rows do not have
+    read = dict.fromkeys(name for objective in objectives.values() for name in objective.inputs)
+    values = {**batch, **model(batch, outputs=[name for name in read if name not in batch])}
+    losses = {}
+    for name, objective in objectives.items():
+        masks = [batch[f"{field}.present"] for field in objective.inputs if f"{field}.present" in batch]
+        present = torch.stack(masks).all(0) if masks else None
+        losses[name] = objective(*map(values.__getitem__, objective.inputs), present=present)
+    return losses

@@ -1,0 +1,20 @@
+"""Nodes and wiring to one ``nn.Module``: shapes, plans of what to run, predictions by task kind."""
+
+from jumpml.graph._build import build_nodes, build_tasks, fields_read
+from jumpml.graph._model import Model
+from jumpml.graph._node import Node
+from jumpml.graph._plan import LossPlan, Plan
+from jumpml.graph._prediction import decide, probabilities, scores
+
+__all__ = [
+    "LossPlan",
+    "Model",
+    "Node",
+    "Plan",
+    "build_nodes",
+    "build_tasks",
+    "decide",
+    "fields_read",
+    "probabilities",
+    "scores",
+]

@@ -1,0 +1,135 @@
+"""What a model checks of itself: before shapes are known, after, and when data comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from jumpml.core import FieldInfo, Objective, Task, ValueInfo, did_you_mean
+from jumpml.graph._node import Node, split
+from jumpml.graph._patterns import pattern_problems
+from jumpml.graph._problem import Problem, refuse
+from jumpml.graph._references import name_problems, objective_references, output_references, unknown_fields
+from jumpml.graph._tasks import kind_problems, output_problems, target_problems
+from jumpml.graph._wiring import Wiring, wiring_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jumpml.graph._inferred import Inferred
+    from jumpml.graph._model import Model
+
+
+def check_structure(
+    inputs: Mapping[str, ValueInfo],
+    nodes: Mapping[str, Node],
+    tasks: Mapping[str, Task],
+    objectives: Mapping[str, Objective],
+    fields: Mapping[str, FieldInfo],
+) -> None:
+    """Names and wiring.
+
+    Raises:
+        GraphError: With all that is wrong.
+    """
+    refuse(_wrong_types(nodes, objectives))
+    others = {name: objective.inputs for name, objective in objectives.items() if name not in tasks}
+    edges = {name: node.inputs for name, node in nodes.items()}
+    wiring = wiring_problems(inputs, edges, fields)
+    patterns = {name: objective.parameters_of for name, objective in objectives.items()}
+    refuse(
+        [
+            *name_problems(inputs=inputs, nodes=nodes, tasks=tasks, objectives=objectives),
+            *wiring,
+            *kind_problems(tasks),
+            *output_references({name: task.output for name, task in tasks.items()}, inputs, nodes),
+            *objective_references(others, inputs, nodes, fields),
+            *_namesakes(tasks, objectives),
+            *([] if wiring else pattern_problems(patterns, Wiring.of(edges))),
+        ]
+    )
+
+
+def _wrong_types(nodes: Mapping[str, Node], objectives: Mapping[str, Objective]) -> list[Problem]:
+    return [
+        *(
+            Problem(("nodes", name), f"expected a Node(module, inputs), got a {type(node).__name__}.")
+            for name, node in nodes.items()
+            if not isinstance(node, Node)
+        ),
+        *(
+            Problem(("nodes", name), f"expected an nn.Module, got a {type(node.module).__name__}.")
+            for name, node in nodes.items()
+            if isinstance(node, Node) and not isinstance(node.module, nn.Module)
+        ),
+        *(
+            Problem(("objectives", name), f"expected an nn.Module, got a {type(objective).__name__}.")
+            for name, objective in objectives.items()
+            if not isinstance(objective, nn.Module)
+        ),
+    ]
+
+
+def _namesakes(tasks: Mapping[str, Task], objectives: Mapping[str, Objective]) -> list[Problem]:
+    return [
+        Problem(
+            ("objectives", name),
+            f"a task has this name too, but its own objective would read {tasks[name].output}, {tasks[name].target}; "
+            f"this one reads {', '.join(objective.inputs) or 'parameters'}.",
+            "Tasks and objectives share one set of names: rename one.",
+        )
+        for name, objective in objectives.items()
+        if name in tasks and tuple(objective.inputs) != (tasks[name].output, tasks[name].target)
+    ]
+
+
+def check_outputs(
+    tasks: Mapping[str, Task],
+    objectives: Mapping[str, Objective],
+    fields: Mapping[str, FieldInfo],
+    inferred: Inferred,
+) -> None:
+    """What tasks and objectives read has a shape, and it fits the tasks.
+
+    Raises:
+        GraphError: With all that is wrong.
+    """
+    read: list[tuple[str, str, str]] = [("tasks", name, task.output) for name, task in tasks.items()]
+    others = ((name, objective) for name, objective in objectives.items() if name not in tasks)
+    read += [("objectives", name, reference) for name, objective in others for reference in objective.inputs]
+    refuse(
+        [
+            Problem((kind, name), f"reads {reference!r}, but {inferred.why_not(reference)}")
+            for kind, name, reference in read
+            if reference not in inferred.values and split(reference)[0] in inferred.outputs
+        ]
+    )
+    refuse([*(target_problems(tasks, fields) if fields else []), *output_problems(tasks, inferred.values, fields)])
+
+
+def check_data(model: Model, fields: Mapping[str, FieldInfo], values: Mapping[str, ValueInfo]) -> None:
+    """A model against data that was not known when it was built.
+
+    Raises:
+        GraphError: With all that is wrong.
+    """
+    problems: list[Problem] = []
+    for name, info in model.inputs.items():
+        if name not in fields:
+            problems.append(
+                Problem(("inputs", name), "the data has no field of this name.", did_you_mean(name, fields))
+            )
+        elif name in values and values[name] != info:
+            problems.append(
+                Problem(("inputs", name), f"the model reads {info}, and the data gives {values[name]} after features.")
+            )
+    reads = {name: objective.inputs for name, objective in model.objectives.items() if name not in model.tasks}
+    refuse(
+        [
+            *problems,
+            *target_problems(model.tasks, fields),
+            *output_problems(model.tasks, model.values, fields),
+            *unknown_fields(reads, model.values, fields),
+        ]
+    )

@@ -1,0 +1,106 @@
+"""One node of a model file: the class that it names, called with the arguments that it gives."""
+
+from __future__ import annotations
+
+import inspect
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from jumpml.core import FieldInfo, Task, UntrustedNameError, did_you_mean, resolve_class
+from jumpml.graph._node import class_name, signature_text
+from jumpml.graph._problem import Problem
+from jumpml.graph._random import own_draws
+from jumpml.graph.blocks import Head
+from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+
+def construct(
+    name: str,
+    module: str,
+    args: Mapping[str, Any],
+    *,
+    tasks: Mapping[str, Task],
+    fields: Mapping[str, FieldInfo],
+    trust: Collection[str],
+    seed: int | None,
+) -> nn.Module | Problem:
+    """A node's module, or what is wrong with it.
+
+    Args:
+        name: The node's name.
+        module: The dotted name of its class.
+        args: The class's arguments.
+        tasks: All tasks: a head takes its width from its own.
+        fields: The data's fields, as far as they are known.
+        trust: Packages from which the module may come.
+        seed: Of the weights, together with the node's name; torch's global generator draws them where None.
+    """
+    path, arguments = ("nodes", name, "args"), dict(args)
+    try:
+        cls = resolve_class(module, nn.Module, trust)
+    except UntrustedNameError as error:
+        return Problem(("nodes", name, "module"), str(error))
+    if cls is Head and "out_features" not in arguments:
+        width = _head_width(name, tasks, fields)
+        if isinstance(width, str):
+            return Problem(path, f"out_features is left out, {width}")
+        arguments["out_features"] = width
+    problem = _misfit(path, cls, arguments)
+    if problem is not None:
+        return problem
+    try:
+        with own_draws(seed, "node", name), lazy_layers_are_meant():
+            return cls(**arguments)
+    except Exception as error:  # a constructor may raise anything when it dislikes what the file gives it
+        said = f"{type(error).__name__}: {str(error).strip().rstrip('.')}"
+        return Problem(path, f"{_called(cls)} does not take these arguments. {said}.")
+
+
+def _misfit(path: tuple[str, ...], cls: type[nn.Module], arguments: Mapping[str, Any]) -> Problem | None:
+    """Arguments that the constructor does not know, or lacks."""
+    parameters = inspect.signature(cls).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for argument in arguments:
+            if argument not in parameters:
+                near = did_you_mean(argument, parameters)
+                return Problem(
+                    (*path, argument), f"{_called(cls)} has no such argument.", near if near.startswith("Did") else ""
+                )
+    needed = [
+        p.name for p in parameters.values() if p.default is p.empty and p.kind not in {p.VAR_KEYWORD, p.VAR_POSITIONAL}
+    ]
+    missing = [repr(argument) for argument in needed if argument not in arguments]
+    return Problem(path, f"{_called(cls)} also needs {', '.join(missing)}.") if missing else None
+
+
+def _called(cls: type[nn.Module]) -> str:
+    return f"{class_name(cls)}{signature_text(cls)}"
+
+
+def _head_width(node: str, tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo]) -> int | str:
+    """The number of outputs that the tasks of a node need, or why that is not known."""
+    widths: dict[str, int] = {}
+    for name, task in tasks.items():
+        if task.output != node:
+            continue
+        if task.kind == "binary":
+            widths[name] = 1
+        elif task.target in fields:
+            field = fields[task.target]
+            widths[name] = len(field.classes) if task.kind == "multiclass" else prod(field.value.shape)
+        else:
+            return (
+                f"and nothing is known of {task.target!r}, the target of task {name!r}. Give out_features, or give the "
+                "data: load_model(file, dataloader), or the key data in the file."
+            )
+    if not widths:
+        return "and no task has this node as its output. Give out_features."
+    if len(set(widths.values())) > 1:
+        needs = ", ".join(f"{name!r} needs {width}" for name, width in widths.items())
+        return f"and its tasks need different widths: {needs}. Give each task a head of its own."
+    return next(iter(widths.values()))

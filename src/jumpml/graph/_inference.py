@@ -1,0 +1,112 @@
+"""Shapes flow through the graph: lazy modules become real, and what does not fit is told by node."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from jumpml.core import GraphError, ValueInfo
+from jumpml.graph._fit import what_would_fit
+from jumpml.graph._inferred import ROWS, Inferred, Output, describe, has_rows, info, parts_of
+from jumpml.graph._node import class_name, split
+from jumpml.graph._random import own_draws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from jumpml.graph._wiring import Wiring
+
+
+def infer(
+    modules: Mapping[str, nn.Module], wiring: Wiring, inputs: Mapping[str, ValueInfo], seed: int | None
+) -> Inferred:
+    """Pass two rows of zeros through every node, without gradient, in evaluation mode, and without a trace.
+
+    Lazy modules are made real on the way; with a seed their parameters depend on it and on the node's name alone.
+
+    Raises:
+        GraphError: A node fails on its inputs, gives no tensor, or loses the batch.
+    """
+    parameters = (parameter for module in modules.values() for parameter in module.parameters())
+    device = next((parameter.device for parameter in parameters), torch.device("cpu"))
+    inferred = Inferred(values=dict(inputs))
+    results: dict[str, Any] = {
+        name: torch.zeros((ROWS, *value.shape), dtype=getattr(torch, value.dtype), device=device)
+        for name, value in inputs.items()
+    }
+    for name in wiring.order:
+        values = [_read(reference, name, results, inferred) for reference in wiring.reads[name]]
+        results[name] = _run(name, modules[name], wiring, values, seed)
+        _note(name, modules[name], results[name], inferred)
+    return inferred
+
+
+def _read(reference: str, reader: str, results: Mapping[str, Any], inferred: Inferred) -> Any:
+    name, part = split(reference)
+    if part is None:
+        return results[name]
+    if reference not in inferred.values:
+        raise GraphError(f"node {reader!r}: reads {reference!r}, but {inferred.why_not(reference)}")
+    return results[name][inferred.keys[reference]]
+
+
+def _run(name: str, module: nn.Module, wiring: Wiring, values: list[Any], seed: int | None) -> Any:
+    arguments = wiring.arguments[name]
+    try:
+        with _no_trace(module, name, seed):
+            return module(*values) if arguments is None else module(**dict(zip(arguments, values, strict=True)))
+    except Exception as error:
+        named = zip(wiring.reads[name], values, strict=True)
+        read = ", ".join(
+            f"{reference} {info(value) if has_rows(value) else describe(value)}" for reference, value in named
+        )
+        said = f"In a pass of {ROWS} rows, {type(error).__name__}: {str(error).strip().rstrip('.')}."
+        fix = what_would_fit(module, values, arguments, error)
+        raise GraphError(
+            f"node {name!r} ({class_name(type(module))}) fails on {read}. {said} {fix}".rstrip()
+        ) from error
+
+
+@contextmanager
+def _no_trace(module: nn.Module, name: str, seed: int | None) -> Iterator[None]:
+    """Evaluation mode without gradient; afterwards modes, buffers and torch's generator are as before.
+
+    Only the draws of lazy parameters show, as they do in plain PyTorch, and only without a seed.
+    """
+    lazy = any(is_lazy(parameter) for parameter in module.parameters())
+    modes = [(part, part.training) for part in module.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in module.buffers() if not is_lazy(buffer)]
+    module.eval()
+    try:
+        with torch.no_grad(), own_draws(0 if seed is None and not lazy else seed, "lazy", name):
+            yield
+    finally:
+        for part, training in modes:
+            part.training = training
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+
+
+def _note(name: str, module: nn.Module, result: Any, inferred: Inferred) -> None:
+    cls, parts = class_name(type(module)), parts_of(result)
+    inferred.outputs[name] = Output(cls, {part: describe(value) for part, (_, value) in parts.items()})
+    if has_rows(result):
+        inferred.values[name] = info(result)
+    elif isinstance(result, Tensor):
+        raise GraphError(
+            f"node {name!r} ({cls}) turns {ROWS} rows into {describe(result)}: the batch must stay the first axis of "
+            "its output. Does the module average over rows, or does it want batch_first=True?"
+        )
+    elif not parts:
+        raise GraphError(
+            f"node {name!r} ({cls}) returns {describe(result)}; expected a tensor, or a tuple or dict of them."
+        )
+    for part, (key, value) in parts.items():
+        if has_rows(value):
+            inferred.values[f"{name}.{part}"] = info(value)
+            inferred.keys[f"{name}.{part}"] = key

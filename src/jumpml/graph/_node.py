@@ -1,0 +1,70 @@
+"""A node: a module and what it reads."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+Inputs = str | Sequence[str] | Mapping[str, str]
+Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A named step of a model: a module and what it reads.
+
+    Attributes:
+        module: Any ``nn.Module``; a lazy one takes its sizes from the graph.
+        inputs: One name, a sequence of names (positional arguments) or a mapping (by argument name). A name is that of
+            an input, of a node, or ``node.part``: an element of a tuple (``lstm.0``) or of a dict (``bert.logits``).
+
+    Example:
+        >>> from torch import nn
+        >>> Node(nn.Bilinear(4, 4, 2), ["left", "right"]).inputs
+        ['left', 'right']
+    """
+
+    module: nn.Module
+    inputs: Inputs
+
+
+def references(inputs: Inputs) -> list[tuple[Key, str]]:
+    """Each name that is read, with the place where it stands below ``inputs``."""
+    if isinstance(inputs, str):
+        return [((), inputs)]
+    if isinstance(inputs, Mapping):
+        return [((argument,), name) for argument, name in inputs.items()]
+    return [((position,), name) for position, name in enumerate(inputs)]
+
+
+def split(reference: str) -> tuple[str, str | None]:
+    """A reference as the name and the part, if any.
+
+    Example:
+        >>> split("lstm.0"), split("encoder")
+        (('lstm', '0'), ('encoder', None))
+    """
+    name, dot, part = reference.partition(".")
+    return name, part if dot else None
+
+
+def class_name(cls: type) -> str:
+    """A class as people write it: ``torch.nn.Linear``, ``jumpml.blocks.MLP``."""
+    module = cls.__module__
+    for private, public in (("torch.nn.modules", "torch.nn"), ("jumpml.graph.blocks", "jumpml.blocks")):
+        if module.startswith(f"{private}."):
+            module = public
+    return f"{module}.{cls.__qualname__}"
+
+
+def signature_text(function: Callable[..., object]) -> str:
+    """A function's arguments with their defaults, without types: ``(widths, dropout=0.0)``."""
+    parameters = inspect.signature(function).parameters.values()
+    return f"({', '.join(str(parameter.replace(annotation=parameter.empty)) for parameter in parameters)})"

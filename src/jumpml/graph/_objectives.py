@@ -1,0 +1,51 @@
+"""What the graph asks of objectives, which it knows by their protocol alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jumpml.core import Objective, ObjectiveError, ValueInfo
+from jumpml.graph._random import own_draws
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
+
+
+def draws_of(views: Sequence[str]) -> tuple[str, ...]:
+    """The draws that an objective's views stand for: one policy is drawn twice, two are drawn once each.
+
+    Example:
+        >>> draws_of(("strong",)), draws_of(("weak", "strong"))
+        (('strong.0', 'strong.1'), ('weak.0', 'strong.0'))
+    """
+    drawn = [*views, *views] if len(views) == 1 else [*views]
+    return tuple(f"{view}.{drawn[:position].count(view)}" for position, view in enumerate(drawn))
+
+
+def connect(
+    name: str,
+    objective: Objective,
+    known: Mapping[str, ValueInfo],
+    held: Mapping[str, nn.Module],
+    seed: int | None,
+) -> None:
+    """Let an objective check what it reads and make its own parameters.
+
+    Args:
+        name: The objective's name.
+        objective: The objective.
+        known: Shape and type of all values and of all fields that are known.
+        held: The modules whose parameters it reads, by their name within the model.
+        seed: Of its own parameters, together with its name.
+
+    Raises:
+        ObjectiveError: The shapes do not fit; the text names the objective.
+    """
+    parameters = {f"{key}.{own}": p for key, module in held.items() for own, p in module.named_parameters()}
+    try:
+        with own_draws(seed, "objective", name):
+            objective.connect([known.get(reference) for reference in objective.inputs], parameters)
+    except ObjectiveError as error:
+        raise ObjectiveError(f"objective {name!r}: {error}") from error

@@ -1,0 +1,170 @@
+"""Plans: what runs for a set of values, or for a phase's losses. Made once, called at every step."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+from jumpml.core import GraphError, Loss, Objective, did_you_mean
+from jumpml.graph._objectives import draws_of
+from jumpml.graph._program import Program, Request, key
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from torch import Tensor
+
+    from jumpml.graph._compiler import Compiler
+
+
+@final
+class Plan:
+    """Computes named values, running only the nodes that they depend on.
+
+    Attributes:
+        names: The values: inputs, nodes or ``node.part``.
+        fields: The batch's keys that are read.
+    """
+
+    def __init__(self, names: tuple[str, ...], program: Program) -> None:
+        self.names = names
+        self.fields = program.fields
+        self._program = program
+        self._slots = tuple((name, program.slots[name, None]) for name in names)
+
+    def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The values by name.
+
+        Args:
+            batch: At least ``fields``.
+
+        Raises:
+            GraphError: The batch lacks a field.
+        """
+        values = self._program.run(batch)
+        return {name: values[slot] for name, slot in self._slots}
+
+
+class LossStep(NamedTuple):
+    """One objective's call."""
+
+    objective: str
+    module: str
+    positions: tuple[int, ...]
+    present: tuple[int, ...]
+
+
+@final
+class LossPlan:
+    """Computes a phase's losses, running only the nodes that its objectives reach.
+
+    Attributes:
+        fields: The batch's keys that are read.
+        nodes: The nodes that run.
+    """
+
+    def __init__(self, program: Program, losses: tuple[LossStep, ...], tensors: Collection[str]) -> None:
+        self.fields = program.fields
+        self.nodes = tuple(dict.fromkeys(step.node for step in (*program.frozen, *program.live)))
+        self._program, self._losses = program, losses
+        first = len(program.fields)
+        self._values = tuple(
+            (key(request), slot) for request, slot in program.slots.items() if slot >= first and request[0] in tensors
+        )
+
+    def __call__(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+        """The losses by objective, and every node's output by name (``encoder``, ``encoder@strong.0``, ``lstm.0``).
+
+        Weights are not applied.
+
+        Args:
+            batch: At least ``fields``.
+
+        Raises:
+            GraphError: The batch lacks a field.
+        """
+        values = self._program.run(batch)
+        modules: Any = self._program.modules
+        losses: dict[str, Loss] = {}
+        name = ""
+        try:
+            for name, module, positions, present in self._losses:
+                read = [values[position] for position in positions]
+                if present:
+                    losses[name] = modules[module](
+                        *read, present=reduce(and_, [values[position] for position in present])
+                    )
+                else:
+                    losses[name] = modules[module](*read)
+        except Exception as error:
+            error.add_note(f"in objective {name!r}")
+            raise
+        return losses, {name: values[slot] for name, slot in self._values}
+
+
+def compile_plan(names: Iterable[str], known: Collection[str], compiler: Compiler) -> Plan:
+    """A plan for values.
+
+    Args:
+        names: The values.
+        known: The names of all inputs, nodes and parts.
+        compiler: For the batch's keys.
+
+    Raises:
+        GraphError: A name is unknown, or a field is not available.
+    """
+    if isinstance(names, str):
+        raise GraphError(f"expected a list of outputs, got the text {names!r}. Write [{names!r}].")
+    names = tuple(names)
+    for name in names:
+        if name not in known:
+            raise GraphError(f"there is no input, node or part {name!r}. {did_you_mean(name, known)}".rstrip())
+    requests: list[Request] = [(name, None) for name in names]
+    missing = compiler.missing(requests)
+    if missing:
+        need = f"{', '.join(names)} need{'s' if len(names) == 1 else ''} {', '.join(map(repr, missing))}"
+        raise GraphError(f"{need}, which the batch lacks; it holds: {compiler.holds}.")
+    return Plan(names, compiler.compile(requests))
+
+
+def compile_losses(
+    active: Mapping[str, tuple[Objective, str]], compiler: Compiler, values: Collection[str]
+) -> LossPlan:
+    """A plan for the losses of objectives.
+
+    Args:
+        active: By name, an objective and its key in the model's table of modules.
+        compiler: For the batch's keys.
+        values: The names that stand for one tensor.
+
+    Raises:
+        GraphError: A field or a view is not available.
+    """
+    wanted = {name: _requests(name, objective, compiler) for name, (objective, _) in active.items()}
+    present = {name: compiler.present(objective.inputs) for name, (objective, _) in active.items()}
+    program = compiler.compile(request for name in active for request in (*wanted[name], *present[name]))
+    steps = tuple(
+        LossStep(
+            name, module, tuple(program.slots[r] for r in wanted[name]), tuple(program.slots[r] for r in present[name])
+        )
+        for name, (_, module) in active.items()
+    )
+    return LossPlan(program, steps, values)
+
+
+def _requests(name: str, objective: Objective, compiler: Compiler) -> list[Request]:
+    """What an objective reads: each input, once a draw where it has views."""
+    for draw in draws_of(objective.views):
+        if all(compiler.drawn(reference, draw)[1] is None for reference in objective.inputs):
+            raise GraphError(
+                f"objective {name!r} needs the view {draw!r} of a field that {', '.join(objective.inputs)} depends on, "
+                f"which the batch lacks; it holds: {compiler.holds}."
+            )
+    draws = draws_of(objective.views) or (None,)
+    requests = [compiler.drawn(reference, draw) for reference in objective.inputs for draw in draws]
+    missing = compiler.missing(requests)
+    if missing:
+        needs = ", ".join(map(repr, missing))
+        raise GraphError(f"objective {name!r} needs {needs}, which the batch lacks; it holds: {compiler.holds}.")
+    return requests

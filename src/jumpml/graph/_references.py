@@ -1,0 +1,86 @@
+"""Whether the names that tasks and objectives use exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jumpml.core import did_you_mean
+from jumpml.graph._node import split
+from jumpml.graph._problem import Problem
+from jumpml.graph._wiring import unknown_source
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+_RESERVED = (".", "@")
+
+
+def name_problems(**kinds: Collection[str]) -> list[Problem]:
+    """Names that would be taken for something else, by the kind of thing that they name."""
+    return [
+        Problem((kind, name), "a name must not be empty, be 'all', or hold '.' or '@'.")
+        for kind, names in kinds.items()
+        for name in names
+        if name in {"", "all"} or any(mark in name for mark in _RESERVED)
+    ]
+
+
+def output_references(outputs: Mapping[str, str], inputs: Collection[str], nodes: Collection[str]) -> list[Problem]:
+    """Tasks whose output is no node.
+
+    Args:
+        outputs: By task, its output.
+        inputs: The fields that nodes read.
+        nodes: All nodes.
+    """
+    problems = []
+    for task, reference in outputs.items():
+        name, _ = split(reference)
+        path = ("tasks", task, "output")
+        if name in inputs:
+            problems.append(
+                Problem(path, f"{name!r} is a field; the output of a task is a node.", did_you_mean(name, nodes))
+            )
+        elif name not in nodes:
+            problems.append(Problem(path, f"there is no node {name!r}.", did_you_mean(name, nodes)))
+    return problems
+
+
+def objective_references(
+    reads: Mapping[str, Sequence[str]], inputs: Collection[str], nodes: Collection[str], fields: Collection[str]
+) -> list[Problem]:
+    """Objectives that read what does not exist.
+
+    Args:
+        reads: By objective, its inputs.
+        inputs: The fields that nodes read.
+        nodes: All nodes.
+        fields: The data's fields; while nothing is known of them, any name but the first may be a target.
+    """
+    problems = []
+    for objective, references in reads.items():
+        for position, reference in enumerate(references):
+            name, part = split(reference)
+            if part is None and (name in fields or (position > 0 and not fields)):
+                continue
+            path = ("objectives", objective, "inputs", position)
+            problems += unknown_source(path, reference, [*inputs, *nodes, *fields], inputs, ())
+    return problems
+
+
+def unknown_fields(
+    reads: Mapping[str, Sequence[str]], known: Collection[str], fields: Collection[str]
+) -> list[Problem]:
+    """Objectives that read a field that the data does not have.
+
+    Args:
+        reads: By objective, its inputs.
+        known: The graph's nodes and parts.
+        fields: The data's fields.
+    """
+    return [
+        Problem(("objectives", objective, "inputs"), f"the data has no field {name!r}.", did_you_mean(name, fields))
+        for objective, references in reads.items()
+        for name in references
+        if name not in known and name not in fields
+    ]

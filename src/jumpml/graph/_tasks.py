@@ -1,0 +1,78 @@
+"""Whether tasks fit the graph's outputs and the data's fields."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from jumpml.core import TASK_KINDS, FieldInfo, Task, ValueInfo, did_you_mean
+from jumpml.graph._problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def target_problems(tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo]) -> list[Problem]:
+    """Targets that no data has or that are of the wrong kind.
+
+    Args:
+        tasks: By name.
+        fields: The data's fields.
+    """
+    problems: list[Problem] = []
+    for name, task in tasks.items():
+        path, field = ("tasks", name, "target"), fields.get(task.target)
+        if field is None:
+            problems.append(Problem(path, f"the data has no field {task.target!r}.", did_you_mean(task.target, fields)))
+        elif field.kind not in task.brings.target:
+            wanted = " or ".join(task.brings.target)
+            fits = [kind.name for kind in TASK_KINDS.values() if field.kind in kind.target]
+            fix = f"A field of this kind goes with {' or '.join(fits)}."
+            text = f"a {task.kind} task needs a target of kind {wanted}, and {task.target!r} is of kind {field.kind}."
+            problems.append(Problem(path, text, fix))
+        elif task.kind == "binary" and field.kind == "category" and len(field.classes) != 2:
+            text = f"a binary task needs a target with 2 classes, and {task.target!r} has {len(field.classes)}."
+            problems.append(Problem(path, text, "With more classes its kind is multiclass."))
+    return problems
+
+
+def output_problems(
+    tasks: Mapping[str, Task], values: Mapping[str, ValueInfo], fields: Mapping[str, FieldInfo]
+) -> list[Problem]:
+    """Outputs whose shape is not what the kind, or the target, asks for.
+
+    Args:
+        tasks: By name; outputs and targets exist.
+        values: Of every node and part.
+        fields: The data's fields, or nothing where they are not known yet.
+    """
+    misfits = {name: _output_misfit(task, values[task.output], fields.get(task.target)) for name, task in tasks.items()}
+    fix = "In a model file jumpml.blocks.Head is as wide as its task needs."
+    return [Problem(("tasks", name, "output"), text, fix) for name, text in misfits.items() if text]
+
+
+def _output_misfit(task: Task, output: ValueInfo, field: FieldInfo | None) -> str:
+    width, what = prod(output.shape), f"{task.output!r} is {output}"
+    if "float" not in output.dtype:
+        return f"its output must be a floating point number, and {what}."
+    if task.kind == "multiclass" and len(output.shape) != 1:
+        return f"a multiclass task needs an output [batch, classes], and {what}."
+    if task.kind == "multiclass" and field is not None and width != len(field.classes):
+        return f"the output {what}, {width} wide, and the target {task.target!r} has {len(field.classes)} classes."
+    if task.kind == "binary" and output.shape not in {(), (1,)}:
+        return f"a binary task needs an output [batch] or [batch, 1], and {what}."
+    if task.kind == "regression" and field is not None and width != prod(field.value.shape):
+        size = prod(field.value.shape)
+        return (
+            f"the output {what}, {width} numbers a row, and the target {task.target!r} is {field.value}, {size} a row."
+        )
+    return ""
+
+
+def kind_problems(tasks: Mapping[str, Task]) -> list[Problem]:
+    """Kinds that there are not."""
+    return [
+        Problem(("tasks", name, "kind"), f"there is no task kind {task.kind!r}.", did_you_mean(task.kind, TASK_KINDS))
+        for name, task in tasks.items()
+        if task.kind not in TASK_KINDS
+    ]

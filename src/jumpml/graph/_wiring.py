@@ -1,0 +1,115 @@
+"""Who reads whom: names, order, ancestors. Knows nothing of modules or shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jumpml.core import did_you_mean
+from jumpml.graph._node import Inputs, references, split
+from jumpml.graph._problem import Problem
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The graph's edges, checked and sorted.
+
+    Attributes:
+        reads: By node, the references that it reads, in the order of its arguments.
+        arguments: By node, the names of those arguments, or None where they are positional.
+        order: The nodes, each after all that it reads, otherwise as they were given.
+        ancestors: By node, every input and node that it reads, transitively.
+    """
+
+    reads: Mapping[str, tuple[str, ...]]
+    arguments: Mapping[str, tuple[str, ...] | None]
+    order: tuple[str, ...]
+    ancestors: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, nodes: Mapping[str, Inputs]) -> Self:
+        """Sort a graph that has no problems."""
+        reads = {name: tuple(reference for _, reference in references(inputs)) for name, inputs in nodes.items()}
+        arguments = {name: tuple(inputs) if isinstance(inputs, Mapping) else None for name, inputs in nodes.items()}
+        order, _ = _sort({name: sources(read) for name, read in reads.items()})
+        ancestors: dict[str, frozenset[str]] = {}
+        for name in order:
+            direct = sources(reads[name])
+            ancestors[name] = direct.union(*(ancestors.get(source, frozenset()) for source in direct))
+        return cls(reads, arguments, order, ancestors)
+
+
+def sources(reads: Iterable[str]) -> frozenset[str]:
+    """The inputs and nodes behind references."""
+    return frozenset(split(reference)[0] for reference in reads)
+
+
+def wiring_problems(inputs: Collection[str], nodes: Mapping[str, Inputs], fields: Collection[str]) -> list[Problem]:
+    """Names that stand twice, names that nothing bears, and circles.
+
+    Args:
+        inputs: The fields that a node may read.
+        nodes: By node, what it reads.
+        fields: The fields of the data, where it is known: they explain an unknown name.
+    """
+    problems = [
+        Problem(("nodes", name), "an input has this name too.", "Fields and nodes share one set of names: rename one.")
+        for name in nodes
+        if name in inputs
+    ]
+    for name, node_inputs in nodes.items():
+        if not references(node_inputs):
+            problems.append(Problem(("nodes", name, "inputs"), "reads nothing; a node must read a field or a node."))
+        for key, reference in references(node_inputs):
+            problems += unknown_source(("nodes", name, "inputs", *key), reference, [*inputs, *nodes], inputs, fields)
+    return problems or _circles(nodes)
+
+
+def unknown_source(
+    path: tuple[str | int, ...],
+    reference: str,
+    known: Collection[str],
+    inputs: Collection[str],
+    fields: Collection[str],
+) -> list[Problem]:
+    """Say that a reference leads nowhere, if it does."""
+    name, part = split(reference)
+    if name in inputs and part is not None:
+        fix = f"Only a node's output has parts; read {name!r}."
+        return [Problem(path, f"reads {reference!r}, but {name!r} is a field.", fix)]
+    if name in known:
+        return []
+    if name in fields:
+        fix = "The data has this field: add its shape under inputs, or leave inputs out."
+        return [Problem(path, f"reads {name!r}, which is no input of the model.", fix)]
+    text = f"reads {name!r}, which is neither a field nor a node."
+    near = did_you_mean(name, [*known, *fields])
+    if not inputs and not fields and not near.startswith("Did"):
+        near = "No fields are known: give their shapes under inputs, or give the data."
+    return [Problem(path, text, near)]
+
+
+def _circles(nodes: Mapping[str, Inputs]) -> list[Problem]:
+    _, left = _sort({name: sources(reference for _, reference in references(inputs)) for name, inputs in nodes.items()})
+    if not left:
+        return []
+    # Every node that is left reads another that is left, so walking back must come round.
+    path = [next(iter(left))]
+    while path[-1] not in path[:-1]:
+        path.append(next(source for source in sorted(left[path[-1]]) if source in left))
+    circle = path[path.index(path[-1]) :]
+    text = f"its output depends on itself: {' reads '.join(circle)}."
+    return [Problem(("nodes", circle[0], "inputs"), text, "Nodes must form a graph without circles.")]
+
+
+def _sort(reads: Mapping[str, frozenset[str]]) -> tuple[tuple[str, ...], dict[str, frozenset[str]]]:
+    """The nodes in order, and those that no order exists for."""
+    left, order = dict(reads), []
+    while (ready := next((name for name, read in left.items() if not read & left.keys()), None)) is not None:
+        del left[ready]
+        order.append(ready)
+    return tuple(order), left

@@ -1,0 +1,33 @@
+"""The linear layer that a task ends in."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import nn
+
+from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+
+
+@final
+class Head(nn.LazyLinear):
+    """A linear layer that takes its input's width from the graph; in a model file also its output's, from its task.
+
+    In a model file ``out_features`` may be left out: it is then the number of classes for a multiclass task, 1 for a
+    binary one, and the size of the target for regression. Once the graph is built the module is a plain
+    ``torch.nn.Linear``.
+
+    Shapes: ``[batch, *rest, width]`` to ``[batch, *rest, out_features]``. Initialisation: that of ``torch.nn.Linear``.
+
+    Args:
+        out_features: The width of the output.
+
+    Example:
+        >>> import torch
+        >>> Head(10)(torch.zeros(4, 64)).shape
+        torch.Size([4, 10])
+    """
+
+    def __init__(self, out_features: int) -> None:
+        with lazy_layers_are_meant():
+            super().__init__(out_features)

@@ -1,0 +1,58 @@
+"""An exponential moving average of the weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jumpml.graph import Model
+
+_HAS_AVERAGE: WeakSet[Model] = WeakSet()
+_IS_AVERAGE: WeakSet[Model] = WeakSet()
+
+
+def has_average(model: Model) -> bool:
+    """Whether a learner keeps an average of this model's weights, which is the one to measure."""
+    return model in _HAS_AVERAGE
+
+
+def is_average(model: Model) -> bool:
+    """Whether this model is such an average."""
+    return model in _IS_AVERAGE
+
+
+class EMA:
+    """Averages a model's weights; normalisation statistics are the model's own latest.
+
+    Args:
+        model: The model that learns.
+        decay: The share of the old average that stays at each step.
+    """
+
+    def __init__(self, model: Model, decay: float) -> None:
+        self._averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self.model.requires_grad_(False).eval()
+        _HAS_AVERAGE.add(model)
+        _IS_AVERAGE.add(self.model)
+
+    @property
+    def model(self) -> Model:
+        """The averaged model, in evaluation mode."""
+        return self._averaged.module  # type: ignore[return-value]
+
+    def update(self, model: Model) -> None:
+        """Take in the weights after a step; the first time they are copied."""
+        self._averaged.update_parameters(model)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averaged weights and the number of updates."""
+        return self._averaged.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self._averaged.load_state_dict(dict(state))

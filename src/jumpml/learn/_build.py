@@ -1,0 +1,191 @@
+"""From the learner file to a learner."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import TYPE_CHECKING
+
+import torch
+
+from jumpml.core import Mistake, PhaseSpec, SpecError, did_you_mean
+from jumpml.learn._learner import Learner, Saving
+from jumpml.learn._logs import JsonlLog, Log, ProgressLog, TensorBoardLog
+from jumpml.learn._phase import Cosine, OneCycle, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from torch.optim import Optimizer
+
+    from jumpml.core import LearnerSpec
+    from jumpml.data import DataLoaders
+    from jumpml.graph import Model
+
+_LOG = logging.getLogger("jumpml")
+
+
+def build_learner(
+    spec: LearnerSpec, loaders: DataLoaders, model: Model, optimizer: Optimizer | None, folder: Path
+) -> Learner:
+    """Make a learner as the file says.
+
+    Args:
+        spec: The learner file.
+        loaders: The data.
+        model: The model.
+        optimizer: One made in code, which wins over the file's; None takes the file's.
+        folder: The run's folder; it is made when something is first written.
+
+    Raises:
+        SpecError: The file asks for what there is not.
+        LearnerError: Data, model and options do not fit.
+    """
+    mistakes = _mistakes(spec, model)
+    if mistakes:
+        raise SpecError(spec.source, mistakes)
+    if optimizer is None:
+        optimizer = build_optimizer(spec, model)
+    elif "optimizer" in spec.model_fields_set:
+        given = f"{type(optimizer).__name__}, lr {optimizer.param_groups[0]['lr']:g}"
+        _LOG.warning("The optimizer given in code (%s) is used, not the one of %s.", given, spec.source)
+    return Learner(
+        loaders,
+        model,
+        optimizer,
+        phases=build_phases(spec),
+        seed=spec.seed,
+        device=_device(spec),
+        clip_norm=spec.clip_norm,
+        ema=spec.ema.decay if spec.ema else None,
+        saving=_saving(spec, folder),
+        record_examples=spec.record_examples,
+        log=_logs(spec, folder),
+    )
+
+
+def build_phases(spec: LearnerSpec) -> dict[str, Phase]:
+    """The phases in their order: the file's, with the two that are always there before and after where it is silent."""
+    named = dict(spec.phases)
+    first = {} if "self_supervised" in named else {"self_supervised": PhaseSpec()}
+    last = {} if "supervised" in named else {"supervised": PhaseSpec()}
+    phases = {}
+    for name, phase in {**first, **named, **last}.items():
+        phases[name] = Phase(
+            epochs=10 if phase.epochs is None else phase.epochs,
+            train=(phase.train,) if isinstance(phase.train, str) else phase.train,
+            freeze=phase.freeze,
+            lr=phase.lr,
+            schedule=_schedule(phase.schedule or spec.schedule),
+            consolidate=phase.consolidate,
+        )
+    return phases
+
+
+def build_optimizer(spec: LearnerSpec, model: Model) -> Optimizer:
+    """The optimizer that the file names, fused where torch has it.
+
+    Raises:
+        SpecError: `torch.optim` has no such class, or it does not take these arguments.
+    """
+    options = spec.optimizer
+    known = _optimizers()
+    cls = known.get(options.kind.lower())
+    if cls is None:
+        near = did_you_mean(options.kind.lower(), known)
+        problem = f"torch.optim has no optimizer {options.kind!r}."
+        raise SpecError(spec.source, [spec.mistake(("optimizer", "kind"), problem, near)])
+    arguments = {"lr": options.lr, **(options.model_extra or {})}
+    signature = inspect.signature(cls)
+    unknown = [name for name in arguments if name not in signature.parameters]
+    if unknown:
+        names = list(signature.parameters)[1:]
+        raise SpecError(
+            spec.source,
+            [
+                spec.mistake(("optimizer", name), f"{cls.__name__} takes no such argument.", did_you_mean(name, names))
+                for name in unknown
+            ],
+        )
+    fused = "fused" in signature.parameters and "fused" not in arguments and not arguments.get("foreach")
+    try:
+        return _make(cls, model, {**arguments, "fused": True}) if fused else _make(cls, model, arguments)
+    except RuntimeError:  # this torch or device has no fused form
+        return _make(cls, model, arguments)
+    except (TypeError, ValueError) as error:
+        raise SpecError(
+            spec.source, [spec.mistake(("optimizer",), f"{cls.__name__} refuses its arguments: {error}.")]
+        ) from None
+
+
+def _make(cls: Callable[..., Optimizer], model: Model, arguments: Mapping[str, object]) -> Optimizer:
+    return cls(model.parameters(), **arguments)
+
+
+def _optimizers() -> dict[str, type[Optimizer]]:
+    classes = [value for value in vars(torch.optim).values() if inspect.isclass(value)]
+    # LBFGS evaluates the loss several times a step, which no phase, log or average here is made for
+    return {
+        cls.__name__.lower(): cls
+        for cls in classes
+        if issubclass(cls, torch.optim.Optimizer) and cls.__name__ not in {"Optimizer", "LBFGS"}
+    }
+
+
+def _schedule(spec: object) -> OneCycle | Cosine | None:
+    match getattr(spec, "kind", None):
+        case "one_cycle":
+            return OneCycle(max_lr=spec.max_lr, warmup=spec.warmup)  # type: ignore[union-attr]
+        case "cosine":
+            return Cosine(min_lr=spec.min_lr)  # type: ignore[union-attr]
+    return None
+
+
+def _saving(spec: LearnerSpec, folder: Path) -> Saving | None:
+    options = spec.checkpoint
+    if options is None:
+        return None
+    return Saving(
+        folder=folder / "checkpoints",
+        epochs=options.every.epochs,
+        steps=options.every.steps,
+        keep=options.keep,
+        best=options.best.metric if options.best else None,
+        mode=options.best.mode if options.best else "auto",
+    )
+
+
+def _logs(spec: LearnerSpec, folder: Path) -> list[Log]:
+    made: dict[str, Callable[[], Log]] = {
+        "progress": ProgressLog,
+        "jsonl": lambda: JsonlLog(folder),
+        "tensorboard": lambda: TensorBoardLog(folder / "tensorboard"),
+    }
+    return [made[name]() for name in dict.fromkeys(spec.log)]
+
+
+def _device(spec: LearnerSpec) -> torch.device:
+    if spec.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(spec.device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
+        problem = f"this machine has no device {spec.device!r}: {str(error).splitlines()[0]}"
+        raise SpecError(spec.source, [spec.mistake(("device",), problem)]) from None
+    return device
+
+
+def _mistakes(spec: LearnerSpec, model: Model) -> list[Mistake]:
+    mistakes = []
+    best = spec.checkpoint.best if spec.checkpoint else None
+    if best:
+        known = [
+            "val/loss",
+            *(f"val/{n}/{metric}" for n, t in model.tasks.items() for metric in t.metrics or t.brings.metrics),
+        ]
+        if best.metric not in known:
+            problem = f"the validation has no figure {best.metric!r}."
+            mistakes.append(spec.mistake(("checkpoint", "best", "metric"), problem, did_you_mean(best.metric, known)))
+    return mistakes

@@ -1,0 +1,170 @@
+"""Checkpoints that are whole or not there, with checksums; a damaged one is noticed and the one before it used."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from jumpml.core import CheckpointError, sha256_of, sync_folder, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_LOG = logging.getLogger("jumpml")
+_MANIFEST = "manifest.json"
+_TENSOR = "$tensor"
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Each is a folder ``step-00000120``: ``model.safetensors`` (the weights alone, for anyone), ``state.safetensors`` and
+    ``state.json`` (all else), and ``manifest.json`` with the checksums of the others. It is written under a temporary
+    name, synced, and then renamed.
+
+    Args:
+        folder: Where they are.
+        keep: How many of the newest stay; one that was saved as protected stays too until another is.
+    """
+
+    def __init__(self, folder: Path, keep: int = 3) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints, oldest first, whole or not."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(int(p.name.removeprefix("step-")) for p in self.folder.glob("step-*") if p.is_dir())
+
+    def path(self, step: int) -> Path:
+        """The folder of one."""
+        return self.folder / f"step-{step:08d}"
+
+    def save(self, step: int, state: Mapping[str, Any], protect: int | None = None) -> Path:
+        """Write a checkpoint, then remove the ones that are too many.
+
+        Args:
+            step: Its number. One of the same number is replaced.
+            state: Nested dicts and lists of tensors and plain values; ``state["model"]`` maps names to tensors.
+            protect: The step of a checkpoint that stays in any case (the best).
+
+        Raises:
+            CheckpointError: It cannot be written: a full disk, a read-only folder. The ones before are untouched.
+        """
+        final = self.path(step)
+        temporary = self.folder / f".{final.name}.{os.getpid()}.tmp"
+        try:
+            temporary.mkdir(parents=True)
+            _write(temporary, state)
+            shutil.rmtree(final, ignore_errors=True)
+            temporary.rename(final)
+            sync_folder(self.folder)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise CheckpointError(
+                f"the checkpoint of step {step} could not be written to {self.folder}: {error}. "
+                "Those before it are untouched."
+            ) from error
+        for old in self.steps()[: -self.keep]:
+            if old not in (protect, step):
+                shutil.rmtree(self.path(old), ignore_errors=True)
+        return final
+
+    def load(self, step: int) -> dict[str, Any]:
+        """Read one checkpoint whole.
+
+        Raises:
+            CheckpointError: It is missing or damaged; the text names the file.
+        """
+        folder = self.path(step)
+        _verify(folder)
+        tree = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "state.safetensors")
+        state = _unflatten(tree, tensors)
+        state["model"] = load_file(folder / "model.safetensors")
+        return state
+
+    def latest(self) -> dict[str, Any] | None:
+        """The newest checkpoint that is whole; each damaged one is named in a warning. None where there is none at all.
+
+        Raises:
+            CheckpointError: There are checkpoints, and all are damaged.
+        """
+        problems = []
+        for step in reversed(self.steps()):
+            try:
+                state = self.load(step)
+            except CheckpointError as error:
+                problems.append(str(error))
+                _LOG.warning("%s The checkpoint before it is used.", error)
+                continue
+            return state
+        if problems:
+            raise CheckpointError(f"no checkpoint in {self.folder} is whole:\n  " + "\n  ".join(problems))
+        return None
+
+    def forget_after(self, step: int) -> None:
+        """Remove the checkpoints after a step: they belong to a future that will be lived again."""
+        for later in self.steps():
+            if later > step:
+                shutil.rmtree(self.path(later), ignore_errors=True)
+
+
+def _write(folder: Path, state: Mapping[str, Any]) -> None:
+    tensors: dict[str, torch.Tensor] = {}
+    tree = _flatten({key: value for key, value in state.items() if key != "model"}, "", tensors)
+    save_file({name: _own(value) for name, value in state["model"].items()}, folder / "model.safetensors")
+    save_file(tensors, folder / "state.safetensors")
+    for name in ("model.safetensors", "state.safetensors"):
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())
+    write_json(folder / "state.json", tree)
+    write_json(folder / _MANIFEST, {path.name: sha256_of(path) for path in sorted(folder.iterdir())})
+
+
+def _verify(folder: Path) -> None:
+    try:
+        checksums = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        for name in ("model.safetensors", "state.safetensors", "state.json"):
+            if checksums[name] != sha256_of(folder / name):
+                raise CheckpointError(f"{folder / name} is damaged: its checksum is not the one that was written.")
+    except OSError as error:
+        raise CheckpointError(f"{folder} is not whole: {error}.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / _MANIFEST} is damaged: {error}.") from None
+
+
+def _own(tensor: torch.Tensor) -> torch.Tensor:
+    # safetensors refuses tensors that share memory, as tied weights do
+    return tensor.detach().to("cpu", copy=True).contiguous()
+
+
+def _flatten(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        tensors[name] = _own(value)
+        return {_TENSOR: name}
+    if isinstance(value, dict):
+        # a list of pairs keeps the types of keys: an optimizer's state is keyed by whole numbers
+        return {"$dict": [[key, _flatten(item, f"{name}/{key}", tensors)] for key, item in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return [_flatten(item, f"{name}/{index}", tensors) for index, item in enumerate(value)]
+    return value
+
+
+def _unflatten(tree: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
+    if isinstance(tree, list):
+        return [_unflatten(item, tensors) for item in tree]
+    if isinstance(tree, dict):
+        if _TENSOR in tree:
+            return tensors[tree[_TENSOR]]
+        return {key: _unflatten(item, tensors) for key, item in tree["$dict"]}
+    return tree

@@ -1,0 +1,128 @@
+"""What training saw of every example, kept without a second run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from jumpml.core import ExampleHistory
+from jumpml.graph import decide, scores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from jumpml.core import Loss, Task
+
+
+@dataclass
+class _Epoch:
+    """What one epoch has shown of a task so far, in the order of its batches."""
+
+    loss: list[Tensor] = field(default_factory=list)
+    margin: list[Tensor] = field(default_factory=list)
+    predicted: list[Tensor] = field(default_factory=list)
+
+
+class ExampleRecorder:
+    """Keeps loss, margin and decision of every train row at every epoch, from the training step's own forward pass.
+
+    A step appends references only; the arithmetic is done once an epoch or checkpoint, on all rows together.
+
+    Args:
+        tasks: By name.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        self._tasks = dict(tasks)
+        self._raw: dict[str, list[tuple[Loss, Tensor, Tensor]]] = {}
+        self._epoch: dict[str, _Epoch] = {}
+        self._done: dict[str, dict[str, list[Tensor]]] = {}
+
+    def step(self, losses: Mapping[str, Loss], values: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
+        """Note one training step.
+
+        Args:
+            losses: By objective; a task's own has the task's name.
+            values: By node, the outputs of the tasks among them.
+            batch: By field, the targets of the tasks among them.
+        """
+        for name, task in self._tasks.items():
+            loss = losses.get(name)
+            if loss is not None and loss.value.dim():
+                self._raw.setdefault(name, []).append((loss, values[task.output].detach(), batch[task.target]))
+
+    def end_epoch(self, order: Tensor) -> None:
+        """Close an epoch.
+
+        Args:
+            order: int64 ``[rows]``, the position in plain order of each row in the order of the batches.
+        """
+        self._digest()
+        for name, epoch in self._epoch.items():
+            done = self._done.setdefault(name, {"loss": [], "margin": [], "predicted": []})
+            for key, kept in done.items():
+                ordered = torch.cat(getattr(epoch, key))
+                kept.append(torch.empty_like(ordered).index_copy_(0, order.to(ordered.device), ordered).cpu())
+        self._epoch = {}
+
+    def history(self, rows: Tensor) -> dict[str, ExampleHistory]:
+        """All closed epochs, by task.
+
+        Args:
+            rows: int64 ``[rows]``, row numbers in the data set, in plain order.
+        """
+        return {
+            name: ExampleHistory(
+                rows=rows.cpu().numpy(), **{key: torch.stack(kept).numpy() for key, kept in done.items()}
+            )
+            for name, done in self._done.items()
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Closed epochs and the open one."""
+        self._digest()
+        return {
+            "epoch": {name: {k: torch.cat(v) for k, v in vars(epoch).items()} for name, epoch in self._epoch.items()},
+            "done": {name: {k: torch.stack(v) for k, v in done.items()} for name, done in self._done.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self._raw = {}
+        self._epoch = {n: _Epoch(**{k: [v] for k, v in parts.items()}) for n, parts in state["epoch"].items()}
+        self._done = {n: {k: list(v.unbind()) for k, v in parts.items()} for n, parts in state["done"].items()}
+
+    def _digest(self) -> None:
+        for name, steps in self._raw.items():
+            kind = self._tasks[name].kind
+            output = torch.cat([output for _, output, _ in steps])
+            target = torch.cat([target for _, _, target in steps])
+            loss = torch.cat([_with_nan(loss) for loss, _, _ in steps])
+            margin = torch.where(loss.isnan(), loss, _margin(kind, output, target))
+            epoch = self._epoch.setdefault(name, _Epoch())
+            epoch.loss.append(loss)
+            epoch.margin.append(margin.float())
+            epoch.predicted.append(
+                torch.full_like(loss, -1, dtype=torch.int64) if kind == "regression" else decide(kind, output)
+            )
+        self._raw = {}
+
+
+def _with_nan(loss: Loss) -> Tensor:
+    value = loss.value.detach().float()
+    return value if loss.present is None else torch.where(loss.present, value, torch.nan)
+
+
+def _margin(kind: str, output: Tensor, target: Tensor) -> Tensor:
+    if kind == "regression":
+        return -(output.flatten(1) - target.flatten(1)).abs().mean(1)
+    score = scores(kind, output)
+    if kind == "binary":
+        return torch.where(target.flatten() > 0, score, -score)
+    code = target.clamp(min=0).unsqueeze(1)
+    own = score.gather(1, code).squeeze(1)
+    return own - score.scatter(1, code, -torch.inf).amax(1)

@@ -1,0 +1,402 @@
+"""The learner: phases of a short, readable loop, exact on resume."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from jumpml.core import EpochRecord, History, LearnerError, did_you_mean
+from jumpml.learn._averaging import EMA
+from jumpml.learn._checkpoints import Checkpoints
+from jumpml.learn._culprit import explain
+from jumpml.learn._examples import ExampleRecorder
+from jumpml.learn._fisher import consolidate
+from jumpml.learn._meter import Meter, NonFinite
+from jumpml.learn._phase import Phase
+from jumpml.learn._progress import Progress, Saving
+from jumpml.learn._random import RandomState
+from jumpml.learn._stage import Stage, check_fit, refuse_idle
+from jumpml.learn._validation import improves, validate
+from jumpml.objectives import reduce
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from jumpml.core import Loss
+    from jumpml.data import DataLoaders
+    from jumpml.graph import Model
+    from jumpml.learn._logs import Log
+
+LOG_EVERY = 50  # steps between two readings of the device
+
+
+class Learner:
+    """Trains a model in phases.
+
+    Everything that matters is in its checkpoints: weights, optimizer, schedule, average, random generators, the place
+    in the data, what was recorded. A run that was killed and resumed ends with the same bits as one that was not.
+
+    Args:
+        loaders: The data.
+        model: The model; it is moved to the device, as are the loaders.
+        optimizer: Any of `torch.optim` over the model's parameters.
+        phases: By name, in their order; see `Phase`.
+        seed: Of orders, augmentations and dropout masks.
+        device: Where to train.
+        clip_norm: Scale the gradient down to this norm where it is longer.
+        ema: The decay of an average of the weights; none where None.
+        saving: When and where checkpoints are written; none where None.
+        record_examples: Whether loss, margin and decision of every row are kept.
+        log: Where figures go.
+
+    Raises:
+        LearnerError: The parts do not fit: an unknown phase or view, an optimizer of other parameters.
+        GraphError: Model and data do not fit.
+
+    Example:
+        >>> import torch, jumpml
+        >>> from jumpml.core import DataSpec, load_spec
+        >>> loaders = jumpml.create_dataloader({"datasets": {"iris": {"source": {"kind": "sklearn", "name": "iris"},
+        ...     "fields": {"x": {"kind": "tensor", "column": "data", "shape": [4]},
+        ...                "species": {"kind": "category", "column": "target"}},
+        ...     "split": {"stratify": "species", "duplicates": "together"}}}})
+        >>> model = jumpml.load_model({"nodes": {"out": {"module": "jumpml.blocks.Head", "inputs": "x"}},
+        ...     "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}}}, loaders)
+        >>> optimizer = torch.optim.Adam(model.parameters())
+        >>> learner = Learner(loaders, model, optimizer, phases={"supervised": Phase(epochs=2)})
+        >>> learner.train_epoch().epoch
+        1
+    """
+
+    def __init__(
+        self,
+        loaders: DataLoaders,
+        model: Model,
+        optimizer: Optimizer,
+        *,
+        phases: Mapping[str, Phase] | None = None,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+        clip_norm: float | None = None,
+        ema: float | None = None,
+        saving: Saving | None = None,
+        record_examples: bool = True,
+        log: Sequence[Log] = (),
+    ) -> None:
+        self.phases = dict(phases or {"supervised": Phase()})
+        self.model = model.to(device)
+        self.loaders = loaders.to(device)
+        self.optimizer = optimizer
+        self.progress = Progress()
+        self._weights = {name: objective.weight for name, objective in model.objectives.items()}
+        self._clip_norm = clip_norm
+        self._saving = saving
+        self._logs = tuple(log)
+        self._lrs = [group["lr"] for group in optimizer.param_groups]
+        check_fit(model, loaders, optimizer, self.phases)
+        loaders.bind([name for name in model.inputs if name in loaders.fields])
+        model.check_fields(loaders.fields, {name: loaders.info(name) for name in loaders.fields})
+        loaders.seed = seed
+        self._random = RandomState(seed)
+        self._ema = None if ema is None else EMA(model, ema)
+        self._checkpoints = None if saving is None else Checkpoints(saving.folder, saving.keep)
+        self._recorder = ExampleRecorder(model.tasks) if record_examples else None
+        self._meter = Meter()
+        self._records: list[EpochRecord] = []
+        self.stage: Stage | None = None
+
+    # --- what users call ------------------------------------------------------------------------------------------
+
+    def ss_learn(self) -> list[EpochRecord]:
+        """Run what remains of the self-supervised phase.
+
+        Raises:
+            LearnerError: No objective is active in it.
+        """
+        return self._run_phase("self_supervised")
+
+    ssLearn = ss_learn  # noqa: N815 (the article's name, kept for ever)
+
+    def train_epoch(self) -> EpochRecord:
+        """Run one epoch of the supervised phase, or the rest of one that was interrupted."""
+        return self._run_epoch("supervised")
+
+    trainEpoch = train_epoch  # noqa: N815 (the article's name, kept for ever)
+
+    def epochs(self) -> Iterator[int]:
+        """The supervised epochs that remain, so that a program can be killed and started again.
+
+        Example:
+            ``for epoch in learner.epochs(): learner.train_epoch()``
+        """
+        while (done := self.progress.closed("supervised")) < self.phases["supervised"].epochs:
+            yield done + 1
+            if self.progress.closed("supervised") == done:
+                raise LearnerError("learner.epochs() was asked for the next epoch, but train_epoch() was not called.")
+
+    def fit(self) -> History:
+        """Run what remains of every phase, in order; a self-supervised one without objectives is passed over."""
+        for name, phase in self.phases.items():
+            if phase.epochs and (name != "self_supervised" or self.model.active(name)):
+                self._run_phase(name)
+        return self.history
+
+    def try_batch(self, phase: str) -> dict[str, Tensor]:
+        """Put the first batch through a phase's objectives, forward only; finds what fits on paper and not in fact.
+
+        Args:
+            phase: The phase's name.
+
+        Returns:
+            Each objective's mean, and ``total``.
+        """
+        with self._random, torch.no_grad():
+            stage = self._enter(phase)
+            self.model.eval()
+            self.loaders.train.epoch = 0
+            batch = next(iter(self.loaders.train))
+            losses, _ = stage.plan(batch)
+            return self._reduce(losses, batch)[0]
+
+    def consolidate(self, rows: int = 512) -> None:
+        """Let every EWC objective take the present weights as its anchor, with their Fisher information.
+
+        Args:
+            rows: Train rows that the Fisher information is estimated on, one gradient each.
+
+        Raises:
+            LearnerError: There is no EWC objective, or none with one loss a row to take gradients of.
+        """
+        consolidate(self.model, self.loaders, rows)
+
+    def save(self) -> Path:
+        """Write a checkpoint now.
+
+        Raises:
+            LearnerError: The learner was made without a place for checkpoints.
+            CheckpointError: It cannot be written.
+        """
+        if self._checkpoints is None:
+            raise LearnerError("there is no place for checkpoints: give the learner saving=Saving(folder=...).")
+        self._read_meter()
+        best = self.progress.best
+        return self._checkpoints.save(self.progress.step, self._state(), protect=best[1] if best else None)
+
+    def resume(self) -> bool:
+        """Go on from the newest whole checkpoint.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            CheckpointError: There are checkpoints, and all are damaged.
+        """
+        state = self._checkpoints.latest() if self._checkpoints else None
+        if state is None:
+            return False
+        self._load_state(state)
+        if self._checkpoints:
+            self._checkpoints.forget_after(self.progress.step)
+        for log in self._logs:
+            log.rewind(self.progress.step, self._records)
+        return True
+
+    def restore_best(self) -> bool:
+        """Give the model, and its average, the weights of the best checkpoint.
+
+        Returns:
+            Whether there was one.
+        """
+        if self._checkpoints is None or self.progress.best is None:
+            return False
+        state = self._checkpoints.load(self.progress.best[1])
+        self.model.load_state_dict(state["model"])
+        if self._ema:
+            self._ema.load_state_dict(state["ema"])
+        return True
+
+    @property
+    def history(self) -> History:
+        """Figures by epoch, and by example."""
+        examples = self._recorder.history(self.loaders.train.rows) if self._recorder else {}
+        return History(epochs=list(self._records), examples=examples)
+
+    @property
+    def ema_model(self) -> Model | None:
+        """The averaged model; None where weights are not averaged."""
+        return self._ema.model if self._ema else None
+
+    # --- phases ---------------------------------------------------------------------------------------------------
+
+    def _run_phase(self, name: str) -> list[EpochRecord]:
+        refuse_idle(name, self.model)
+        first = len(self._records)
+        while self.progress.closed(name) < self.phases[name].epochs:
+            self._run_epoch(name)
+        return self._records[first:]
+
+    def _enter(self, name: str) -> Stage:
+        """Set up what depends on the phase; how far it has come is `Progress`'s."""
+        if name not in self.phases:
+            raise LearnerError(f"there is no phase {name!r}. {did_you_mean(name, self.phases)}")
+        self.stage = Stage(
+            name,
+            self.phases[name],
+            model=self.model,
+            loaders=self.loaders,
+            optimizer=self.optimizer,
+            lrs=self._lrs,
+            trained=self.stage.trained if self.stage else (),
+        )
+        self.progress.phase = name
+        return self.stage
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    def _run_epoch(self, name: str) -> EpochRecord:
+        with self._random:
+            if self.stage is None or self.stage.name != name:
+                self._enter(name)
+                if self._saving:
+                    self.save()
+            for log in self._logs:
+                log.begin(name, self.phases[name].epochs, self.progress.closed(name), len(self.loaders.train))
+            try:
+                return self._epoch(name)
+            except NonFinite as signal:
+                raise explain(self, signal) from None
+            finally:
+                for log in self._logs:
+                    log.pause()
+
+    def _epoch(self, name: str) -> EpochRecord:
+        start = time.perf_counter()
+        for batch in self.remaining():
+            self.step(batch)
+            if len(self._meter) >= LOG_EVERY:
+                self._read_meter()
+            if self._saving and self._saving.steps and self.progress.step % self._saving.steps == 0:
+                self.save()
+        self._read_meter()
+        if self._recorder:
+            self._recorder.end_epoch(self.loaders.train.order(self.progress.epoch))
+        self.progress.epochs[name] = self.progress.closed(name) + 1
+        self.progress.batch = 0
+        return self._close_epoch(name, start)
+
+    def remaining(self) -> Iterator[dict[str, Tensor]]:
+        """What is left of the open epoch, in training mode."""
+        self.loaders.train.load_state_dict({"epoch": self.progress.epoch, "batch": self.progress.batch})
+        self.model.train()
+        return iter(self.loaders.train)
+
+    def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One update of the weights on one batch.
+
+        Args:
+            batch: Featurised values, as the train loader serves them.
+
+        Returns:
+            Scalars on the device: each objective's mean, and ``total``, their weighted sum.
+        """
+        stage = self.stage or self._enter("supervised")
+        losses, values = stage.plan(batch)
+        means, rows = self._reduce(losses, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        means["total"].backward()
+        if self._clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(stage.trained, self._clip_norm)
+        lr = self.optimizer.param_groups[0]["lr"]
+        self.optimizer.step()
+        stage.advance()
+        self.progress.step += 1
+        self.progress.batch += 1
+        if self._ema:
+            self._ema.update(self.model)
+        if self._recorder:
+            self._recorder.step(losses, values, batch)
+        self._meter.add(self.progress.step, lr, means, rows)
+        return means
+
+    def _reduce(
+        self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        size = len(next(iter(batch.values())))
+        means: dict[str, Tensor] = {}
+        rows: dict[str, Any] = {}
+        weighted = []
+        for name, loss in losses.items():
+            mean = means[name] = reduce(loss)
+            rows[name] = size if loss.present is None else loss.present.sum()
+            weight = self._weights[name]
+            weighted.append(mean if weight == 1 else mean * weight)
+        means["total"], rows["total"] = sum(weighted[1:], start=weighted[0]), size
+        return means, rows
+
+    def _read_meter(self) -> None:
+        records = self._meter.read(self.progress.phase or "")
+        if records:
+            for log in self._logs:
+                log.steps(records)
+
+    def _close_epoch(self, name: str, start: float) -> EpochRecord:
+        epoch = self.progress.closed(name)
+        losses = self._meter.end_epoch()
+        val = validate(self._saving, self.loaders, self.ema_model or self.model, name)
+        improved = improves(self._saving, self.progress, val)
+        record = EpochRecord(
+            phase=name,
+            epoch=epoch,
+            step=self.progress.step,
+            losses=losses,
+            val=val,
+            lr=self.optimizer.param_groups[0]["lr"],
+            seconds=time.perf_counter() - start,
+        )
+        self._records.append(record)
+        for log in self._logs:
+            log.epoch(record)
+        last = epoch == self.phases[name].epochs
+        if last and self.phases[name].consolidate:
+            self.consolidate()
+        if self._saving and (last or improved or (self._saving.epochs and epoch % self._saving.epochs == 0)):
+            self.save()
+        return record
+
+    # --- state ----------------------------------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "stage": self.stage.state_dict() if self.stage else None,
+            "ema": self._ema.state_dict() if self._ema else None,
+            "random": self._random.state_dict(),
+            "recorder": self._recorder.state_dict() if self._recorder else None,
+            "meter": self._meter.state_dict(),
+            "progress": vars(self.progress),
+            "records": [record.model_dump() for record in self._records],
+        }
+
+    def _load_state(self, state: dict[str, Any]) -> None:
+        progress = dict(state["progress"])
+        progress["best"] = tuple(progress["best"]) if progress["best"] else None
+        self.progress = Progress(**progress)
+        self.model.load_state_dict(state["model"])
+        stage = self._enter(self.progress.phase) if self.progress.phase else None
+        self.optimizer.load_state_dict(state["optimizer"])
+        if stage:
+            stage.load_state_dict(state["stage"])
+        if self._ema:
+            self._ema.load_state_dict(state["ema"])
+        self._random.load_state_dict(state["random"])
+        if self._recorder:
+            self._recorder.load_state_dict(state["recorder"])
+        self._meter.load_state_dict(state["meter"])
+        self._records = [EpochRecord.model_validate(record) for record in state["records"]]

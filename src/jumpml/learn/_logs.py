@@ -1,0 +1,202 @@
+"""Where figures go while learning: a terminal, JSON lines, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jumpml.core import EpochRecord, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRecord:
+    """One optimizer step.
+
+    Attributes:
+        phase: The phase's name.
+        step: Steps since the start of the run, this one included.
+        losses: By objective, and ``total``.
+        lr: The first group's learning rate.
+    """
+
+    phase: str
+    step: int
+    losses: dict[str, float]
+    lr: float
+
+
+class Log(ABC):
+    """Something that is told of progress."""
+
+    def begin(self, phase: str, epochs: int, done: int, steps: int) -> None:  # noqa: B027 (not every log cares)
+        """A phase starts or goes on.
+
+        Args:
+            phase: Its name.
+            epochs: How many it has.
+            done: How many are done.
+            steps: Batches an epoch.
+        """
+
+    @abstractmethod
+    def steps(self, records: Sequence[StepRecord]) -> None:
+        """Some steps were made."""
+
+    @abstractmethod
+    def epoch(self, record: EpochRecord) -> None:
+        """An epoch ended."""
+
+    def rewind(self, step: int, epochs: Sequence[EpochRecord]) -> None:  # noqa: B027 (not every log cares)
+        """Training goes on from a checkpoint: forget what came after this step."""
+
+    def pause(self) -> None:  # noqa: B027 (not every log cares)
+        """The learner hands back to the program."""
+
+
+class JsonlLog(Log):
+    """``steps.jsonl`` and ``history.jsonl``: one JSON object a line.
+
+    Args:
+        folder: Where they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._steps = folder / "steps.jsonl"
+        self._epochs = folder / "history.jsonl"
+
+    def steps(self, records: Sequence[StepRecord]) -> None:
+        """Append the steps."""
+        self._append(self._steps, [json.dumps(vars(record)) for record in records])
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Append the epoch."""
+        self._append(self._epochs, [record.model_dump_json()])
+
+    def rewind(self, step: int, epochs: Sequence[EpochRecord]) -> None:
+        """Cut the lines that will be written again, and one that a crash has torn."""
+        if self._steps.exists():
+            kept = [line for line in self._steps.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+            write_file(self._steps, "".join(f"{line}\n" for line in kept))
+        write_file(self._epochs, "".join(f"{record.model_dump_json()}\n" for record in epochs))
+
+    def _append(self, path: Path, lines: Sequence[str]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+
+def _step_of(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+class TensorBoardLog(Log):
+    """Events for TensorBoard.
+
+    Args:
+        folder: Where they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer: Any = None
+        self._purge: int | None = None
+
+    def steps(self, records: Sequence[StepRecord]) -> None:
+        """The last of the steps."""
+        last = records[-1]
+        for name, value in last.losses.items():
+            self._open().add_scalar(f"{last.phase}/{name}", value, last.step)
+        self._open().add_scalar(f"{last.phase}/lr", last.lr, last.step)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Means over the epoch, and validation figures."""
+        for name, value in record.losses.items():
+            self._open().add_scalar(f"{record.phase}/epoch/{name}", value, record.step)
+        for name, value in record.val.items():
+            self._open().add_scalar(f"val/{name}", value, record.step)
+
+    def rewind(self, step: int, epochs: Sequence[EpochRecord]) -> None:
+        """Hide the events after a step."""
+        if self._writer is not None:
+            self._writer.close()
+        self._writer, self._purge = None, step + 1
+
+    def pause(self) -> None:
+        """Let readers see everything so far."""
+        if self._writer is not None:
+            self._writer.flush()
+
+    def _open(self) -> Any:
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._folder), purge_step=self._purge)
+            self._purge = None
+        return self._writer
+
+
+class ProgressLog(Log):
+    """A line an epoch, and in a terminal a bar with the remaining time and the loss.
+
+    Args:
+        label: What to call the training instead of its phase's name.
+    """
+
+    def __init__(self, label: str | None = None) -> None:
+        from rich.console import Console
+
+        self._label = label
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Any = None
+        self._task: Any = None
+        self._epochs = 0
+
+    def begin(self, phase: str, epochs: int, done: int, steps: int) -> None:
+        """Start the phase's bar."""
+        self._epochs = epochs
+        if not self._console.is_terminal or self._bar is not None:
+            return
+        from rich import progress
+
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(compact=True),
+            progress.TextColumn("{task.fields[figures]}"),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._bar.add_task(
+            self._label or phase, total=max(epochs, done + 1) * steps, completed=done * steps, figures=""
+        )
+        self._bar.start()
+
+    def steps(self, records: Sequence[StepRecord]) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            figures = f"loss {records[-1].losses['total']:.4g}"
+            self._bar.update(self._task, advance=len(records), figures=figures)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Print the epoch's line."""
+        losses = {"loss": record.losses["total"], **{f"val/{name}": value for name, value in record.val.items()}}
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
+        epoch = f"{record.epoch}/{max(self._epochs, record.epoch)}"
+        line = f"{self._label or record.phase} {epoch}  {figures}  lr {record.lr:.3g}  {record.seconds:.2f} s"
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def pause(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

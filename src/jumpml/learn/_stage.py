@@ -1,0 +1,141 @@
+"""A phase under way: what trains, what runs at each step, and how the learning rate moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jumpml.core import LearnerError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from jumpml.data import DataLoaders
+    from jumpml.graph import LossPlan, Model
+    from jumpml.learn._phase import Phase
+
+
+class Stage:
+    """Sets up model, loaders and optimizer for a phase.
+
+    Args:
+        name: The phase's name.
+        phase: The phase.
+        model: Nodes that do not train are frozen.
+        loaders: The train loader serves what the phase's objectives read.
+        optimizer: Its learning rates are the phase's; the state of parameters that begin to train is dropped.
+        lrs: The optimizer's own learning rates, by group.
+        trained: The parameters that trained before.
+
+    Raises:
+        LearnerError: No objective is active, or nothing trains.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        phase: Phase,
+        *,
+        model: Model,
+        loaders: DataLoaders,
+        optimizer: Optimizer,
+        lrs: Sequence[float],
+        trained: Collection[nn.Parameter] = (),
+    ) -> None:
+        self.name = name
+        refuse_idle(name, model)
+        frozen = set(model.select(phase.freeze))
+        model.train_only([node for node in model.select(phase.train) if node not in frozen])
+        self.trained = _trained(name, model, optimizer)
+        before = {id(parameter) for parameter in trained}
+        for parameter in self.trained:
+            if id(parameter) not in before:  # what begins to train begins afresh
+                optimizer.state.pop(parameter, None)
+        for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+            group["lr"] = lr if phase.lr is None else phase.lr
+            group.pop("initial_lr", None)  # or the next schedule would start from the last one's
+        self._steps = phase.epochs * len(loaders.train)
+        self._schedule = phase.schedule.build(optimizer, self._steps) if phase.schedule else None
+        self.plan = _plan(name, model, loaders)
+
+    def advance(self) -> None:
+        """Move the learning rate on by one step; past the phase's last one it stays."""
+        if self._schedule is not None and self._schedule.last_epoch + 1 < self._steps:
+            self._schedule.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the schedule stands."""
+        return {"schedule": self._schedule.state_dict() if self._schedule else None}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        if self._schedule is not None:
+            self._schedule.load_state_dict(state["schedule"])
+
+
+def refuse_idle(name: str, model: Model) -> None:
+    """Refuse a phase without objectives.
+
+    Raises:
+        LearnerError: None is active in it.
+    """
+    if not model.active(name):
+        raise LearnerError(
+            f"no objective is active in the phase {name!r}: give an objective `when: [{name}]`, or leave the phase out."
+        )
+
+
+def check_fit(model: Model, loaders: DataLoaders, optimizer: Optimizer, phases: Mapping[str, Phase]) -> None:
+    """Find what does not fit together before the first batch.
+
+    Raises:
+        LearnerError: An objective names an unknown phase or view, or the optimizer holds parameters of another model.
+        GraphError: A phase names an unknown node.
+    """
+    for name, objective in model.objectives.items():
+        _check_objective(
+            name, objective.when, {*phases, "all", "self_supervised", "supervised"}, "is active in the phase"
+        )
+        _check_objective(name, objective.views, loaders.view_fields, "asks for the view")
+    own = {id(parameter) for parameter in model.parameters()}
+    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    foreign = sum(id(parameter) not in own for parameter in held)
+    if foreign:
+        raise LearnerError(
+            f"the optimizer holds {foreign} of {len(held)} parameters that are not the model's: make it from "
+            "model.parameters() of this very model, after the model is made."
+        )
+    for name, phase in phases.items():
+        model.select((*phase.train, *phase.freeze))
+        if phase.epochs and name != "self_supervised":
+            refuse_idle(name, model)
+
+
+def _check_objective(name: str, asked: Collection[str], known: Collection[str], verb: str) -> None:
+    for thing in asked:
+        if thing not in known:
+            near = did_you_mean(thing, known)
+            raise LearnerError(f"objective {name!r} {verb} {thing!r}, which there is not. {near}")
+
+
+def _trained(name: str, model: Model, optimizer: Optimizer) -> list[nn.Parameter]:
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    nodes = [p for node in model.node_names for p in model.node(node).parameters() if p.requires_grad]
+    if not any(id(parameter) in held for parameter in nodes):
+        raise LearnerError(
+            f"nothing trains in the phase {name!r}: the nodes that it trains have no parameters that the optimizer "
+            "holds."
+        )
+    return [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) in held]
+
+
+def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:
+    draws = model.draws(phase)
+    available = {*loaders.fields, *(f"{name}.present" for name, info in loaders.fields.items() if info.missing)}
+    for draw in draws:
+        available |= {f"{name}@{draw}" for name in loaders.view_fields[draw.rpartition(".")[0]]}
+    plan = model.plan_losses(phase, available)
+    loaders.train.serve([name for name in plan.fields if name in loaders.fields], draws)
+    return plan

@@ -1,0 +1,24 @@
+"""What is minimised, one file a family; `reduce`; and the objectives that a model file asks for."""
+
+from jumpml.objectives._build import build_objectives
+from jumpml.objectives._distillation import Distillation
+from jumpml.objectives._ewc import EWC
+from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives._penalties import L1, L2
+from jumpml.objectives._reduce import reduce
+from jumpml.objectives._supervised import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+from jumpml.objectives._vicreg import VICReg
+
+__all__ = [
+    "ObjectiveModule",
+    "CrossEntropy",
+    "BinaryCrossEntropy",
+    "MeanSquaredError",
+    "VICReg",
+    "L1",
+    "L2",
+    "EWC",
+    "Distillation",
+    "reduce",
+    "build_objectives",
+]

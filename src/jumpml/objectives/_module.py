@@ -1,0 +1,90 @@
+"""The base of every objective that JumpML brings, and of those that a user writes."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import nn
+
+from jumpml.core import ObjectiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jumpml.core import Loss, ValueInfo
+
+
+class ObjectiveModule(nn.Module, ABC):
+    """Something to minimise, computed on named values: `core.Objective` as an abstract module.
+
+    A subclass names what it reads in `roles`, checks shapes in `connect` and computes in `forward`.
+
+    Args:
+        inputs: The nodes, fields or ``node.part`` that are read, in the order of `roles`.
+        views: No policy, one (drawn twice), or two.
+        parameters_of: Patterns of the nodes whose parameters are read instead of values.
+        weight: What the loss is multiplied by in the sum.
+        when: The phases in which it is active, or ``"all"``.
+
+    Raises:
+        ObjectiveError: The number of inputs or views is wrong, or the weight is negative or no number.
+
+    Example:
+        >>> class Distance(ObjectiveModule):
+        ...     roles = ("first", "second")
+        ...     def connect(self, values, parameters):
+        ...         if values[0].shape != values[1].shape:
+        ...             raise self.error("both must have one shape.")
+        ...     def forward(self, first, second, present=None):
+        ...         return Loss((first - second).norm(dim=1), present)
+        >>> Distance(["image_code", "text_code"], weight=0.1, when="all").when
+        ('all',)
+    """
+
+    roles: ClassVar[tuple[str, ...]] = ()
+    """What each input is for, in order; errors use these words."""
+    per_example: bool = True
+    """Whether `forward` returns one loss a row."""
+    forward: Callable[..., Loss]
+    """The loss of a batch; see `core.Objective.__call__`."""
+
+    def __init__(
+        self,
+        inputs: str | Sequence[str] = (),
+        *,
+        views: str | Sequence[str] = (),
+        parameters_of: str | Sequence[str] = (),
+        weight: float = 1.0,
+        when: str | Sequence[str] = ("supervised",),
+    ) -> None:
+        super().__init__()
+        self.inputs = _names(inputs)
+        self.views = _names(views)
+        self.parameters_of = _names(parameters_of)
+        self.weight = float(weight)
+        self.when = _names(when)
+        if len(self.inputs) != len(self.roles):
+            raise self.error(f"expected {len(self.roles)} inputs ({', '.join(self.roles)}), got {len(self.inputs)}.")
+        if len(self.views) > 2:
+            raise self.error(f"expected one view, which is drawn twice, or two; got {len(self.views)}.")
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise self.error(f"expected a weight of 0 or more, got {weight}.")
+
+    @abstractmethod
+    def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
+        """Check the inputs' shapes and make what depends on them; see `core.Objective.connect`."""
+
+    def error(self, problem: str) -> ObjectiveError:
+        """An error that names this kind of objective."""
+        return ObjectiveError(f"{type(self).__name__}: {problem}")
+
+    def wrong_shape(self, position: int, expected: str, value: ValueInfo, fix: str) -> ObjectiveError:
+        """An error that says which input does not fit, what would, and how to get there."""
+        role, name = self.roles[position], self.inputs[position]
+        return self.error(f"expected {role} as {expected}; {name!r} is {value}. {fix}")
+
+
+def _names(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)

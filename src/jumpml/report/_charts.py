@@ -1,0 +1,241 @@
+"""The kinds of drawing that a card has."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from jumpml.report import _words as words
+from jumpml.report._blocks import Chart
+from jumpml.report._drawing import ACCENT, INK, MUTED, PAPER, RULE, STYLES, WARM, Canvas, tick
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from jumpml.core import Calibration
+
+_LABEL_LIMIT = 18  # letters of a class name or field at an axis
+_LETTER = 6.6  # pixels that a letter takes there
+_LOG_FROM = 50.0  # a positive line that falls so many times is drawn on a logarithmic axis
+_STEPS = [1, 2, 2.5, 5, 10]  # between ticks
+_CROWD = 200  # points more than this are drawn small
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line to draw.
+
+    Attributes:
+        x: Where.
+        y: What; a value that is not finite leaves a gap.
+        style: An index of `STYLES`; None for one of a crowd.
+        label: Its name in the legend, or empty.
+    """
+
+    x: Sequence[float]
+    y: Sequence[float]
+    style: int | None = 0
+    label: str = ""
+
+
+def progress_chart(title: str, lines: Sequence[Line], *, alt: str, epochs: int, log: bool) -> Chart:
+    """A small drawing of lines over the epochs; all of a run have the same horizontal axis.
+
+    Args:
+        title: What it shows.
+        lines: One a phase.
+        alt: For who does not see it.
+        epochs: Where the horizontal axis ends.
+        log: Whether a positive line that falls far may be drawn on a logarithmic axis.
+    """
+    width, height = 260, 180
+    with Canvas(width, height, left=48) as canvas:
+        axes = canvas.axes
+        for line in lines:
+            _draw(axes, line)
+        values = [y for line in lines for y in line.y if math.isfinite(y)]
+        if log and values and min(values) > 0 and max(values) / min(values) > _LOG_FROM:
+            axes.set_yscale("log")
+            axes.minorticks_off()
+        axes.set(xlim=(1 - 0.02 * epochs, epochs * 1.02), xlabel="epoch")
+        _few_ticks(axes, whole=True)
+        svg = canvas.svg(alt)
+    return Chart(title=title, svg=svg, alt=alt, width=width)
+
+
+def curve_chart(title: str, lines: Sequence[Line], *, alt: str, x_label: str, y_label: str) -> Chart:
+    """Lines in one frame; points where a line's x goes to and fro, as predicted against true values do."""
+    width, height = 400, 300
+    with Canvas(width, height, left=60) as canvas:
+        for line in lines:
+            _draw(canvas.axes, line)
+        _few_ticks(canvas.axes)
+        canvas.axes.set(xlabel=_short(x_label, 44), ylabel=_short(y_label, 36))
+        svg = canvas.svg(alt)
+    legend = tuple((line.label, line.style) for line in lines if line.label and line.style is not None)
+    return Chart(title=title, svg=svg, alt=alt, width=width, legend=legend)
+
+
+def _draw(axes: Axes, line: Line) -> None:
+    points = [(x, y if math.isfinite(y) else math.nan) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(x)]
+    if not points:
+        return
+    x, y = zip(*points, strict=True)
+    colour, dash = STYLES[line.style % len(STYLES)] if line.style is not None else (ACCENT, "-")
+    if not _one_way(x):
+        axes.scatter(x, y, s=6 if len(x) > _CROWD else 14, color=colour, alpha=0.55, linewidths=0)
+    elif len(points) == 1:
+        axes.plot(x, y, color=colour, marker="o", markersize=5)
+    else:
+        thin = line.style is None
+        axes.plot(x, y, color=colour, linestyle=dash, alpha=0.35 if thin else 1.0, linewidth=1.0 if thin else 1.8)
+
+
+def _one_way(x: Sequence[float]) -> bool:
+    steps = [after - before for before, after in pairwise(x)]
+    return all(step >= 0 for step in steps) or all(step <= 0 for step in steps)
+
+
+def _few_ticks(axes: Axes, *, whole: bool = False) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole, steps=_STEPS))
+    axes.xaxis.set_major_formatter(tick)
+    if axes.get_yscale() == "linear":
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+    axes.yaxis.set_major_formatter(tick)
+
+
+def confusion_chart(
+    title: str, counts: Sequence[Sequence[int]], classes: Sequence[str], *, alt: str, note: str
+) -> Chart:
+    """Rows by true class, columns by predicted class; right answers in one colour, wrong ones in another."""
+    number, labels = len(classes), [_short(name) for name in classes]
+    cell = 34 if number <= 12 else 24
+    margin = _LETTER * max(map(len, labels)) + 34
+    wide = max(map(len, labels)) > 3
+    below = (min(margin, 130) if wide else 24) + 22
+    width, height = round(margin + cell * number + 8), round(below + cell * number + 8)
+    with Canvas(width, height, left=margin, right=8, top=8, bottom=below) as canvas:
+        axes = canvas.axes
+        axes.grid(visible=False)
+        axes.set(xlim=(0, number), ylim=(number, 0), xlabel="predicted", ylabel="true")
+        _shade(axes, counts, size=10 if number <= 12 else 8)
+        axes.set_xticks(
+            [i + 0.5 for i in range(number)], labels, rotation=45 if wide else 0, ha="right" if wide else "center"
+        )
+        axes.set_yticks([i + 0.5 for i in range(number)], labels)
+        axes.tick_params(length=0)
+        axes.spines["bottom"].set_visible(False)
+        svg = canvas.svg(alt)
+    return Chart(title=title, svg=svg, alt=alt, width=width, note=note)
+
+
+def _shade(axes: Axes, counts: Sequence[Sequence[int]], *, size: int) -> None:
+    from matplotlib.patches import Rectangle
+
+    for row, line in enumerate(counts):
+        total = sum(line) or 1
+        for column, count in enumerate(line):
+            # The square root lets a few mistakes among many rows be seen.
+            strength = 0.05 + 0.9 * math.sqrt(count / total) if count else 0.03
+            colour = (ACCENT if row == column else WARM) if count else MUTED
+            box = Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, facecolor=colour, alpha=strength, linewidth=0)
+            axes.add_patch(box)
+            if count:
+                ink = PAPER if strength > 0.62 else INK
+                axes.text(column + 0.5, row + 0.53, tick(count), ha="center", va="center", fontsize=size, color=ink)
+
+
+def reliability_chart(title: str, calibration: Calibration, *, alt: str, note: str) -> Chart:
+    """Share of right answers against stated confidence, by bin; the diagonal is a model that knows itself."""
+    width, height = 400, 330
+    most = max(calibration.count, default=1) or 1
+    with Canvas(width, height, left=50) as canvas:
+        axes = canvas.axes
+        axes.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (3, 3)), linewidth=1.2)
+        for confidence, accuracy in zip(calibration.confidence, calibration.accuracy, strict=True):
+            axes.plot([confidence] * 2, [confidence, accuracy], color=WARM, linewidth=2, solid_capstyle="butt")
+        sizes = [22 + 110 * count / most for count in calibration.count]
+        axes.scatter(calibration.confidence, calibration.accuracy, s=sizes, color=ACCENT, linewidths=0, zorder=3)
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="stated confidence", ylabel="share of right answers")
+        _few_ticks(axes)
+        svg = canvas.svg(alt)
+    return Chart(title=title, svg=svg, alt=alt, width=width, note=note)
+
+
+def bar_chart(title: str, labels: Sequence[str], values: Sequence[float], *, alt: str, x_label: str) -> Chart:
+    """A bar a label from the top down; what is below zero has the warm colour."""
+    shown = [_short(label, 28) for label in labels]
+    margin = _LETTER * max(map(len, shown)) + 14
+    width, height = round(margin) + 220, 20 * len(labels) + 58
+    with Canvas(width, height, left=margin, top=6, bottom=46, right=16) as canvas:
+        axes = canvas.axes
+        axes.grid(visible=False)
+        axes.grid(visible=True, axis="x")
+        finite = [value if math.isfinite(value) else 0.0 for value in values]
+        colours = [ACCENT if value >= 0 else WARM for value in finite]
+        axes.barh(range(len(shown)), finite, height=0.62, color=colours)
+        axes.axvline(0, color=MUTED, linewidth=1)
+        axes.set_yticks(range(len(shown)), shown)
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set(ylim=(len(shown) - 0.4, -0.6), xlabel=x_label)
+        _few_x_ticks(axes)
+        svg = canvas.svg(alt)
+    return Chart(title=title, svg=svg, alt=alt, width=width)
+
+
+def _few_x_ticks(axes: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(tick)
+
+
+def interval_chart(
+    title: str,
+    labels: Sequence[str],
+    spans: Sequence[tuple[float, float, float]],
+    *,
+    limit: float,
+    alt: str,
+    x_label: str,
+    note: str,
+) -> Chart:
+    """A dot with its interval a label, and a line at what is allowed.
+
+    Args:
+        title: What it shows.
+        labels: From the top down.
+        spans: Low end, value and high end, one a label.
+        limit: Where the line stands.
+        alt: For who does not see it.
+        x_label: What is measured.
+        note: What to make of it.
+    """
+    shown = [_short(label, 28) for label in labels]
+    margin = _LETTER * max(map(len, shown)) + 14
+    width, height = round(margin) + 300, 28 * len(labels) + 64
+    with Canvas(width, height, left=margin, top=10, bottom=46, right=16) as canvas:
+        axes = canvas.axes
+        axes.grid(visible=False)
+        axes.axvline(0, color=RULE, linewidth=1)
+        axes.axvline(limit, color=WARM, linewidth=1.5, linestyle=(0, (4, 2)))
+        for position, (low, value, high) in enumerate(spans):
+            axes.plot([low, high], [position] * 2, color=ACCENT, linewidth=2.5, solid_capstyle="round")
+            axes.plot([value], [position], color=ACCENT, marker="o", markersize=7)
+        axes.set_yticks(range(len(shown)), shown)
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set(ylim=(len(shown) - 0.4, -0.6), xlabel=x_label)
+        axes.margins(x=0.08)
+        _few_x_ticks(axes)
+        svg = canvas.svg(alt)
+    return Chart(title=title, svg=svg, alt=alt, width=width, note=note)
+
+
+def _short(text: str, limit: int = _LABEL_LIMIT) -> str:
+    return words.name(text, limit) if text else ""

@@ -1,0 +1,136 @@
+"""The section on how good the model is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jumpml.report import _words as words
+from jumpml.report._blocks import Block, Chart, Charts, Heading, Section, Table, Text
+from jumpml.report._charts import Line, confusion_chart, curve_chart, reliability_chart
+from jumpml.report._drawing import STYLES
+
+if TYPE_CHECKING:
+    from jumpml.core import Calibration, Curve, EvaluationRecord, TaskEvaluation
+
+_CLASSES = 24  # a larger confusion picture cannot be read
+_PAIRS = 8  # mistakes that are listed
+
+
+def quality_section(evaluation: EvaluationRecord) -> Section:
+    """Each task's figures, mistakes, calibration and curves."""
+    blocks: list[Block] = []
+    for name, task in evaluation.tasks.items():
+        blocks += [Heading(f"Task {words.name(name)}"), *_task(task)]
+    return Section("quality", "How good it is", tuple(blocks) or (Text("No task was evaluated.", "note"),))
+
+
+def _task(task: TaskEvaluation) -> list[Block]:
+    blocks: list[Block] = [Text(_rows(task)), figures_table(task)]
+    charts: list[Chart] = []
+    if measured := bool(task.confusion and any(map(any, task.confusion))):
+        charts.append(_confusion(task))
+    if task.calibration:
+        charts.append(_reliability(task.calibration))
+    charts.extend(_curves(title, curves) for title, curves in task.curves.items() if curves)
+    if charts:
+        blocks.append(Charts(tuple(charts)))
+    return [*blocks, *_mistakes(task)] if measured else blocks
+
+
+def _rows(task: TaskEvaluation) -> str:
+    of = f" of {words.plural(len(task.classes), 'class', 'classes')}" if task.classes else ""
+    missing = f" {words.plural(task.missing, 'row')} without a target left out." if task.missing else ""
+    kind, target, rows = words.name(task.kind), words.name(task.target), words.plural(task.rows, "row")
+    return f"A {kind} task on the field {target}{of}, over {rows}.{missing}"
+
+
+def figures_table(task: TaskEvaluation) -> Table:
+    """A row a metric, with its interval."""
+    better = {True: "higher", False: "lower", None: "\N{EN DASH}"}
+    rows = tuple(
+        (
+            words.metric(key),
+            words.figure(figure),
+            words.interval(figure),
+            words.count(figure.n),
+            better[task.higher_is_better.get(key)],
+        )
+        for key, figure in task.figures.items()
+    )
+    return Table(
+        "Figures with their 95% intervals", ("metric", "value", "95% interval", "rows", "better"), rows, "lrrrl"
+    )
+
+
+def _confusion(task: TaskEvaluation) -> Chart:
+    counts, classes = task.confusion or (), _classes(task)
+    note = "True classes down, predicted across; the shade is the share of the true class."
+    kept = list(range(len(counts)))
+    if len(kept) > _CLASSES:
+        wrong = [sum(counts[i]) + sum(row[i] for row in counts) - 2 * counts[i][i] for i in kept]
+        kept = sorted(sorted(kept, key=lambda i: -wrong[i])[:_CLASSES])
+        note += f" Of {len(counts)} classes these are the {_CLASSES} with most mistakes; card.json holds all counts."
+    shown = [[counts[i][j] for j in kept] for i in kept]
+    right, total = sum(counts[i][i] for i in range(len(counts))), sum(map(sum, counts))
+    of = f"{words.count(right)} of {words.plural(total, 'row')}"
+    alt = f"Confusion matrix of {words.name(task.target)}: {of} on the diagonal."
+    return confusion_chart("Confusion", shown, [classes[i] for i in kept], alt=alt, note=note)
+
+
+def _classes(task: TaskEvaluation) -> tuple[str, ...]:
+    """The classes' names; their codes where the record does not name them."""
+    number = len(task.confusion or ())
+    return task.classes if len(task.classes) == number else tuple(map(str, range(number)))
+
+
+def _mistakes(task: TaskEvaluation) -> list[Block]:
+    counts = task.confusion or ()
+    pairs = [(n, i, j) for i, row in enumerate(counts) for j, n in enumerate(row) if n and i != j]
+    if not pairs:
+        return [Text("No row was mistaken.")]
+    names = _classes(task)
+    pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
+    rows = tuple(
+        (words.name(names[i]), words.name(names[j]), words.count(n), f"{n / sum(counts[i]):.1%}")
+        for n, i, j in pairs[:_PAIRS]
+    )
+    head = ("true", "predicted", "rows", "of its class")
+    return [Table("The most frequent mistakes", head, rows, "llrr")]
+
+
+def _calibration(calibration: Calibration) -> str:
+    error, low, high = (words.number(x, 3) for x in (calibration.error, calibration.null_low, calibration.null_high))
+    text = (
+        f"Stated confidence and share of right answers differ by {error} on average. Of models that are perfectly "
+        f"calibrated and just as confident, 95% would show between {low} and {high} on so many rows, by chance alone"
+    )
+    if calibration.error <= calibration.null_high:
+        return f"{text}: no miscalibration is shown."
+    gap = sum(
+        n * (c - a) for c, a, n in zip(calibration.confidence, calibration.accuracy, calibration.count, strict=True)
+    )
+    return f"{text}: the model is {'overconfident' if gap > 0 else 'underconfident'}."
+
+
+def _reliability(calibration: Calibration) -> Chart:
+    alt = (
+        f"Reliability diagram of {words.plural(len(calibration.count), 'bin')}; mean distance from the diagonal "
+        f"{words.number(calibration.error, 3)}."
+    )
+    note = f"The dashed diagonal is a model that knows itself; larger dots hold more rows. {_calibration(calibration)}"
+    return reliability_chart("Reliability", calibration, alt=alt, note=note)
+
+
+def _curves(title: str, curves: tuple[Curve, ...]) -> Chart:
+    crowd = len(curves) > len(STYLES)
+    lines = [
+        Line(
+            curve.x, curve.y, None if crowd else style, words.name(curve.label, 28) if curve.label and not crowd else ""
+        )
+        for style, curve in enumerate(curves)
+    ]
+    labels = [words.name(curve.label) for curve in curves if curve.label]
+    several = f", one line each for {words.listing(labels)}" if labels else ""
+    alt = f"{words.name(title)}: {words.name(curves[0].y_label)} against {words.name(curves[0].x_label)}{several}."
+    shown = f"{words.name(title)}, {len(curves)} lines" if crowd else words.name(title)
+    return curve_chart(shown, lines, alt=alt, x_label=curves[0].x_label, y_label=curves[0].y_label)

@@ -1,0 +1,103 @@
+"""A card from a run's folder alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from jumpml.core import (
+    DeploymentRecord,
+    DiagnosisRecord,
+    EpochRecord,
+    EvaluationRecord,
+    Record,
+    RunError,
+    RunRecord,
+    did_you_mean,
+)
+from jumpml.report._card import Card, report_card
+
+R = TypeVar("R", bound=Record)
+
+
+def card_from_run(folder: str | Path) -> Card:
+    """Build a run's card anew from the records in its folder; neither data nor model is read.
+
+    Args:
+        folder: A run's folder, such as ``runs/digits/2026-01-31T12-00-00``.
+
+    Raises:
+        RunError: The folder is no run, the run was not evaluated yet, or a record in it is damaged.
+    """
+    folder = Path(folder)
+    run = _read(
+        _required(folder, "run.json", f"A run's folder has one; expected runs/<name>/<time>. {_near(folder)}"),
+        RunRecord,
+    )
+    evaluation = _required(folder, "evaluation.json", f"The run has not come so far: jumpml resume {folder}")
+    return report_card(
+        _read(evaluation, EvaluationRecord),
+        _read_if_there(folder / "diagnosis.json", DiagnosisRecord),
+        _read_if_there(folder / "deployment.json", DeploymentRecord),
+        epochs=_epochs(folder, run),
+        run=run,
+    )
+
+
+def _required(folder: Path, name: str, fix: str) -> Path:
+    if not folder.is_dir():
+        raise RunError(f"{folder}: there is no such folder. {_near(folder)}".strip())
+    path = folder / name
+    if not path.is_file():
+        raise RunError(f"{folder}: there is no {name}. {fix}".strip())
+    return path
+
+
+def _near(folder: Path) -> str:
+    """Where the folder above the runs was given, or the name is misspelt: what there is."""
+    runs = sorted(path.parent for path in folder.glob("*/run.json")) or sorted(
+        path.parent.parent for path in folder.glob("*/*/run.json")
+    )
+    if runs:
+        return f"There is a run in {runs[-1]}."
+    beside = [path.name for path in folder.parent.glob("*/") if path.is_dir()] if folder.parent.is_dir() else []
+    return did_you_mean(folder.name, beside) if not folder.is_dir() else ""
+
+
+def _epochs(folder: Path, run: RunRecord) -> list[EpochRecord]:
+    path = folder / "history.jsonl"
+    asked_for: Any = run.specs.get("learner", {}).get("log", ())
+    if "jsonl" not in asked_for and not path.is_file():
+        return []
+    lines = _text(_required(folder, path.name, "The run's log wrote one; it was moved or deleted.")).splitlines()
+    return [_parse(line, EpochRecord, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def _read_if_there(path: Path, kind: type[R]) -> R | None:
+    return _read(path, kind) if path.is_file() else None
+
+
+def _read(path: Path, kind: type[R]) -> R:
+    return _parse(_text(path), kind, str(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: cannot be read: {error}.") from error
+
+
+def _parse(text: str, kind: type[R], where: str) -> R:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise RunError(
+            f"{where}: damaged, or written by another version: expected a {kind.__name__}, but "
+            f"{f'at {key}: ' if key else ''}{first['msg']}{others}."
+        ) from error

@@ -1,0 +1,78 @@
+"""The section on the rows that stayed hard."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from jumpml.report import _pixels as pixels
+from jumpml.report import _words as words
+from jumpml.report._blocks import Block, Cell, Gallery, Heading, Image, Mark, Section, Table, Text, Tile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jumpml.core import HardExample
+    from jumpml.report._record import CardRecord
+
+_SHOWN = 24  # hard examples of one task
+_CLASSES = (
+    "Train rows with the lowest margin: the score of the row's label less the best other one, averaged over the "
+    "epochs. Below zero the model mostly preferred another answer; where it did so to the end, the label itself is "
+    "doubtful and worth a look."
+)
+_NUMBERS = "Train rows with the lowest margin: minus the absolute error, averaged over the epochs."
+
+
+def struggles_section(record: CardRecord) -> Section:
+    """Hard train rows, the doubtful labels among them marked."""
+    key, title = "struggles", "Where it struggles"
+    if record.diagnosis is None:
+        text = "Not diagnosed: jumpml.diagnose(dataloader, model, learner.history) finds the rows that stayed hard."
+        return Section(key, title, (Text(text, "note"),))
+    if not record.diagnosis.hard_examples:
+        text = "No hard examples: they come from what the learner remembers of each row (record_examples in its file)."
+        return Section(key, title, (Text(text, "note"),))
+    blocks: list[Block] = []
+    for task, group in groupby(record.diagnosis.hard_examples, key=lambda example: example.task):
+        evaluated = record.evaluation.tasks.get(task)
+        words_of = _NUMBERS if evaluated and evaluated.kind == "regression" else _CLASSES
+        blocks += [Heading(f"Task {words.name(task)}"), Text(words_of), *_task(list(group))]
+    return Section(key, title, tuple(blocks))
+
+
+def _task(examples: Sequence[HardExample]) -> list[Block]:
+    doubtful = sum(example.suspicious for example in examples)
+    caption = f"{words.plural(len(examples), 'hard row')}, {words.count(doubtful)} with a doubtful label"
+    if len(examples) > _SHOWN:
+        caption += f"; the hardest {_SHOWN} are shown"
+    shown = examples[:_SHOWN]
+    if all(example.picture for example in shown):
+        return [Gallery(caption, tuple(map(_tile, shown)))]
+    return [_table(caption, shown)]
+
+
+def _tile(example: HardExample) -> Tile:
+    image = Image(pixels.gray(example.picture or ()), f"Row {example.row}")
+    lines: list[Cell] = [f"labelled {words.name(example.target, 24)}"]
+    if example.suggestion:
+        lines.append(f"rather {words.name(example.suggestion, 24)}")
+    lines.append(f"margin {words.signed(example.margin)}")
+    if example.suspicious:
+        lines.append(Mark("doubtful label", "unsure"))
+    return Tile((image,), f"Row {example.row}", tuple(lines))
+
+
+def _table(caption: str, examples: Sequence[HardExample]) -> Table:
+    rows = tuple(
+        (
+            str(example.row),
+            words.name(example.target),
+            words.name(example.suggestion) if example.suggestion else "\N{EN DASH}",
+            words.signed(example.margin),
+            words.number(example.loss, 3),
+            Mark("doubtful", "unsure") if example.suspicious else "",
+        )
+        for example in examples
+    )
+    return Table(caption, ("row", "label", "model prefers", "margin", "loss", "label is"), rows, "lllrrl")

@@ -169,19 +169,23 @@ def test_raw_whole_pictures_come_back_as_they_were(values: np.ndarray) -> None:
 
 
 @given(
-    npst.arrays(np.float32, (4, 2), elements=st.floats(-3, 5, width=32)),
-    npst.arrays(np.float32, 4, elements=st.floats(width=32, allow_infinity=False)),
+    shares=npst.arrays(np.float64, (4, 2), elements=st.floats(0, 1)),
+    ends=st.sampled_from([(-3.0, 5.0), (-0.1, 0.3), (0.0, 1.0), (1e5, 1e7)]),
+    number=npst.arrays(np.float32, 4, elements=st.floats(width=32, allow_infinity=False)),
 )
-def test_decoding_raw_values_gives_the_same_tensors(picture: np.ndarray, number: np.ndarray) -> None:
+def test_decoding_raw_values_gives_the_same_tensors(
+    shares: np.ndarray, ends: tuple[float, float], number: np.ndarray
+) -> None:
+    picture = (ends[0] + shares * (ends[1] - ends[0])).clip(*ends)
     columns = {
-        "picture": decode_image(raw(picture), (1, 1, 2), (-3.0, 5.0)),
+        "picture": decode_image(raw(picture), (1, 1, 2), ends),
         "tensor": decode_tensor(raw(picture), (2,)),
         "number": decode_number(raw(number)),
         "category": decode_category(raw(number.round())),
     }
     rows = raw_rows({name: (column.info(name), column.values) for name, column in columns.items()}, range(4))
     again = {
-        "picture": decode_image(raw([row["picture"] for row in rows]), (1, 1, 2), (-3.0, 5.0)),
+        "picture": decode_image(raw([row["picture"] for row in rows]), (1, 1, 2), ends),
         "tensor": decode_tensor(raw([row["tensor"] for row in rows]), (2,)),
         "number": decode_number(raw([row["number"] for row in rows], float)),
         "category": decode_category(raw([row["category"] for row in rows], object), columns["category"].classes),

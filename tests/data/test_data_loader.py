@@ -1,4 +1,4 @@
-"""A loader's batches are functions of seed, epoch and batch: shuffled, augmented, drawn as views, and resumed exactly."""
+"""Batches are functions of seed, epoch and batch: shuffled, augmented, drawn as views, and resumed exactly."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumpml.core import DataError
@@ -59,6 +59,7 @@ def test_strata_keep_their_shares(sizes: list[int], seed: int) -> None:
             assert abs((strata[rows.numpy()] == name).sum() - expected) < 2
 
 
+@settings(max_examples=25)
 @given(groups=st.lists(st.integers(0, 30), min_size=60, max_size=120), seed=st.integers(0, 9))
 def test_groups_stay_together(groups: list[int], seed: int) -> None:
     of_row = np.array([*groups, *range(20)])

@@ -25,12 +25,13 @@ class Trained:
 @pytest.fixture(scope="session")
 def digits() -> Trained:
     """Pictures to digits, two epochs: about 0.95 of the test rows are right."""
-    data = load_digits()
+    pixels, labels = load_digits(return_X_y=True)
+    image = torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8)
     columns = {
-        "image": Column(torch.tensor(data.images / 16, dtype=torch.float32).unsqueeze(1), "image", range=(0.0, 16.0)),
-        "label": Column(torch.tensor(data.target), "category", classes=tuple(map(str, range(10)))),
+        "image": Column(image, "image", range=(0.0, 16.0)),
+        "label": Column(torch.tensor(labels), "category", classes=tuple(map(str, range(10)))),
     }
-    loaders = DataLoaders(columns, random_split(len(data.target)), features={"image": [Standardize]}, batch_size=64)
+    loaders = DataLoaders(columns, random_split(len(image)), features={"image": [Standardize]}, batch_size=64)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = nn.Sequential(
@@ -50,9 +51,9 @@ def digits() -> Trained:
 @pytest.fixture(scope="session")
 def table() -> Trained:
     """A table of numbers, a category as an index and one as a one-hot; a regression and a binary task. Untrained."""
-    data = load_diabetes(scaled=False)
-    values = torch.tensor(data.data, dtype=torch.float32)
-    progression = torch.tensor(data.target, dtype=torch.float32).unsqueeze(1)
+    data, target = load_diabetes(return_X_y=True, scaled=False)
+    values = torch.tensor(data, dtype=torch.float32)
+    progression = torch.tensor(target, dtype=torch.float32).unsqueeze(1)
     bmi = values[:, 2:3].clone()
     bmi[::7] = torch.nan
     columns = {

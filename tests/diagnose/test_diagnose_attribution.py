@@ -112,9 +112,20 @@ def test_fields_of_a_table_share_one_ranking(table: Trained) -> None:
             ("sex", "category"),
             ("serum", "tensor"),
         ]
-        assert len({part.insertion for part in found}) == 1
+        assert all(part.insertion == found[0].insertion for part in found)
         assert [len(part.mean_absolute[0]) for part in found] == [1, 1, 1, 6]
         assert notes == [f"{task}: 'decade' is a whole number to the model; it has no attribution and is held fixed."]
+
+
+def test_a_missing_number_is_shown_as_what_stands_in_for_it(table: Trained) -> None:
+    found, _ = _attribute(table, "risk")
+    bmi, loaders = next(part for part in found if part.field == "bmi"), table.loaders
+    mean = float(loaders.train.decoded("bmi").nanmean())
+    shown = {example.row: example.value[0][0] for example in bmi.examples}
+    for row, value in zip(loaders.test.rows.tolist(), loaders.test.decoded("bmi")[:, 0].tolist(), strict=True):
+        if row in shown:
+            assert shown[row] == pytest.approx(mean if row % 7 == 0 else value, rel=1e-3)
+    assert any(row % 7 == 0 for row in shown)  # the fixture leaves out every seventh
 
 
 def test_answers_are_in_words(table: Trained) -> None:

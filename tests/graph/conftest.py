@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -11,6 +10,9 @@ from torch import Tensor, nn
 
 from jumpml.core import FieldInfo, Loss, ValueInfo
 from jumpml.graph import Model, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class Sum(nn.Module):
@@ -37,7 +39,7 @@ class Sum(nn.Module):
         self.scale = nn.Parameter(torch.rand(()))  # drawn, so that seeds show
 
     def forward(self, *inputs: Tensor, present: Tensor | None = None) -> Loss:
-        self.calls.append(inputs)
+        self.calls.append(tuple(value.detach() for value in inputs))
         rows = [value.flatten(1).sum(1) if value.ndim > 1 else value.float() for value in inputs]
         return Loss(torch.stack(rows).sum(0) if rows else self.scale, present)
 

@@ -54,9 +54,7 @@ def test_a_node_that_reads_nothing(make):
 
 
 def test_circle(make):
-    text = (
-        "node 'b': its output depends on itself: b reads d reads c reads b. Nodes must form a graph without circles."
-    )
+    text = "node 'b': its output depends on itself: b reads d reads c reads b. Nodes must form a graph without circles."
     with refused(text):
         make({"a": (linear(), "x"), "b": (linear(), ["a", "d"]), "c": (linear(), "b"), "d": (linear(), "c")})
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -290,110 +293,86 @@ def run() -> RunRecord:
     )
 
 
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "$\\frac{",
-    '"><img src=x onerror=alert(1)>',
-    "a|b `c` *d* _e_ [f](http://example.invalid)",
-    "\u0634\u062c\u0631\u0629 \u0643\u0628\u064a\u0631\u0629",
-    "\u6f22\u5b57\u306e\u540d\u524d",
-    "\U0001f984 unicorn",
-    "_underscore first",
-    "a name that goes on " + "and on " * 40,
-    "\u202eevil\u202c\x00\x1b[31m",
-    "line\nbreak\ttab",
-    "{{ 7 * 7 }}{% raw %}",
-    "</style><style>*{display:none}",
-    "#00fe01",
-    "---\nlicense: mit",
-    "",
-)
+class Parsed(HTMLParser):
+    """What a browser would find in a page.
+
+    Attributes:
+        tags: Every element with its attributes.
+        texts: Every text, with the tag that it stands in.
+        problems: Elements that are not closed, or closed out of turn.
+    """
+
+    _VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.problems: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        self.problems += [f"{tag} is not closed" for tag in self._open]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+        if tag not in self._VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            self.problems.append(f"{tag} is closed out of turn")
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self._open[-1] if self._open else "", data))
+
+    def of(self, tag: str) -> list[dict[str, str]]:
+        """The attributes of every such element."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def text(self, *tags: str) -> str:
+        """All text, or that of some elements, on one line."""
+        return " ".join(" ".join(data for tag, data in self.texts if not tags or tag in tags).split())
 
 
 @pytest.fixture(scope="session")
-def hostile() -> dict[str, Any]:
-    """Arguments of `report_card` in which every text from data is meant to break the card."""
-    names = tuple(f"{HOSTILE[i % len(HOSTILE)]}{i}" if i >= len(HOSTILE) else HOSTILE[i] for i in range(100))
-    rng = np.random.default_rng(1)
-    confusion = np.diag(rng.integers(5, 20, 100)) + (rng.random((100, 100)) < 0.02)
-    number = Figure(value=0.5, low=0.4, high=0.6, n=100)
-    evil = HOSTILE[0]
-    curves = tuple(Curve(x=(0, 0.5, 1), y=(0, i / 100, 1), x_label=evil, y_label=HOSTILE[1], label=names[i]) for i in range(100))
-    task = TaskEvaluation(
-        kind="multiclass",
-        target=evil,
-        rows=1000,
-        missing=3,
-        classes=names,
-        figures={"accuracy": number, HOSTILE[1]: number, HOSTILE[3]: number},
-        higher_is_better={},
-        confusion=grid_of_counts(confusion),
-        curves={HOSTILE[0]: curves, HOSTILE[1]: curves[:12]},
-    )
-    plain = {"target": names[0], "predicted": names[4]}
-    picture = grid(rng.random((4, 6)))
-    attributions = tuple(
-        Attribution(
-            task=HOSTILE[i],
-            field=names[i],
-            kind=kind,
-            mean_absolute=shape,
-            examples=(AttributedExample(row=3, value=shape, attribution=shape, **plain),),
-            insertion=number,
-            random_insertion=number,
-            deletion=number,
-            random_deletion=number,
-            convergence=0.1,
-        )
-        for i, kind, shape in ((0, "image", picture), (1, "tensor", picture[:1]), (1, "number", ((0.3,),)))
-    )
-    hard = [HardExample(task=HOSTILE[0], row=i, target=names[i], suggestion=names[i + 1], margin=-1.0, loss=1.0) for i in range(30)]
-    stranger = {name: number for name in HOSTILE}
-    foreign = OutOfDomain(method=HOSTILE[2], node=HOSTILE[1], threshold=1.0, test_above=number, auroc=stranger)
-    gate = GateAnswer(answer=HOSTILE[2], metric=HOSTILE[1], max_drop=0.1, drop=number, reason=HOSTILE[0])
-    variant = VariantRecord(
-        change=HOSTILE[2],
-        bytes=10,
-        parameters=1,
-        milliseconds=1.0,
-        max_difference=0.0,
-        figures=dict.fromkeys(HOSTILE, number),
-        gate=gate,
-        bundled=False,
-        notes=HOSTILE,
-    )
-    nothing = float("nan")
-    epochs = tuple(
-        EpochRecord(phase=phase, epoch=e, step=e, losses={**dict.fromkeys(HOSTILE, 0.5 / e), "total": loss}, val={HOSTILE[1]: 1.0}, lr=0.1, seconds=1.0)
-        for phase in (HOSTILE[0], HOSTILE[1])
-        for e, loss in ((1, 2.0), (2, nothing), (3, float("inf")))
-    )
-    about = {"description": evil, "license": HOSTILE[14], "owner": HOSTILE[3], "limits": HOSTILE[9], "intended_use": HOSTILE[4]}
-    run = RunRecord(
-        name=HOSTILE[2],
-        created=evil,
-        specs={
-            "model": {"about": about, "seed": 1, "evil": list(HOSTILE[:9])},
-            "data": {"datasets": {HOSTILE[2]: {"fields": {evil: {"kind": "image"}}, "split": {"seed": 1}}}, "about": about},
-            "learner": {"seed": 2},
-        },
-        environment={name: name for name in HOSTILE},
-        data={
-            "name": evil,
-            "rows": {HOSTILE[1]: 3, evil: 4},
-            "fields": {name: {"kind": evil, "shape": [], "missing": 0, "classes": list(names)} for name in HOSTILE},
-            "features": {evil: [HOSTILE[1]]},
-            "findings": list(HOSTILE),
-        },
-        nodes=({"node": evil, "module": HOSTILE[1], "inputs": list(HOSTILE), "shape": "[1]", "parameters": 3},),
-        command=HOSTILE[2],
-    )
-    return {
-        "evaluation": EvaluationRecord(split=evil, tasks={HOSTILE[0]: task}, notes=HOSTILE),
-        "diagnosis": DiagnosisRecord(
-            attributions=attributions, hard_examples=tuple(hard), out_of_domain=(foreign,), warnings=HOSTILE, notes=HOSTILE
-        ),
-        "deployment": DeploymentRecord(bundle=evil, rows=3, variants={name: variant for name in HOSTILE}),
-        "epochs": epochs,
-        "run": run,
-    }
+def parse() -> type[Parsed]:
+    return Parsed
+
+
+@pytest.fixture(scope="session")
+def faults() -> Callable[[str], list[str]]:
+    """What is wrong with a page: for a browser, for who does not see it, and for who must not be called from outside."""
+    return _faults
+
+
+def _faults(html: str) -> list[str]:
+    page = Parsed(html)
+    found = list(page.problems)
+    found += [f"<{tag}> is not for a card" for tag in ("script", "iframe", "object", "embed", "form") if page.of(tag)]
+    for tag, attributes in page.tags:
+        for key, value in attributes.items():
+            if key.startswith("on"):
+                found.append(f"{tag} handles {key}")
+            if key in {"src", "href", "xlink:href", "action", "data", "srcset", "poster"}:
+                found += [] if value.startswith(("#", "data:image/png;base64,")) else [f"{tag} asks for {value}"]
+            if "url(" in value and "url(#" not in value:
+                found.append(f"{tag} asks for {value}")
+    style = page.text("style")
+    found += [f"the style holds {word}" for word in ("url(", "@import", "@font-face") if word in style]
+    identities = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    found += [f"#{identity} stands {n} times" for identity, n in Counter(identities).items() if n > 1]
+    links = [attributes["href"][1:] for _, attributes in page.tags if attributes.get("href", "").startswith("#")]
+    found += [f"#{link} leads nowhere" for link in links if link not in identities]
+    found += ["an image has no text" for image in page.of("img") if not image.get("alt")]
+    charts = [chart for chart in page.of("svg") if "aria-hidden" not in chart]
+    found += [
+        "a drawing has no label" for chart in charts if not (chart.get("aria-label") and chart.get("role") == "img")
+    ]
+    found += ["a table has no caption"] if len(page.of("table")) != len(page.of("caption")) else []
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in {"h1", "h2", "h3", "h4"}]
+    found += [f"h{b} follows h{a}" for a, b in pairwise([0, *levels]) if b > a + 1]
+    return found

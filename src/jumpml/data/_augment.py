@@ -69,6 +69,10 @@ class Rotate(Augmentation):
 
     Args:
         degrees: The most that it turns.
+
+    Example:
+        >>> Rotate(10.0)(torch.ones(2, 1, 8, 8), torch.Generator().manual_seed(0))[0, 0, 4, 4].item()
+        1.0
     """
 
     def __init__(self, degrees: float) -> None:
@@ -96,6 +100,10 @@ class Noise(Augmentation):
 
     Args:
         std: Its standard deviation, in the decoded field's units.
+
+    Example:
+        >>> Noise(0.1)(torch.zeros(2, 3), torch.Generator().manual_seed(0)).shape
+        torch.Size([2, 3])
     """
 
     def __init__(self, std: float) -> None:
@@ -121,6 +129,11 @@ class Erase(Augmentation):
     Args:
         area: The largest area as a share of the picture.
         probability: The share of rows that are touched.
+
+    Example:
+        >>> erased = Erase(0.25, probability=1.0)(torch.ones(2, 1, 8, 8), torch.Generator().manual_seed(0))
+        >>> bool(((erased == 0).sum((1, 2, 3)) <= 16).all())
+        True
     """
 
     def __init__(self, area: float, probability: float = 0.5) -> None:

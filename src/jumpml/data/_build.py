@@ -30,6 +30,15 @@ def build_dataloader(spec: DataSpec) -> DataLoaders:
     Raises:
         SpecError: The file asks for something that is not there or does not fit; all such mistakes at once.
         DataError: A value cannot be decoded; the text names data set, field and row.
+
+    Example:
+        >>> from jumpml.core import DataSpec, load_spec
+        >>> source = {"kind": "sklearn", "name": "wine"}
+        >>> fields = {"data": {"kind": "tensor", "shape": [13]}, "target": {"kind": "category"}}
+        >>> spec = load_spec(DataSpec, {"datasets": {"wine": {"source": source, "fields": fields}}})
+        >>> loaders = build_dataloader(spec)
+        >>> len(loaders.train.rows), loaders.fields["target"].classes
+        (124, ('class_0', 'class_1', 'class_2'))
     """
     source, missing = open_source(spec)
     mistakes = Checker(spec).check() + missing

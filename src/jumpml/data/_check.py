@@ -51,9 +51,6 @@ class Checker:
     def _check_field(self, name: str) -> None:
         field: Any = self._dataset.fields[name]
         path = ("datasets", self._name, "fields", name)
-        if field.kind == "image" and not field.range[0] < field.range[1]:
-            low, high = field.range
-            self._add((*path, "range"), f"expected the raw values of 0 and 1 in that order, got [{low:g}, {high:g}].")
         if field.kind == "category" and field.classes is not None:
             twice = next((c for c in field.classes if field.classes.count(c) > 1), None)
             if twice is not None:

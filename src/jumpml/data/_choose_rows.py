@@ -92,6 +92,6 @@ def _in_both(
     pairs = rows_in_both(row_groups(column.values for column in columns.values()), rows["train"], rows["test"])
     if pairs:
         train, test = (place(row) for row in pairs[0])
-        problem = f"{len(pairs)} test rows also stand in train; the first is {test}, equal to {train} of train."
+        problem = f"test rows that also stand in train: {len(pairs)}; the first is {test}, equal to {train} of train."
         fix = "Write `duplicates: together` to keep equal rows in one split, or `allow` to let them be."
         yield spec.mistake(("datasets", name, "split", "duplicates"), problem, fix)

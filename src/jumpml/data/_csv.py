@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def delimiter_problem(delimiter: str) -> str:
+    """Why a character cannot separate values; empty where it can."""
+    if delimiter.isascii() and (delimiter.isprintable() or delimiter == "\t") and delimiter != '"':
+        return ""
+    return f"expected one printable ASCII character or a tab, and no quote, got {delimiter!r}."
+
+
 @final
 class CsvSource:
     """A table in a text file with a header line; every value is text until a field decodes it.
@@ -31,7 +38,7 @@ class CsvSource:
         self._path, self._delimiter, self._missing = path, delimiter, list(missing)
         try:
             header = next(self._records(), (0, []))[1]
-        except (UnicodeDecodeError, csv.Error) as error:
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"{path}: this is no table of UTF-8 text: {error}.") from None
         if not header:
             raise DataError(f"{path}: the file is empty; its first line must name the columns.")

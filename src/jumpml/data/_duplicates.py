@@ -23,6 +23,7 @@ def row_groups(values: Iterable[Tensor]) -> NDArray[np.int64]:
         int64 ``[rows]``; equal numbers mean equal values in every field, and missing equals missing.
 
     Example:
+        >>> import torch
         >>> row_groups([torch.tensor([1, 2, 1]), torch.tensor([[0.5], [0.5], [0.5]])]).tolist()
         [0, 1, 0]
     """

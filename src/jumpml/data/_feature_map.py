@@ -22,6 +22,12 @@ class FeatureMap(nn.Module):
 
     Args:
         steps: By field. A field's name never becomes an attribute's: its steps are the submodule ``field_<name>``.
+
+    Example:
+        >>> import torch
+        >>> features = FeatureMap({"age": [Standardize(torch.tensor([40.0]), torch.tensor([10.0]))]})
+        >>> features({"age": torch.tensor([[60.0]]), "label": torch.tensor([3])})
+        {'age': tensor([[2.]]), 'label': tensor([3])}
     """
 
     def __init__(self, steps: Mapping[str, Sequence[Feature]]) -> None:
@@ -31,7 +37,7 @@ class FeatureMap(nn.Module):
 
     def set(self, field: str, steps: Sequence[Feature]) -> None:
         """Give a field its steps; what they learned is no parameter."""
-        self._modules[f"field_{field}"] = nn.Sequential(*steps).requires_grad_(False)
+        self.add_module(f"field_{field}", nn.Sequential(*steps).requires_grad_(False))
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Featurise a batch of decoded values.

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jumpml.core import FieldInfo
+
+ROWS_AT_A_TIME = 4096  # float64 copies of a whole column of pictures could be several times the column
 
 
 class Feature(nn.Module, ABC):
@@ -72,18 +76,18 @@ class Standardize(Feature):
     @classmethod
     def fit(cls, values: Tensor, field: FieldInfo) -> Self:
         """One mean and deviation a channel of an image, else one an element; a constant element keeps its scale."""
-        by_row = values.flatten(2).movedim(2, 0).flatten(0, 1) if field.kind == "image" else values
-        present = ~by_row.isnan()
-        exact = by_row.double()
-        mean = exact.nanmean(dim=0)
-        std = (exact - mean).square().nanmean(dim=0).sqrt()
-        low = by_row.where(present, torch.inf).amin(dim=0)
-        high = by_row.where(present, -torch.inf).amax(dim=0)
-        # The extremes, because rounding leaves a constant a deviation of 1e-17; and float32 must be able to divide.
-        std = std.where((high > low) & (std >= torch.finfo(torch.float32).tiny), 1.0)
-        if field.kind == "image":
-            mean, std = mean[:, None, None], std[:, None, None]
-        return cls(mean.float(), std.float())
+        dims = (0, 2, 3) if field.kind == "image" else (0,)
+        count = (~values.isnan()).sum(dims, keepdim=True)
+
+        def mean_of(f: Callable[[Tensor], Tensor]) -> Tensor:
+            parts = [f(part.double()).nansum(dims, keepdim=True) for part in values.split(ROWS_AT_A_TIME)]
+            return torch.stack(parts).sum(dim=0) / count
+
+        mean = mean_of(lambda part: part)
+        std = mean_of(lambda part: (part - mean).square()).sqrt()
+        # Rounding leaves a constant a deviation of 1e-16 of its mean; float32 values that differ have more than 1e-12.
+        varies = (std > 1e-12 * mean.abs()) & (std >= torch.finfo(torch.float32).tiny)
+        return cls(mean[0].float(), std.where(varies, 1.0)[0].float())
 
     def forward(self, values: Tensor) -> Tensor:
         """Float32 of the same shape."""

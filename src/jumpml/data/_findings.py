@@ -36,7 +36,9 @@ def find(loaders: DataLoaders) -> list[str]:
         pairs = rows_in_both(groups, train, positions)
         if pairs:
             first, second = (int(rows[position]) for position in pairs[0])
-            found.append(f"{len(pairs)} {split} rows also stand in train, such as row {second} (train row {first}).")
+            found.append(
+                f"{split} rows that also stand in train: {len(pairs)}, such as row {second} (train row {first})."
+            )
     return found
 
 

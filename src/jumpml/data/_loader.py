@@ -49,6 +49,12 @@ class Loader:
     Attributes:
         rows: int64 ``[rows]``, the split's row numbers in the data set, in plain order.
         seed: What order and augmentation are drawn from.
+
+    Example:
+        >>> from jumpml.data import Column, DataLoaders, random_split
+        >>> data = DataLoaders({"x": Column(torch.rand(20, 1), "number")}, random_split(20), batch_size=4)
+        >>> [len(batch["x"]) for batch in data.train], data.train.epoch
+        ([4, 4, 4, 2], 1)
     """
 
     def __init__(
@@ -63,7 +69,8 @@ class Loader:
     ) -> None:
         self.rows = rows
         self.seed = seed
-        self._batch_size, self._policies = batch_size, policies
+        self._batch_size = batch_size
+        self._policies = policies
         self._decoded = {name: column.values[rows] for name, column in columns.items()}
         present = {name: column.present() for name, column in columns.items()}
         self._present = {name: mask[rows] for name, mask in present.items() if mask is not None}
@@ -75,6 +82,11 @@ class Loader:
 
     def __len__(self) -> int:
         return math.ceil(len(self.rows) / self._batch_size)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows a batch."""
+        return self._batch_size
 
     @property
     def epoch(self) -> int:

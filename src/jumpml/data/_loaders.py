@@ -47,13 +47,13 @@ class DataLoaders:
         fields: What each field is, as decoded.
         features: The fitted feature steps.
         name: The data set's name.
-        batch_size: Rows a batch.
         view_fields: The fields that each view touches.
 
     Raises:
         DataError: A column, a split or a step does not fit.
 
     Example:
+        >>> from jumpml.data import Column, DataLoaders, Standardize, random_split
         >>> x, y = torch.randn(20, 3), torch.arange(20) % 2
         >>> columns = {"x": Column(x, "tensor"), "y": Column(y, "category", classes=("no", "yes"))}
         >>> loaders = DataLoaders(columns, random_split(20), features={"x": [Standardize]}, batch_size=8)
@@ -75,10 +75,12 @@ class DataLoaders:
     ) -> None:
         features, augment, views = features or {}, augment or {}, views or {}
         fields = {key: column.info(key) for key, column in columns.items()}
+        if batch_size < 1:
+            raise DataError(f"expected a batch size of at least 1, got {batch_size}.")
         _validate_rows(columns, splits)
         _validate_steps(fields, features, augment, views)
         policies = Policies(augment, views)
-        self.name, self.batch_size = name, batch_size
+        self.name = name
         self.fields: Mapping[str, FieldInfo] = MappingProxyType(fields)
         self.view_fields: Mapping[str, frozenset[str]] = MappingProxyType(policies.view_fields)
         self.features = FeatureMap({})
@@ -98,6 +100,11 @@ class DataLoaders:
         self._explicit = {field: tuple(steps) for field, steps in features.items()}
         for field, steps in self._explicit.items():
             self._fit(field, steps)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows a batch; the last one of an epoch may have fewer."""
+        return self.train.batch_size
 
     @property
     def seed(self) -> int:
@@ -201,7 +208,10 @@ class DataLoaders:
         return self.fields[name]
 
     def _fit(self, name: str, steps: Sequence[type[Feature]]) -> None:
-        self.features.set(name, fit_steps(steps, self.train.decoded(name), self.fields[name]))
+        values = self.train.decoded(name)
+        # On the CPU: the same statistics wherever the data lies, and not every device has float64.
+        self.features.set(name, fit_steps(steps, values.cpu(), self.fields[name]))
+        self.features.to(values.device)
 
 
 def _validate_rows(columns: Mapping[str, Column], splits: Mapping[str, Tensor]) -> None:

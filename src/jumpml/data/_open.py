@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import did_you_mean
-from jumpml.data._csv import CsvSource
+from jumpml.data._csv import CsvSource, delimiter_problem
 from jumpml.data._source import NpzSource, SklearnSource, Source
 
 if TYPE_CHECKING:
@@ -32,8 +32,13 @@ def open_source(spec: DataSpec) -> tuple[Source | None, list[Mistake]]:
         if not path.is_file():
             problem = f"there is no file {told.path!r} in the folder {str(spec.folder)!r}."
             return None, [spec.mistake(("datasets", name, "source", "path"), problem, _near(path))]
-        is_csv = told.kind == "csv"
-        source = CsvSource(path, told.delimiter, told.missing) if is_csv else NpzSource(path)
+        if told.kind == "csv":
+            problem = delimiter_problem(told.delimiter)
+            if problem:
+                return None, [spec.mistake(("datasets", name, "source", "delimiter"), problem)]
+            source = CsvSource(path, told.delimiter, told.missing)
+        else:
+            source = NpzSource(path)
     return source, _missing_columns(spec, source.columns())
 
 

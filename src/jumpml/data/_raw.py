@@ -44,7 +44,7 @@ def _raw(info: FieldInfo, values: NDArray) -> list[JsonValue]:
     if info.range is None:
         return _shortest(values).tolist()
     low, high = info.range
-    exact = values.astype(np.float64) * (high - low) + low
+    exact = (values.astype(np.float64) * (high - low) + low).clip(low, high)
     whole = np.rint(exact)
     # A whole number is what the picture held, where it decodes to the same value.
     same = ((whole - low) / (high - low)).astype(np.float32) == values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import shutil
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from jumpml.core import Task
     from jumpml.data import DataLoaders
-    from jumpml.deploy._measure import Tested
+    from jumpml.deploy._measure import Measured
 
 MANIFEST = "manifest.json"
 GOLDEN_ROWS = 8
@@ -47,7 +46,9 @@ def check_place(bundle: Path) -> None:
         )
 
 
-def write_bundle(bundle: Path, tasks: Mapping[str, Task], loaders: DataLoaders, variants: Mapping[str, Tested]) -> None:
+def write_bundle(
+    bundle: Path, tasks: Mapping[str, Task], loaders: DataLoaders, variants: Mapping[str, Measured]
+) -> None:
     """Write a bundle, let its own runtime predict the golden rows, and put it in its place.
 
     Args:
@@ -99,14 +100,14 @@ def add_file(bundle: Path, name: str, content: bytes | str) -> None:
 
 
 def _write_files(
-    folder: Path, tasks: Mapping[str, Task], loaders: DataLoaders, variants: Mapping[str, Tested]
+    folder: Path, tasks: Mapping[str, Task], loaders: DataLoaders, variants: Mapping[str, Measured]
 ) -> None:
     decoding = loaders.decoding()
-    fields = sorted({field for tested in variants.values() for field in tested.fields})
+    fields = sorted({field for measured in variants.values() for field in measured.fields})
     inputs = {field: decoding[field] for field in fields}
-    for name, tested in variants.items():
-        shutil.copyfile(tested.file, folder / f"{name}.onnx")
-        write_file(folder / f"{name}.npz", _spread(tested))
+    for name, measured in variants.items():
+        shutil.copyfile(measured.file, folder / f"{name}.onnx")
+        write_file(folder / f"{name}.npz", _spread(measured))
     golden = _golden(tasks, loaders, variants, fields)
     write_json(folder / "golden.json", golden)
     write_file(folder / "runtime.py", Path(_runtime.__file__).read_bytes())
@@ -115,7 +116,7 @@ def _write_files(
         "data": loaders.name,
         "tasks": {name: _task(task, loaders) for name, task in tasks.items()},
         "inputs": inputs,
-        "variants": {name: _variant(name, tested) for name, tested in variants.items()},
+        "variants": {name: _variant(name, measured) for name, measured in variants.items()},
         "default": next(iter(variants)),
         "versions": {package: metadata.version(package) for package in PACKAGES},
     }
@@ -130,22 +131,22 @@ def _task(task: Task, loaders: DataLoaders) -> dict[str, Any]:
     return told
 
 
-def _variant(name: str, tested: Tested) -> dict[str, Any]:
+def _variant(name: str, measured: Measured) -> dict[str, Any]:
     return {
         "file": f"{name}.onnx",
         "spread": f"{name}.npz",
-        "change": tested.record.change,
-        "inputs": list(tested.fields),
+        "change": measured.record.change,
+        "inputs": list(measured.fields),
         "out_of_domain": {
-            task: {"node": domain.node, "threshold": domain.threshold} for task, domain in tested.domains.items()
+            task: {"node": domain.node, "threshold": domain.threshold} for task, domain in measured.domains.items()
         },
-        "gate": tested.record.gate and tested.record.gate.model_dump(mode="json"),
+        "gate": measured.record.gate and measured.record.gate.model_dump(mode="json"),
     }
 
 
-def _spread(tested: Tested) -> bytes:
+def _spread(measured: Measured) -> bytes:
     arrays = {}
-    for task, domain in tested.domains.items():
+    for task, domain in measured.domains.items():
         arrays |= {f"{task}.mean": domain.spread.mean.numpy(), f"{task}.precision": domain.spread.precision.numpy()}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
@@ -153,16 +154,16 @@ def _spread(tested: Tested) -> bytes:
 
 
 def _golden(
-    tasks: Mapping[str, Task], loaders: DataLoaders, variants: Mapping[str, Tested], fields: Sequence[str]
+    tasks: Mapping[str, Task], loaders: DataLoaders, variants: Mapping[str, Measured], fields: Sequence[str]
 ) -> dict[str, Any]:
     """Some test rows as a user sends them, with what each variant says of them."""
     positions = np.unique(np.linspace(0, len(loaders.test.rows) - 1, GOLDEN_ROWS).astype(int)).tolist()
     rows = [{field: row[field] for field in fields} for row in loaders.raw("test", positions)]
     expected = {}
-    for name, tested in variants.items():
-        outputs = {task: tested.outputs[task][positions] for task in tasks}
+    for name, measured in variants.items():
+        outputs = {task: measured.outputs[task][positions] for task in tasks}
         expected[name] = {
-            "tolerance": tested.tolerance,
+            "tolerance": measured.tolerance,
             "outputs": {task: values.tolist() for task, values in outputs.items()},
             "predictions": {name: _named(task, outputs[name], loaders) for name, task in tasks.items()},
         }
@@ -183,7 +184,7 @@ def _seal(folder: Path, names: Sequence[str] | set[str]) -> None:
     write_file(folder / _runtime.SUMS, "".join(lines))
 
 
-def _prove(folder: Path, variants: Mapping[str, Tested]) -> None:
+def _prove(folder: Path, variants: Mapping[str, Measured]) -> None:
     for name in variants:
         try:
             _runtime.Predictor(folder, name).check_golden()

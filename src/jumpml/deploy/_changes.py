@@ -95,7 +95,7 @@ class Unchanged(Change):
 
     def make(self, name: str, base: Base, file: Path) -> Made:
         """Export it."""
-        return _exported("none", base.model, base.loaders, file)
+        return _exported("unchanged", base.model, base.loaders, file)
 
 
 @final
@@ -115,7 +115,9 @@ class Quantize(Change):
         rows = decoded_rows(base.loaders, "train", module.fields, most=self.calibration_rows)
         quantize_static(base.file, file, rows)
         count = len(next(iter(rows.values())))
-        return Made(change=f"int8 weights and activations, calibrated on {count} train rows", module=module, rounded=True)
+        return Made(
+            change=f"int8 weights and activations, calibrated on {count} train rows", module=module, rounded=True
+        )
 
 
 @final
@@ -162,16 +164,17 @@ class Distill(Change):
     def make(self, name: str, base: Base, file: Path) -> Made:
         """Train the student, export it."""
         base.loaders.bind(self.student.inputs)
-        pair = study(self.student, base.loaders.fields, base.model, self.temperature)
+        pair = study(self.student, base.loaders.fields, copy.deepcopy(base.model), self.temperature)
         _train(f"distilling {name}", pair, base, self.lessons)
         change = f"distilled into {self.source} at temperature {self.temperature:g} by {_passes(self.lessons)}"
         others = [objective for objective in self.student.objectives if objective not in self.student.tasks]
-        left = f"The objectives {', '.join(others)} of {self.source} had no part: a student learns from its tasks and its source."
-        return _exported(change, self.student, base.loaders, file, notes=(left,) if others else ())
+        why = "had no part: a student learns from its tasks' own objectives and from its source."
+        notes = (f"In {self.source} {', '.join(others)} {why}",) if others else ()
+        return _exported(change, self.student, base.loaders, file, notes)
 
 
 def _exported(change: str, model: Model, loaders: DataLoaders, file: Path, notes: tuple[str, ...] = ()) -> Made:
-    module = Exportable(model.cpu().eval(), loaders)
+    module = Exportable(model.cpu(), loaders)
     export_onnx(module, decoded_rows(loaders, "train", module.fields, most=1), file)
     verify_export(module, decoded_rows(loaders, "test", module.fields), file)
     return Made(change=change, module=module, notes=notes)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jumpml.core import Trainer
-    from jumpml.deploy._changes import Change
+    from jumpml.deploy._changes import Change, Made
     from jumpml.deploy._gate import Gate
-    from jumpml.deploy._measure import Tested
+    from jumpml.deploy._measure import Measured
     from jumpml.evaluate import EvalResults
     from jumpml.graph import Model
 
@@ -34,7 +34,8 @@ def deploy(
     *,
     changes: Mapping[str, Change],
     gate: Gate | None,
-    bundle: Path,
+    folder: Path,
+    bundle: str,
     trainer: Trainer,
 ) -> Deployment:
     """Make the variants of a model, run each in ONNX Runtime on all test rows, and bundle those that hold.
@@ -44,6 +45,7 @@ def deploy(
         model: It stays as it is; copies are changed.
         changes: What to make beside the unchanged ``float32``, by name.
         gate: What a variant must hold to be bundled; all are where None.
+        folder: Where the bundle's path starts.
         bundle: The folder to write. An older bundle there is replaced.
         trainer: Trains copies, where a change asks for it.
 
@@ -52,9 +54,12 @@ def deploy(
         DeploymentError: A variant cannot be made or does not compute what it should, or the bundle not be written.
     """
     require_onnx()
-    check_place(bundle)
+    place = folder / bundle
+    check_place(place)
     if not model.tasks:
-        raise DeploymentError("the model has no tasks: there is no prediction to deploy. Name one under the key `tasks`.")
+        raise DeploymentError(
+            "the model has no tasks: there is no prediction to deploy. Name one under the key `tasks`."
+        )
     originals = predict(results.loaders, model, "test")
     with tempfile.TemporaryDirectory(prefix="jumpml-") as workshop:
         base = Base(
@@ -63,16 +68,23 @@ def deploy(
             loaders=results.loaders,
             trainer=trainer,
         )
-        tested: dict[str, Tested] = {}
+        measured: dict[str, Measured] = {}
         for name, change in {ORIGINAL: Unchanged(), **changes}.items():
             file = Path(workshop) / f"{name}.onnx"
-            made = _named(name, change, base, file)
-            tested[name] = measure_variant(made, file, originals, results, None if name == ORIGINAL else gate)
-        kept = {name: variant for name, variant in tested.items() if variant.record.bundled}
-        write_bundle(bundle, model.tasks, results.loaders, kept)
+            made = _make(name, change, base, file)
+            measured[name] = measure_variant(made, file, originals, results, None if name == ORIGINAL else gate)
+        kept = {name: variant for name, variant in measured.items() if variant.record.bundled}
+        write_bundle(place, model.tasks, results.loaders, kept)
     record = DeploymentRecord(
-        bundle=bundle.name,
+        bundle=bundle,
         rows=len(results.loaders.test.rows),
-        variants={name: variant.record for name, variant in tested.items()},
+        variants={name: variant.record for name, variant in measured.items()},
     )
-    return Deployment(record, bundle)
+    return Deployment(record, place)
+
+
+def _make(name: str, change: Change, base: Base, file: Path) -> Made:
+    try:
+        return change.make(name, base, file)
+    except DeploymentError as error:
+        raise DeploymentError(f"variant {name!r}: {error}") from error

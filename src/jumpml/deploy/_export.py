@@ -56,6 +56,11 @@ def export_onnx(module: Exportable, rows: Mapping[str, NDArray], path: Path) -> 
     except Exception as error:
         raise DeploymentError(f"the model cannot be exported to ONNX: {_reason(error)}") from error
     graph = onnx.load(path)
+    if not all(value.type.tensor_type.shape.dim[0].dim_param for value in graph.graph.input):
+        raise DeploymentError(
+            "the model cannot be exported to ONNX for batches of any size: a module makes the number of rows a "
+            "constant. Where it says len(x) or int(x.shape[0]), x.shape[0] will do."
+        )
     _strip(graph)
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
@@ -81,9 +86,9 @@ def verify_export(module: Exportable, rows: Mapping[str, NDArray], path: Path) -
         difference, allowed = largest_difference(outputs[name], expected), TOLERANCE * scale(expected)
         if difference > allowed:
             raise DeploymentError(
-                f"the exported file does not compute what the model computes: {name!r} differs by {difference:.3g} on the "
-                f"test rows, where rounding explains {allowed:.3g}. Look for a module that behaves differently while it is "
-                "exported, or that draws random numbers in evaluation mode."
+                f"the exported file does not compute what the model computes: {name!r} differs by {difference:.3g} on "
+                f"the test rows, where rounding explains {allowed:.3g}. Look for a module that behaves differently "
+                "while it is exported, or that draws random numbers in evaluation mode."
             )
 
 
@@ -98,6 +103,7 @@ def _quiet() -> Iterator[None]:
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.filterwarnings("ignore", "The tensor attributes? .* assigned during export", UserWarning)
+            warnings.filterwarnings("ignore", "# The axis name: batch will not be used", UserWarning)  # with two inputs
             yield
     finally:
         logger.setLevel(level)

@@ -23,7 +23,7 @@ class Exportable(nn.Module):
     """What is exported of a model: features, the nodes that the tasks need, and predictions in the target's raw units.
 
     Args:
-        model: In evaluation mode, on the CPU.
+        model: On the CPU; it is put into evaluation mode.
         loaders: Their fitted features are copied.
 
     Attributes:
@@ -39,10 +39,14 @@ class Exportable(nn.Module):
     def __init__(self, model: Model, loaders: DataLoaders) -> None:
         super().__init__()
         if not model.tasks:
-            raise DeploymentError("the model has no tasks: there is no prediction to deploy. Name one under the key `tasks`.")
+            raise DeploymentError(
+                "the model has no tasks: there is no prediction to deploy. Name one under the key `tasks`."
+            )
         self.model = model
         self.features = copy.deepcopy(loaders.features).cpu()
-        self.embeddings = {task: node for task in model.tasks if _width(model, node := embedding_node(model, task)) <= MOST_WIDTH}
+        self.embeddings = {
+            task: node for task in model.tasks if _width(model, node := embedding_node(model, task)) <= MOST_WIDTH
+        }
         wanted = dict.fromkeys([task.output for task in model.tasks.values()] + list(self.embeddings.values()))
         self._plan = model.plan(wanted, model.inputs)
         self._targets = {
@@ -55,6 +59,7 @@ class Exportable(nn.Module):
             *(f"{task}.output" for task in model.tasks),
             *(f"{task}.embedding" for task in self.embeddings),
         )
+        self.eval()
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         """Raw outputs and embeddings.
@@ -81,7 +86,8 @@ class Exportable(nn.Module):
         if task not in self._targets:
             return output
         target, shape = self._targets[task]
-        return self.features.inverse(target, output.reshape(len(output), *shape))
+        # Not len(output), which would be a constant in the exported file.
+        return self.features.inverse(target, output.reshape(output.shape[0], *shape))
 
 
 def _width(model: Model, node: str) -> int:

@@ -123,5 +123,5 @@ def factorize(model: nn.Module, parts: Iterable[nn.Module], share: float) -> Fac
     places = [(name, module) for name, module in model.named_modules(remove_duplicate=False) if module in thin]
     for name, layer in places:  # a layer that stands in two places still does afterwards
         parent, _, leaf = name.rpartition(".")
-        model.get_submodule(parent).register_module(leaf, thin[cast(nn.Linear, layer)])
+        model.get_submodule(parent).register_module(leaf, thin[cast("nn.Linear", layer)])
     return Factorization(thinned=len(thin), layers=len(ranks))

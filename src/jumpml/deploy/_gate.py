@@ -14,9 +14,9 @@ class Gate:
     """What a variant must hold on the test rows to be bundled.
 
     The drop is how much worse a figure of the variant is than the original's, with a paired 95% interval (see
-    `jumpml.evaluate.compare`). Where the interval's worse end is allowed the answer is ``pass``; where not even its better
-    end is, ``refuse``; in between the rows are too few to tell: ``undecided``. A variant that decides every row as the
-    original does has an interval without width, and passes.
+    `jumpml.evaluate.compare`). Where the interval's worse end is allowed the answer is ``pass``; where not even its
+    better end is, ``refuse``; in between the rows are too few to tell: ``undecided``. A variant that decides every row
+    as the original does has an interval without width, and passes.
 
     Attributes:
         metric: ``<task>/<metric>``.
@@ -39,13 +39,18 @@ class Gate:
 
     def judge(self, drop: Figure) -> GateAnswer:
         """The answer to a drop, with the reason in words."""
-        measured = f"{self.metric} is {_change(drop.value)} (95% interval of the drop: {drop.low:.3g} to {drop.high:.3g})"
+        measured = (
+            f"{self.metric} is {_change(drop.value)} (95% interval of the drop: {drop.low:.3g} to {drop.high:.3g})"
+        )
         if drop.high <= self.max_drop:
             answer, why = "pass", f"a drop of {self.max_drop:g} is allowed"
         elif drop.low > self.max_drop:
             answer, why = "refuse", f"only a drop of {self.max_drop:g} is allowed"
         else:
-            answer, why = "undecided", f"{drop.n} rows are too few to tell whether it is more than the allowed {self.max_drop:g}"
+            answer, why = (
+                "undecided",
+                f"{drop.n} rows are too few to tell whether it is more than the allowed {self.max_drop:g}",
+            )
         return GateAnswer(
             answer=answer, metric=self.metric, max_drop=self.max_drop, drop=drop, reason=f"{measured}: {why}."
         )

@@ -46,7 +46,7 @@ class Domain:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested:
+class Measured:
     """A variant that ran.
 
     Attributes:
@@ -68,7 +68,7 @@ class Tested:
 
 def measure_variant(
     made: Made, file: Path, originals: Mapping[str, Predictions], results: EvalResults, gate: Gate | None
-) -> Tested:
+) -> Measured:
     """Run a variant on all test rows and measure it.
 
     Args:
@@ -83,7 +83,7 @@ def measure_variant(
     """
     tasks, loaders, session = made.module.model.tasks, results.loaders, Session(file)
     rows = decoded_rows(loaders, "test", made.module.fields)
-    outputs = {task: values for task, values in _by_task(session.run(rows), "output").items()}
+    outputs = _by_task(session.run(rows), "output")
     predictions = {task: _predictions(outputs[task], originals[task]) for task in tasks}
     difference = max(largest_difference(outputs[task], originals[task].output.numpy()) for task in tasks)
     largest = max(scale(values) for values in outputs.values())
@@ -99,7 +99,7 @@ def measure_variant(
         bundled=gate is None or answer is None or gate.admits(answer),
         notes=made.notes,
     )
-    return Tested(
+    return Measured(
         record=record,
         file=file,
         fields=made.module.fields,

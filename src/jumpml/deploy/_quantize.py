@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OPERATORS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
-"""What is quantized: what holds the weights and does the work. The features in front must keep their NaN for missing."""
+"""What is quantized: what holds weights and does the work. Features must not be: they read NaN for missing."""
 BATCH = 64
 
 
@@ -42,7 +42,9 @@ def quantize_static(source: Path, target: Path, rows: Mapping[str, NDArray]) -> 
             return next(self._batches, None)
 
     if not {node.op_type for node in onnx.load(source).graph.node} & set(OPERATORS):
-        raise DeploymentError(f"int8_static: the model has none of {', '.join(OPERATORS)}, so there is nothing to quantize.")
+        raise DeploymentError(
+            f"int8_static: the model has none of {', '.join(OPERATORS)}, so there is nothing to quantize."
+        )
     prepared = target.with_suffix(".prepared.onnx")
     try:
         quant_pre_process(source, prepared, skip_symbolic_shape=True)

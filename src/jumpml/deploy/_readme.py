@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _KINDS = {
     "number": "a number, or null where it is missing",
@@ -23,7 +25,7 @@ def readme(manifest: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """
     tasks = "\n".join(f"- `{name}`: {_task(how)}" for name, how in manifest["tasks"].items())
     inputs = "\n".join(f"- `{field}`: {_input(how)}" for field, how in manifest["inputs"].items())
-    variants = "\n".join(f"- `{name}`: change: {how['change']}" for name, how in manifest["variants"].items())
+    variants = "\n".join(f"- `{name}`: {how['change']}" for name, how in manifest["variants"].items())
     keys = json.dumps({field: _short(value) for field, value in row.items()}, ensure_ascii=False)
     return f"""# A model for {manifest["data"]}, ready to predict
 
@@ -58,7 +60,7 @@ Each answer also says whether the row is `out_of_domain`: farther from the train
 {variants}
 
 `golden.json` holds rows with their expected answers. `SHA256SUMS` holds every file's checksum (`sha256sum --check
-SHA256SUMS`); the runtime refuses a bundle that has changed. Checksums show damage; they cannot show who made the bundle.
+SHA256SUMS`); the runtime refuses a bundle that has changed. That shows damage; it does not show who made the bundle.
 """
 
 
@@ -69,13 +71,15 @@ def _task(how: Mapping[str, Any]) -> str:
 
 
 def _input(how: Mapping[str, Any]) -> str:
-    return _KINDS[how["kind"]].format(**how | {"classes": _listed(how.get("classes", ()))})
+    return _KINDS[how["kind"]].format(**{**how, "classes": _listed(how.get("classes", ()))})
 
 
-def _listed(names: Any, most: int = 12) -> str:
+def _listed(names: Sequence[str], most: int = 12) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(f"`{name}`" for name in names[:most]) + more
 
 
 def _short(value: Any) -> Any:
-    return [_short(value[0]), "..."] if isinstance(value, list) and len(value) > 1 else value
+    if not isinstance(value, list):
+        return value
+    return [_short(value[0]), *(["..."] if len(value) > 1 else [])]

@@ -9,8 +9,9 @@
 
 A row holds the model's input fields as its author wrote them down, before any scaling: an image's raw values, a
 category's name, a number or null. The answer holds, by task, the ``prediction``, the ``probability`` of each class, and
-whether the row is ``out_of_domain``: farther from the train rows than 95% of the validation rows were, by the Mahalanobis
-``distance`` of its embedding. A category that the model never saw counts as missing and is told under ``@unknown``.
+whether the row is ``out_of_domain``: farther from the train rows than 95% of the validation rows were, by the
+Mahalanobis ``distance`` of its embedding. A category that the model does not know counts as missing and is told under
+``@unknown``.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
 BATCH = 256  # rows that the model is given at a time
-LARGEST = float(np.finfo(np.float32).max)
 
 
 class BundleError(Exception):
@@ -103,8 +105,8 @@ def decode(field: str, how: Mapping[str, Any], values: Sequence[Any]) -> NDArray
         values: One a row.
 
     Returns:
-        number: float32 ``[rows, 1]``, NaN where missing; category: int64 ``[rows]``, -1 where missing or unknown; image:
-        float32 ``[rows, channels, height, width]`` in [0, 1]; tensor: float32 ``[rows, *shape]``.
+        number: float32 ``[rows, 1]``, NaN where missing; category: int64 ``[rows]``, -1 where missing or unknown;
+        image: float32 ``[rows, channels, height, width]`` in [0, 1]; tensor: float32 ``[rows, *shape]``.
 
     Raises:
         BundleError: A value is not what the field asks for; the text names the row.
@@ -127,11 +129,12 @@ def _numbers(value: Any, how: Mapping[str, Any], shape: Sequence[int]) -> NDArra
     if number and _is_missing(value):
         return np.full(1, np.nan)
     array = _array(_parsed(value) if isinstance(value, str) and not number else value, shape)
-    low, high = how.get("range") or (-LARGEST, LARGEST)
-    wrong = array[~((array >= low) & (array <= high))]  # a comparison with NaN is false, so that NaN is found too
-    if wrong.size:
+    low, high = how.get("range") or (-math.inf, math.inf)
+    with np.errstate(over="ignore"):
+        inside = np.isfinite(array.astype(np.float32)) & (array >= low) & (array <= high)
+    if not inside.all():
         told = f"in [{low:g}, {high:g}]" if "range" in how else "that are finite"
-        raise ValueError(f"expected numbers {told}, got {wrong[0]:g}.")
+        raise ValueError(f"expected numbers {told}, got {array[~inside][0]:g}.")
     return (array - low) / (high - low) if "range" in how else array
 
 
@@ -180,7 +183,9 @@ class Predictor:
         self._files = SealedFiles(Path(folder))
         self.manifest = self._files.json("manifest.json")
         if self.manifest["format"] != FORMAT:
-            raise BundleError(f"{folder}: expected a bundle of format {FORMAT}, got format {self.manifest['format']!r}.")
+            raise BundleError(
+                f"{folder}: expected a bundle of format {FORMAT}, got format {self.manifest['format']!r}."
+            )
         variants = self.manifest["variants"]
         self.variant = self.manifest["default"] if variant is None else variant
         if self.variant not in variants:
@@ -197,9 +202,9 @@ class Predictor:
             rows: Raw values by input field; other keys are not read.
 
         Returns:
-            For each row, by task: ``prediction`` (a class's name, or a number), ``probability`` (by class, for tasks that
-            have classes), and where the bundle can tell ``out_of_domain`` and ``distance``. A row with categories that
-            the model does not know also has ``@unknown``, those values by field.
+            For each row, by task: ``prediction`` (a class's name, or a number), ``probability`` (by class, for tasks
+            that have classes), and where the bundle can tell ``out_of_domain`` and ``distance``. A row with categories
+            that the model does not know also has ``@unknown``, those values by field.
 
         Raises:
             BundleError: A row lacks a field or holds a value that the field cannot have.
@@ -215,7 +220,7 @@ class Predictor:
         return answers
 
     def outputs(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray]:
-        """What the model itself gives for one row or more: ``<task>.output`` (logits, or numbers), ``<task>.embedding``.
+        """What the model itself gives for one row or more: ``<task>.output`` (logits or numbers), ``<task>.embedding``.
 
         Raises:
             BundleError: As `predict`.
@@ -248,9 +253,9 @@ class Predictor:
             same = same and [answer["prediction"] for answer in decide(how, outputs)] == expected["predictions"][task]
         if not (same and worst <= expected["tolerance"]):
             raise BundleError(
-                f"the variant {self.variant!r} does not predict here what it predicted where the bundle was made: outputs "
-                f"differ by {worst:.3g}, where {expected['tolerance']:.3g} is allowed. Try another version of ONNX Runtime; "
-                f"the bundle was made with {self.manifest['versions']['onnxruntime']}."
+                f"the variant {self.variant!r} does not predict here what it predicted where the bundle was made: "
+                f"outputs differ by {worst:.3g}, where {expected['tolerance']:.3g} is allowed. Try another version of "
+                f"ONNX Runtime; the bundle was made with {self.manifest['versions']['onnxruntime']}."
             )
         return worst
 
@@ -276,14 +281,17 @@ def decide(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
 
     Args:
         how: The manifest's entry: ``kind`` and, where it has them, ``classes``.
-        output: ``[rows, classes]`` logits, ``[rows]`` or ``[rows, 1]`` logits of the second class, or numbers ``[rows, *]``.
+        output: ``[rows, classes]`` logits; ``[rows]`` or ``[rows, 1]`` logits of the second class; or numbers
+            ``[rows, *]``.
 
     Raises:
         BundleError: An output is not finite.
     """
     finite = np.isfinite(output.reshape(len(output), -1)).all(axis=1)
     if not finite.all():
-        raise BundleError(f"row {int(np.argmin(finite))}: the model's output is not finite; its input may be far too large.")
+        raise BundleError(
+            f"row {int(np.argmin(finite))}: the model's output is not finite; its input may be far too large."
+        )
     if how["kind"] == "regression":
         return [{"prediction": value.item() if value.size == 1 else value.tolist()} for value in output]
     logits = output.astype(np.float64)
@@ -304,7 +312,9 @@ def _values(rows: Sequence[Mapping[str, Any]], field: str) -> list[Any]:
             raise BundleError(f"row {number}: expected an object with the model's fields, got {str(row)[:60]!r}.")
         if field not in row:
             there = ", ".join(map(str, row)) or "nothing"
-            raise BundleError(f"row {number}: the field {field!r} is not there (null stands for missing). There is: {there}.")
+            raise BundleError(
+                f"row {number}: the field {field!r} is not there (null stands for missing). There is: {there}."
+            )
     return [row[field] for row in rows]
 
 
@@ -335,7 +345,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         raise BundleError(f"{path}: the file cannot be read: {error.strerror}.") from None
     except (ValueError, csv.Error) as error:
         raise BundleError(f"{path}: this is no {path.suffix[1:]} file of UTF-8 text: {error}.") from None
-    raise BundleError(f"{path}: expected a file that ends in .json, .jsonl or .csv, got {path.suffix or 'no ending'!r}.")
+    raise BundleError(
+        f"{path}: expected a file that ends in .json, .jsonl or .csv, got {path.suffix or 'no ending'!r}."
+    )
 
 
 def _read_csv(path: Path, text: str) -> list[dict[str, Any]]:
@@ -344,7 +356,9 @@ def _read_csv(path: Path, text: str) -> list[dict[str, Any]]:
     header = [name.strip() for name in records[0]] if records else []
     for number, record in enumerate(records[1:]):
         if len(record) != len(header):
-            raise BundleError(f"{path}: row {number}: expected {len(header)} values as in the header, got {len(record)}.")
+            raise BundleError(
+                f"{path}: row {number}: expected {len(header)} values as in the header, got {len(record)}."
+            )
     return [dict(zip(header, (cell.strip() or None for cell in record), strict=True)) for record in records[1:]]
 
 

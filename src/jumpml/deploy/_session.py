@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 import numpy as np
 
@@ -43,7 +43,9 @@ class Session:
         """
         count = len(rows[self._inputs[0]])
         batches = [self._batch(rows, slice(start, start + BATCH)) for start in range(0, count, BATCH)]
-        return {name: np.concatenate(parts) for name, parts in zip(self._outputs, zip(*batches, strict=True), strict=True)}
+        return {
+            name: np.concatenate(parts) for name, parts in zip(self._outputs, zip(*batches, strict=True), strict=True)
+        }
 
     def milliseconds(self, rows: Mapping[str, NDArray]) -> float:
         """The median time of one row."""
@@ -55,4 +57,6 @@ class Session:
         return 1000 * statistics.median(seconds)
 
     def _batch(self, rows: Mapping[str, NDArray], which: slice) -> list[NDArray]:
-        return self._session.run(self._outputs, {name: rows[name][which] for name in self._inputs})
+        return cast(
+            "list[NDArray]", self._session.run(self._outputs, {name: rows[name][which] for name in self._inputs})
+        )

@@ -51,7 +51,9 @@ class _Fixed(nn.Module):
         return super().train(mode=False)
 
 
-def study(student: Model, fields: Mapping[str, FieldInfo], source: Model | None = None, temperature: float = 1.0) -> Model:
+def study(
+    student: Model, fields: Mapping[str, FieldInfo], source: Model | None = None, temperature: float = 1.0
+) -> Model:
     """Join a student, its tasks' own objectives and, where there is one, the source that it learns from.
 
     Args:
@@ -71,9 +73,13 @@ def study(student: Model, fields: Mapping[str, FieldInfo], source: Model | None 
     names = _unused({*student.inputs, *(source.inputs if source else ()), *fields})
     own = {task: student.objectives[task] for task in student.tasks if task in student.objectives}
     if source is None and not any({SUPERVISED, "all"} & set(objective.when) for objective in own.values()):
-        raise DeploymentError("there is nothing to train on: no task has an objective of its own in the supervised phase.")
+        raise DeploymentError(
+            "there is nothing to train on: no task has an objective of its own in the supervised phase."
+        )
     references = [task.output for task in student.tasks.values()]
-    read = [name for objective in own.values() for name in objective.inputs if name.partition(".")[0] in student.node_names]
+    read = [
+        name for objective in own.values() for name in objective.inputs if name.partition(".")[0] in student.node_names
+    ]
     whole = _Whole(student, [*references, *read])
     nodes = {names["student"]: Node(whole, list(whole.fields))}
     objectives: dict[str, Any] = {task: _moved(objective, student, names["student"]) for task, objective in own.items()}
@@ -95,7 +101,9 @@ def study(student: Model, fields: Mapping[str, FieldInfo], source: Model | None 
 def _moved(objective: Objective, student: Model, node: str) -> Objective:
     """The objective as it reads the student's values through the one node."""
     moved = copy.deepcopy(objective)
-    moved.inputs = tuple(f"{node}.{name}" if name.partition(".")[0] in student.node_names else name for name in moved.inputs)
+    moved.inputs = tuple(
+        f"{node}.{name}" if name.partition(".")[0] in student.node_names else name for name in moved.inputs
+    )
     return moved
 
 

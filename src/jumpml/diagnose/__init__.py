@@ -2,7 +2,16 @@
 
 from jumpml.diagnose._diagnose import Diagnosis, diagnose
 from jumpml.diagnose._distance import KNN, Mahalanobis
-from jumpml.diagnose._embedding import embedding_node, flatten_embedding
+from jumpml.diagnose._embedding import embedding_node, embedding_width, flatten_embedding
 from jumpml.diagnose._health import training_warnings
 
-__all__ = ["KNN", "Diagnosis", "Mahalanobis", "diagnose", "embedding_node", "flatten_embedding", "training_warnings"]
+__all__ = [
+    "KNN",
+    "Diagnosis",
+    "Mahalanobis",
+    "diagnose",
+    "embedding_node",
+    "embedding_width",
+    "flatten_embedding",
+    "training_warnings",
+]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from jumpml.core import Task
     from jumpml.data import DataLoaders
+    from jumpml.diagnose._elements import Elements
     from jumpml.evaluate import Predictions
     from jumpml.graph import Model
 
@@ -64,25 +65,18 @@ def attribute(
     areas = explanation.areas(slice(min(CURVE_ROWS, len(sample))), generator)
     figures = {name: mean_figure(values) for name, values in vars(areas).items()}
     answers = _answers(loaders, model.tasks[task], predictions, shown)
-    records = []
-    for part, contributions in zip(elements, explanation.by_element(), strict=True):
-        decoded = loaders.to_raw(part.field, values[part.field][len(sample) :])
-        records.append(
-            Attribution(
-                task=task,
-                field=part.field,
-                kind=part.kind,
-                mean_absolute=part.grid(contributions[: len(sample)].abs().mean(0)),
-                examples=tuple(
-                    AttributedExample(
-                        **answer, value=decoded_grid(part.kind, value), attribution=part.grid(contribution)
-                    )
-                    for answer, value, contribution in zip(answers, decoded, contributions[len(sample) :], strict=True)
-                ),
-                convergence=float(explanation.errors[: len(sample)].abs().max()),
-                **figures,
-            )
+    records = [
+        Attribution(
+            task=task,
+            field=part.field,
+            kind=part.kind,
+            mean_absolute=part.grid(contributions[: len(sample)].abs().mean(0)),
+            examples=_examples(part, answers, _decoded(loaders, part.field, shown), contributions[len(sample) :]),
+            convergence=float(explanation.errors[: len(sample)].abs().max()),
+            **figures,
         )
+        for part, contributions in zip(elements, explanation.by_element(), strict=True)
+    ]
     return records, notes
 
 
@@ -124,3 +118,19 @@ def _answers(loaders: DataLoaders, task: Task, predictions: Predictions, positio
         }
         for position, decision in zip(positions.tolist(), decisions, strict=True)
     ]
+
+
+def _decoded(loaders: DataLoaders, field: str, positions: Tensor) -> Tensor:
+    """A field of some test rows before features, but with what stands in for a missing number."""
+    decoded = loaders.test.decoded(field)[positions]
+    filled = loaders.to_raw(field, loaders.features.apply_to(field, decoded))
+    return torch.where(decoded.isnan(), filled, decoded)
+
+
+def _examples(
+    part: Elements, answers: list[dict[str, Any]], decoded: Tensor, contributions: Tensor
+) -> tuple[AttributedExample, ...]:
+    return tuple(
+        AttributedExample(**answer, value=decoded_grid(part.kind, value), attribution=part.grid(contribution))
+        for answer, value, contribution in zip(answers, decoded, contributions, strict=True)
+    )

@@ -15,8 +15,7 @@ from jumpml.diagnose._hard_examples import hard_examples
 from jumpml.diagnose._health import training_warnings
 from jumpml.diagnose._out_of_domain import out_of_domain
 from jumpml.diagnose._summary import summary
-from jumpml.evaluate import predict
-from jumpml.evaluate import evaluation_mode
+from jumpml.evaluate import evaluation_mode, predict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,6 +60,22 @@ def diagnose(loaders: DataLoaders, model: Model, history: History | None = None,
     Raises:
         DiagnosisError: The history is of another model or of other data; an output or embedding is not finite.
         EvaluationError: The model has no task.
+
+    Example:
+        >>> from jumpml.core import Task
+        >>> from jumpml.data import Column, DataLoaders, random_split
+        >>> from jumpml.graph import Model, Node
+        >>> x = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
+        >>> columns = {"x": Column(x, "tensor"), "y": Column((x[:, 0] > 0).long(), "category", ("no", "yes"))}
+        >>> loaders = DataLoaders(columns, random_split(100))
+        >>> model = Model(
+        ...     inputs={"x": loaders.info("x")},
+        ...     nodes={"out": Node(torch.nn.Linear(3, 2), "x")},
+        ...     tasks={"positive": Task(kind="multiclass", output="out", target="y")},
+        ... )
+        >>> record = diagnose(loaders, model).record
+        >>> [part.field for part in record.attributions], [part.method for part in record.out_of_domain]
+        (['x'], ['mahalanobis', 'knn'])
     """
     examples = history.examples if history else {}
     for task in examples:
@@ -121,8 +136,8 @@ def _validate_outputs(predictions: Mapping[str, Predictions]) -> None:
         wrong = int((~predicted.output.reshape(rows, -1).isfinite()).any(1).sum())
         if wrong:
             raise DiagnosisError(
-                f"task {task!r}: the model's output is NaN or infinite in {wrong} of {rows} test rows. Look at the losses: "
-                "training may have diverged."
+                f"task {task!r}: the model's output is NaN or infinite in {wrong} of {rows} test rows. Look at the "
+                "losses: training may have diverged."
             )
 
 

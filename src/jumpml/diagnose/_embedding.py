@@ -32,6 +32,15 @@ def embedding_node(model: Model, task: str) -> str:
 
     Raises:
         DiagnosisError: There is no such task.
+
+    Example:
+        >>> from torch import nn
+        >>> from jumpml.core import Task, ValueInfo
+        >>> from jumpml.graph import Model, Node
+        >>> nodes = {"body": Node(nn.Linear(4, 8), "x"), "out": Node(nn.Linear(8, 3), "body")}
+        >>> tasks = {"kind": Task(kind="multiclass", output="out", target="y")}
+        >>> embedding_node(Model(inputs={"x": ValueInfo(shape=(4,))}, nodes=nodes, tasks=tasks), "kind")
+        'body'
     """
     if task not in model.tasks:
         raise DiagnosisError(f"the model has no task {task!r}. {did_you_mean(task, model.tasks)}")
@@ -53,8 +62,14 @@ def flatten_embedding(value: Tensor) -> Tensor:
         >>> flatten_embedding(torch.ones(2, 8, 3, 3)).shape, flatten_embedding(torch.ones(2, 5, 3)).shape
         (torch.Size([2, 8]), torch.Size([2, 15]))
     """
-    rows = value.flatten(2).mean(2) if value.dim() > 3 else value.reshape(len(value), -1)
+    # Not len(value), which would be a constant in a file that this is exported to.
+    rows = value.flatten(2).mean(2) if value.dim() > 3 else value.reshape(value.shape[0], -1)
     return rows.to(torch.float32)
+
+
+def embedding_width(model: Model, node: str) -> int:
+    """How many numbers `flatten_embedding` gives a row of a node's value."""
+    return flatten_embedding(torch.empty(1, *model.values[node].shape, device="meta")).shape[1]
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +9,7 @@ import torch
 from jumpml.core import Figure, OutOfDomain, derive_seed
 from jumpml.diagnose._distance import KNN, Mahalanobis
 from jumpml.diagnose._elements import elements_of
-from jumpml.diagnose._embedding import embed, embed_split, inputs_of
+from jumpml.diagnose._embedding import embed, embed_split, embedding_width, inputs_of
 from jumpml.diagnose._rows import featurised, sample_positions, train_moments
 from jumpml.diagnose._strangers import auroc, make_strangers
 from jumpml.evaluate import wilson
@@ -40,7 +39,7 @@ def out_of_domain(loaders: DataLoaders, model: Model, node: str, seed: int) -> t
     Returns:
         A record a score, and what was left out.
     """
-    width = math.prod(model.values[node].shape[:1] if len(model.values[node].shape) > 2 else model.values[node].shape)
+    width = embedding_width(model, node)
     if width > MOST_WIDTH:
         fix = "A narrower node before the output would allow them."
         return [], [f"out-of-domain scores of {node!r} are left out: it gives {width} numbers a row. {fix}"]

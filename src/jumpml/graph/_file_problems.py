@@ -29,7 +29,8 @@ def file_problems(
         fields: The data's fields; empty where no data is known yet.
     """
     nodes = {name: node.inputs for name, node in spec.nodes.items()}
-    reads = {name: _inputs(objective) for name, objective in spec.objectives.items()}
+    # a penalty on parameters has no inputs
+    reads = {name: getattr(objective, "inputs", ()) for name, objective in spec.objectives.items()}
     wiring = wiring_problems(inputs, nodes, fields)
     problems = [
         *wiring,
@@ -40,14 +41,8 @@ def file_problems(
     ]
     if problems:
         return problems
-    read = [reference for node in nodes.values() for _, reference in references(node)]
-    read += [task.output for task in tasks.values()]
-    return _unread(inputs, nodes, sources([*read, *(name for names in reads.values() for name in names)]))
-
-
-def _inputs(objective: Any) -> tuple[str, ...]:
-    inputs = getattr(objective, "inputs", ())  # a penalty on parameters has none
-    return (inputs,) if isinstance(inputs, str) else tuple(inputs)
+    read = [reference for inputs_ in (*nodes.values(), *reads.values()) for _, reference in references(inputs_)]
+    return _unread(inputs, nodes, sources([*read, *(task.output for task in tasks.values())]))
 
 
 def _patterns(spec: ModelSpec) -> dict[str, tuple[str, ...]]:

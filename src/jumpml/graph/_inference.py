@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def infer(
     modules: Mapping[str, nn.Module], wiring: Wiring, inputs: Mapping[str, ValueInfo], seed: int | None
 ) -> Inferred:
-    """Pass two rows of zeros through every node, without gradient, in evaluation mode, and without a trace.
+    """Pass two rows through every node, without gradient, in evaluation mode, and without a trace.
 
     Lazy modules are made real on the way; with a seed their parameters depend on it and on the node's name alone.
 
@@ -34,15 +34,20 @@ def infer(
     parameters = (parameter for module in modules.values() for parameter in module.parameters())
     device = next((parameter.device for parameter in parameters), torch.device("cpu"))
     inferred = Inferred(values=dict(inputs))
-    results: dict[str, Any] = {
-        name: torch.zeros((ROWS, *value.shape), dtype=getattr(torch, value.dtype), device=device)
-        for name, value in inputs.items()
-    }
+    results: dict[str, Any] = {name: _rows(value).to(device) for name, value in inputs.items()}
     for name in wiring.order:
         values = [_read(reference, name, results, inferred) for reference in wiring.reads[name]]
         results[name] = _run(name, modules[name], wiring, values, seed)
         _note(name, modules[name], results[name], inferred)
     return inferred
+
+
+def _rows(value: ValueInfo) -> Tensor:
+    """Codes of 0, which every embedding has; numbers that differ, since a matrix of zeros has no inverse."""
+    dtype = getattr(torch, value.dtype)
+    if not dtype.is_floating_point:
+        return torch.zeros((ROWS, *value.shape), dtype=dtype)
+    return torch.rand((ROWS, *value.shape), dtype=dtype, generator=torch.Generator().manual_seed(0))
 
 
 def _read(reference: str, reader: str, results: Mapping[str, Any], inferred: Inferred) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import did_you_mean
-from jumpml.graph._node import split
+from jumpml.graph._node import Inputs, references, split
 from jumpml.graph._problem import Problem
 from jumpml.graph._wiring import unknown_source
 
@@ -47,7 +47,7 @@ def output_references(outputs: Mapping[str, str], inputs: Collection[str], nodes
 
 
 def objective_references(
-    reads: Mapping[str, Sequence[str]], inputs: Collection[str], nodes: Collection[str], fields: Collection[str]
+    reads: Mapping[str, Inputs], inputs: Collection[str], nodes: Collection[str], fields: Collection[str]
 ) -> list[Problem]:
     """Objectives that read what does not exist.
 
@@ -58,12 +58,12 @@ def objective_references(
         fields: The data's fields; while nothing is known of them, any name but the first may be a target.
     """
     problems = []
-    for objective, references in reads.items():
-        for position, reference in enumerate(references):
+    for objective, read in reads.items():
+        for position, (key, reference) in enumerate(references(read)):
             name, part = split(reference)
             if part is None and (name in fields or (position > 0 and not fields)):
                 continue
-            path = ("objectives", objective, "inputs", position)
+            path = ("objectives", objective, "inputs", *key)
             problems += unknown_source(path, reference, [*inputs, *nodes, *fields], inputs, ())
     return problems
 
@@ -80,7 +80,7 @@ def unknown_fields(
     """
     return [
         Problem(("objectives", objective, "inputs"), f"the data has no field {name!r}.", did_you_mean(name, fields))
-        for objective, references in reads.items()
-        for name in references
+        for objective, names in reads.items()
+        for name in names
         if name not in known and name not in fields
     ]

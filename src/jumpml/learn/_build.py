@@ -108,7 +108,7 @@ def build_optimizer(spec: LearnerSpec, model: Model) -> Optimizer:
                 for name in unknown
             ],
         )
-    fused = "fused" in signature.parameters and "fused" not in arguments and not arguments.get("foreach")
+    fused = "fused" in signature.parameters and not {"fused", "foreach", "dampening"} & arguments.keys()
     try:
         return _make(cls, model, {**arguments, "fused": True}) if fused else _make(cls, model, arguments)
     except RuntimeError:  # this torch or device has no fused form

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch.optim import SGD
+
 from jumpml.core import LearnerError, did_you_mean
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ class Stage:
         for parameter in self.trained:
             if id(parameter) not in before:  # what begins to train begins afresh
                 optimizer.state.pop(parameter, None)
+        _fill_momentum(optimizer, self.trained)
         for group, lr in zip(optimizer.param_groups, lrs, strict=True):
             group["lr"] = lr if phase.lr is None else phase.lr
             group.pop("initial_lr", None)  # or the next schedule would start from the last one's
@@ -129,6 +133,21 @@ def _trained(name: str, model: Model, optimizer: Optimizer) -> list[nn.Parameter
             "holds."
         )
     return [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) in held]
+
+
+def _fill_momentum(optimizer: Optimizer, trained: Collection[nn.Parameter]) -> None:
+    """Give momentum buffers of zero to the parameters that have none.
+
+    Torch's fused SGD (2.13) fails where some parameters of a step have a buffer and others do not yet. A first step from
+    zeros is the first step from nothing, to the bit, without dampening; with dampening no fused one is made.
+    """
+    if not isinstance(optimizer, SGD):
+        return
+    trains = {id(parameter) for parameter in trained}
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if group["fused"] and group["momentum"] and id(parameter) in trains:
+                optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
 
 
 def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:

@@ -32,15 +32,18 @@ class ObjectiveModule(nn.Module, ABC):
         ObjectiveError: The number of inputs or views is wrong, or the weight is negative or no number.
 
     Example:
+        >>> import torch
+        >>> from jumpml.core import Loss
         >>> class Distance(ObjectiveModule):
         ...     roles = ("first", "second")
         ...     def connect(self, values, parameters):
-        ...         if values[0].shape != values[1].shape:
-        ...             raise self.error("both must have one shape.")
+        ...         if None not in values and values[0].shape != values[1].shape:
+        ...             raise self.wrong_shape(0, str(values[1]), values[0], "Give both one width.")
         ...     def forward(self, first, second, present=None):
         ...         return Loss((first - second).norm(dim=1), present)
-        >>> Distance(["image_code", "text_code"], weight=0.1, when="all").when
-        ('all',)
+        >>> objective = Distance(["image_code", "text_code"], weight=0.1, when="all")
+        >>> objective(torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0]])).value
+        tensor([5.])
     """
 
     roles: ClassVar[tuple[str, ...]] = ()

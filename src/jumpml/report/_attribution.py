@@ -82,7 +82,7 @@ class _Answers:
         charts = []
         for fields in list(by_row.values())[:_ROWS]:
             bars = [
-                (f"{words.name(field, 16)} = {self._value(field, e.value[0][0])}", e.attribution[0][0])
+                (f"{words.name(field, 24)} = {self._value(field, e.value[0][0])}", e.attribution[0][0])
                 for field, e in fields
             ]
             charts.append(self._row(fields[0][1], bars))
@@ -98,7 +98,8 @@ class _Answers:
         shown = sorted(bars, key=lambda bar: -abs(bar[1]))[:_ROW_BARS]
         title = f"Row {example.row}: is {words.name(example.target, 24)}, answered {words.name(example.predicted, 24)}"
         x_label = "lowers or raises the number" if self._numbers else "speaks against or for the answer"
-        return bar_chart(title, *zip(*shown, strict=True), alt=f"{title}; {shown[0][0]} weighs most.", x_label=x_label)
+        alt = f"{title}; {shown[0][0]} weighs most."
+        return bar_chart(title, *zip(*shown, strict=True), alt=alt, x_label=x_label, signed=True)
 
     def _field(self, attribution: Attribution) -> list[Block]:
         height, width = len(attribution.mean_absolute), len(attribution.mean_absolute[0])
@@ -127,7 +128,8 @@ class _Answers:
             *(self._pair(example, scale) for example in examples),
         ]
         effect = ("raises the number", "lowers it") if self._numbers else ("speaks for the answer", "speaks against it")
-        return Gallery(f"{field}: the input, and in orange what {effect[0]}, in blue what {effect[1]}", tuple(tiles))
+        reading = f"The input, and in orange what {effect[0]}, in blue what {effect[1]}"
+        return Gallery(f"Rows by their {field}", tuple(tiles), reading)
 
     def _pair(self, example: AttributedExample, scale: float) -> Tile:
         images = (
@@ -141,7 +143,7 @@ class _Answers:
 
 
 def _by_field(attributions: Sequence[Attribution]) -> Chart:
-    totals = [(words.name(a.field), sum(map(sum, a.mean_absolute))) for a in attributions]
+    totals = [(words.name(a.field, 28), sum(map(sum, a.mean_absolute))) for a in attributions]
     return _ranked("What the answers rest on, by field", totals)
 
 

@@ -89,7 +89,8 @@ class Chart:
         alt: What a reader who does not see it should know.
         width: Its natural width in pixels.
         legend: The lines' names.
-        note: What to make of it, under the drawing; may be empty.
+        note: What to make of it; may be empty.
+        reading: How to read the drawing; may be empty.
     """
 
     title: str
@@ -98,6 +99,7 @@ class Chart:
     width: int
     legend: Legend = ()
     note: str = ""
+    reading: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,17 @@ class Tile:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Tiles in a grid."""
+    """Tiles in a grid.
+
+    Attributes:
+        caption: What they are.
+        tiles: One a row.
+        reading: How to read their pictures; may be empty.
+    """
 
     caption: str
     tiles: tuple[Tile, ...]
+    reading: str = ""
 
 
 @dataclass(frozen=True)

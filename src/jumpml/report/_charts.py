@@ -1,4 +1,4 @@
-"""The kinds of drawing that a card has."""
+"""The kinds of drawing that a card has; the texts that they are given are fit to be shown (`_words.name`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from jumpml.report import _words as words
 from jumpml.report._blocks import Chart
 from jumpml.report._drawing import ACCENT, INK, MUTED, PAPER, RULE, STYLES, WARM, Canvas, tick
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
     from jumpml.core import Calibration
 
-_LABEL_LIMIT = 18  # letters of a class name or field at an axis
-_LETTER = 6.6  # pixels that a letter takes there
+_LETTER = 6.6  # pixels that a letter of a label takes
 _LOG_FROM = 50.0  # a positive line that falls so many times is drawn on a logarithmic axis
 _STEPS = [1, 2, 2.5, 5, 10]  # between ticks
 _CROWD = 200  # points more than this are drawn small
@@ -42,7 +40,7 @@ class Line:
     label: str = ""
 
 
-def progress_chart(title: str, lines: Sequence[Line], *, alt: str, epochs: int, log: bool) -> Chart:
+def progress_chart(title: str, lines: Sequence[Line], *, alt: str, epochs: int, log: bool, note: str) -> Chart:
     """A small drawing of lines over the epochs; all of a run have the same horizontal axis.
 
     Args:
@@ -51,6 +49,7 @@ def progress_chart(title: str, lines: Sequence[Line], *, alt: str, epochs: int, 
         alt: For who does not see it.
         epochs: Where the horizontal axis ends.
         log: Whether a positive line that falls far may be drawn on a logarithmic axis.
+        note: What to make of it; may be empty.
     """
     width, height = 260, 180
     with Canvas(width, height, left=48) as canvas:
@@ -64,7 +63,7 @@ def progress_chart(title: str, lines: Sequence[Line], *, alt: str, epochs: int, 
         axes.set(xlim=(1 - 0.02 * epochs, epochs * 1.02), xlabel="epoch")
         _few_ticks(axes, whole=True)
         svg = canvas.svg(alt)
-    return Chart(title=title, svg=svg, alt=alt, width=width)
+    return Chart(title=title, svg=svg, alt=alt, width=width, note=note)
 
 
 def curve_chart(title: str, lines: Sequence[Line], *, alt: str, x_label: str, y_label: str) -> Chart:
@@ -74,7 +73,7 @@ def curve_chart(title: str, lines: Sequence[Line], *, alt: str, x_label: str, y_
         for line in lines:
             _draw(canvas.axes, line)
         _few_ticks(canvas.axes)
-        canvas.axes.set(xlabel=_short(x_label, 44), ylabel=_short(y_label, 36))
+        canvas.axes.set(xlabel=x_label, ylabel=y_label)
         svg = canvas.svg(alt)
     legend = tuple((line.label, line.style) for line in lines if line.label and line.style is not None)
     return Chart(title=title, svg=svg, alt=alt, width=width, legend=legend)
@@ -88,7 +87,7 @@ def _draw(axes: Axes, line: Line) -> None:
     colour, dash = STYLES[line.style % len(STYLES)] if line.style is not None else (ACCENT, "-")
     if not _one_way(x):
         axes.scatter(x, y, s=6 if len(x) > _CROWD else 14, color=colour, alpha=0.55, linewidths=0)
-    elif len(points) == 1:
+    elif sum(map(math.isfinite, y)) == 1:
         axes.plot(x, y, color=colour, marker="o", markersize=5)
     else:
         thin = line.style is None
@@ -111,13 +110,13 @@ def _few_ticks(axes: Axes, *, whole: bool = False) -> None:
 
 
 def confusion_chart(
-    title: str, counts: Sequence[Sequence[int]], classes: Sequence[str], *, alt: str, note: str
+    title: str, counts: Sequence[Sequence[int]], classes: Sequence[str], *, alt: str, reading: str
 ) -> Chart:
     """Rows by true class, columns by predicted class; right answers in one colour, wrong ones in another."""
-    number, labels = len(classes), [_short(name) for name in classes]
+    number, longest = len(classes), max(map(len, classes))
     cell = 34 if number <= 12 else 24
-    margin = _LETTER * max(map(len, labels)) + 34
-    wide = max(map(len, labels)) > 3
+    margin = _LETTER * longest + 34
+    wide = longest > 3
     below = (min(margin, 130) if wide else 24) + 22
     width, height = round(margin + cell * number + 8), round(below + cell * number + 8)
     with Canvas(width, height, left=margin, right=8, top=8, bottom=below) as canvas:
@@ -126,13 +125,13 @@ def confusion_chart(
         axes.set(xlim=(0, number), ylim=(number, 0), xlabel="predicted", ylabel="true")
         _shade(axes, counts, size=10 if number <= 12 else 8)
         axes.set_xticks(
-            [i + 0.5 for i in range(number)], labels, rotation=45 if wide else 0, ha="right" if wide else "center"
+            [i + 0.5 for i in range(number)], classes, rotation=45 if wide else 0, ha="right" if wide else "center"
         )
-        axes.set_yticks([i + 0.5 for i in range(number)], labels)
+        axes.set_yticks([i + 0.5 for i in range(number)], classes)
         axes.tick_params(length=0)
         axes.spines["bottom"].set_visible(False)
         svg = canvas.svg(alt)
-    return Chart(title=title, svg=svg, alt=alt, width=width, note=note)
+    return Chart(title=title, svg=svg, alt=alt, width=width, reading=reading)
 
 
 def _shade(axes: Axes, counts: Sequence[Sequence[int]], *, size: int) -> None:
@@ -151,7 +150,7 @@ def _shade(axes: Axes, counts: Sequence[Sequence[int]], *, size: int) -> None:
                 axes.text(column + 0.5, row + 0.53, tick(count), ha="center", va="center", fontsize=size, color=ink)
 
 
-def reliability_chart(title: str, calibration: Calibration, *, alt: str, note: str) -> Chart:
+def reliability_chart(title: str, calibration: Calibration, *, alt: str, note: str, reading: str) -> Chart:
     """Share of right answers against stated confidence, by bin; the diagonal is a model that knows itself."""
     width, height = 400, 330
     most = max(calibration.count, default=1) or 1
@@ -165,25 +164,35 @@ def reliability_chart(title: str, calibration: Calibration, *, alt: str, note: s
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="stated confidence", ylabel="share of right answers")
         _few_ticks(axes)
         svg = canvas.svg(alt)
-    return Chart(title=title, svg=svg, alt=alt, width=width, note=note)
+    return Chart(title=title, svg=svg, alt=alt, width=width, note=note, reading=reading)
 
 
-def bar_chart(title: str, labels: Sequence[str], values: Sequence[float], *, alt: str, x_label: str) -> Chart:
-    """A bar a label from the top down; what is below zero has the warm colour."""
-    shown = [_short(label, 28) for label in labels]
-    margin = _LETTER * max(map(len, shown)) + 14
+def bar_chart(
+    title: str, labels: Sequence[str], values: Sequence[float], *, alt: str, x_label: str, signed: bool = False
+) -> Chart:
+    """A bar a label from the top down; where some may be below zero, the colours are those of `_pixels.heat`.
+
+    Args:
+        title: What it shows.
+        labels: From the top down.
+        values: One a label.
+        alt: For who does not see it.
+        x_label: What is measured.
+        signed: Whether values may be below zero.
+    """
+    margin = _LETTER * max(map(len, labels)) + 14
     width, height = round(margin) + 220, 20 * len(labels) + 58
     with Canvas(width, height, left=margin, top=6, bottom=46, right=16) as canvas:
         axes = canvas.axes
         axes.grid(visible=False)
         axes.grid(visible=True, axis="x")
         finite = [value if math.isfinite(value) else 0.0 for value in values]
-        colours = [ACCENT if value >= 0 else WARM for value in finite]
-        axes.barh(range(len(shown)), finite, height=0.62, color=colours)
+        colours = [WARM if signed and value > 0 else ACCENT for value in finite]
+        axes.barh(range(len(labels)), finite, height=0.62, color=colours)
         axes.axvline(0, color=MUTED, linewidth=1)
-        axes.set_yticks(range(len(shown)), shown)
+        axes.set_yticks(range(len(labels)), labels)
         axes.tick_params(axis="y", labelcolor=INK)
-        axes.set(ylim=(len(shown) - 0.4, -0.6), xlabel=x_label)
+        axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=x_label)
         _few_x_ticks(axes)
         svg = canvas.svg(alt)
     return Chart(title=title, svg=svg, alt=alt, width=width)
@@ -204,7 +213,7 @@ def interval_chart(
     limit: float,
     alt: str,
     x_label: str,
-    note: str,
+    reading: str,
 ) -> Chart:
     """A dot with its interval a label, and a line at what is allowed.
 
@@ -215,10 +224,9 @@ def interval_chart(
         limit: Where the line stands.
         alt: For who does not see it.
         x_label: What is measured.
-        note: What to make of it.
+        reading: How to read it.
     """
-    shown = [_short(label, 28) for label in labels]
-    margin = _LETTER * max(map(len, shown)) + 14
+    margin = _LETTER * max(map(len, labels)) + 14
     width, height = round(margin) + 300, 28 * len(labels) + 64
     with Canvas(width, height, left=margin, top=10, bottom=46, right=16) as canvas:
         axes = canvas.axes
@@ -228,14 +236,10 @@ def interval_chart(
         for position, (low, value, high) in enumerate(spans):
             axes.plot([low, high], [position] * 2, color=ACCENT, linewidth=2.5, solid_capstyle="round")
             axes.plot([value], [position], color=ACCENT, marker="o", markersize=7)
-        axes.set_yticks(range(len(shown)), shown)
+        axes.set_yticks(range(len(labels)), labels)
         axes.tick_params(axis="y", labelcolor=INK)
-        axes.set(ylim=(len(shown) - 0.4, -0.6), xlabel=x_label)
+        axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=x_label)
         axes.margins(x=0.08)
         _few_x_ticks(axes)
         svg = canvas.svg(alt)
-    return Chart(title=title, svg=svg, alt=alt, width=width, note=note)
-
-
-def _short(text: str, limit: int = _LABEL_LIMIT) -> str:
-    return words.name(text, limit) if text else ""
+    return Chart(title=title, svg=svg, alt=alt, width=width, reading=reading)

@@ -68,4 +68,4 @@ def _fields(fields: Mapping[str, Mapping[str, Any]], features: Mapping[str, Any]
 def _findings(findings: list[Any]) -> list[Block]:
     if not findings:
         return [Text("Nothing in the data looked suspicious.", "note")]
-    return [Heading("Findings"), Items(tuple(words.sentence(str(finding)) for finding in findings))]
+    return [Heading("Findings"), Items(words.sentences(map(str, findings)))]

@@ -71,7 +71,7 @@ def _reasons(deployment: DeploymentRecord) -> tuple[str, ...]:
     lines = []
     for name, variant in deployment.variants.items():
         said = [variant.gate.reason] if variant.gate else []
-        text = " ".join(words.sentence(part) for part in (*said, *variant.notes) if part.strip())
+        text = " ".join(words.sentences([*said, *variant.notes]))
         if not variant.bundled and not text:
             text = "Not bundled."
         if text:
@@ -81,7 +81,7 @@ def _reasons(deployment: DeploymentRecord) -> tuple[str, ...]:
 
 def _drops(gates: dict[str, GateAnswer]) -> Chart:
     first = next(iter(gates.values()))
-    labels = [words.name(name) for name in gates]
+    labels = [words.name(name, 28) for name in gates]
     spans = [(gate.drop.low, gate.drop.value, gate.drop.high) for gate in gates.values()]
     metric = words.name(first.metric)
     parts = [
@@ -89,7 +89,7 @@ def _drops(gates: dict[str, GateAnswer]) -> Chart:
         for label, (_, value, _), gate in zip(labels, spans, gates.values(), strict=True)
     ]
     alt = f"Drop of {metric} with its interval, at most {words.number(first.max_drop)} allowed: {'; '.join(parts)}."
-    note = "Left of the dashed line a variant holds what was asked, right of it not; across it the rows are too few."
+    reading = "Left of the dashed line a variant holds what was asked, right of it not; across it the rows are too few."
     return interval_chart(
         f"Drop of {metric}",
         labels,
@@ -97,7 +97,7 @@ def _drops(gates: dict[str, GateAnswer]) -> Chart:
         limit=first.max_drop,
         alt=alt,
         x_label="worse than the original by",
-        note=note,
+        reading=reading,
     )
 
 

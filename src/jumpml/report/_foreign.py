@@ -39,7 +39,7 @@ def foreign_section(diagnosis: DiagnosisRecord | None) -> Section:
 def _thresholds(scores: tuple[OutOfDomain, ...]) -> Table:
     rows = tuple(
         (
-            _METHODS.get(score.method, words.name(score.method)),
+            _method(score),
             words.name(score.node),
             words.number(score.threshold),
             f"{words.figure(score.test_above)} ({words.interval(score.test_above)})",
@@ -58,22 +58,16 @@ def _verdict(score: OutOfDomain) -> Mark:
 
 
 def _strangers(scores: tuple[OutOfDomain, ...], kinds: list[str]) -> Table:
-    rows = tuple(
-        (
-            f"{_METHODS.get(score.method, words.name(score.method))}, {words.name(score.node)}",
-            *(
-                f"{words.figure(score.auroc[kind])} ({words.interval(score.auroc[kind])})"
-                if kind in score.auroc
-                else "\N{EN DASH}"
-                for kind in kinds
-            ),
-        )
-        for score in scores
-    )
-    head = ("score", *(words.metric(kind) for kind in kinds))
-    return Table(
-        "AUROC of test rows against strangers, by kind: 1 tells all of them, 0.5 none",
-        head,
-        rows,
-        "l" + "r" * len(kinds),
-    )
+    rows = tuple((words.metric(kind), *(_auroc(score, kind) for score in scores)) for kind in kinds)
+    head = ("strangers", *(f"{_method(score)}, {words.name(score.node)}" for score in scores))
+    caption = "AUROC of test rows against strangers, by their kind: 1 tells all of them, 0.5 none"
+    return Table(caption, head, rows, "l" + "r" * len(scores))
+
+
+def _auroc(score: OutOfDomain, kind: str) -> str:
+    figure = score.auroc.get(kind)
+    return f"{words.figure(figure)} ({words.interval(figure)})" if figure else "\N{EN DASH}"
+
+
+def _method(score: OutOfDomain) -> str:
+    return _METHODS.get(score.method, words.name(score.method))

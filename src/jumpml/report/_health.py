@@ -18,9 +18,9 @@ def health_section(diagnosis: DiagnosisRecord | None) -> Section:
         text = "Not diagnosed: jumpml.diagnose(dataloader, model, learner.history) looks for signs of trouble."
         return Section(key, title, (Text(text, "note"),))
     if diagnosis.warnings:
-        blocks: list[Block] = [Items(tuple(Mark(words.sentence(warning), "unsure") for warning in diagnosis.warnings))]
+        blocks: list[Block] = [Items(tuple(Mark(text, "unsure") for text in words.sentences(diagnosis.warnings)))]
     else:
         blocks = [Text("Nothing stood out.")]
     if diagnosis.notes:
-        blocks += [Text("The diagnosis notes:", "note"), Items(tuple(map(words.sentence, diagnosis.notes)))]
+        blocks += [Text("The diagnosis notes:", "note"), Items(words.sentences(diagnosis.notes))]
     return Section(key, title, tuple(blocks))

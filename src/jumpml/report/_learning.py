@@ -73,7 +73,9 @@ class _Progress:
             if points:
                 x, y = zip(*points, strict=True)
                 lines.append(Line(x, y, self._styles[phase], words.name(phase)))
-        return progress_chart(title, lines, alt=self._alt(title, lines), epochs=self._count, log=log)
+        broken = sum(not math.isfinite(value) for line in lines for value in line.y)
+        note = f"Not a finite number in {words.plural(broken, 'epoch')}." if broken else ""
+        return progress_chart(title, lines, alt=self._alt(title, lines), epochs=self._count, log=log, note=note)
 
     def _alt(self, title: str, lines: Sequence[Line]) -> str:
         parts = []

@@ -34,7 +34,7 @@ _SIGNS = {
     "plain": "",
 }
 _SPECIAL = re.compile(r"([\\`*\[\]|~$])|(?<![A-Za-z0-9])(_)|(_)(?![A-Za-z0-9])")
-_AT_START = re.compile(r"^([-+=#]|\d+(?=[.)]))")
+_AT_START = re.compile(r"^([-+=#]|\d+(?=[.)](\s|$)))")
 
 
 def to_markdown(page: Page) -> str:
@@ -54,7 +54,7 @@ def escape(text: str) -> str:
     """
     text = _SPECIAL.sub(r"\\\g<0>", text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _AT_START.sub(lambda match: f"&#{ord(match[0][0])};{match[0][1:]}", text)
+    return _AT_START.sub(lambda match: f"&#{ord(match[0][0])};{match[0][1:]}", text)  # no heading, no list
 
 
 def _block(block: Block) -> str:

@@ -24,7 +24,7 @@ def overview(record: CardRecord) -> tuple[Block, ...]:
     headlines = tuple(_headline(name, task, several=len(tasks) > 1) for name, task in tasks.items() if task.figures)
     blocks: list[Block] = [Headlines(headlines)] if headlines else []
     blocks.append(Text(_measured_on(record), "note"))
-    blocks.extend(Text(words.sentence(note), "unsure") for note in record.evaluation.notes)
+    blocks.extend(Text(note, "unsure") for note in words.sentences(record.evaluation.notes))
     facts = _facts(record)
     if facts:
         blocks.append(Facts(facts))
@@ -50,8 +50,9 @@ def _headline(name: str, task: TaskEvaluation, *, several: bool) -> Headline:
         text = f"Right on {right} of {words.plural(figure.n, 'row')}; {text}"
     else:
         text = f"On {words.plural(figure.n, 'row')}; {text}"
-    label = words.metric(key)
-    return Headline(f"{words.name(name, 40)}: {label}" if several else label, words.figure(figure), text)
+    metric = words.metric(key)
+    label = f"{words.name(name, 40)}: {metric}" if several else metric[0].upper() + metric[1:]
+    return Headline(label, words.figure(figure), text)
 
 
 def _measured_on(record: CardRecord) -> str:

@@ -64,17 +64,17 @@ def figures_table(task: TaskEvaluation) -> Table:
 
 def _confusion(task: TaskEvaluation) -> Chart:
     counts, classes = task.confusion or (), _classes(task)
-    note = "True classes down, predicted across; the shade is the share of the true class."
+    reading = "True classes down, predicted across; the shade is the share of the true class."
     kept = list(range(len(counts)))
     if len(kept) > _CLASSES:
         wrong = [sum(counts[i]) + sum(row[i] for row in counts) - 2 * counts[i][i] for i in kept]
         kept = sorted(sorted(kept, key=lambda i: -wrong[i])[:_CLASSES])
-        note += f" Of {len(counts)} classes these are the {_CLASSES} with most mistakes; card.json holds all counts."
+        reading += f" Of {len(counts)} classes these are the {_CLASSES} with most mistakes; card.json holds all counts."
     shown = [[counts[i][j] for j in kept] for i in kept]
     right, total = sum(counts[i][i] for i in range(len(counts))), sum(map(sum, counts))
     of = f"{words.count(right)} of {words.plural(total, 'row')}"
     alt = f"Confusion matrix of {words.name(task.target)}: {of} on the diagonal."
-    return confusion_chart("Confusion", shown, [classes[i] for i in kept], alt=alt, note=note)
+    return confusion_chart("Confusion", shown, [words.name(classes[i], 18) for i in kept], alt=alt, reading=reading)
 
 
 def _classes(task: TaskEvaluation) -> tuple[str, ...]:
@@ -117,8 +117,8 @@ def _reliability(calibration: Calibration) -> Chart:
         f"Reliability diagram of {words.plural(len(calibration.count), 'bin')}; mean distance from the diagonal "
         f"{words.number(calibration.error, 3)}."
     )
-    note = f"The dashed diagonal is a model that knows itself; larger dots hold more rows. {_calibration(calibration)}"
-    return reliability_chart("Reliability", calibration, alt=alt, note=note)
+    reading = "The dashed diagonal is a model that knows itself; larger dots hold more rows."
+    return reliability_chart("Reliability", calibration, alt=alt, note=_calibration(calibration), reading=reading)
 
 
 def _curves(title: str, curves: tuple[Curve, ...]) -> Chart:
@@ -131,6 +131,7 @@ def _curves(title: str, curves: tuple[Curve, ...]) -> Chart:
     ]
     labels = [words.name(curve.label) for curve in curves if curve.label]
     several = f", one line each for {words.listing(labels)}" if labels else ""
-    alt = f"{words.name(title)}: {words.name(curves[0].y_label)} against {words.name(curves[0].x_label)}{several}."
+    x_label, y_label = words.name(curves[0].x_label, 44), words.name(curves[0].y_label, 36)
+    alt = f"{words.name(title)}: {y_label} against {x_label}{several}."
     shown = f"{words.name(title)}, {len(curves)} lines" if crowd else words.name(title)
-    return curve_chart(shown, lines, alt=alt, x_label=curves[0].x_label, y_label=curves[0].y_label)
+    return curve_chart(shown, lines, alt=alt, x_label=x_label, y_label=y_label)

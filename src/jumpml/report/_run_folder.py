@@ -32,11 +32,9 @@ def card_from_run(folder: str | Path) -> Card:
         RunError: The folder is no run, the run was not evaluated yet, or a record in it is damaged.
     """
     folder = Path(folder)
-    run = _read(
-        _required(folder, "run.json", f"A run's folder has one; expected runs/<name>/<time>. {_near(folder)}"),
-        RunRecord,
-    )
-    evaluation = _required(folder, "evaluation.json", f"The run has not come so far: jumpml resume {folder}")
+    _validate_folder(folder)
+    run = _read(folder / "run.json", RunRecord)
+    evaluation = _required(folder, "evaluation.json", f"The run did not come so far: jumpml resume {folder}")
     return report_card(
         _read(evaluation, EvaluationRecord),
         _read_if_there(folder / "diagnosis.json", DiagnosisRecord),
@@ -46,24 +44,21 @@ def card_from_run(folder: str | Path) -> Card:
     )
 
 
-def _required(folder: Path, name: str, fix: str) -> Path:
+def _validate_folder(folder: Path) -> None:
     if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder. {_near(folder)}".strip())
+        beside = [path.name for path in folder.parent.glob("*/") if path.is_dir()]
+        raise RunError(f"{folder}: there is no such folder. {did_you_mean(folder.name, beside)}".strip())
+    if not (folder / "run.json").is_file():
+        runs = sorted([*folder.glob("*/run.json"), *folder.glob("*/*/run.json")])
+        inside = f"There is one in {runs[-1].parent}." if runs else "Expected a folder such as runs/<name>/<time>."
+        raise RunError(f"{folder}: this is no run's folder: there is no run.json. {inside}")
+
+
+def _required(folder: Path, name: str, fix: str) -> Path:
     path = folder / name
     if not path.is_file():
-        raise RunError(f"{folder}: there is no {name}. {fix}".strip())
+        raise RunError(f"{folder}: there is no {name}. {fix}")
     return path
-
-
-def _near(folder: Path) -> str:
-    """Where the folder above the runs was given, or the name is misspelt: what there is."""
-    runs = sorted(path.parent for path in folder.glob("*/run.json")) or sorted(
-        path.parent.parent for path in folder.glob("*/*/run.json")
-    )
-    if runs:
-        return f"There is a run in {runs[-1]}."
-    beside = [path.name for path in folder.parent.glob("*/") if path.is_dir()] if folder.parent.is_dir() else []
-    return did_you_mean(folder.name, beside) if not folder.is_dir() else ""
 
 
 def _epochs(folder: Path, run: RunRecord) -> list[EpochRecord]:
@@ -71,8 +66,9 @@ def _epochs(folder: Path, run: RunRecord) -> list[EpochRecord]:
     asked_for: Any = run.specs.get("learner", {}).get("log", ())
     if "jsonl" not in asked_for and not path.is_file():
         return []
-    lines = _text(_required(folder, path.name, "The run's log wrote one; it was moved or deleted.")).splitlines()
-    return [_parse(line, EpochRecord, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+    _required(folder, path.name, "The run's log wrote one; it was moved or deleted.")
+    lines = _text(path).split("\n")
+    return [_parse(line, EpochRecord, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line]
 
 
 def _read_if_there(path: Path, kind: type[R]) -> R | None:

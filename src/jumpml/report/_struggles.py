@@ -54,10 +54,9 @@ def _task(examples: Sequence[HardExample]) -> list[Block]:
 
 def _tile(example: HardExample) -> Tile:
     image = Image(pixels.gray(example.picture or ()), f"Row {example.row}")
-    lines: list[Cell] = [f"labelled {words.name(example.target, 24)}"]
+    lines: list[Cell] = [f"labelled {words.name(example.target, 24)}", f"margin {words.signed(example.margin)}"]
     if example.suggestion:
         lines.append(f"rather {words.name(example.suggestion, 24)}")
-    lines.append(f"margin {words.signed(example.margin)}")
     if example.suspicious:
         lines.append(Mark("doubtful label", "unsure"))
     return Tile((image,), f"Row {example.row}", tuple(lines))
@@ -75,4 +74,4 @@ def _table(caption: str, examples: Sequence[HardExample]) -> Table:
         )
         for example in examples
     )
-    return Table(caption, ("row", "label", "model prefers", "margin", "loss", "label is"), rows, "lllrrl")
+    return Table(caption, ("row", "label", "model prefers", "margin", "loss", "the label"), rows, "lllrrl")

@@ -8,7 +8,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from jumpml.core import Figure
 
@@ -134,7 +134,7 @@ def listing(items: Sequence[str], limit: int = 12) -> str:
     return ", ".join(items)
 
 
-def sentence(text: str) -> str:
-    """On one line and with a full stop; never with a capital letter, for it may begin with a name."""
-    text = prose(text)
-    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+def sentences(texts: Iterable[str]) -> tuple[str, ...]:
+    """Each on one line and with a full stop, but with no new capital letter, for it may begin with a name."""
+    cleaned = filter(None, map(prose, texts))
+    return tuple(text if text.endswith((".", "!", "?")) else f"{text}." for text in cleaned)

@@ -4,6 +4,8 @@
 PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
+# Small models learn no faster with more threads, and many times slower where something else keeps the cores busy.
+export OMP_NUM_THREADS ?= 1
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test slow docs bench clean
@@ -16,12 +18,12 @@ demo: .venv/installed-deploy
 test: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 # The studies that take minutes.
 slow: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow
 
 # The site, in site/.
 docs: .venv/installed-docs
@@ -29,7 +31,7 @@ docs: .venv/installed-docs
 
 # Seconds an epoch, beside a hand-tuned loop.
 bench: .venv/installed-deploy
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/step_overhead.py
+	$(BIN)/python benchmarks/step_overhead.py
 
 # All that can be made again; your runs stay.
 clean:

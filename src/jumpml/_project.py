@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import platform
+import shlex
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
+from jumpml._check import CheckReport, check_parts
 from jumpml._verbs import (
     create_dataloader,
     deploy_model,
@@ -26,13 +29,13 @@ from jumpml.core import (
     DataSpec,
     DeploySpec,
     FileSpec,
-    JumpMLError,
     LearnerSpec,
     Mistake,
     ModelSpec,
     RunError,
     RunRecord,
     SpecError,
+    join_errors,
     load_spec,
     write_file,
 )
@@ -46,26 +49,6 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".yaml", ".yml", ".json", ".py")
 _NEEDED = ("data", "model")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckReport:
-    """What `Project.check` found that is not wrong but worth knowing.
-
-    Attributes:
-        findings: One sentence each.
-        data: The data's summary.
-        model: The model's summary.
-    """
-
-    findings: tuple[str, ...]
-    data: str
-    model: str
-
-    def summary(self) -> str:
-        """Everything, for a terminal."""
-        found = "\n".join(f"  {finding}" for finding in self.findings) or "  nothing"
-        return f"{self.data}\n\n{self.model}\n\nworth knowing:\n{found}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +97,13 @@ class Project:
             except SpecError as error:
                 errors.append(error)
         if errors:
-            raise errors[0] if len(errors) == 1 else JumpMLError("\n".join(str(error) for error in errors))
-        said = "".join(
-            f" --set {key}={yaml.safe_dump(value, default_flow_style=True).strip()}"
-            for key, value in (overrides or {}).items()
-        )
+            raise join_errors(errors)
+        said = [f"--set={key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
+        said += [f"--trust={package}" for package in trust]
         return cls(
             name=paths["data"].name.partition(".")[0],
             trust=tuple(trust),
-            command=f"jumpml run {folder}{said}",
+            command=shlex.join(["jumpml", "run", str(folder), *said]),
             **specs,  # type: ignore[arg-type]
         )
 
@@ -130,19 +111,11 @@ class Project:
         """Find what can be found wrong without training: one batch goes through every phase's objectives.
 
         Raises:
-            SpecError: A file is wrong, or does not fit another.
-            JumpMLError: The parts do not fit together.
+            SpecError: A file is wrong, or does not fit another; all mistakes of the file with their lines.
+            JumpMLError: The same for several files; or something fails that no line can be named for.
         """
-        from jumpml.deploy import check_deployment
-        from jumpml.learn import build_learner
-
-        loaders, model = self.build()
-        learner = build_learner(_quiet(self.learner), loaders, model, None, Path("runs"))
-        check_deployment(self.deploy, model, load_model)
-        for phase in learner.phases:
-            if model.active(phase) and learner.phases[phase].epochs:
-                learner.try_batch(phase)
-        return CheckReport(findings=tuple(loaders.findings()), data=loaders.summary(), model=str(model))
+        files = (self.data, self.model, self.learner, self.deploy)
+        return check_parts(*self.build(), self.learner, self.deploy, files=files, trust=self.trust)
 
     def build(self) -> tuple[DataLoaders, Model]:
         """The loaders and the model."""
@@ -181,16 +154,14 @@ class Project:
         learner = build_learner(self.learner, loaders, model, None, folder)
         self._save_run(folder, loaders, model)
         resumed = learner.resume()
-        say("learn", f"from step {learner.progress.step}" if resumed else f"on {loaders.train.rows.device}")
-        history = learner.fit()
+        say("learn", f"from step {learner.progress.step}" if resumed else f"on {next(model.parameters()).device}")
+        learner.fit()
         learner.restore_best()
-        best = learner.ema_model or learner.model
-        self._after(folder, loaders, best, learner, say)
-        del history
+        self._report(folder, loaders, learner, say)
         return folder
 
-    def _after(self, folder: Path, loaders: DataLoaders, model: Model, learner: Learner, say: _Stages) -> None:
-        history = learner.history
+    def _report(self, folder: Path, loaders: DataLoaders, learner: Learner, say: _Stages) -> None:
+        model, history = learner.ema_model or learner.model, learner.history
         say("evaluate", "on the test rows")
         results = eval_model(loaders, model)
         _save(folder / "evaluation.json", results.record)
@@ -198,7 +169,7 @@ class Project:
         diagnosis = diagnose(loaders, model, history)
         _save(folder / "diagnosis.json", diagnosis.record)
         say("deploy", ", ".join(["float32", *self.deploy.variants]))
-        deployment = deploy_model(results, model, self.deploy, folder=folder)
+        deployment = deploy_model(results, model, self.deploy, folder=folder, trust=self.trust)
         _save(folder / "deployment.json", deployment.record)
         run = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
         card = report_card(results, diagnosis, deployment, epochs=history.epochs, run=run)
@@ -301,10 +272,6 @@ def _save(path: Path, record: Any) -> None:
 
 def _yaml(value: dict[str, Any]) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
-
-
-def _quiet(spec: LearnerSpec) -> LearnerSpec:
-    return spec.model_copy(update={"log": (), "checkpoint": spec.checkpoint})
 
 
 def _split_overrides(overrides: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from jumpml.core import (
     ObjectiveError,
     SpecError,
     ValueInfo,
+    did_you_mean,
     load_spec,
+    with_lines,
 )
 from jumpml.data import build_dataloader
 from jumpml.graph import Model, build_nodes, build_tasks, fields_read
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     from torch.optim import Optimizer
 
-    from jumpml.core import EpochRecord, History, Mistake, RunRecord
+    from jumpml.core import EpochRecord, FieldInfo, History, Mistake, RunRecord
     from jumpml.core import SpecSource as Source
     from jumpml.data import DataLoaders
     from jumpml.deploy import Deployment
@@ -72,8 +75,7 @@ def load_model(
         trust: Packages beside ``torch.nn`` and ``jumpml`` that the file may name classes of.
 
     Raises:
-        SpecError: The file is wrong; all mistakes with their lines.
-        GraphError: Nodes do not fit together.
+        SpecError: The file is wrong, or its parts do not fit together; all mistakes with their lines.
 
     Example:
         >>> model = load_model({"inputs": {"x": {"shape": [4]}},
@@ -88,16 +90,12 @@ def load_model(
     if dataloader is None and spec.data is not None:
         dataloader = create_dataloader(spec.folder / spec.data)
     fields = dict(dataloader.fields) if dataloader else {}
-    inputs = _inputs(spec, dataloader)
-    parts = {
-        "nodes": build_nodes(spec, inputs, fields, trust),
-        "tasks": build_tasks(spec),
-        "objectives": build_objectives(spec),
-    }
+    inputs, mistakes = _inputs(spec, dataloader)
+    parts = _parts(spec, inputs, fields, trust, mistakes)
     try:
         return Model(inputs=inputs, fields=fields, seed=spec.seed, **parts)
     except (GraphError, ObjectiveError) as error:
-        raise type(error)(f"{spec.source}: {error}") from None
+        raise with_lines(error, spec) from None
 
 
 def create_learner(
@@ -198,7 +196,12 @@ def report_card(
 
 
 def deploy_model(
-    results: EvalResults, model: Model, config: Source | None = None, *, folder: str | Path = "."
+    results: EvalResults,
+    model: Model,
+    config: Source | None = None,
+    *,
+    folder: str | Path = ".",
+    trust: Sequence[str] = (),
 ) -> Deployment:
     """Make the variants that a file asks for, run each in its real runtime, and bundle those that hold.
 
@@ -207,6 +210,7 @@ def deploy_model(
         model: The model.
         config: The deploy file's path, a dict, or a `DeploySpec`; the unchanged model alone where None.
         folder: Where the bundle's relative path starts.
+        trust: As in `load_model`, for the smaller models that the file names.
 
     Raises:
         SpecError: The file is wrong, or does not fit the model.
@@ -215,11 +219,12 @@ def deploy_model(
     from jumpml.deploy import build_deployment
 
     spec = load_spec(DeploySpec, {} if config is None else config)
-    return build_deployment(spec, results, model, folder=Path(folder), trainer=train, load_model=load_model)
+    load = partial(load_model, dataloader=results.loaders, trust=trust)
+    return build_deployment(spec, results, model, folder=Path(folder), trainer=train, load_model=load)
 
 
 def train(model: Model, loaders: DataLoaders, training: Any) -> None:
-    """The `core.Trainer` that deployment is handed: Adam on the supervised phase, with a progress bar."""
+    """The `core.Trainer` that deployment is handed: Adam on the supervised phase, on the loaders' device."""
     import torch
 
     from jumpml.learn import Learner, Phase, ProgressLog
@@ -230,6 +235,7 @@ def train(model: Model, loaders: DataLoaders, training: Any) -> None:
         torch.optim.Adam(model.parameters(), lr=training.lr),
         phases={"supervised": Phase(epochs=training.epochs)},
         seed=training.seed,
+        device=loaders.device,
         record_examples=False,
         log=[ProgressLog(training.purpose)],
     ).fit()
@@ -246,22 +252,58 @@ def new_run_folder(name: str, root: str | Path = "runs") -> Path:
     return folder
 
 
-def _inputs(spec: ModelSpec, dataloader: DataLoaders | None) -> dict[str, ValueInfo]:
+def _parts(
+    spec: ModelSpec,
+    inputs: Mapping[str, ValueInfo],
+    fields: Mapping[str, FieldInfo],
+    trust: Sequence[str],
+    known: Sequence[Mistake],
+) -> dict[str, Any]:
+    """What the model is made of; raises all mistakes at once, with those that are known already."""
+    made: dict[str, Any] = {"tasks": build_tasks(spec)}
+    mistakes = [*known, *_metric_mistakes(spec)]
+    for part, build in {
+        "nodes": lambda: build_nodes(spec, inputs, fields, trust),
+        "objectives": lambda: build_objectives(spec),
+    }.items():
+        try:
+            made[part] = build()
+        except SpecError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise SpecError(spec.source, mistakes)
+    return made
+
+
+def _metric_mistakes(spec: ModelSpec) -> list[Mistake]:
+    from jumpml.evaluate import metric_names
+
+    return [
+        spec.mistake(
+            ("tasks", name, "metrics", position),
+            f"there is no metric {metric!r} for {task.kind} tasks.",
+            did_you_mean(metric, metric_names(task.kind)),
+        )
+        for name, task in spec.tasks.items()
+        for position, metric in enumerate(task.metrics or ())
+        if metric not in metric_names(task.kind)
+    ]
+
+
+def _inputs(spec: ModelSpec, dataloader: DataLoaders | None) -> tuple[dict[str, ValueInfo], list[Mistake]]:
     """The shapes of the fields that nodes read: from the data where it is known, else from the file."""
     said = {name: ValueInfo(shape=value.shape, dtype=value.dtype) for name, value in spec.inputs.items()}
     if dataloader is None:
-        return said
-    read = fields_read(spec)
-    dataloader.bind([name for name in read if name in dataloader.fields])
-    known = {name: dataloader.info(name) for name in read if name in dataloader.fields}
-    mistakes: list[Mistake] = [
+        return said, []
+    read = [name for name in fields_read(spec) if name in dataloader.fields]
+    dataloader.bind(read)
+    known = {name: dataloader.info(name) for name in read}
+    mistakes = [
         spec.mistake(("inputs", name), f"the file says {said[name]}, and the data has {known[name]}.", "Leave it out.")
         for name in said
         if name in known and said[name] != known[name]
     ]
-    if mistakes:
-        raise SpecError(spec.source, mistakes)
-    return {**said, **known}
+    return {**said, **known}, mistakes
 
 
 createDataloader = create_dataloader  # noqa: N816 (the article's names, kept for ever)

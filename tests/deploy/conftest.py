@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from jumpml.core import DataSpec, Task, Training, load_spec
+from jumpml.core import DataSpec, Task, Trainer, Training, load_spec
 from jumpml.data import Column, DataLoaders, Standardize, build_dataloader
 from jumpml.deploy import Deployment, Distill, Factorize, Gate, Lessons, Quantize, deploy
 from jumpml.evaluate import EvalResults, evaluate
@@ -78,6 +78,11 @@ class Deployed(NamedTuple):
     model: Model
     results: EvalResults
     deployment: Deployment
+
+
+@pytest.fixture
+def trainer() -> Trainer:
+    return fit
 
 
 @pytest.fixture(scope="session")

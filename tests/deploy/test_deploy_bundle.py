@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import jumpml
 from jumpml.core import DeploymentError, DeploymentRecord
 from jumpml.deploy import BundleError, Predictor, add_file
 from jumpml.deploy._bundle import check_place, write_bundle
 from jumpml.deploy._measure import Measured
+from jumpml.deploy._runtime import SealedFiles
 from jumpml.evaluate import predict
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Deployed
 
 GET_AGAIN = "Do not use this bundle; get it again from where it came from."
@@ -91,7 +93,7 @@ def test_for_an_error_more_is_worse(table_deployed: Deployed) -> None:
     gate = variants["int8"].gate
     assert gate is not None
     change = variants["int8"].figures["cost/rmse"].value - variants["float32"].figures["cost/rmse"].value
-    assert gate.drop.value == pytest.approx(change)
+    assert gate.drop.value == pytest.approx(change, rel=1e-3), "beside torch's figure, not ONNX Runtime's"
     assert gate.drop.low <= gate.drop.value <= gate.drop.high
 
 
@@ -131,9 +133,9 @@ def test_the_summary_has_a_line_a_variant(digits_deployed: Deployed) -> None:
 
 
 def test_the_files_tell_nothing_of_this_machine(digits_deployed: Deployed) -> None:
+    places = [str(Path(module.__file__ or "").parent).encode() for module in (torch, jumpml)]
     for path in digits_deployed.deployment.bundle.iterdir():
-        assert b"site-packages" not in path.read_bytes(), path.name
-        assert b".py" not in path.read_bytes() or path.suffix in {".py", ".md", ".json"} or path.name == "SHA256SUMS"
+        assert not any(place in path.read_bytes() for place in places), path.name
 
 
 def test_the_readme_says_how_to_predict(table_deployed: Deployed) -> None:
@@ -165,6 +167,16 @@ def test_any_flipped_bit_is_noticed(bundle: Path, data: st.DataObject) -> None:
             Predictor(bundle)
     finally:
         path.write_bytes(content)
+
+
+def test_any_flipped_bit_of_a_line_end_is_noticed(bundle: Path) -> None:
+    path = bundle / "SHA256SUMS"
+    content = path.read_bytes()
+    for at in (at for at, byte in enumerate(content) if byte == ord("\n")):
+        for bit in range(8):
+            path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+            with pytest.raises(BundleError):
+                SealedFiles(bundle)
 
 
 def test_a_changed_file_is_named(bundle: Path) -> None:
@@ -244,7 +256,7 @@ def test_golden_rows_that_do_not_hold_are_told(bundle: Path, spoil: str) -> None
         Predictor(bundle).check_golden()
     apart = "0.5" if spoil == "outputs" else "0"
     assert str(error.value).startswith(
-        "the variant 'float32' does not predict here what it predicted where the bundle was made: outputs differ by "
+        "the variant 'float32' does not predict 'digit' here as it did where the bundle was made: outputs differ by "
         f"{apart}, where "
     )
     assert "Try another version of ONNX Runtime; the bundle was made with " in str(error.value)
@@ -325,6 +337,6 @@ def measured(deployed: Deployed) -> Measured:
         file=deployment.bundle / "float32.onnx",
         fields=("image",),
         outputs={"digit": predict(loaders, model, "test")["digit"].output.numpy()},
-        tolerance=1e-3,
+        tolerance={"digit": 1e-3},
         domains={},
     )

@@ -82,8 +82,8 @@ def test_lowest_mean_margin_first() -> None:
 
 
 def test_a_row_is_suspicious_only_late_low_and_of_one_mind() -> None:
-    # Late: row 0 is against and of one mind; row 1 has no majority; row 2 was learned; row 3 is mostly decided right; row 4
-    # is mostly decided otherwise, but by a hair, and once right by far.
+    # Late: row 0 is against and of one mind; row 1 has no majority; row 2 was learned; row 3 is mostly decided right;
+    # row 4 is mostly decided otherwise, but by a hair, and once right by far.
     margin = [[-1.0] * 5] * 3 + [[-1.0, -1.0, 2.0, -1.0, -0.1]] * 2 + [[-1.0, -1.0, 2.0, 0.5, 5.0]]
     predicted = [[2] * 5] * 3 + [[2, 2, 0, 0, 2], [2, 3, 0, 0, 2], [2, 4, 0, 2, 0]]
     found = rank_hardness(_history(margin, predicted), np.zeros(5, dtype=np.int64))

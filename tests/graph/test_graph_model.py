@@ -183,7 +183,7 @@ def test_check_fields_says_how_the_data_differs(make, sum_of, category, number):
     with pytest.raises(GraphError) as caught:
         model.check_fields({"years": number, "y": category("y", 4)})
     assert str(caught.value).splitlines() == [
-        "the model has 4 problems:",
+        "4 problems:",
         "  input 'x': the data has no field of this name. There is: y, years.",
         "  task 'when': the data has no field 'yaers'. Did you mean 'years'?",
         "  task 'kind': the output 'out' is [batch, 3] float32, 3 wide, and the target 'y' has 4 classes. In a model "

@@ -158,7 +158,7 @@ def test_an_objectives_own_parameters_follow_the_seed(make, sum_of):
 
 def test_linear_that_does_not_fit(make):
     text = (
-        "node 'digit' (torch.nn.Linear) fails on body [batch, 3] float32. In a pass of 2 rows, RuntimeError: mat1 and "
+        "node 'digit': torch.nn.Linear fails on body [batch, 3] float32. In a pass of 2 rows, RuntimeError: mat1 and "
         "mat2 shapes cannot be multiplied (2x3 and 5x10). It has in_features=5, and is given 3 along the last axis: "
         "make them equal."
     )
@@ -198,7 +198,7 @@ def test_whole_numbers_into_a_linear_layer(make):
 
 def test_two_inputs_for_a_module_that_takes_one(make):
     text = (
-        "node 'n' (torch.nn.Linear) fails on x [batch, 4] float32, x [batch, 4] float32. In a pass of 2 rows, "
+        "node 'n': torch.nn.Linear fails on x [batch, 4] float32, x [batch, 4] float32. In a pass of 2 rows, "
         "TypeError: Linear.forward() takes 2 positional arguments but 3 were given. Its forward takes (input). To "
         "give it several values as one, put a jumpml.blocks.Concat node before it."
     )
@@ -208,7 +208,7 @@ def test_two_inputs_for_a_module_that_takes_one(make):
 
 def test_a_mapping_with_a_wrong_name(make):
     text = (
-        "node 'n' (torch.nn.Linear) fails on x [batch, 4] float32. In a pass of 2 rows, TypeError: Linear.forward() "
+        "node 'n': torch.nn.Linear fails on x [batch, 4] float32. In a pass of 2 rows, TypeError: Linear.forward() "
         "got an unexpected keyword argument 'image'. Its forward takes (input)."
     )
     with fails(text):
@@ -225,14 +225,12 @@ def test_a_tuple_where_a_tensor_is_wanted(make):
 
 def test_outputs_that_are_no_values(make):
     text = (
-        "node 'n' (test_graph_shapes.Mean) turns 2 rows into [4] float32: the batch must stay the first axis of its "
+        "node 'n': test_graph_shapes.Mean turns 2 rows into [4] float32: the batch must stay the first axis of its "
         "output. Does the module average over rows, or does it want batch_first=True?"
     )
     with fails(text.replace("test_graph_shapes", Mean.__module__)):
         make({"n": (Mean(), "x")})
-    text = (
-        f"node 'n' ({Mean.__module__}.Nothing) returns nothing (None); expected a tensor, or a tuple or dict of them."
-    )
+    text = f"node 'n': {Mean.__module__}.Nothing returns nothing (None); expected a tensor, or a tuple or dict of them."
     with fails(text):
         make({"n": (Nothing(), "x")})
 

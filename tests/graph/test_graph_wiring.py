@@ -88,7 +88,7 @@ def test_all_problems_at_once(make):
             tasks={"t": Task(kind="multiclas", output="c", target="label")},
         )
     assert str(caught.value).splitlines() == [
-        "the model has 4 problems:",
+        "4 problems:",
         "  node 'a': reads 'y', which is neither a field nor a node. There is: a, b, x.",
         "  node 'b': reads 'z', which is neither a field nor a node. There is: a, b, x.",
         "  task 't': there is no task kind 'multiclas'. Did you mean 'multiclass'?",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -31,6 +30,9 @@ from jumpml.core import (
     VariantRecord,
     load_spec,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CLASSES = tuple("0123456789")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits"
@@ -293,6 +295,12 @@ def run() -> RunRecord:
     )
 
 
+@pytest.fixture(scope="session")
+def records(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Arguments of `report_card` for the whole run."""
+    return {name: request.getfixturevalue(name) for name in ("evaluation", "diagnosis", "deployment", "epochs", "run")}
+
+
 class Parsed(HTMLParser):
     """What a browser would find in a page.
 
@@ -345,7 +353,7 @@ def parse() -> type[Parsed]:
 
 @pytest.fixture(scope="session")
 def faults() -> Callable[[str], list[str]]:
-    """What is wrong with a page: for a browser, for who does not see it, and for who must not be called from outside."""
+    """What is wrong with a page: for a browser, for who does not see it, and for who must not be called by it."""
     return _faults
 
 

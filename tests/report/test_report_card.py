@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jumpml.core import DeploymentRecord, DiagnosisRecord, EpochRecord, EvaluationRecord, RunError, RunRecord
+from jumpml.core import DiagnosisRecord, EvaluationRecord, RunError
 from jumpml.report import Card, CardRecord, report_card
 
-
-@pytest.fixture(scope="module")
-def parts(
-    evaluation: EvaluationRecord,
-    diagnosis: DiagnosisRecord,
-    deployment: DeploymentRecord,
-    epochs: tuple[EpochRecord, ...],
-    run: RunRecord,
-) -> dict[str, Any]:
-    return {"evaluation": evaluation, "diagnosis": diagnosis, "deployment": deployment, "epochs": epochs, "run": run}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
-def card(parts: dict[str, Any]) -> Card:
-    return report_card(**parts)
+def card(records: dict[str, Any]) -> Card:
+    return report_card(**records)
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +70,16 @@ def test_the_page_check_can_fail(html: str, fault: str, faults: Callable[[str], 
     assert fault in faults(html)
 
 
-def test_two_builds_are_equal_byte_for_byte(card: Card, parts: dict[str, Any]) -> None:
-    again = report_card(**parts)
+def test_two_builds_are_equal_byte_for_byte(card: Card, records: dict[str, Any]) -> None:
+    again = report_card(**records)
     assert (again.html, again.markdown, again.json) == (card.html, card.markdown, card.json)
 
 
-def test_settings_of_matplotlib_do_not_matter(card: Card, parts: dict[str, Any]) -> None:
+def test_settings_of_matplotlib_do_not_matter(card: Card, records: dict[str, Any]) -> None:
     import matplotlib as mpl
 
     with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path"}):
-        assert report_card(**parts).html == card.html  # a user's own settings of matplotlib say nothing here
+        assert report_card(**records).html == card.html  # a user's own settings of matplotlib say nothing here
         assert mpl.rcParams["font.size"] == 30
 
 
@@ -105,6 +96,7 @@ def test_the_head_says_what_the_model_is(card: Card, parse: Any) -> None:
     assert "reads single centred digits" in told
     assert "Not for cheques" in told
     assert "The JumpML developers" in told
+    assert "Run on 2026-01-31 12:00 UTC" in told
     assert "Measured on the test rows, which took no part in training, with weights averaged" in told
     # Gaussian naive Bayes with these settings is right on 228 of the last 270 digits; the interval is the fixture's.
     assert "0.844 Right on 228 of 270 rows; 95% interval 0.804 to 0.879." in told
@@ -144,7 +136,7 @@ def test_it_tells(told: str, page_text: str, markdown_text: str) -> None:
     assert told in markdown_text
 
 
-def test_absent_parts_say_what_brings_them(evaluation: EvaluationRecord, parse: Any) -> None:
+def test_absent_records_say_what_brings_them(evaluation: EvaluationRecord, parse: Any) -> None:
     told = parse(report_card(evaluation).html).text()
     for line in (
         "Name, purpose and limits come from the run's record: report_card(..., run=record).",
@@ -181,13 +173,13 @@ def test_pictures_are_in_the_page(card: Card, parse: Any) -> None:
     drawings = [svg["aria-label"] for svg in page.of("svg") if "aria-label" in svg]
     # total, 3 objectives, 2 validation figures, the rate; confusion, reliability, ROC; the drops
     assert len(drawings) == 7 + 3 + 1
-    assert "Confusion matrix of label: 228 of 270 rows on the diagonal." in drawings
+    assert "Confusion matrix of the task digit: 228 of 270 rows on the diagonal." in drawings
     assert len(page.of("img")) == 1 + 2 * 11 + 20  # the average, 11 rows with their heat, 20 hard rows
     assert "prefers-color-scheme: dark" in page.text("style")
 
 
-def test_json_holds_every_record(card: Card, parts: dict[str, Any]) -> None:
-    assert CardRecord.model_validate_json(card.json) == CardRecord(**parts)
+def test_json_holds_every_record(card: Card, records: dict[str, Any]) -> None:
+    assert CardRecord.model_validate_json(card.json) == CardRecord(**records)
 
 
 def test_save_writes_three_files(card: Card, tmp_path: Path) -> None:
@@ -200,13 +192,13 @@ def test_save_writes_three_files(card: Card, tmp_path: Path) -> None:
     }
 
 
-def test_objects_with_a_record_are_taken(card: Card, parts: dict[str, Any]) -> None:
+def test_objects_with_a_record_are_taken(card: Card, records: dict[str, Any]) -> None:
     class Holder:
         def __init__(self, record: Any) -> None:
             self.record = record
 
-    held = {key: Holder(parts[key]) for key in ("evaluation", "diagnosis", "deployment")}
-    assert report_card(**{**parts, **held}).json == card.json
+    held = {key: Holder(records[key]) for key in ("evaluation", "diagnosis", "deployment")}
+    assert report_card(**{**records, **held}).json == card.json
 
 
 @pytest.mark.parametrize(
@@ -220,7 +212,7 @@ def test_objects_with_a_record_are_taken(card: Card, parts: dict[str, Any]) -> N
         ),
     ],
 )
-def test_another_thing_is_refused(arguments: dict[str, Any], told: str, parts: dict[str, Any]) -> None:
+def test_another_thing_is_refused(arguments: dict[str, Any], told: str, records: dict[str, Any]) -> None:
     with pytest.raises(RunError) as caught:
-        report_card(**{**parts, **arguments})
+        report_card(**{**records, **arguments})
     assert str(caught.value) == f"report_card: {told}"

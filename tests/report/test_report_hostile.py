@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -28,9 +28,12 @@ from jumpml.core import (
 )
 from jumpml.report import Card, CardRecord, report_card
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 HOSTILE: tuple[str, ...] = (
     "<script>alert(1)</script>",
-    "$\\frac{",
+    "$\\frac{$",
     '"><img src=x onerror=alert(1)>',
     "a|b `c` *d* _e_ [f](http://example.invalid)",
     "\u0634\u062c\u0631\u0629 \u0643\u0628\u064a\u0631\u0629",
@@ -178,7 +181,7 @@ def test_the_page_is_as_sound_as_any(card: Card, faults: Callable[[str], list[st
 
 
 @pytest.mark.parametrize(
-    "text", ["<script>alert(1)</script>", "$\\frac{", "</style><style>*{display:none}", "{{ 7 * 7 }}"]
+    "text", ["<script>alert(1)</script>", "$\\frac{$", "</style><style>*{display:none}", "{{ 7 * 7 }}"]
 )
 def test_texts_stand_as_they_are(text: str, page: Any) -> None:
     assert text in page.text("h1", "h3", "td", "th", "li", "p")
@@ -186,7 +189,7 @@ def test_texts_stand_as_they_are(text: str, page: Any) -> None:
 
 def test_a_dollar_in_a_drawing_is_no_mathematics(page: Any) -> None:
     drawn = [text.strip() for tag, text in page.texts if tag == "text"]
-    assert "$\\frac{" in drawn
+    assert "$\\frac{$" in drawn
     assert "#00fe01" in drawn  # a class named like a colour of ours is not recoloured
     assert "_underscore first" in drawn  # matplotlib hides labels that begin so
     assert "(empty)" in drawn
@@ -228,9 +231,10 @@ def test_markdown_has_no_markup_of_theirs(card: Card) -> None:
 
 
 def test_markdown_tables_keep_their_columns(card: Card) -> None:
-    widths = [len(re.findall(r"(?<!\\)\|", line)) for line in card.markdown.splitlines()]
-    tables = "".join("-" if width < 2 else f"{chr(width)}" for width in widths).split("-")
-    assert all(len(set(table)) == 1 for table in tables if table)
+    bars = [len(re.findall(r"(?<!\\)\|", line)) for line in card.markdown.splitlines()]
+    tables = [set(lines) for in_table, lines in groupby(bars, key=bool) if in_table]
+    assert len(tables) > 10
+    assert all(len(widths) == 1 for widths in tables)
 
 
 def test_json_reads_back(card: Card, hostile: dict[str, Any]) -> None:

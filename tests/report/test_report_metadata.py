@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -12,6 +11,9 @@ from huggingface_hub.repocard_data import EvalResult, eval_results_to_model_inde
 
 from jumpml.core import DeploymentRecord, EvaluationRecord, Figure, RunRecord
 from jumpml.report import report_card
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def front(markdown: str) -> dict[str, Any]:

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jumpml.core import (
-    DeploymentRecord,
-    DiagnosisRecord,
-    EpochRecord,
-    EvaluationRecord,
     JumpMLError,
     RunError,
     RunRecord,
 )
 from jumpml.report import card_from_run, report_card
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @pytest.fixture
-def folder(
-    tmp_path: Path,
-    evaluation: EvaluationRecord,
-    diagnosis: DiagnosisRecord,
-    deployment: DeploymentRecord,
-    epochs: tuple[EpochRecord, ...],
-    run: RunRecord,
-) -> Path:
+def folder(records: dict[str, Any], tmp_path: Path) -> Path:
     """A run's folder, as docs/architecture.md has it."""
     path = tmp_path / "runs" / "digits" / "20260131-120000"
     path.mkdir(parents=True)
-    records = {"run": run, "evaluation": evaluation, "diagnosis": diagnosis, "deployment": deployment}
-    for name, record in records.items():
-        (path / f"{name}.json").write_text(record.model_dump_json(), encoding="utf-8")
-    lines = "".join(f"{epoch.model_dump_json()}\n" for epoch in epochs)
+    for name in ("run", "evaluation", "diagnosis", "deployment"):
+        (path / f"{name}.json").write_text(records[name].model_dump_json(), encoding="utf-8")
+    lines = "".join(f"{epoch.model_dump_json()}\n" for epoch in records["epochs"])
     (path / "history.jsonl").write_text(lines, encoding="utf-8")
     return path
 
@@ -50,15 +41,8 @@ def test_refused_can_fail(folder: Path) -> None:
         refused(folder)
 
 
-def test_the_folder_is_enough(
-    folder: Path,
-    evaluation: EvaluationRecord,
-    diagnosis: DiagnosisRecord,
-    deployment: DeploymentRecord,
-    epochs: tuple[EpochRecord, ...],
-    run: RunRecord,
-) -> None:
-    card, expected = card_from_run(str(folder)), report_card(evaluation, diagnosis, deployment, epochs=epochs, run=run)
+def test_the_folder_is_enough(folder: Path, records: dict[str, Any]) -> None:
+    card, expected = card_from_run(str(folder)), report_card(**records)
     assert (card.html, card.markdown, card.json) == (expected.html, expected.markdown, expected.json)
 
 

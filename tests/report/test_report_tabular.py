@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,6 +20,9 @@ from jumpml.core import (
     TaskEvaluation,
 )
 from jumpml.report import Card, report_card
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,7 @@ def test_rows_without_a_target_are_told(page: Any) -> None:
 
 def test_points_are_no_line(page: Any) -> None:
     labels = [svg.get("aria-label") for svg in page.of("svg")]
-    assert "predicted and true: predicted against true." in labels
+    assert "predicted and true of the task area: predicted against true." in labels
     assert len(page.of("use")) > 120  # a point is a use of one mark; ticks are too
 
 

@@ -63,7 +63,7 @@ def check(folder: ProjectFolder, overrides: Overrides = None, trust: Trust = Non
     """Find what is wrong, without training.
 
     Reads the files and the data, builds the model, and sends one batch through every objective: unknown keys, missing
-    columns, shapes that do not fit, empty splits, rows that stand in both train and test. It takes a second or two. The
+    columns, shapes that do not fit, empty splits, rows that stand in both train and test. It takes a few seconds. The
     exit code is 0 where the project can run, though there may be something worth knowing, and 2 where it cannot.
 
     \b

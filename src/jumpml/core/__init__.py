@@ -15,6 +15,7 @@ from jumpml.core._errors import (
     Mistake,
     NonFiniteLossError,
     ObjectiveError,
+    Problem,
     RunError,
     SpecError,
     did_you_mean,
@@ -25,6 +26,7 @@ from jumpml.core._learner_spec import LearnerSpec, PhaseSpec
 from jumpml.core._load_spec import SPECS, SpecSource, load_spec
 from jumpml.core._model_spec import ModelSpec
 from jumpml.core._overrides import parse_override
+from jumpml.core._placing import join_errors, refusal, with_lines
 from jumpml.core._protocols import Loss, Objective, Recorded, Trainer, Training
 from jumpml.core._random import derive_seed
 from jumpml.core._records import (
@@ -87,6 +89,7 @@ __all__ = [
     "ObjectiveError",
     "PhaseSpec",
     "OutOfDomain",
+    "Problem",
     "Record",
     "Recorded",
     "RunError",
@@ -106,12 +109,15 @@ __all__ = [
     "VariantRecord",
     "derive_seed",
     "did_you_mean",
+    "join_errors",
     "json_schema",
     "load_spec",
     "parse_override",
+    "refusal",
     "resolve_class",
     "sha256_of",
     "sync_folder",
+    "with_lines",
     "write_file",
     "write_json",
 ]

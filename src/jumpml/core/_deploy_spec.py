@@ -99,3 +99,9 @@ class DeploySpec(FileSpec):
     """What a variant must hold; without it every variant that runs is bundled."""
     bundle: str = "bundles/model"
     """The folder to write, from the run's folder or, without a run, the current one."""
+
+    @model_validator(mode="after")
+    def _gate_has_something_to_judge(self) -> Self:
+        if self.gate and not self.variants:
+            raise ValueError("the gate judges variants, and there are none")
+        return self

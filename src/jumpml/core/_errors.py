@@ -11,8 +11,38 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One thing that does not fit, before it is known whether a file or a program asked for it.
+
+    Attributes:
+        path: Where, as a file would spell it: ``("nodes", "digit", "inputs", 0)``.
+        text: What was expected and what came; it goes on from the place: ``reads 'encodr', which ...``.
+        fix: What to do, or an empty string.
+    """
+
+    path: tuple[str | int, ...]
+    text: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        kind, *names = self.path
+        place = f"{_SINGULAR[str(kind)]} {names[0]!r}" if names and kind in _SINGULAR else ".".join(map(str, self.path))
+        return f"{place}: {self.text} {self.fix}".rstrip()
+
+
+_SINGULAR = {"inputs": "input", "nodes": "node", "tasks": "task", "objectives": "objective", "phases": "phase"}
+
+
 class JumpMLError(Exception):
-    """The root of all errors that a user's input or environment can cause."""
+    """The root of all errors that a user's input or environment can cause.
+
+    Attributes:
+        problems: What does not fit, by the key that a file would have; empty where the error knows of no such place.
+            `with_lines` finds file and line.
+    """
+
+    problems: tuple[Problem, ...] = ()
 
 
 class DataError(JumpMLError):

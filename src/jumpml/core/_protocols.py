@@ -35,7 +35,7 @@ class Objective(Protocol):
         parameters_of: Patterns of the nodes whose parameters are read instead; empty where none are.
         weight: What the loss is multiplied by in the sum.
         when: The phases in which it is active, or ``("all",)``.
-        per_example: Whether ``forward`` returns one loss a row.
+        per_example: Whether ``forward`` returns one loss a row. One of a whole batch never gets a batch of one row.
     """
 
     inputs: tuple[str, ...]

@@ -162,6 +162,11 @@ class DataLoaders:
         self._field(field)
         return self.features.inverse(field, values)
 
+    @property
+    def device(self) -> torch.device:
+        """Where everything is held."""
+        return self.train.decoded(next(iter(self.fields))).device
+
     def to(self, device: torch.device | str) -> DataLoaders:
         """Hold and serve everything on another device."""
         self.features.to(device)

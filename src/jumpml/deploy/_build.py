@@ -165,7 +165,7 @@ def _distill(spec: DeploySpec, name: str, model: Model, load_model: LoadModel) -
             student.check_fields(model.fields, model.inputs)
         study(copy.deepcopy(student), model.fields, copy.deepcopy(model), options.temperature)
     except (GraphError, ObjectiveError) as error:
-        return [spec.mistake(key, f"{options.into}: {error}")]
+        return [spec.mistake(key, f"{options.into}: {problem}") for problem in error.problems or (error,)]
     lessons = Lessons(epochs=options.epochs, lr=options.lr)
     return Distill(student=student, source=path.name, temperature=options.temperature, lessons=lessons)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Base:
     """What every change starts from.
@@ -40,6 +41,7 @@ class Base:
     trainer: Trainer
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Made:
     """A variant's file is written.

@@ -21,8 +21,8 @@ def largest_difference(first: NDArray, second: NDArray) -> float:
     """
     first, second = first.astype(np.float64).reshape(-1), second.astype(np.float64).reshape(-1)
     same = (first == second) | (np.isnan(first) & np.isnan(second))
-    apart = np.abs(first - second, where=~same, out=np.zeros_like(first))
-    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
+    apart = np.abs(first[~same] - second[~same])
+    return float(np.where(np.isnan(apart), np.inf, apart).max(initial=0.0))
 
 
 def scale(values: NDArray) -> float:

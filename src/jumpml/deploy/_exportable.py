@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import math
 from typing import TYPE_CHECKING, final
 
 from torch import Tensor, nn
 
 from jumpml.core import DeploymentError
-from jumpml.diagnose import embedding_node, flatten_embedding
+from jumpml.diagnose import embedding_node, embedding_width, flatten_embedding
 
 if TYPE_CHECKING:
     from jumpml.data import DataLoaders
@@ -45,7 +44,7 @@ class Exportable(nn.Module):
         self.model = model
         self.features = copy.deepcopy(loaders.features).cpu()
         self.embeddings = {
-            task: node for task in model.tasks if _width(model, node := embedding_node(model, task)) <= MOST_WIDTH
+            task: node for task in model.tasks if embedding_width(model, node := embedding_node(model, task)) <= MOST_WIDTH
         }
         wanted = dict.fromkeys([task.output for task in model.tasks.values()] + list(self.embeddings.values()))
         self._plan = model.plan(wanted, model.inputs)
@@ -89,7 +88,3 @@ class Exportable(nn.Module):
         # Not len(output), which would be a constant in the exported file.
         return self.features.inverse(target, output.reshape(output.shape[0], *shape))
 
-
-def _width(model: Model, node: str) -> int:
-    shape = model.values[node].shape
-    return shape[0] if len(shape) > 2 else math.prod(shape)  # as `flatten_embedding`

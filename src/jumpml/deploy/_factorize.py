@@ -64,6 +64,7 @@ class ThinLinear(nn.Module):
         return self.second.bias
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Factorization:
     """What `factorize` did.

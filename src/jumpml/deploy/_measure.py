@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 
@@ -30,6 +30,7 @@ TRAIN_ROWS = 5000  # that the embeddings' spread is learned from; more would cha
 BELOW = 0.95  # share of the validation rows below the out-of-domain threshold
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Domain:
     """What a task's embeddings look like on the rows that the model knows.
@@ -45,6 +46,7 @@ class Domain:
     threshold: float
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """A variant that ran.
@@ -54,7 +56,7 @@ class Measured:
         file: Its ONNX file.
         fields: The fields that it reads.
         outputs: Raw outputs on the test rows by task, ``[rows, ...]``.
-        tolerance: By how much they may differ on another machine.
+        tolerance: By task, by how much they may differ on another machine.
         domains: By task.
     """
 
@@ -62,7 +64,7 @@ class Measured:
     file: Path
     fields: tuple[str, ...]
     outputs: dict[str, NDArray]
-    tolerance: float
+    tolerance: dict[str, float]
     domains: dict[str, Domain]
 
 
@@ -85,15 +87,14 @@ def measure_variant(
     rows = decoded_rows(loaders, "test", made.module.fields)
     outputs = _by_task(session.run(rows), "output")
     predictions = {task: _predictions(outputs[task], originals[task]) for task in tasks}
-    difference = max(largest_difference(outputs[task], originals[task].output.numpy()) for task in tasks)
-    largest = max(scale(values) for values in outputs.values())
+    apart = {task: largest_difference(outputs[task], originals[task].output.numpy()) for task in tasks}
     answer = _judge(gate, tasks, results.metrics, originals, predictions) if gate else None
     record = VariantRecord(
         change=made.change,
         bytes=file.stat().st_size,
         parameters=made.module.parameter_count(),
         milliseconds=session.milliseconds(rows),
-        max_difference=difference,
+        max_difference=max(apart.values()),
         figures=_figures(tasks, results.metrics, predictions),
         gate=answer,
         bundled=gate is None or answer is None or gate.admits(answer),
@@ -105,7 +106,7 @@ def measure_variant(
         fields=made.module.fields,
         outputs=outputs,
         # Whole-number kernels round otherwise on another processor, at most as far as rounding moved anything here.
-        tolerance=TOLERANCE * largest + (difference if made.rounded else 0.0),
+        tolerance={task: TOLERANCE * scale(outputs[task]) + apart[task] * made.rounded for task in tasks},
         domains=_domains(session, made, loaders),
     )
 

@@ -71,8 +71,8 @@ def study(
     """
     student.train_only(student.node_names)  # a phase may have left some of them frozen
     names = _unused({*student.inputs, *(source.inputs if source else ()), *fields})
-    own = {task: student.objectives[task] for task in student.tasks if task in student.objectives}
-    if source is None and not any({SUPERVISED, "all"} & set(objective.when) for objective in own.values()):
+    own = {name: student.objectives[name] for name in student.active(SUPERVISED) if name in student.tasks}
+    if source is None and not own:
         raise DeploymentError(
             "there is nothing to train on: no task has an objective of its own in the supervised phase."
         )
@@ -101,6 +101,7 @@ def study(
 def _moved(objective: Objective, student: Model, node: str) -> Objective:
     """The objective as it reads the student's values through the one node."""
     moved = copy.deepcopy(objective)
+    moved.when = (SUPERVISED,)  # the one phase that there is; the student's other phases are over
     moved.inputs = tuple(
         f"{node}.{name}" if name.partition(".")[0] in student.node_names else name for name in moved.inputs
     )

@@ -109,7 +109,7 @@ def _training(model: Model, history: History | None) -> tuple[list[str], list[st
     weights = {name: objective.weight for name, objective in model.objectives.items()}
     fix = "the learner records them while it trains the tasks (record_examples: true)."
     notes = [] if history.examples else [f"hard examples are left out: the history holds no examples; {fix}"]
-    return training_warnings(history.epochs, weights), notes
+    return training_warnings(history.epochs, weights, list(model.tasks)), notes
 
 
 def _probe(loaders: DataLoaders, model: Model, seed: int) -> tuple[list[Attribution], list[OutOfDomain], list[str]]:

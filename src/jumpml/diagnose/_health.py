@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from jumpml.core import EpochRecord
 
@@ -14,20 +14,21 @@ FEWEST = 3  # epochs below which a curve says nothing
 FALL = 0.01  # a loss that falls by less than this share of where it began has not learned
 OVERFIT = 0.10  # validation loss above its lowest by this share; less is the noise of a small validation split
 SPIKE = 2.0  # times the epoch before
-MOST, LEAST = 0.95, 0.001  # share of one objective in the sum
+LEAST = 0.01  # share of a task in the sum, at the phase's start: later a task may be small because it is learned
 
 
-def training_warnings(epochs: Sequence[EpochRecord], weights: Mapping[str, float]) -> list[str]:
+def training_warnings(epochs: Sequence[EpochRecord], weights: Mapping[str, float], tasks: Collection[str]) -> list[str]:
     """Look at each phase's losses for what usually means trouble.
 
     Each of these gives one warning a phase: the train loss falls by less than 1% of its first value; the validation
     loss ends more than 10% above its lowest while the train loss goes on falling; an epoch's train loss is more than
-    twice that of the epoch before; one objective makes more than 95% of the last epoch's sum, or less than 0.1%. Of
-    fewer than three epochs only the shares are judged.
+    twice that of the epoch before; a task makes less than 1% of the first epoch's sum. Of fewer than three epochs only
+    the shares are judged.
 
     Args:
         epochs: The history.
         weights: By objective, what its loss is multiplied by in the sum.
+        tasks: The objectives that are tasks' own; a penalty may be small by intent.
 
     Example:
         >>> from jumpml.core import EpochRecord
@@ -35,7 +36,7 @@ def training_warnings(epochs: Sequence[EpochRecord], weights: Mapping[str, float
         ...     EpochRecord(phase="supervised", epoch=e, step=e, losses={"y": 2.3, "total": 2.3}, lr=0.1, seconds=1.0)
         ...     for e in (1, 2, 3)
         ... ]
-        >>> training_warnings(flat, {"y": 1.0})[0].partition(":")[0]
+        >>> training_warnings(flat, {"y": 1.0}, ["y"])[0].partition(":")[0]
         'supervised'
     """
     phases: dict[str, list[EpochRecord]] = {}
@@ -44,7 +45,7 @@ def training_warnings(epochs: Sequence[EpochRecord], weights: Mapping[str, float
     found = []
     for phase, records in phases.items():
         curves = [] if len(records) < FEWEST else [*_not_falling(records), *_overfitting(records), *_spiking(records)]
-        found += [f"{phase}: {text}" for text in (*curves, *_shares(records[-1], weights))]
+        found += [f"{phase}: {text}" for text in (*curves, *_shares(records[0], weights, tasks))]
     return found
 
 
@@ -89,21 +90,13 @@ def _spiking(epochs: list[EpochRecord]) -> list[str]:
     ]
 
 
-def _shares(epoch: EpochRecord, weights: Mapping[str, float]) -> list[str]:
+def _shares(epoch: EpochRecord, weights: Mapping[str, float], tasks: Collection[str]) -> list[str]:
     parts = {name: abs(weights.get(name, 1.0) * loss) for name, loss in epoch.losses.items() if name != "total"}
     total = sum(parts.values())
-    if len(parts) < 2 or not total:
-        return []
-    shares = {name: part / total for name, part in parts.items()}
-    largest = max(shares, key=lambda name: shares[name])
-    if shares[largest] > MOST:
-        return [
-            f"the objective {largest!r} makes {shares[largest]:.2%} of the loss in epoch {epoch.epoch}; the others "
-            "hardly count. Lower its weight or raise theirs."
-        ]
+    largest = max(parts, key=lambda name: parts[name], default="")
     return [
-        f"the objective {name!r} makes {share:.2%} of the loss in epoch {epoch.epoch} and hardly counts. Raise its "
-        "weight or leave it out."
-        for name, share in shares.items()
-        if share < LEAST
+        f"the task {name!r} made {part / total:.2%} of the loss in epoch {epoch.epoch} and hardly counts beside "
+        f"{largest!r} ({parts[largest] / total:.2%}). Raise its weight or lower the other's."
+        for name, part in parts.items()
+        if name in tasks and part < LEAST * total
     ]

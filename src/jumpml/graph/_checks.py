@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from jumpml.core import FieldInfo, Objective, Task, ValueInfo, did_you_mean
+from jumpml.core import FieldInfo, Objective, Problem, Task, ValueInfo, did_you_mean
 from jumpml.graph._node import Node, split
 from jumpml.graph._patterns import pattern_problems
-from jumpml.graph._problem import Problem, refuse
+from jumpml.graph._problem import refuse
 from jumpml.graph._references import name_problems, objective_references, output_references, unknown_fields
-from jumpml.graph._tasks import kind_problems, output_problems, target_problems
+from jumpml.graph._tasks import featurised_targets, kind_problems, output_problems, target_problems
 from jumpml.graph._wiring import Wiring, wiring_problems
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def check_data(model: Model, fields: Mapping[str, FieldInfo], values: Mapping[st
         [
             *problems,
             *target_problems(model.tasks, fields),
+            *featurised_targets(model.tasks, fields, values),
             *output_problems(model.tasks, model.values, fields),
             *unknown_fields(reads, model.values, fields),
         ]

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from jumpml.core import FieldInfo, Task, UntrustedNameError, did_you_mean, resolve_class
+from jumpml.core import FieldInfo, Problem, Task, UntrustedNameError, did_you_mean, resolve_class
 from jumpml.graph._node import class_name, signature_text
-from jumpml.graph._problem import Problem
 from jumpml.graph._random import own_draws
 from jumpml.graph.blocks import Head
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jumpml.core import Problem
 from jumpml.graph._node import references
 from jumpml.graph._patterns import pattern_problems
-from jumpml.graph._problem import Problem
 from jumpml.graph._references import objective_references, output_references
 from jumpml.graph._tasks import target_problems
 from jumpml.graph._wiring import Wiring, sources, wiring_problems

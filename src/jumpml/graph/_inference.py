@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from jumpml.core import GraphError, ValueInfo
+from jumpml.core import GraphError, Problem, ValueInfo, refusal
 from jumpml.graph._fit import what_would_fit
 from jumpml.graph._inferred import ROWS, Inferred, Output, describe, has_rows, info, parts_of
 from jumpml.graph._node import class_name, split
+from jumpml.graph._norms import single_values
 from jumpml.graph._random import own_draws
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def infer(
     results: dict[str, Any] = {name: _rows(value).to(device) for name, value in inputs.items()}
     for name in wiring.order:
         values = [_read(reference, name, results, inferred) for reference in wiring.reads[name]]
-        results[name] = _run(name, modules[name], wiring, values, seed)
+        with single_values(modules[name]) as found:
+            results[name] = _run(name, modules[name], wiring, values, seed)
+        inferred.need_two_rows.update([name] if found else [])
         _note(name, modules[name], results[name], inferred)
     return inferred
 
@@ -55,7 +58,8 @@ def _read(reference: str, reader: str, results: Mapping[str, Any], inferred: Inf
     if part is None:
         return results[name]
     if reference not in inferred.values:
-        raise GraphError(f"node {reader!r}: reads {reference!r}, but {inferred.why_not(reference)}")
+        text = f"reads {reference!r}, but {inferred.why_not(reference)}"
+        raise refusal(GraphError, [Problem(("nodes", reader, "inputs"), text)])
     return results[name][inferred.keys[reference]]
 
 
@@ -71,9 +75,8 @@ def _run(name: str, module: nn.Module, wiring: Wiring, values: list[Any], seed: 
         )
         said = f"In a pass of {ROWS} rows, {type(error).__name__}: {str(error).strip().rstrip('.')}."
         fix = what_would_fit(module, values, arguments, error)
-        raise GraphError(
-            f"node {name!r} ({class_name(type(module))}) fails on {read}. {said} {fix}".rstrip()
-        ) from error
+        text = f"{class_name(type(module))} fails on {read}. {said}"
+        raise refusal(GraphError, [Problem(("nodes", name), text, fix)]) from error
 
 
 @contextmanager
@@ -103,14 +106,12 @@ def _note(name: str, module: nn.Module, result: Any, inferred: Inferred) -> None
     if has_rows(result):
         inferred.values[name] = info(result)
     elif isinstance(result, Tensor):
-        raise GraphError(
-            f"node {name!r} ({cls}) turns {ROWS} rows into {describe(result)}: the batch must stay the first axis of "
-            "its output. Does the module average over rows, or does it want batch_first=True?"
-        )
+        text = f"{cls} turns {ROWS} rows into {describe(result)}: the batch must stay the first axis of its output."
+        fix = "Does the module average over rows, or does it want batch_first=True?"
+        raise refusal(GraphError, [Problem(("nodes", name), text, fix)])
     elif not parts:
-        raise GraphError(
-            f"node {name!r} ({cls}) returns {describe(result)}; expected a tensor, or a tuple or dict of them."
-        )
+        text = f"{cls} returns {describe(result)}; expected a tensor, or a tuple or dict of them."
+        raise refusal(GraphError, [Problem(("nodes", name), text)])
     for part, (key, value) in parts.items():
         if has_rows(value):
             inferred.values[f"{name}.{part}"] = info(value)

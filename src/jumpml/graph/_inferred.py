@@ -35,11 +35,13 @@ class Inferred:
         values: Shape and type by input, node and ``node.part``. What is no tensor with the batch first is left out.
         keys: By ``node.part``, the index or key that picks it.
         outputs: By node, what it gave.
+        need_two_rows: The nodes that fail in training on a batch of a single row.
     """
 
     values: dict[str, ValueInfo]
     keys: dict[str, int | str] = field(default_factory=dict)
     outputs: dict[str, Output] = field(default_factory=dict)
+    need_two_rows: set[str] = field(default_factory=set)
 
     def why_not(self, reference: str) -> str:
         """Why a reference to a node stands for no value."""

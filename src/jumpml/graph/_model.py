@@ -81,6 +81,7 @@ class Model(nn.Module):
         self._attributes = {name: self._adopt(f"node_{name}", nodes[name].module) for name in self._wiring.order}
         inferred = infer({name: nodes[name].module for name in self._wiring.order}, self._wiring, self._inputs, seed)
         self._values, self._parts = inferred.values, inferred.keys
+        self._need_two_rows = frozenset(inferred.need_two_rows)
         check_outputs(tasks, objectives, fields, inferred)
         self._objectives = {
             name: self._adopt(f"objective_{name}", cast("Any", objective)) for name, objective in objectives.items()
@@ -88,7 +89,7 @@ class Model(nn.Module):
         known = {**{field: info.value for field, info in fields.items()}, **self._values}
         for name, objective in objectives.items():
             held = {self._attributes[node]: self.node(node) for node in self.select(objective.parameters_of)}
-            connect(name, objective, known, held, seed)
+            connect(("tasks" if name in tasks else "objectives", name), objective, known, held, seed)
 
     def _adopt(self, attribute: str, module: nn.Module) -> str:
         # A node called `names` must not hide `node_names`.
@@ -128,6 +129,11 @@ class Model(nn.Module):
     def node_names(self) -> tuple[str, ...]:
         """The nodes, each after all that it reads."""
         return self._wiring.order
+
+    @property
+    def need_two_rows(self) -> frozenset[str]:
+        """The nodes that cannot train on a batch of one row: batch normalization with one value a row."""
+        return self._need_two_rows
 
     def node(self, name: str) -> nn.Module:
         """A node's module.

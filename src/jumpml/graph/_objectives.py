@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jumpml.core import Objective, ObjectiveError, ValueInfo
+from jumpml.core import Objective, ObjectiveError, Problem, ValueInfo, refusal
 from jumpml.graph._random import own_draws
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def draws_of(views: Sequence[str]) -> tuple[str, ...]:
 
 
 def connect(
-    name: str,
+    path: tuple[str, str],
     objective: Objective,
     known: Mapping[str, ValueInfo],
     held: Mapping[str, nn.Module],
@@ -34,7 +34,7 @@ def connect(
     """Let an objective check what it reads and make its own parameters.
 
     Args:
-        name: The objective's name.
+        path: Where it stands: ``("objectives", name)``, or under tasks where it is a task's own.
         objective: The objective.
         known: Shape and type of all values and of all fields that are known.
         held: The modules whose parameters it reads, by their name within the model.
@@ -45,7 +45,7 @@ def connect(
     """
     parameters = {f"{key}.{own}": p for key, module in held.items() for own, p in module.named_parameters()}
     try:
-        with own_draws(seed, "objective", name):
+        with own_draws(seed, "objective", path[1]):
             objective.connect([known.get(reference) for reference in objective.inputs], parameters)
     except ObjectiveError as error:
-        raise ObjectiveError(f"objective {name!r}: {error}") from error
+        raise refusal(ObjectiveError, [Problem(path, str(error))]) from error

@@ -5,8 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from jumpml.core import GraphError, did_you_mean
-from jumpml.graph._problem import Problem
+from jumpml.core import GraphError, Problem, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

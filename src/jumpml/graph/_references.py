@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jumpml.core import did_you_mean
+from jumpml.core import Problem, did_you_mean
 from jumpml.graph._node import Inputs, references, split
-from jumpml.graph._problem import Problem
 from jumpml.graph._wiring import unknown_source
 
 if TYPE_CHECKING:

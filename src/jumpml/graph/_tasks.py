@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from jumpml.core import TASK_KINDS, FieldInfo, Task, ValueInfo, did_you_mean
-from jumpml.graph._problem import Problem
+from jumpml.core import TASK_KINDS, FieldInfo, Problem, Task, ValueInfo, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +33,25 @@ def target_problems(tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo]) 
             text = f"a binary task needs a target with 2 classes, and {task.target!r} has {len(field.classes)}."
             problems.append(Problem(path, text, "With more classes its kind is multiclass."))
     return problems
+
+
+def featurised_targets(
+    tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo], values: Mapping[str, ValueInfo]
+) -> list[Problem]:
+    """Classes that features have made into something else than codes.
+
+    Args:
+        tasks: By name.
+        fields: The data's fields, as decoded.
+        values: The same after features.
+    """
+    fix = "Take it out of `features`; where a node reads it, let another field have its column."
+    return [
+        Problem(("tasks", name, "target"), f"classes must stay codes, and {task.target!r} has features.", fix)
+        for name, task in tasks.items()
+        if (field := fields.get(task.target)) and field.kind == "category"
+        if values.get(task.target, field.value) != field.value
+    ]
 
 
 def output_problems(

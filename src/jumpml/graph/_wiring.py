@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jumpml.core import did_you_mean
+from jumpml.core import Problem, did_you_mean
 from jumpml.graph._node import Inputs, references, split
-from jumpml.graph._problem import Problem
 
 if TYPE_CHECKING:
     from typing import Self

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jumpml.core import Mistake, PhaseSpec, SpecError, did_you_mean
+from jumpml.core import LearnerError, PhaseSpec, Problem, SpecError, did_you_mean, refusal, with_lines
 from jumpml.learn._learner import Learner, Saving
 from jumpml.learn._logs import JsonlLog, Log, ProgressLog, TensorBoardLog
+from jumpml.learn._misfits import find_misfits, idle
 from jumpml.learn._phase import Cosine, OneCycle, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from torch.optim import Optimizer
@@ -40,11 +41,12 @@ def build_learner(
 
     Raises:
         SpecError: The file asks for what there is not.
-        LearnerError: Data, model and options do not fit.
+        JumpMLError: Data and model do not fit it; the text has the file's own mistakes too.
     """
-    mistakes = _mistakes(spec, model)
-    if mistakes:
-        raise SpecError(spec.source, mistakes)
+    phases = build_phases(spec)
+    problems = [*_problems(spec, model, own_optimizer=optimizer is None), *find_misfits(model, loaders, phases)]
+    if problems:
+        raise with_lines(refusal(LearnerError, problems), spec)
     if optimizer is None:
         optimizer = build_optimizer(spec, model)
     elif "optimizer" in spec.model_fields_set:
@@ -54,7 +56,7 @@ def build_learner(
         loaders,
         model,
         optimizer,
-        phases=build_phases(spec),
+        phases=phases,
         seed=spec.seed,
         device=_device(spec),
         clip_norm=spec.clip_norm,
@@ -84,31 +86,15 @@ def build_phases(spec: LearnerSpec) -> dict[str, Phase]:
 
 
 def build_optimizer(spec: LearnerSpec, model: Model) -> Optimizer:
-    """The optimizer that the file names, fused where torch has it.
+    """The optimizer that the file names, which `torch.optim` has, fused where torch has that.
 
     Raises:
-        SpecError: `torch.optim` has no such class, or it does not take these arguments.
+        SpecError: It does not take these arguments.
     """
     options = spec.optimizer
-    known = _optimizers()
-    cls = known.get(options.kind.lower())
-    if cls is None:
-        near = did_you_mean(options.kind.lower(), known)
-        problem = f"torch.optim has no optimizer {options.kind!r}."
-        raise SpecError(spec.source, [spec.mistake(("optimizer", "kind"), problem, near)])
+    cls = _optimizers()[options.kind.lower()]
     arguments = {"lr": options.lr, **(options.model_extra or {})}
-    signature = inspect.signature(cls)
-    unknown = [name for name in arguments if name not in signature.parameters]
-    if unknown:
-        names = list(signature.parameters)[1:]
-        raise SpecError(
-            spec.source,
-            [
-                spec.mistake(("optimizer", name), f"{cls.__name__} takes no such argument.", did_you_mean(name, names))
-                for name in unknown
-            ],
-        )
-    fused = "fused" in signature.parameters and not {"fused", "foreach", "dampening"} & arguments.keys()
+    fused = "fused" in inspect.signature(cls).parameters and not {"fused", "foreach", "dampening"} & arguments.keys()
     try:
         return _make(cls, model, {**arguments, "fused": True}) if fused else _make(cls, model, arguments)
     except RuntimeError:  # this torch or device has no fused form
@@ -168,24 +154,42 @@ def _logs(spec: LearnerSpec, folder: Path) -> list[Log]:
 def _device(spec: LearnerSpec) -> torch.device:
     if spec.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(spec.device)
+
+
+def _problems(spec: LearnerSpec, model: Model, *, own_optimizer: bool) -> Iterator[Problem]:
+    """What the file asks for and there is not."""
+    if own_optimizer:
+        yield from _wrong_optimizer(spec)
     try:
-        device = torch.device(spec.device)
-        torch.empty(0, device=device)
+        torch.empty(0, device=_device(spec))
     except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
-        problem = f"this machine has no device {spec.device!r}: {str(error).splitlines()[0]}"
-        raise SpecError(spec.source, [spec.mistake(("device",), problem)]) from None
-    return device
+        text = f"this machine has no device {spec.device!r}: {str(error).splitlines()[0]}"
+        yield Problem(("device",), text)
+    # the other phases are looked at wherever they come from
+    asked = spec.phases.get("self_supervised")
+    if asked and asked.epochs != 0 and not model.active("self_supervised"):
+        yield idle("self_supervised")
+    if spec.checkpoint and spec.checkpoint.best:
+        yield from _wrong_figure(spec.checkpoint.best.metric, model)
 
 
-def _mistakes(spec: LearnerSpec, model: Model) -> list[Mistake]:
-    mistakes = []
-    best = spec.checkpoint.best if spec.checkpoint else None
-    if best:
-        known = [
-            "val/loss",
-            *(f"val/{n}/{metric}" for n, t in model.tasks.items() for metric in t.metrics or t.brings.metrics),
-        ]
-        if best.metric not in known:
-            problem = f"the validation has no figure {best.metric!r}."
-            mistakes.append(spec.mistake(("checkpoint", "best", "metric"), problem, did_you_mean(best.metric, known)))
-    return mistakes
+def _wrong_optimizer(spec: LearnerSpec) -> Iterator[Problem]:
+    kind, known = spec.optimizer.kind, _optimizers()
+    cls = known.get(kind.lower())
+    if cls is None:
+        near = did_you_mean(kind.lower(), known)
+        yield Problem(("optimizer", "kind"), f"torch.optim has no optimizer {kind!r}.", near)
+        return
+    names = list(inspect.signature(cls).parameters)[1:]
+    for name in spec.optimizer.model_extra or {}:
+        if name not in names:
+            yield Problem(("optimizer", name), f"{cls.__name__} takes no such argument.", did_you_mean(name, names))
+
+
+def _wrong_figure(figure: str, model: Model) -> Iterator[Problem]:
+    tasks = model.tasks.items()
+    known = ["val/loss", *(f"val/{n}/{metric}" for n, t in tasks for metric in t.metrics or t.brings.metrics)]
+    if figure not in known:
+        near = did_you_mean(figure, known)
+        yield Problem(("checkpoint", "best", "metric"), f"the validation has no figure {figure!r}.", near)

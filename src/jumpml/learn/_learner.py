@@ -14,10 +14,11 @@ from jumpml.learn._culprit import explain
 from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
 from jumpml.learn._meter import Meter, NonFinite
+from jumpml.learn._misfits import check_fit, refuse_idle
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Progress, Saving
 from jumpml.learn._random import RandomState
-from jumpml.learn._stage import Stage, check_fit, refuse_idle
+from jumpml.learn._stage import Stage
 from jumpml.learn._validation import improves, validate
 from jumpml.objectives import reduce
 
@@ -56,7 +57,8 @@ class Learner:
         log: Where figures go.
 
     Raises:
-        LearnerError: The parts do not fit: an unknown phase or view, an optimizer of other parameters.
+        LearnerError: The parts do not fit: an unknown phase, view or node, a batch too short for what needs two rows,
+            an optimizer of other parameters.
         GraphError: Model and data do not fit.
 
     Example:

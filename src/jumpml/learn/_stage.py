@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim import SGD
 
-from jumpml.core import LearnerError, did_you_mean
+from jumpml.core import LearnerError, Problem, refusal
+from jumpml.learn._misfits import refuse_idle
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -79,67 +80,20 @@ class Stage:
             self._schedule.load_state_dict(state["schedule"])
 
 
-def refuse_idle(name: str, model: Model) -> None:
-    """Refuse a phase without objectives.
-
-    Raises:
-        LearnerError: None is active in it.
-    """
-    if not model.active(name):
-        raise LearnerError(
-            f"no objective is active in the phase {name!r}: give an objective `when: [{name}]`, or leave the phase out."
-        )
-
-
-def check_fit(model: Model, loaders: DataLoaders, optimizer: Optimizer, phases: Mapping[str, Phase]) -> None:
-    """Find what does not fit together before the first batch.
-
-    Raises:
-        LearnerError: An objective names an unknown phase or view, or the optimizer holds parameters of another model.
-        GraphError: A phase names an unknown node.
-    """
-    for name, objective in model.objectives.items():
-        _check_objective(
-            name, objective.when, {*phases, "all", "self_supervised", "supervised"}, "is active in the phase"
-        )
-        _check_objective(name, objective.views, loaders.view_fields, "asks for the view")
-    own = {id(parameter) for parameter in model.parameters()}
-    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    foreign = sum(id(parameter) not in own for parameter in held)
-    if foreign:
-        raise LearnerError(
-            f"the optimizer holds {foreign} of {len(held)} parameters that are not the model's: make it from "
-            "model.parameters() of this very model, after the model is made."
-        )
-    for name, phase in phases.items():
-        model.select((*phase.train, *phase.freeze))
-        if phase.epochs and name != "self_supervised":
-            refuse_idle(name, model)
-
-
-def _check_objective(name: str, asked: Collection[str], known: Collection[str], verb: str) -> None:
-    for thing in asked:
-        if thing not in known:
-            near = did_you_mean(thing, known)
-            raise LearnerError(f"objective {name!r} {verb} {thing!r}, which there is not. {near}")
-
-
 def _trained(name: str, model: Model, optimizer: Optimizer) -> list[nn.Parameter]:
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     nodes = [p for node in model.node_names for p in model.node(node).parameters() if p.requires_grad]
     if not any(id(parameter) in held for parameter in nodes):
-        raise LearnerError(
-            f"nothing trains in the phase {name!r}: the nodes that it trains have no parameters that the optimizer "
-            "holds."
-        )
+        text = "nothing trains in this phase: its nodes have no parameters that the optimizer holds."
+        raise refusal(LearnerError, [Problem(("phases", name, "train"), text)])
     return [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) in held]
 
 
 def _fill_momentum(optimizer: Optimizer, trained: Collection[nn.Parameter]) -> None:
     """Give momentum buffers of zero to the parameters that have none.
 
-    Torch's fused SGD (2.13) fails where some parameters of a step have a buffer and others do not yet. A first step from
-    zeros is the first step from nothing, to the bit, without dampening; with dampening no fused one is made.
+    Torch's fused SGD (2.13) fails where some parameters of a step have a buffer and others do not yet. A first step
+    from zeros is the first step from nothing, to the bit, without dampening; with dampening no fused one is made.
     """
     if not isinstance(optimizer, SGD):
         return

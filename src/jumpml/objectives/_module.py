@@ -49,7 +49,7 @@ class ObjectiveModule(nn.Module, ABC):
     roles: ClassVar[tuple[str, ...]] = ()
     """What each input is for, in order; errors use these words."""
     per_example: bool = True
-    """Whether `forward` returns one loss a row."""
+    """Whether `forward` returns one loss a row. One of a whole batch never gets a batch of one row."""
     forward: Callable[..., Loss]
     """The loss of a batch; see `core.Objective.__call__`."""
 

@@ -59,7 +59,7 @@ class _Answers:
     def blocks(self) -> list[Block]:
         blocks: list[Block] = []
         if len(self.attributions) > 1:
-            blocks.append(Charts((_by_field(self.attributions),)))
+            blocks.append(Charts((self._by_field(),)))
         if rows := self._weighed_rows():
             blocks.append(Charts(rows))
         for attribution in self.attributions:
@@ -98,7 +98,7 @@ class _Answers:
         shown = sorted(bars, key=lambda bar: -abs(bar[1]))[:_ROW_BARS]
         title = f"Row {example.row}: is {words.name(example.target, 24)}, answered {words.name(example.predicted, 24)}"
         x_label = "lowers or raises the number" if self._numbers else "speaks against or for the answer"
-        alt = f"{title}; {shown[0][0]} weighs most."
+        alt = f"{title}; of the task {words.name(self.task)}. {shown[0][0]} weighs most."
         return bar_chart(title, *zip(*shown, strict=True), alt=alt, x_label=x_label, signed=True)
 
     def _field(self, attribution: Attribution) -> list[Block]:
@@ -117,7 +117,23 @@ class _Answers:
             )
             for example in attribution.examples[:_ROWS]
         ]
-        return [Charts((_elements(attribution), *rows))]
+        return [Charts((self._elements(attribution), *rows))]
+
+    def _by_field(self) -> Chart:
+        totals = [(words.name(a.field, 28), sum(map(sum, a.mean_absolute))) for a in self.attributions]
+        return self._ranked("What the answers rest on, by field", totals)
+
+    def _elements(self, attribution: Attribution) -> Chart:
+        field, shares = words.name(attribution.field, 20), attribution.mean_absolute[0]
+        return self._ranked(f"Elements of {field}", [(f"{field}[{i}]", share) for i, share in enumerate(shares)])
+
+    def _ranked(self, title: str, bars: Sequence[tuple[str, float]]) -> Chart:
+        shown = sorted(bars, key=lambda bar: -bar[1] if math.isfinite(bar[1]) else 0.0)[:_BARS]
+        cut = f", the {_BARS} largest of {len(bars)}" if len(bars) > _BARS else ""
+        first = words.listing([label for label, _ in shown], 5)
+        alt = f"{title}, of the task {words.name(self.task)}, most important first: {first}."
+        x_label = "mean absolute attribution"
+        return bar_chart(f"{title}{cut}", *zip(*shown, strict=True), alt=alt, x_label=x_label)
 
     def _pictures(self, attribution: Attribution) -> Gallery:
         field, examples = words.name(attribution.field), attribution.examples[:_EXAMPLES]
@@ -140,30 +156,6 @@ class _Answers:
         if not self._numbers:
             answer = Mark(answer, "good" if example.target == example.predicted else "bad")
         return Tile(images, f"Row {example.row}", (f"is {words.name(example.target, 24)}", answer))
-
-
-def _by_field(attributions: Sequence[Attribution]) -> Chart:
-    totals = [(words.name(a.field, 28), sum(map(sum, a.mean_absolute))) for a in attributions]
-    return _ranked("What the answers rest on, by field", totals)
-
-
-def _elements(attribution: Attribution) -> Chart:
-    field = words.name(attribution.field, 20)
-    return _ranked(
-        f"Elements of {field}", [(f"{field}[{i}]", value) for i, value in enumerate(attribution.mean_absolute[0])]
-    )
-
-
-def _ranked(title: str, bars: Sequence[tuple[str, float]]) -> Chart:
-    shown = sorted(bars, key=lambda bar: -bar[1] if math.isfinite(bar[1]) else 0.0)[:_BARS]
-    cut = f", the {_BARS} largest of {len(bars)}" if len(bars) > _BARS else ""
-    first = words.listing([label for label, _ in shown], 5)
-    return bar_chart(
-        f"{title}{cut}",
-        *zip(*shown, strict=True),
-        alt=f"{title}, most important first: {first}.",
-        x_label="mean absolute attribution",
-    )
 
 
 def _scale(grids: Iterable[Grid]) -> float:

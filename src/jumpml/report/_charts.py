@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _LETTER = 6.6  # pixels that a letter of a label takes
 _LOG_FROM = 50.0  # a positive line that falls so many times is drawn on a logarithmic axis
+_ENORMOUS = 1e100
 _STEPS = [1, 2, 2.5, 5, 10]  # between ticks
+_UNIT = (-0.03, 1.03)
 _CROWD = 200  # points more than this are drawn small
 
 
@@ -56,7 +58,7 @@ def progress_chart(title: str, lines: Sequence[Line], *, alt: str, epochs: int, 
         axes = canvas.axes
         for line in lines:
             _draw(axes, line)
-        values = [y for line in lines for y in line.y if math.isfinite(y)]
+        values = [y for y in map(_plain, (y for line in lines for y in line.y)) if not math.isnan(y)]
         if log and values and min(values) > 0 and max(values) / min(values) > _LOG_FROM:
             axes.set_yscale("log")
             axes.minorticks_off()
@@ -72,6 +74,8 @@ def curve_chart(title: str, lines: Sequence[Line], *, alt: str, x_label: str, y_
     with Canvas(width, height, left=60) as canvas:
         for line in lines:
             _draw(canvas.axes, line)
+        if all(0 <= value <= 1 for line in lines for value in (*line.x, *line.y)):
+            canvas.axes.set(xlim=_UNIT, ylim=_UNIT)  # shares and probabilities: a cut axis would exaggerate
         _few_ticks(canvas.axes)
         canvas.axes.set(xlabel=x_label, ylabel=y_label)
         svg = canvas.svg(alt)
@@ -80,7 +84,7 @@ def curve_chart(title: str, lines: Sequence[Line], *, alt: str, x_label: str, y_
 
 
 def _draw(axes: Axes, line: Line) -> None:
-    points = [(x, y if math.isfinite(y) else math.nan) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(x)]
+    points = [(x, y) for x, y in zip(map(_plain, line.x), map(_plain, line.y), strict=True) if not math.isnan(x)]
     if not points:
         return
     x, y = zip(*points, strict=True)
@@ -92,6 +96,13 @@ def _draw(axes: Axes, line: Line) -> None:
     else:
         thin = line.style is None
         axes.plot(x, y, color=colour, linestyle=dash, alpha=0.35 if thin else 1.0, linewidth=1.0 if thin else 1.8)
+
+
+def _plain(value: float) -> float:
+    """The number where it can be drawn: NaN for the infinite and the enormous, on which matplotlib's ticks fail."""
+    if not abs(value) < _ENORMOUS:
+        return math.nan
+    return value if abs(value) > 1 / _ENORMOUS else 0.0
 
 
 def _one_way(x: Sequence[float]) -> bool:
@@ -161,7 +172,7 @@ def reliability_chart(title: str, calibration: Calibration, *, alt: str, note: s
             axes.plot([confidence] * 2, [confidence, accuracy], color=WARM, linewidth=2, solid_capstyle="butt")
         sizes = [22 + 110 * count / most for count in calibration.count]
         axes.scatter(calibration.confidence, calibration.accuracy, s=sizes, color=ACCENT, linewidths=0, zorder=3)
-        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="stated confidence", ylabel="share of right answers")
+        axes.set(xlim=_UNIT, ylim=_UNIT, xlabel="stated confidence", ylabel="share of right answers")
         _few_ticks(axes)
         svg = canvas.svg(alt)
     return Chart(title=title, svg=svg, alt=alt, width=width, note=note, reading=reading)
@@ -186,9 +197,9 @@ def bar_chart(
         axes = canvas.axes
         axes.grid(visible=False)
         axes.grid(visible=True, axis="x")
-        finite = [value if math.isfinite(value) else 0.0 for value in values]
-        colours = [WARM if signed and value > 0 else ACCENT for value in finite]
-        axes.barh(range(len(labels)), finite, height=0.62, color=colours)
+        plain = [0.0 if math.isnan(value) else value for value in map(_plain, values)]
+        colours = [WARM if signed and value > 0 else ACCENT for value in plain]
+        axes.barh(range(len(labels)), plain, height=0.62, color=colours)
         axes.axvline(0, color=MUTED, linewidth=1)
         axes.set_yticks(range(len(labels)), labels)
         axes.tick_params(axis="y", labelcolor=INK)
@@ -233,7 +244,7 @@ def interval_chart(
         axes.grid(visible=False)
         axes.axvline(0, color=RULE, linewidth=1)
         axes.axvline(limit, color=WARM, linewidth=1.5, linestyle=(0, (4, 2)))
-        for position, (low, value, high) in enumerate(spans):
+        for position, (low, value, high) in enumerate(tuple(map(_plain, span)) for span in spans):
             axes.plot([low, high], [position] * 2, color=ACCENT, linewidth=2.5, solid_capstyle="round")
             axes.plot([value], [position], color=ACCENT, marker="o", markersize=7)
         axes.set_yticks(range(len(labels)), labels)

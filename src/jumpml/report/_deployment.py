@@ -112,4 +112,4 @@ def _figures(deployment: DeploymentRecord) -> Table:
 
 def _figure(variant: VariantRecord, key: str) -> str:
     figure = variant.figures.get(key)
-    return f"{words.figure(figure)} ({words.interval(figure)})" if figure else "\N{EN DASH}"
+    return words.with_interval(figure) if figure else "\N{EN DASH}"

@@ -25,17 +25,14 @@ def _paragraph(group: Sequence[Attribution]) -> Text:
     first, mark = group[0], verdict(group[0])
     fields = words.listing([words.name(attribution.field) for attribution in group], 6)
     error = words.number(max(attribution.convergence for attribution in group), 2)
+    areas = (first.insertion, first.random_insertion, first.deletion, first.random_deletion)
+    inserted, inserted_at_random, deleted, deleted_at_random = map(words.with_interval, areas)
     text = (
-        f"The ranking of {fields} {mark.text}. The area under the curve is {_full(first.insertion)} with the most "
-        f"important elements put in first, against {_full(first.random_insertion)} in random order; "
-        f"{_full(first.deletion)} with them taken away first, against {_full(first.random_deletion)}. The shares add "
-        f"up to the change of the output with an error of at most {error}."
+        f"The ranking of {fields} {mark.text}. The area under the curve is {inserted} with the most important elements "
+        f"put in first, against {inserted_at_random} in random order; {deleted} with them taken away first, against "
+        f"{deleted_at_random}. The shares add up to the change of the output with an error of at most {error}."
     )
     return Text(text, mark.tone)
-
-
-def _full(figure: Figure) -> str:
-    return f"{words.figure(figure)} ({words.interval(figure)})"
 
 
 def verdict(attribution: Attribution) -> Mark:

@@ -42,7 +42,7 @@ def _thresholds(scores: tuple[OutOfDomain, ...]) -> Table:
             _method(score),
             words.name(score.node),
             words.number(score.threshold),
-            f"{words.figure(score.test_above)} ({words.interval(score.test_above)})",
+            words.with_interval(score.test_above),
             _verdict(score),
         )
         for score in scores
@@ -66,7 +66,7 @@ def _strangers(scores: tuple[OutOfDomain, ...], kinds: list[str]) -> Table:
 
 def _auroc(score: OutOfDomain, kind: str) -> str:
     figure = score.auroc.get(kind)
-    return f"{words.figure(figure)} ({words.interval(figure)})" if figure else "\N{EN DASH}"
+    return words.with_interval(figure) if figure else "\N{EN DASH}"
 
 
 def _method(score: OutOfDomain) -> str:

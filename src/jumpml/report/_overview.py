@@ -69,6 +69,6 @@ def _facts(record: CardRecord) -> tuple[tuple[str, str], ...]:
         ("Limits", words.prose(record.about("model", "limits"))),
         ("Owner", words.prose(record.about("model", "owner"))),
         ("Licence", words.prose(record.about("model", "license"))),
-        ("Run on", words.prose(record.run.created) if record.run else ""),
+        ("Run on", words.moment(record.run.created) if record.run else ""),
     )
     return tuple(pair for pair in said if pair[1])

@@ -20,18 +20,18 @@ def quality_section(evaluation: EvaluationRecord) -> Section:
     """Each task's figures, mistakes, calibration and curves."""
     blocks: list[Block] = []
     for name, task in evaluation.tasks.items():
-        blocks += [Heading(f"Task {words.name(name)}"), *_task(task)]
+        blocks += [Heading(f"Task {words.name(name)}"), *_task(words.name(name), task)]
     return Section("quality", "How good it is", tuple(blocks) or (Text("No task was evaluated.", "note"),))
 
 
-def _task(task: TaskEvaluation) -> list[Block]:
+def _task(name: str, task: TaskEvaluation) -> list[Block]:
     blocks: list[Block] = [Text(_rows(task)), figures_table(task)]
     charts: list[Chart] = []
     if measured := bool(task.confusion and any(map(any, task.confusion))):
-        charts.append(_confusion(task))
+        charts.append(_confusion(name, task))
     if task.calibration:
-        charts.append(_reliability(task.calibration))
-    charts.extend(_curves(title, curves) for title, curves in task.curves.items() if curves)
+        charts.append(_reliability(name, task.calibration))
+    charts.extend(_curves(name, words.name(title), curves) for title, curves in task.curves.items() if curves)
     if charts:
         blocks.append(Charts(tuple(charts)))
     return [*blocks, *_mistakes(task)] if measured else blocks
@@ -62,7 +62,7 @@ def figures_table(task: TaskEvaluation) -> Table:
     )
 
 
-def _confusion(task: TaskEvaluation) -> Chart:
+def _confusion(name: str, task: TaskEvaluation) -> Chart:
     counts, classes = task.confusion or (), _classes(task)
     reading = "True classes down, predicted across; the shade is the share of the true class."
     kept = list(range(len(counts)))
@@ -73,7 +73,7 @@ def _confusion(task: TaskEvaluation) -> Chart:
     shown = [[counts[i][j] for j in kept] for i in kept]
     right, total = sum(counts[i][i] for i in range(len(counts))), sum(map(sum, counts))
     of = f"{words.count(right)} of {words.plural(total, 'row')}"
-    alt = f"Confusion matrix of {words.name(task.target)}: {of} on the diagonal."
+    alt = f"Confusion matrix of the task {name}: {of} on the diagonal."
     return confusion_chart("Confusion", shown, [words.name(classes[i], 18) for i in kept], alt=alt, reading=reading)
 
 
@@ -112,16 +112,16 @@ def _calibration(calibration: Calibration) -> str:
     return f"{text}: the model is {'overconfident' if gap > 0 else 'underconfident'}."
 
 
-def _reliability(calibration: Calibration) -> Chart:
+def _reliability(name: str, calibration: Calibration) -> Chart:
     alt = (
-        f"Reliability diagram of {words.plural(len(calibration.count), 'bin')}; mean distance from the diagonal "
-        f"{words.number(calibration.error, 3)}."
+        f"Reliability diagram of the task {name}, {words.plural(len(calibration.count), 'bin')}; "
+        f"mean distance from the diagonal {words.number(calibration.error, 3)}."
     )
     reading = "The dashed diagonal is a model that knows itself; larger dots hold more rows."
     return reliability_chart("Reliability", calibration, alt=alt, note=_calibration(calibration), reading=reading)
 
 
-def _curves(title: str, curves: tuple[Curve, ...]) -> Chart:
+def _curves(name: str, title: str, curves: tuple[Curve, ...]) -> Chart:
     crowd = len(curves) > len(STYLES)
     lines = [
         Line(
@@ -132,6 +132,6 @@ def _curves(title: str, curves: tuple[Curve, ...]) -> Chart:
     labels = [words.name(curve.label) for curve in curves if curve.label]
     several = f", one line each for {words.listing(labels)}" if labels else ""
     x_label, y_label = words.name(curves[0].x_label, 44), words.name(curves[0].y_label, 36)
-    alt = f"{words.name(title)}: {y_label} against {x_label}{several}."
-    shown = f"{words.name(title)}, {len(curves)} lines" if crowd else words.name(title)
+    alt = f"{title} of the task {name}: {y_label} against {x_label}{several}."
+    shown = f"{title}, {len(curves)} lines" if crowd else title
     return curve_chart(shown, lines, alt=alt, x_label=x_label, y_label=y_label)

@@ -32,7 +32,7 @@ def repeat_section(record: CardRecord) -> Section:
         pairs = tuple((words.name(name), words.prose(value)) for name, value in record.run.environment.items())
         blocks.append(Details("Versions and machine", (Facts(pairs),)))
     for kind, spec in record.run.specs.items():
-        blocks.append(Details(f"The {words.name(kind)} file, resolved", (Code(_yaml(spec)),)))
+        blocks.append(Details(f"The {words.name(kind)} file, resolved", (Code(words.verbatim(_yaml(spec))),)))
     return Section(key, title, tuple(blocks))
 
 

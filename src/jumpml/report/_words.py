@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ _ISOLATE, _POP = "\u2068", "\u2069"
 def prose(text: object) -> str:
     """A text from data on one line, without control characters, so that it is valid in HTML, SVG and Markdown alike."""
     return _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", " ".join(str(text).split()))
+
+
+def verbatim(text: str) -> str:
+    """A text with its lines as they are, without what hides or reorders them."""
+    return _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def name(text: object, limit: int = 64) -> str:
@@ -75,6 +81,11 @@ def interval(figure: Figure) -> str:
     return f"{_rounded(figure.low, figure)} to {_rounded(figure.high, figure)}"
 
 
+def with_interval(figure: Figure) -> str:
+    """A figure and its interval in brackets."""
+    return f"{_rounded(figure.value, figure)} ({interval(figure)})"
+
+
 def _rounded(value: float, figure: Figure) -> str:
     width = figure.high - figure.low
     if not (math.isfinite(value) and math.isfinite(width) and width > 0):
@@ -92,8 +103,8 @@ def seconds(value: float) -> str:
     """A duration.
 
     Example:
-        >>> seconds(3.21), seconds(134.0), seconds(7300.0)
-        ('3.2 s', '2 min 14 s', '2 h 2 min')
+        >>> seconds(3.21), seconds(134.0), seconds(7260.0)
+        ('3.2 s', '2 min 14 s', '2 h 1 min')
     """
     if not math.isfinite(value) or value < 100:
         return f"{number(value, 2)} s"
@@ -125,6 +136,20 @@ def metric(key: str) -> str:
     """
     known = {"auroc": "AUROC", "rmse": "RMSE", "mae": "MAE", "mse": "MSE", "r2": "R\u00b2", "f1": "F1"}
     return " ".join(known.get(word, word) for word in name(key).split("_"))
+
+
+def moment(text: str) -> str:
+    """A time to the minute; as it was given where it is none.
+
+    Example:
+        >>> moment("2026-01-31T12:00:59+00:00"), moment("yesterday")
+        ('2026-01-31 12:00 UTC', 'yesterday')
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return prose(text)
+    return f"{time:%Y-%m-%d %H:%M %Z}".strip()
 
 
 def listing(items: Sequence[str], limit: int = 12) -> str:

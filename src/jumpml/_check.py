@@ -1,0 +1,133 @@
+"""What can be found wrong without training, once data and model stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jumpml._verbs import load_model
+from jumpml.core import JumpMLError, Problem, join_errors, refusal, with_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from jumpml.core import DeploySpec, FileSpec, LearnerSpec
+    from jumpml.data import DataLoaders
+    from jumpml.graph import Model
+    from jumpml.learn import Learner
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """What `Project.check` found that is not wrong but worth knowing.
+
+    Attributes:
+        findings: One sentence each.
+        data: The data's summary.
+        model: The model's summary.
+    """
+
+    findings: tuple[str, ...]
+    data: str
+    model: str
+
+    def summary(self) -> str:
+        """Everything, for a terminal."""
+        found = "\n".join(f"  {finding}" for finding in self.findings) or "  nothing"
+        return f"{self.data}\n\n{self.model}\n\nworth knowing:\n{found}"
+
+
+def check_parts(
+    loaders: DataLoaders,
+    model: Model,
+    learner: LearnerSpec,
+    deploy: DeploySpec,
+    *,
+    files: Sequence[FileSpec],
+    trust: Sequence[str],
+) -> CheckReport:
+    """Find what does not fit together; nothing is written.
+
+    Args:
+        loaders: The data.
+        model: The model.
+        learner: The learner file.
+        deploy: The deploy file.
+        files: All files, which name the line of what is wrong.
+        trust: Packages that model files may name classes of.
+
+    Raises:
+        SpecError: A file does not fit another; all mistakes of the file with their lines.
+        JumpMLError: The same for several files; or something fails that no line can be named for.
+    """
+    from jumpml.deploy import check_deployment
+
+    _raise_all(
+        files,
+        lambda: _refuse_unmeasured(loaders, model, learner),
+        lambda: _try(loaders, model, learner),
+        lambda: check_deployment(deploy, model, partial(load_model, dataloader=loaders, trust=trust)),
+    )
+    return CheckReport(findings=tuple(loaders.findings()), data=loaders.summary(), model=str(model))
+
+
+def _raise_all(files: Sequence[FileSpec], *checks: Callable[[], None]) -> None:
+    errors = []
+    for check in checks:
+        try:
+            check()
+        except JumpMLError as error:
+            errors.append(with_lines(error, *files))
+    if errors:
+        raise join_errors(errors) from None
+
+
+def _refuse_unmeasured(loaders: DataLoaders, model: Model, learner: LearnerSpec) -> None:
+    problems = [*_unmeasured(loaders, model, learner)]
+    if problems:
+        raise refusal(JumpMLError, problems)
+
+
+def _unmeasured(loaders: DataLoaders, model: Model, learner: LearnerSpec) -> Iterator[Problem]:
+    """What would train and then fail, because there is nothing to measure."""
+    if not model.tasks:
+        fix = "A task names an output node, a target field and a kind."
+        yield Problem(("tasks",), "the model has none, so that nothing could be measured or deployed.", fix)
+    best = learner.checkpoint.best if learner.checkpoint else None
+    for name, task in model.tasks.items():
+        if _all_missing(loaders, "test", task.target):
+            text = f"{task.target!r} is missing in all test rows, so that nothing could be measured."
+            yield Problem(("tasks", name, "target"), text)
+        if best and best.metric.startswith(f"val/{name}/") and _all_missing(loaders, "val", task.target):
+            text = f"{task.target!r} is missing in all val rows, so that no checkpoint could be the best."
+            yield Problem(("checkpoint", "best", "metric"), text)
+
+
+def _all_missing(loaders: DataLoaders, split: str, field: str) -> bool:
+    if not loaders.fields[field].missing:
+        return False
+    return not any(bool(batch[f"{field}.present"].any()) for batch in getattr(loaders, split).plain())
+
+
+def _try(loaders: DataLoaders, model: Model, spec: LearnerSpec) -> None:
+    """Make the learner, and put one batch through the objectives of each of its phases."""
+    from jumpml.learn import build_learner
+
+    quiet = spec.model_copy(update={"log": ()})
+    learner = build_learner(quiet, loaders, model, None, Path("runs"))
+    for name, phase in learner.phases.items():
+        if phase.epochs and model.active(name):
+            _try_phase(learner, name)
+
+
+def _try_phase(learner: Learner, name: str) -> None:
+    try:
+        learner.try_batch(name)
+    except JumpMLError:
+        raise
+    except Exception as error:  # a module may raise anything on values that its shape does not tell of
+        notes = ", ".join(getattr(error, "__notes__", ()))
+        where = f"the first batch fails in the phase {name!r}{', ' if notes else ''}{notes}"
+        raise JumpMLError(f"{where}: {type(error).__name__}: {error}") from error

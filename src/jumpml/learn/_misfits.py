@@ -1,0 +1,153 @@
+"""What does not fit together, found before the first batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch.optim import Optimizer
+
+    from jumpml.data import DataLoaders
+    from jumpml.graph import Model
+    from jumpml.learn._phase import Phase
+
+BUILT_IN = ("self_supervised", "supervised")  # phases that an objective may name though no learner has them
+
+
+def check_fit(model: Model, loaders: DataLoaders, optimizer: Optimizer, phases: Mapping[str, Phase]) -> None:
+    """Refuse what does not fit together.
+
+    Raises:
+        LearnerError: An objective or a phase names what there is not, a phase has nothing to do, the last batch is too
+            short for what needs two rows, or the optimizer holds parameters of another model.
+    """
+    own = {id(parameter) for parameter in model.parameters()}
+    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    foreign = sum(id(parameter) not in own for parameter in held)
+    if foreign:
+        raise LearnerError(
+            f"the optimizer holds {foreign} of {len(held)} parameters that are not the model's: make it from "
+            "model.parameters() of this very model, after the model is made."
+        )
+    problems = find_misfits(model, loaders, phases)
+    if problems:
+        raise refusal(LearnerError, problems)
+
+
+def find_misfits(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -> list[Problem]:
+    """All that does not fit in model, data and phases, whatever the optimizer."""
+    patterns = [*_wrong_patterns(model, phases)]
+    return [
+        *_unknown_phases(model, phases),
+        *_wrong_views(model, loaders),
+        *_idle_phases(model, phases),
+        *(patterns or _lone_rows(model, loaders, phases)),
+    ]
+
+
+def idle(name: str) -> Problem:
+    """That no objective is active in a phase."""
+    fix = f"Give an objective `when: [{name}]`, or leave the phase out (`epochs: 0`)."
+    return Problem(("phases", name), "no objective is active in this phase.", fix)
+
+
+def refuse_idle(name: str, model: Model) -> None:
+    """Refuse a phase without objectives.
+
+    Raises:
+        LearnerError: None is active in it.
+    """
+    if not model.active(name):
+        raise refusal(LearnerError, [idle(name)])
+
+
+def _idle_phases(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
+    for name, phase in phases.items():
+        # self-supervision is there without being asked for, and passed over where nothing is active in it
+        if phase.epochs and name != "self_supervised" and not model.active(name):
+            yield idle(name)
+
+
+def _unknown_phases(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
+    known = {*phases, *BUILT_IN}
+    for name, objective in model.objectives.items():
+        for phase in objective.when:
+            if phase not in {*known, "all"}:
+                fix = did_you_mean(phase, known)
+                yield Problem(_place(model, name, "when"), f"there is no phase {phase!r}.", fix)
+
+
+def _wrong_views(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
+    for name, objective in model.objectives.items():
+        read = {source for value in objective.inputs for source in _sources(model, value)}
+        for view in dict.fromkeys(objective.views):
+            touched = loaders.view_fields.get(view)
+            path = _place(model, name, "views")
+            if touched is None:
+                near = did_you_mean(view, loaders.view_fields)
+                yield Problem(path, f"the data has no view {view!r}.", near)
+            elif not touched & read:
+                text = (
+                    f"the view {view!r} changes {', '.join(sorted(touched))}, and {', '.join(objective.inputs)} "
+                    f"depends on nothing of that but on {', '.join(sorted(read & {*loaders.fields}))}."
+                )
+                yield Problem(path, text, "Let the view change what the node reads, or name another node.")
+
+
+def _sources(model: Model, value: str) -> frozenset[str]:
+    return frozenset((value,)) if value in model.inputs or value not in model.values else model.ancestors(value)
+
+
+def _place(model: Model, objective: str, key: str) -> tuple[str, ...]:
+    """Where a model file says it: a task's own objective stands with its task."""
+    return ("tasks", objective, "objective", key) if objective in model.tasks else ("objectives", objective, key)
+
+
+def _wrong_patterns(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
+    for name, phase in phases.items():
+        for key, patterns in (("train", phase.train), ("freeze", phase.freeze)):
+            try:
+                model.select(patterns)
+            except GraphError as error:
+                yield Problem(("phases", name, key), str(error))
+
+
+def _lone_rows(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -> list[Problem]:
+    """A batch of one row where something needs two: of one row there is no variance."""
+    rows, size = len(loaders.train.rows), loaders.batch_size
+    if 1 not in {size, rows % size}:
+        return []
+    needing = list(
+        dict.fromkeys(n for name in phases if phases[name].epochs for n in _needs(model, name, phases[name]))
+    )
+    if not needing:
+        return []
+    what = "every batch has" if size == 1 else f"{rows:,} train rows in batches of {size} leave a last batch of"
+    text = f"{what} one row, and {' and '.join(needing)} need{'s' if len(needing) == 1 else ''} two."
+    other = _other_size(rows, size)
+    fix = f"Take another batch_size, such as {other}." if other else "Give the train split more rows."
+    return [Problem(("batch_size",), text, fix)]
+
+
+def _needs(model: Model, name: str, phase: Phase) -> Iterator[str]:
+    """What needs two rows in a phase: losses of a whole batch, and batch normalization that trains."""
+    trained = {*model.select(phase.train)} - {*model.select(phase.freeze)}
+    for active in model.active(name):
+        objective = model.objectives[active]
+        if objective.inputs and not objective.per_example:
+            yield f"objective {active!r} ({type(objective).__name__})"
+        nodes = {value.partition(".")[0] for value in objective.inputs}.union(
+            *(_sources(model, value) for value in objective.inputs)
+        )
+        for node in sorted(nodes & trained & model.need_two_rows):
+            yield f"batch normalization in node {node!r}"
+
+
+def _other_size(rows: int, size: int) -> int | None:
+    """The nearest batch size that leaves no single row over; None where there is but one row."""
+    near = (other for step in range(1, rows) for other in (size - step, size + step))
+    return next((other for other in near if other > 1 and rows % other != 1), None)

@@ -1,0 +1,150 @@
+"""What a learner refuses before the first batch: batches of one row, views beside the point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from jumpml.core import FieldInfo, JumpMLError, LearnerError, Task, ValueInfo
+from jumpml.data import Column, DataLoaders, Noise
+from jumpml.graph import Model, Node
+from jumpml.learn import Learner, Phase
+from jumpml.objectives import CrossEntropy, VICReg
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    from jumpml.core import Objective
+
+SHAPES = {"x": (4,), "image": (1, 3, 3)}
+
+
+def loaders_of(rows: int, batch_size: int) -> DataLoaders:
+    generator = torch.Generator().manual_seed(0)
+    columns = {
+        "x": Column(torch.rand(rows + 4, 4, generator=generator), "tensor"),
+        "image": Column(torch.rand(rows + 4, 1, 3, 3, generator=generator), "image"),
+        "y": Column(torch.arange(rows + 4) % 2, "category", classes=("no", "yes")),
+    }
+    splits = {
+        "train": torch.arange(rows),
+        "val": torch.arange(rows, rows + 2),
+        "test": torch.arange(rows + 2, rows + 4),
+    }
+    return DataLoaders(columns, splits, batch_size=batch_size, views={"noisy": {"x": [Noise(std=0.1)]}})
+
+
+def model_of(*layers: nn.Module, field: str = "x", objectives: Mapping[str, Objective] | None = None) -> Model:
+    """A body on a field, and a head on the body that tells two classes."""
+    nodes = {
+        "body": Node(torch.nn.Sequential(*layers), field),
+        "flat": Node(torch.nn.Flatten(), "body"),
+        "out": Node(torch.nn.LazyLinear(2), "flat"),
+    }
+    fields = {
+        "y": FieldInfo(name="y", kind="category", value=ValueInfo(shape=(), dtype="int64"), classes=("no", "yes"))
+    }
+    return Model(
+        inputs={field: ValueInfo(shape=SHAPES[field])},
+        nodes=nodes,
+        tasks={"y": Task(kind="multiclass", output="out", target="y")},
+        objectives={"y": CrossEntropy(("out", "y")), **(objectives or {})},
+        fields=fields,
+    )
+
+
+def learner_of(model: Model, rows: int, batch_size: int, **phases: Phase) -> Learner:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return Learner(loaders_of(rows, batch_size), model, optimizer, phases=phases or {"supervised": Phase(epochs=1)})
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "told"),
+    [
+        (
+            9,
+            4,
+            "9 train rows in batches of 4 leave a last batch of one row, and {needs} two. Take another batch_size, such as 3.",
+        ),
+        (
+            3,
+            2,
+            "3 train rows in batches of 2 leave a last batch of one row, and {needs} two. Take another batch_size, such as 3.",
+        ),
+        (8, 1, "every batch has one row, and {needs} two. Take another batch_size, such as 2."),
+        (
+            1,
+            4,
+            "1 train rows in batches of 4 leave a last batch of one row, and {needs} two. Give the train split more rows.",
+        ),
+    ],
+)
+def test_batch_normalization_needs_two_rows(rows: int, batch_size: int, told: str) -> None:
+    with pytest.raises(LearnerError) as caught:
+        learner_of(model_of(torch.nn.BatchNorm1d(4)), rows, batch_size)
+    assert str(caught.value) == "batch_size: " + told.format(needs="batch normalization in node 'body' needs")
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [(torch.nn.BatchNorm1d(4), "x"), (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyBatchNorm1d()), "image")],
+)
+def test_what_is_refused_would_fail_and_what_is_not_trains(refused: Any) -> None:
+    module, field = refused
+    with pytest.raises(ValueError, match="Expected more than 1 value per channel when training"):
+        module.train()(torch.rand(1, *SHAPES[field]))
+    with pytest.raises(LearnerError, match="needs two"):
+        learner_of(model_of(module, field=field), 9, 4)
+    learner_of(model_of(module, field=field), 9, 5).fit()
+    # many values a row: pictures, and sequences
+    learner_of(model_of(torch.nn.BatchNorm2d(1), field="image"), 9, 4).fit()
+    learner_of(model_of(torch.nn.Unflatten(1, (2, 2)), torch.nn.BatchNorm1d(2)), 9, 4).fit()
+
+
+def test_only_what_trains_in_a_phase_that_runs_needs_two_rows() -> None:
+    frozen = Phase(epochs=1, freeze=("body",))
+    learner_of(model_of(torch.nn.BatchNorm1d(4)), 9, 4, supervised=frozen).fit()
+    learner_of(model_of(torch.nn.BatchNorm1d(4)), 9, 4, supervised=frozen, later=Phase(epochs=0)).fit()
+    aside = {"agree": VICReg("body", views="noisy", when="warm")}
+    text = r"objective 'agree' \(VICReg\) and batch normalization in node 'body' need two\."
+    with pytest.raises(LearnerError, match=text):
+        learner_of(model_of(torch.nn.BatchNorm1d(4), objectives=aside), 9, 4, warm=Phase(epochs=1), supervised=frozen)
+
+
+def test_a_view_must_touch_what_the_objective_depends_on() -> None:
+    objectives = {"agree": VICReg("flat", views="noisy", when="warm")}
+    model = model_of(torch.nn.Identity(), field="image", objectives=objectives)
+    with pytest.raises(LearnerError) as caught:
+        learner_of(model, 8, 4, warm=Phase(epochs=1))
+    assert str(caught.value) == (
+        "objective 'agree': the view 'noisy' changes x, and flat depends on nothing of that but on image. Let the view "
+        "change what the node reads, or name another node."
+    )
+
+
+def test_classes_must_stay_codes() -> None:
+    from jumpml.data import OneHot
+
+    loaders = loaders_of(8, 4)
+    columns = {
+        name: Column(
+            torch.cat([loader.decoded(name) for loader in (loaders.train, loaders.val, loaders.test)]),
+            info.kind,
+            classes=info.classes,
+        )
+        for name, info in loaders.fields.items()
+    }
+    splits = {"train": torch.arange(8), "val": torch.arange(8, 10), "test": torch.arange(10, 12)}
+    model = model_of(torch.nn.Identity())
+    with pytest.raises(JumpMLError) as caught:
+        Learner(
+            DataLoaders(columns, splits, features={"y": [OneHot]}), model, torch.optim.SGD(model.parameters(), lr=0.1)
+        )
+    assert str(caught.value) == (
+        "task 'y': classes must stay codes, and 'y' has features. Take it out of `features`; where a node reads it, let "
+        "another field have its column."
+    )

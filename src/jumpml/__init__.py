@@ -17,7 +17,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jumpml._project import CheckReport, Project, resume
+    from jumpml._check import CheckReport
+    from jumpml._project import Project, resume
     from jumpml._verbs import (
         create_dataloader,
         create_learner,
@@ -53,7 +54,8 @@ _HOMES = {
         "evalModel",
         "deployModel",
     ),
-    "jumpml._project": ("Project", "CheckReport", "resume"),
+    "jumpml._check": ("CheckReport",),
+    "jumpml._project": ("Project", "resume"),
     "jumpml.core": ("DataSpec", "ModelSpec", "LearnerSpec", "DeploySpec", "JumpMLError", "SpecError"),
     "jumpml.data": ("DataLoaders",),
     "jumpml.evaluate": ("EvalResults", "metric"),

@@ -452,7 +452,21 @@ def test_a_change_is_measured_on_the_same_resamples() -> None:
     assert change.high - change.low < sum(figure.high - figure.low for figure in figures)
 
 
-def test_no_change_has_no_width() -> None:
+def test_no_change_of_accuracy_has_a_width_that_shrinks_with_the_rows() -> None:
+    def width(rows: int) -> float:
+        target = torch.arange(rows) % CLASSES
+        same = Predictions(output=torch.eye(CLASSES)[target], target=target, present=torch.ones(rows, dtype=torch.bool))
+        change = compare("multiclass", ["accuracy"], "accuracy", same, same)
+        assert change.value == 0
+        assert change.low == -change.high
+        return change.high
+
+    # half a row in each of two cells: 1.96 / (n + 2)
+    assert width(270) == pytest.approx(1.959964 / 272)
+    assert width(1000) < width(100)
+
+
+def test_no_change_of_another_figure_has_no_width() -> None:
     same = predictions_of("multiclass", 0)
     change = compare("multiclass", ["log_loss"], "log_loss", same, same)
     assert (change.value, change.low, change.high) == (0, 0, 0)

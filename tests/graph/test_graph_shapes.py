@@ -111,6 +111,13 @@ def test_the_pass_leaves_no_trace(make):
     assert all(p.grad is None and p.requires_grad for p in norm.parameters())
 
 
+def test_nodes_that_cannot_train_on_one_row_are_known(make):
+    norm, wide = nn.BatchNorm1d(4), nn.Sequential(nn.Unflatten(1, (2, 2)), nn.BatchNorm1d(2))
+    nodes = {"norm": (norm, "x"), "wide": (wide, "x"), "inner": (nn.Sequential(nn.LazyBatchNorm1d()), "norm")}
+    assert make(nodes).need_two_rows == {"norm", "inner"}
+    assert not norm._forward_pre_hooks, "the pass takes its hooks along"
+
+
 def test_the_pass_leaves_no_trace_where_it_fails(make):
     encoder = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(5, 1))
     before = torch.get_rng_state()

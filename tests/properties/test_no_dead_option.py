@@ -1,7 +1,7 @@
 """No dead option: every key of the four files changes what a run does, or is refused with a text.
 
-The schema is walked, and each of its keys must stand in the table below with a change and the observable that answers to
-it. A key that is added to a file without an entry here fails; so does one whose change alters nothing.
+The schema is walked, and each of its keys must stand in the table below with a change and the observable that answers
+to it. A key that is added to a file without an entry here fails; so does one whose change alters nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _inner(annotation: Any, path: str) -> Iterator[str]:
 
 KEYS = list(dict.fromkeys(key for kind, spec in SPECS.items() for key in keys_of(spec, kind)))
 
-# --- the files that are changed -----------------------------------------------------------------------------------------
+# --- the files that are changed -------------------------------------------------------------------------------------
 
 DIGITS: dict[str, Any] = {
     "datasets": {
@@ -178,11 +178,10 @@ def see_model(spec: ModelSpec, folder: Path) -> Any:
     for objective in model.objectives.values():
         if isinstance(objective, EWC):
             parameters = dict(model.named_parameters())
-            fisher = {key: torch.ones_like(value) for key, value in parameters.items()}
-            objective.consolidate(fisher)
+            objective.consolidate({key: torch.ones_like(value) for key, value in parameters.items()})
             with torch.no_grad():
                 for value in parameters.values():
-                    value.add_(1)
+                    value.add_(0.01)
     losses = {
         phase: model.losses(batch, phase) for phase in ("self_supervised", "supervised", "other") if model.active(phase)
     }
@@ -380,14 +379,14 @@ CASES: dict[str, Case] = {
     "model.nodes": Case(
         NET,
         {"nodes.more": {"module": "torch.nn.ReLU", "inputs": "encoder"}, "tasks.digit.output": "digit"},
-        refused="nothing reads its output",
+        refused="no task and no objective reads its output",
     ),
-    "model.nodes.*.module": Case(NET, {"nodes.flat.module": "torch.nn.Identity"}, refused="Linear|encoder"),
+    "model.nodes.*.module": Case(NET, {"nodes.flat.module": "torch.nn.ReLU"}),
     "model.nodes.*.inputs": Case(NET, {"nodes.digit.inputs": "flat"}),
     "model.nodes.*.args": Case(NET, {"nodes.encoder.args.widths": [16, 9]}),
-    "model.tasks": Case(NET, {"tasks": {}}),
+    "model.tasks": Case(NET, {"tasks": {}}, refused="no task has this node as its output"),
     "model.tasks.*.kind": Case(NET, {"tasks.digit.kind": "regression"}, refused="regression"),
-    "model.tasks.*.output": Case(NET, {"tasks.digit.output": "encoder"}, refused="10|classes"),
+    "model.tasks.*.output": Case(NET, {"tasks.digit.output": "encoder"}, refused="no task has this node as its output"),
     "model.tasks.*.target": Case(REGRESSOR, {"tasks.y.target": "a"}),
     "model.tasks.*.metrics": Case(NET, {"tasks.digit.metrics": ["accuracy"]}),
     "model.tasks.*.objective": Case(NET, {"tasks.digit.objective": None}),
@@ -397,7 +396,7 @@ CASES: dict[str, Case] = {
     "model.tasks.*.objective.positive_weight": Case(REGRESSOR, {"tasks.yes.objective": {"positive_weight": 3}}),
     "model.objectives": Case(NET, {"objectives": {"l1": {"kind": "l1", "inputs": "digit"}}}),
     "model.objectives.*[cross_entropy].inputs": Case(
-        NET, {"objectives.ce.inputs": ["encoder", "label"]}, refused="classes|10"
+        NET, {"objectives.ce.inputs": ["encoder", "label"]}, refused="has 10 classes"
     ),
     "model.objectives.*[cross_entropy].label_smoothing": Case(NET, {"objectives.ce.label_smoothing": 0.2}),
     "model.objectives.*[binary_cross_entropy].inputs": Case(REGRESSOR, {"objectives.bce.inputs": ["out", "yes"]}),
@@ -436,18 +435,18 @@ CASES: dict[str, Case] = {
     "model.objectives.*[binary_cross_entropy].kind": Case(
         REGRESSOR, {"objectives.bce.kind": "cross_entropy"}, refused="flag"
     ),
-    "model.objectives.*[mse].kind": Case(REGRESSOR, {"objectives.mse.kind": "binary_cross_entropy"}, refused="y"),
+    "model.objectives.*[mse].kind": Case(REGRESSOR, {"objectives.mse.kind": "binary_cross_entropy"}),
     "model.objectives.*[vicreg].kind": Case(NET, {"objectives.agree.kind": "l1"}, refused="views: this key is unknown"),
     "model.objectives.*[l1].kind": Case(NET, {"objectives.l1.kind": "l2"}),
     "model.objectives.*[l2].kind": Case(NET, {"objectives.l2.kind": "l1"}),
     "model.objectives.*[ewc].kind": Case(NET, {"objectives.ewc.kind": "l1"}, refused="inputs: this key is missing"),
     # the learner file
-    "learner.optimizer": Case(LEARN, {"optimizer": {"kind": "sgd", "lr": 0.1}}),
+    "learner.optimizer": Case(LEARN, {"optimizer": {"kind": "sgd", "lr": 0.001}}),
     "learner.optimizer.kind": Case(LEARN, {"optimizer.kind": "adamw"}),
     "learner.optimizer.lr": Case(LEARN, {"optimizer.lr": 0.02}),
     "learner.seed": Case(LEARN, {"seed": 1}),
     "learner.device": Case(LEARN, {"device": "cuda:99"}, refused="this machine has no device 'cuda:99'"),
-    "learner.clip_norm": Case(LEARN, {"clip_norm": 0.01}, {"optimizer": {"kind": "sgd", "lr": 0.1}}),
+    "learner.clip_norm": Case(LEARN, {"clip_norm": 0.01}, {"optimizer": {"kind": "sgd", "lr": 0.001}}),
     "learner.schedule": Case(LEARN, {"schedule": {"kind": "cosine"}}),
     "learner.phases": Case(LEARN, {"phases.third": {"epochs": 1}}),
     "learner.phases.*.epochs": Case(LEARN, {"phases.supervised.epochs": 1}),
@@ -514,7 +513,7 @@ CASES: dict[str, Case] = {
     "deploy.gate.accept_undecided": Case(
         DEPLOY,
         {"gate.accept_undecided": True},
-        {"variants": {"v": {"quantize": {}}}, "gate": {"metric": "digit/accuracy", "max_drop": 0.0}},
+        {"variants": {"v": {"factorize": {"rank": 0.5}}}, "gate": {"metric": "digit/accuracy", "max_drop": 0.16}},
     ),
     "deploy.bundle": Case(DEPLOY, {"bundle": "elsewhere"}),
 }

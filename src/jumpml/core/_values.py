@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,10 +12,12 @@ class ValueInfo:
     Attributes:
         shape: One row's shape, without the batch.
         dtype: ``float32`` or ``int64``.
+        classes: How many classes there are, where the values are class codes and that is known.
     """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
+    classes: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"[{', '.join(['batch', *map(str, self.shape)])}] {self.dtype}"

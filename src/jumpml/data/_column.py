@@ -65,7 +65,11 @@ class Column:
         return FieldInfo(
             name=name,
             kind=self.kind,
-            value=ValueInfo(shape=tuple(self.values.shape[1:]), dtype=str(self.values.dtype).removeprefix("torch.")),
+            value=ValueInfo(
+                shape=tuple(self.values.shape[1:]),
+                dtype=str(self.values.dtype).removeprefix("torch."),
+                classes=len(self.classes) or None,
+            ),
             classes=self.classes,
             range=self.range,
             missing=0 if present is None else int((~present).sum()),

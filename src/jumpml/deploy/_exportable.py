@@ -44,7 +44,9 @@ class Exportable(nn.Module):
         self.model = model
         self.features = copy.deepcopy(loaders.features).cpu()
         self.embeddings = {
-            task: node for task in model.tasks if embedding_width(model, node := embedding_node(model, task)) <= MOST_WIDTH
+            task: node
+            for task in model.tasks
+            if embedding_width(model, node := embedding_node(model, task)) <= MOST_WIDTH
         }
         wanted = dict.fromkeys([task.output for task in model.tasks.values()] + list(self.embeddings.values()))
         self._plan = model.plan(wanted, model.inputs)
@@ -87,4 +89,3 @@ class Exportable(nn.Module):
         target, shape = self._targets[task]
         # Not len(output), which would be a constant in the exported file.
         return self.features.inverse(target, output.reshape(output.shape[0], *shape))
-

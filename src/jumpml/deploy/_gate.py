@@ -15,8 +15,7 @@ class Gate:
 
     The drop is how much worse a figure of the variant is than the original's, with a paired 95% interval (see
     `jumpml.evaluate.compare`). Where the interval's worse end is allowed the answer is ``pass``; where not even its
-    better end is, ``refuse``; in between the rows are too few to tell: ``undecided``. A variant that decides every row
-    as the original does has an interval without width, and passes.
+    better end is, ``refuse``; in between the rows are too few to tell: ``undecided``.
 
     Attributes:
         metric: ``<task>/<metric>``.

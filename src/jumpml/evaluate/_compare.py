@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import EvaluationError, Figure, did_you_mean
-from jumpml.evaluate._intervals import num_resamples, percentiles, resamples
+from jumpml.evaluate._intervals import num_resamples, paired, percentiles, resamples
 from jumpml.evaluate._measure import first, resolve
 from jumpml.evaluate._metric import FEWEST, Metric, UndefinedError
 from jumpml.evaluate._sample import Sample
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def compare(kind: str, metrics: Sequence[Any], name: str, before: Predictions, after: Predictions) -> Figure:
     """How much a figure changes from one model's predictions to another's, on the same rows.
 
-    The interval is the paired bootstrap's (Efron and Tibshirani 1993, An Introduction to the Bootstrap): both are
-    measured on the same resamples of rows, so that what is hard for both cancels. Where no row changes it has no width.
+    The interval of ``accuracy`` is Agresti's and Min's for paired proportions, which has a width even where no row
+    changes. That of every other figure is the paired bootstrap's (Efron and Tibshirani 1993, An Introduction to the
+    Bootstrap): both are measured on the same resamples of rows, so that what is hard for both cancels.
 
     Args:
         kind: The task's kind.
@@ -57,6 +58,10 @@ def compare(kind: str, metrics: Sequence[Any], name: str, before: Predictions, a
         value = _change(entry, name, *samples)
     except UndefinedError as reason:
         raise EvaluationError(f"{name!r} has no value on these rows: {reason}.") from None
+    if name == "accuracy":
+        right = [(sample.decided == sample.target) for sample in samples]
+        low, high = paired(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()), rows)
+        return Figure(value=value, low=low, high=high, n=rows)
     draws: list[float] = []
     for drawn in resamples(rows, entry.resamples or num_resamples(samples[0].logits.numel())):
         try:

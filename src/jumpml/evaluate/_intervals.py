@@ -38,6 +38,28 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
 
 
+def paired(lost: int, won: int, rows: int) -> tuple[float, float]:
+    """The interval of a change of a proportion on the same rows (Agresti & Min 2005, https://doi.org/10.1002/sim.1781).
+
+    Wald's interval after half a row is added to each of the four outcomes, so that it has a width also where no row
+    changed: some of the rows that were not drawn would.
+
+    Args:
+        lost: Rows that were right before and are wrong after.
+        won: Rows that were wrong before and are right after.
+        rows: All rows.
+
+    Example:
+        >>> low, high = paired(0, 0, 270)
+        >>> round(low, 4), round(high, 4)
+        (-0.0072, 0.0072)
+    """
+    lost_, won_, n = lost + 0.5, won + 0.5, rows + 2
+    centre = (won_ - lost_) / n
+    half = Z * math.sqrt(lost_ + won_ - (won_ - lost_) ** 2 / n) / n
+    return max(-1.0, centre - half), min(1.0, centre + half)
+
+
 def num_resamples(elements: int) -> int:
     """How many resamples of so many elements to draw: a function of the size alone, so that a figure is repeatable."""
     return max(LEAST, min(MOST, WORK // max(elements, 1)))

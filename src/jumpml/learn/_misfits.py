@@ -126,7 +126,7 @@ def _lone_rows(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) 
     )
     if not needing:
         return []
-    what = "every batch has" if size == 1 else f"{rows:,} train rows in batches of {size} leave a last batch of"
+    what = "every batch has" if 1 in {size, rows} else f"{rows:,} train rows in batches of {size} leave a last batch of"
     text = f"{what} one row, and {' and '.join(needing)} need{'s' if len(needing) == 1 else ''} two."
     other = _other_size(rows, size)
     fix = f"Take another batch_size, such as {other}." if other else "Give the train split more rows."

@@ -65,6 +65,11 @@ class CrossEntropy(ObjectiveModule):
         if target and (target.shape != () or target.dtype != "int64"):
             fix = "Use a category field without features; for a number take kind: regression."
             raise self.wrong_shape(1, "class codes [batch] int64", target, fix)
+        if logits and target and target.classes not in {None, logits.shape[0]}:
+            raise self.error(
+                f"{self.inputs[1]!r} has {target.classes} classes, and {self.inputs[0]!r} is {logits}. "
+                f"Give the logits {target.classes} columns."
+            )
 
     def forward(self, logits: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row; 0 where the target is missing.

@@ -20,7 +20,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data sets that lies beside the checkout; a test that needs it is skipped where it is absent."""
+    """The folder of real data sets beside the checkout; a test that needs it is skipped where it is absent."""
     folder = Path(os.environ.get("JUMPML_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no data at {folder}; set JUMPML_DATA to the folder that holds it")

@@ -80,7 +80,8 @@ def load_model(
     Example:
         >>> model = load_model({"inputs": {"x": {"shape": [4]}},
         ...                     "nodes": {"y": {"module": "torch.nn.Linear", "inputs": "x",
-        ...                                     "args": {"in_features": 4, "out_features": 2}}}}, seed=0)
+        ...                                     "args": {"in_features": 4, "out_features": 2}}},
+        ...                     "tasks": {"sort": {"kind": "multiclass", "output": "y", "target": "z"}}}, seed=0)
         >>> model.values["y"].shape
         (2,)
     """
@@ -117,8 +118,9 @@ def create_learner(
             its folder can be killed and started again. A new one below ``runs`` where None.
 
     Raises:
-        SpecError: The options are wrong.
-        LearnerError: Data, model, optimizer and options do not fit.
+        SpecError: The options are wrong, or do not fit the model; all mistakes with their lines.
+        LearnerError: Data, model and optimizer do not fit.
+        JumpMLError: Both.
     """
     from jumpml.learn import build_learner
 

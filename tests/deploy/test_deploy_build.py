@@ -183,7 +183,7 @@ def test_a_gate_needs_a_direction(
         return float((predictions == 0).double().mean())
 
     loaders, model, _, _ = digits_deployed
-    spec = deploy_file("gate: {metric: digit/share_of_zeros}")
+    spec = deploy_file("gate: {metric: digit/share_of_zeros}\nvariants: {int8: {quantize: {}}}")
     read = partial(load_model, dataloader=loaders)
     results = evaluate(loaders, model, [metric(share_of_zeros, resamples=40)])
     with pytest.raises(SpecError) as error:

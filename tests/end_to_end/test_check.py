@@ -211,6 +211,11 @@ WRONG_FILES = (
         "  line 3, column 34: gate.max_drop: expected a number, got 'much'.",
     ),
     Case(
+        "gate without variants",
+        (deploy("variants:\n  small: {distill: {into: small.model.yaml, epochs: 1}}\n", ""),),
+        "p.deploy.yaml: 1 mistake\n  line 1, column 1: the gate judges variants, and there are none.",
+    ),
+    Case(
         "unknown module",
         (model("torch.nn.LazyLinear", "torch.nn.LazyLinea"),),
         "p.model.yaml: 1 mistake\n"
@@ -583,7 +588,7 @@ def test_what_is_trusted_by_name_may_be_distilled_into_as_well(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "case", [WRONG_FILES[0], WRONG_FILES[4], WRONG_GRAPHS[2], WRONG_PHASES[-1]], ids=lambda case: case.name
+    "case", [WRONG_FILES[0], WRONG_FILES[5], WRONG_GRAPHS[2], WRONG_PHASES[-1]], ids=lambda case: case.name
 )
 def test_a_shell_is_told_the_same_and_exits_2(case: Case, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["check", str(write(tmp_path, FLOWERS, *case.changes))], prog_name="jumpml")

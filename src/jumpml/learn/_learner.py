@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -127,7 +128,8 @@ class Learner:
 
     def train_epoch(self) -> EpochRecord:
         """Run one epoch of the supervised phase, or the rest of one that was interrupted."""
-        return self._run_epoch("supervised")
+        with self._told():
+            return self._run_epoch("supervised")
 
     trainEpoch = train_epoch  # noqa: N815 (the article's name, kept for ever)
 
@@ -239,9 +241,19 @@ class Learner:
     def _run_phase(self, name: str) -> list[EpochRecord]:
         refuse_idle(name, self.model)
         first = len(self._records)
-        while self.progress.closed(name) < self.phases[name].epochs:
-            self._run_epoch(name)
+        with self._told():
+            while self.progress.closed(name) < self.phases[name].epochs:
+                self._run_epoch(name)
         return self._records[first:]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Logs may hold the terminal inside, and give it back afterwards."""
+        try:
+            yield
+        finally:
+            for log in self._logs:
+                log.pause()
 
     def _enter(self, name: str) -> Stage:
         """Set up what depends on the phase; how far it has come is `Progress`'s."""
@@ -273,9 +285,6 @@ class Learner:
                 return self._epoch(name)
             except NonFinite as signal:
                 raise explain(self, signal) from None
-            finally:
-                for log in self._logs:
-                    log.pause()
 
     def _epoch(self, name: str) -> EpochRecord:
         start = time.perf_counter()

@@ -78,18 +78,19 @@ def optimizer_of(model: nn.Module) -> Optimizer:
 
 
 def by_hand(images: Tensor, labels: Tensor, net: Callable[[], tuple[nn.Module, nn.Module]]) -> Callable[[], None]:
-    """An epoch of the usual fast loop: tensors in memory, one gather a field and batch, no `DataLoader`."""
+    """Epochs of the usual fast loop: tensors in memory, one gather a field and batch, no `DataLoader`."""
     model = nn.Sequential(*net())
     optimizer = optimizer_of(model)
 
-    def epoch() -> None:
-        for rows in torch.randperm(len(images)).split(BATCH):
-            loss = F.cross_entropy(model(images.index_select(0, rows)), labels.index_select(0, rows))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+    def epochs() -> None:
+        for _ in range(EPOCHS_A_TURN):
+            for rows in torch.randperm(len(images)).split(BATCH):
+                loss = F.cross_entropy(model(images.index_select(0, rows)), labels.index_select(0, rows))
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
 
-    return epoch
+    return epochs
 
 
 def by_hand_stricter(
@@ -99,24 +100,23 @@ def by_hand_stricter(
     model = nn.Sequential(*net())
     optimizer = optimizer_of(model)
 
-    def epoch() -> None:
-        order = torch.randperm(len(images))
-        batches = zip(
-            images.index_select(0, order).split(BATCH), labels.index_select(0, order).split(BATCH), strict=True
-        )
-        for image, label in batches:
-            loss = F.cross_entropy(model(image), label)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+    def epochs() -> None:
+        for _ in range(EPOCHS_A_TURN):
+            order = torch.randperm(len(images))
+            image_batches, label_batches = (x.index_select(0, order).split(BATCH) for x in (images, labels))
+            for image, label in zip(image_batches, label_batches, strict=True):
+                loss = F.cross_entropy(model(image), label)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
 
-    return epoch
+    return epochs
 
 
 def by_jumpml(
     loaders: DataLoaders, net: Callable[[], tuple[nn.Module, nn.Module]], record_examples: bool
 ) -> Callable[[], object]:
-    """An epoch of JumpML's learner, which also keeps the epoch's losses."""
+    """Epochs of JumpML's learner, which also keeps the losses."""
     body, head = net()
     model = Model(
         inputs={"image": loaders.info("image")},
@@ -125,9 +125,14 @@ def by_jumpml(
         objectives={"digit": CrossEntropy(("digit", "label"))},
         fields=loaders.fields,
     )
-    phases = {"supervised": Phase(epochs=1_000_000)}
+    phases = {"supervised": Phase(epochs=EPOCHS_A_TURN)}
     learner = Learner(loaders, model, optimizer_of(model), phases=phases, record_examples=record_examples)
-    return learner.train_epoch
+
+    def epochs() -> None:
+        learner.phases["supervised"] = Phase(epochs=learner.progress.closed("supervised") + EPOCHS_A_TURN)
+        learner.fit()
+
+    return epochs
 
 
 def measure(loops: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]) -> dict[str, list[float]]:
@@ -142,8 +147,7 @@ def measure(loops: dict[str, Callable[[], object]], repeats: int, clock: Callabl
         for name in names[shift:] + names[:shift]:
             gc.collect()
             start = clock()
-            for _ in range(EPOCHS_A_TURN):
-                loops[name]()
+            loops[name]()
             seconds[name].append((clock() - start) / EPOCHS_A_TURN)
     gc.enable()
     return seconds

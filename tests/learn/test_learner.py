@@ -473,3 +473,13 @@ def test_state_of_parameters_that_begin_to_train_again_is_fresh(tmp_path: Path) 
     begun = [p for name, p in model.named_parameters() if name.startswith("node_encoder")]
     assert all(p not in optimizer.state for p in begun)
     assert optimizer.state[model.node("digit").weight]["momentum_buffer"] is kept  # type: ignore[union-attr]
+
+
+def test_losses_that_reach_no_trained_parameter() -> None:
+    loaders, model = parts()
+    learner = Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1))
+    batch = next(iter(loaders.train))
+    learner.step(batch)
+    model.requires_grad_(False)
+    with pytest.raises(LearnerError, match=r"nothing to learn: the losses \('digit'\) depend on no parameter"):
+        learner.step(batch)

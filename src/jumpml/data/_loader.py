@@ -174,9 +174,12 @@ class Loader:
         ready |= {name + PRESENT: self._present[name] for name in raw if name in self._present}
         rest = self.order(position.epoch)[position.batch * self._batch_size :]
         for block in self._blocks(rest):
-            for batch, values in zip(self._batches(ready, block), self._batches(raw, block), strict=True):
-                for item in drawn:
-                    batch[item.key] = self._draw(item, values[item.field], position)
+            undrawn = self._batches(raw, block)
+            for batch in self._batches(ready, block):
+                if drawn:
+                    values = next(undrawn)
+                    for item in drawn:
+                        batch[item.key] = self._draw(item, values[item.field], position)
                 position.batch += 1
                 yield batch
         position.epoch, position.batch = position.epoch + 1, 0

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import EpochRecord, History, LearnerError, did_you_mean
+from jumpml.core import EpochRecord, History, LearnerError, Loss, did_you_mean
 from jumpml.learn._averaging import EMA
 from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._culprit import explain
+from jumpml.learn._descent import Descent
 from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
 from jumpml.learn._meter import Meter, NonFinite
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-    from jumpml.core import Loss
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
     from jumpml.learn._logs import Log
@@ -98,6 +98,7 @@ class Learner:
         self.optimizer = optimizer
         self.progress = Progress()
         self._weights = {name: objective.weight for name, objective in model.objectives.items()}
+        self._descend = Descent(self._weights)
         self._clip_norm = clip_norm
         self._saving = saving
         self._logs = tuple(log)
@@ -128,7 +129,7 @@ class Learner:
 
     def train_epoch(self) -> EpochRecord:
         """Run one epoch of the supervised phase, or the rest of one that was interrupted."""
-        with self._told():
+        with self._at_work():
             return self._run_epoch("supervised")
 
     trainEpoch = train_epoch  # noqa: N815 (the article's name, kept for ever)
@@ -241,19 +242,20 @@ class Learner:
     def _run_phase(self, name: str) -> list[EpochRecord]:
         refuse_idle(name, self.model)
         first = len(self._records)
-        with self._told():
+        with self._at_work():
             while self.progress.closed(name) < self.phases[name].epochs:
                 self._run_epoch(name)
         return self._records[first:]
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Logs may hold the terminal inside, and give it back afterwards."""
-        try:
-            yield
-        finally:
-            for log in self._logs:
-                log.pause()
+    def _at_work(self) -> Iterator[None]:
+        """Inside, the global generators are the learner's and logs may hold the terminal; both are given back."""
+        with self._random:
+            try:
+                yield
+            finally:
+                for log in self._logs:
+                    log.pause()
 
     def _enter(self, name: str) -> Stage:
         """Set up what depends on the phase; how far it has come is `Progress`'s."""
@@ -274,17 +276,16 @@ class Learner:
     # --- the loop -------------------------------------------------------------------------------------------------
 
     def _run_epoch(self, name: str) -> EpochRecord:
-        with self._random:
-            if self.stage is None or self.stage.name != name:
-                self._enter(name)
-                if self._saving:
-                    self.save()
-            for log in self._logs:
-                log.begin(name, self.phases[name].epochs, self.progress.closed(name), len(self.loaders.train))
-            try:
-                return self._epoch(name)
-            except NonFinite as signal:
-                raise explain(self, signal) from None
+        if self.stage is None or self.stage.name != name:
+            self._enter(name)
+            if self._saving:
+                self.save()
+        for log in self._logs:
+            log.begin(name, self.phases[name].epochs, self.progress.closed(name), len(self.loaders.train))
+        try:
+            return self._epoch(name)
+        except NonFinite as signal:
+            raise explain(self, signal) from None
 
     def _epoch(self, name: str) -> EpochRecord:
         start = time.perf_counter()
@@ -304,7 +305,8 @@ class Learner:
     def remaining(self) -> Iterator[dict[str, Tensor]]:
         """What is left of the open epoch, in training mode."""
         self.loaders.train.load_state_dict({"epoch": self.progress.epoch, "batch": self.progress.batch})
-        self.model.train()
+        if not self.model.training:  # walking through all modules costs as much as a step's bookkeeping
+            self.model.train()
         return iter(self.loaders.train)
 
     def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -318,9 +320,9 @@ class Learner:
         """
         stage = self.stage or self._enter("supervised")
         losses, values = stage.plan(batch)
-        means, rows = self._reduce(losses, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        means["total"].backward()
+        self._descend(losses)
+        means, rows = self._reduce(losses, batch)
         if self._clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(stage.trained, self._clip_norm)
         lr = self.optimizer.param_groups[0]["lr"]
@@ -342,9 +344,9 @@ class Learner:
         means: dict[str, Tensor] = {}
         rows: dict[str, Any] = {}
         weighted = []
-        for name, loss in losses.items():
-            mean = means[name] = reduce(loss)
-            rows[name] = size if loss.present is None else loss.present.sum()
+        for name, (value, present) in losses.items():
+            mean = means[name] = reduce(Loss(value.detach(), present))
+            rows[name] = size if present is None else present.sum()
             weight = self._weights[name]
             weighted.append(mean if weight == 1 else mean * weight)
         means["total"], rows["total"] = sum(weighted[1:], start=weighted[0]), size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from jumpml.core import derive_seed
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from torch import Tensor
 
 
 class RandomState:
@@ -35,60 +37,83 @@ class RandomState:
     """
 
     def __init__(self, seed: int) -> None:
-        outer = _capture()
+        outer = _Streams.taken()
         torch.manual_seed(derive_seed(seed, "torch"))
         random.seed(derive_seed(seed, "python"))
         np.random.seed(derive_seed(seed, "numpy") % 2**32)
-        self._inner = _capture()
-        self._outer: dict[str, Any] | None = None
-        _restore(outer)
+        self._inner = _Streams.taken()
+        self._outer: _Streams | None = None
+        outer.install()
 
     def __enter__(self) -> Self:
-        self._outer = _capture()
-        _restore(self._inner)
+        self._outer = _Streams.taken()
+        self._inner.install()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._inner = _capture()
+        self._inner = _Streams.taken()
         if self._outer is not None:
-            _restore(self._outer)
+            self._outer.install()
         self._outer = None
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values; the present state, inside ``with`` or outside."""
-        return self._inner if self._outer is None else _capture()
+        streams = self._inner if self._outer is None else _Streams.taken()
+        return streams.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
+        streams = _Streams.of(state)
         if self._outer is None:
-            self._inner = state
+            self._inner = streams
         else:
-            _restore(state)
+            streams.install()
 
 
-def _capture() -> dict[str, Any]:
-    version, internal, gauss = random.getstate()
-    _, keys, position, has_gauss, cached = np.random.get_state()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
-        "python": {"version": version, "internal": torch.tensor(internal, dtype=torch.int64), "gauss": gauss},
-        "numpy": {
-            "keys": torch.from_numpy(np.asarray(keys).astype(np.int64)),
-            "position": int(position),
-            "has_gauss": int(has_gauss),
-            "cached": float(cached),
-        },
-    }
+class _Streams(NamedTuple):
+    """The generators' states as their libraries give them, so that a switch converts nothing."""
 
+    torch: Tensor
+    cuda: list[Tensor]
+    python: tuple[Any, ...]
+    numpy: tuple[Any, ...]
 
-def _restore(state: dict[str, Any]) -> None:
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_initialized():
-        torch.cuda.set_rng_state_all(state["cuda"])
-    python, numpy = state["python"], state["numpy"]
-    random.setstate((python["version"], tuple(python["internal"].tolist()), python["gauss"]))
-    keys = numpy["keys"].numpy().astype(np.uint32)
-    np.random.set_state(("MT19937", keys, numpy["position"], numpy["has_gauss"], numpy["cached"]))
+    @classmethod
+    def taken(cls) -> _Streams:
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        return cls(torch.get_rng_state(), cuda, random.getstate(), np.random.get_state())  # type: ignore[arg-type]
+
+    def install(self) -> None:
+        torch.set_rng_state(self.torch)
+        if self.cuda and torch.cuda.is_initialized():
+            torch.cuda.set_rng_state_all(self.cuda)
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+
+    def state_dict(self) -> dict[str, Any]:
+        version, internal, gauss = self.python
+        _, keys, position, has_gauss, cached = self.numpy
+        return {
+            "torch": self.torch,
+            "cuda": self.cuda,
+            "python": {"version": version, "internal": torch.tensor(internal, dtype=torch.int64), "gauss": gauss},
+            "numpy": {
+                "keys": torch.from_numpy(np.asarray(keys).astype(np.int64)),
+                "position": int(position),
+                "has_gauss": int(has_gauss),
+                "cached": float(cached),
+            },
+        }
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> _Streams:
+        python, numpy = state["python"], state["numpy"]
+        keys = numpy["keys"].numpy().astype(np.uint32)
+        return cls(
+            state["torch"],
+            state["cuda"],
+            (python["version"], tuple(python["internal"].tolist()), python["gauss"]),
+            ("MT19937", keys, numpy["position"], numpy["has_gauss"], numpy["cached"]),
+        )

@@ -1,0 +1,58 @@
+"""From losses to gradients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from jumpml.core import LearnerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from jumpml.core import Loss
+
+
+class Descent:
+    """The gradient of the weighted sum of the objectives' means, handed to the rows at once.
+
+    The same bits as a backward pass from that sum, with neither mean nor sum in the graph: on a small net those nodes
+    cost as much as a layer.
+
+    Args:
+        weights: By objective, what its mean is multiplied by.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = dict(weights)
+        self._uniform: dict[tuple[torch.Size, float], Tensor] = {}
+
+    def __call__(self, losses: Mapping[str, Loss]) -> None:
+        """Add the gradients to the parameters'.
+
+        Raises:
+            LearnerError: No loss depends on a parameter that trains.
+        """
+        roots, gradients = [], []
+        for name, (value, present) in losses.items():
+            if value.requires_grad:
+                roots.append(value)
+                gradients.append(self._gradient(value, present, self._weights[name]))
+        if not roots:
+            names = ", ".join(repr(name) for name in losses)
+            raise LearnerError(
+                f"nothing to learn: the losses ({names}) depend on no parameter that trains in this phase."
+            )
+        torch.autograd.backward(roots, gradients)
+
+    def _gradient(self, value: Tensor, present: Tensor | None, weight: float) -> Tensor:
+        if present is not None:
+            return present.to(value.dtype) * (weight / present.sum().clamp(min=1).to(value.dtype))
+        key = (value.shape, weight)
+        known = self._uniform.get(key)
+        if known is None or known.device != value.device or known.dtype != value.dtype:
+            known = self._uniform[key] = torch.full_like(value, weight, requires_grad=False) / max(1, value.numel())
+        return known

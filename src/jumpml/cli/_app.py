@@ -46,7 +46,7 @@ def _jumpml(
     Start here:
       jumpml new digits      a working project to start from
       jumpml check digits    find what is wrong, without training
-      jumpml run digits      learn, evaluate, diagnose, report, deploy
+      jumpml run digits      learn, evaluate, diagnose, deploy, report
 
     Each command explains itself: jumpml run --help.
     """

@@ -66,7 +66,7 @@ class EMASpec(Spec):
     """An exponential moving average of the weights, for evaluation and deployment."""
 
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.999
-    """The share of the old average that stays at each step."""
+    """The share of the old average that stays at each step; less at first, so that a short run is not held back."""
 
 
 class EverySpec(Spec):

@@ -29,13 +29,18 @@ def is_average(model: Model) -> bool:
 class EMA:
     """Averages a model's weights; normalisation statistics are the model's own latest.
 
+    The share of the old average at update ``t`` is ``min(decay, (1 + t) / (10 + t))``: a short run is not held back by its
+    first weights (as in TensorFlow's ExponentialMovingAverage).
+
     Args:
         model: The model that learns.
-        decay: The share of the old average that stays at each step.
+        decay: The share of the old average that stays at each step, once the warm-up is over.
     """
 
     def __init__(self, model: Model, decay: float) -> None:
-        self._averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self._decay = decay
+        self._updates = 0
+        self._averaged = AveragedModel(model, multi_avg_fn=self._average)
         self.model.requires_grad_(False).eval()
         _HAS_AVERAGE.add(model)
         _IS_AVERAGE.add(self.model)
@@ -47,12 +52,18 @@ class EMA:
 
     def update(self, model: Model) -> None:
         """Take in the weights after a step; the first time they are copied."""
+        self._updates += 1
         self._averaged.update_parameters(model)
 
     def state_dict(self) -> dict[str, Any]:
         """The averaged weights and the number of updates."""
-        return self._averaged.state_dict()
+        return {"average": self._averaged.state_dict(), "updates": self._updates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        self._averaged.load_state_dict(dict(state))
+        self._updates = state["updates"]
+        self._averaged.load_state_dict(dict(state["average"]))
+
+    def _average(self, averaged: Any, current: Any, count: Any) -> None:
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        get_ema_multi_avg_fn(decay)(averaged, current, count)

@@ -137,7 +137,9 @@ class Project:
         """
         self.check()
         folder = new_run_folder(self.name, out)
-        self._save_specs(folder / "specs")
+        temporary = folder / ".specs.tmp"  # half a folder of files would resume as another run
+        self._save_specs(temporary)
+        temporary.rename(folder / "specs")
         return self.go_on(folder)
 
     def go_on(self, folder: Path) -> Path:
@@ -152,7 +154,8 @@ class Project:
         say("data", f"{self.name}: {self.data.source}")
         loaders, model = self.build()
         learner = build_learner(self.learner, loaders, model, None, folder)
-        self._save_run(folder, loaders, model)
+        if not (folder / "run.json").exists():  # a resumed run keeps the record of its beginning
+            self._save_run(folder, loaders, model)
         resumed = learner.resume()
         say("learn", f"from step {learner.progress.step}" if resumed else f"on {next(model.parameters()).device}")
         learner.fit()
@@ -192,12 +195,13 @@ class Project:
         if kind == "model" and value["data"] is not None:
             value["data"] = f"{self.name}.data.yaml"
         if kind == "deploy":
-            for variant in value["variants"].values():
+            for name, variant in value["variants"].items():
                 if variant["distill"]:
                     source = spec.folder / variant["distill"]["into"]
-                    folder.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(source, folder / source.name)
-                    variant["distill"]["into"] = source.name
+                    copy = folder / name / source.name  # apart, so that it can bear any name
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(source, copy)
+                    variant["distill"]["into"] = f"{name}/{source.name}"
         return value
 
     def _save_run(self, folder: Path, loaders: DataLoaders, model: Model) -> None:

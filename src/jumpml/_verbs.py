@@ -244,14 +244,17 @@ def train(model: Model, loaders: DataLoaders, training: Any) -> None:
 
 
 def new_run_folder(name: str, root: str | Path = "runs") -> Path:
-    """A folder that is not there yet, ``runs/<name>/<time>``; nothing is made."""
+    """Make ``runs/<name>/<time>``, with a number behind it where another run began in the same second."""
     time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    folder = Path(root) / name / time
     count = 1
-    while folder.exists():
-        count += 1
-        folder = Path(root) / name / f"{time}-{count}"
-    return folder
+    while True:
+        folder = Path(root) / name / (time if count == 1 else f"{time}-{count}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            count += 1
+        else:
+            return folder
 
 
 def _parts(

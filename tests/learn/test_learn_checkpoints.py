@@ -154,3 +154,15 @@ def test_any_plain_value_survives(tmp_path_factory: pytest.TempPathFactory, valu
     checkpoints = Checkpoints(tmp_path_factory.mktemp("any"))
     checkpoints.save(1, {"model": {}, "value": value})
     assert equal(checkpoints.load(1)["value"], value)
+
+
+def test_what_a_kill_left_is_put_right(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    whole = checkpoints.save(1, state_of(1))
+    whole.rename(tmp_path / ".step-00000001.old")  # killed after the old one was set aside, before the new had its name
+    (tmp_path / ".step-00000001.tmp").mkdir()
+    state = checkpoints.latest()
+    assert state is not None
+    assert state["progress"]["step"] == 1
+    checkpoints.save(1, state_of(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import jumpml
-from jumpml.core import LearnerError, NonFiniteLossError, SpecError
+from jumpml.core import CheckpointError, LearnerError, NonFiniteLossError, SpecError
 from jumpml.learn import Checkpoints, Learner, Phase, Saving
 
 if TYPE_CHECKING:
@@ -483,3 +483,76 @@ def test_losses_that_reach_no_trained_parameter() -> None:
     model.requires_grad_(False)
     with pytest.raises(LearnerError, match=r"nothing to learn: the losses \('digit'\) depend on no parameter"):
         learner.step(batch)
+
+
+@pytest.mark.parametrize("every", [{"steps": 1}, {"epochs": 5}])
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path, every: dict[str, int]) -> None:
+    loaders = jumpml.create_dataloader(DATA)
+    model = jumpml.load_model({**MODEL, "objectives": {}}, loaders)
+    # the square root of nothing: a finite value whose gradient is not
+    model.node("encoder").register_forward_hook(lambda _, __, output: output + (output - output).sqrt())
+    spec = options(phases={"supervised": {"epochs": 3}}, checkpoint={"every": every, "keep": 1}, clip_norm=None)
+    learner = jumpml.create_learner(loaders, model, None, spec, run=tmp_path)
+    with pytest.raises(NonFiniteLossError, match=r"it began in node 'encoder': the update of the step before made its"):
+        learner.fit()
+    (step,) = Checkpoints(tmp_path / "checkpoints").steps()
+    saved = Checkpoints(tmp_path / "checkpoints").load(step)["model"]
+    assert all(value.isfinite().all() for value in saved.values())
+
+
+def test_another_learner_on_the_same_loaders_changes_nothing(
+    tmp_path: Path, whole: tuple[dict[str, Tensor], list[Any]]
+) -> None:
+    learner = make(tmp_path / "first")
+    learner.ss_learn()
+    learner.train_epoch()
+    other = jumpml.load_model({**MODEL, "objectives": {}}, learner.loaders)
+    jumpml.create_learner(
+        learner.loaders, other, None, options(seed=9, phases={}), run=tmp_path / "other"
+    ).train_epoch()
+    learner.fit()
+    assert differing(whole[0], state_of(learner)) == []
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    make(tmp_path).ss_learn()
+    with pytest.raises(
+        CheckpointError, match=r"belongs to another run: seed: 0 then, 1 now; ema: decay 0\.9 then, none now\."
+    ):
+        make(tmp_path, options(seed=1, ema=None))
+
+
+def test_trying_a_batch_is_for_before_training(tmp_path: Path) -> None:
+    learner = make(tmp_path)
+    assert set(learner.try_batch("self_supervised")) == {"agree", "total"}
+    learner.ss_learn()
+    with pytest.raises(LearnerError, match=r"try_batch\(\) is for before training"):
+        learner.try_batch("supervised")
+
+
+def test_consolidation_that_cannot_work_is_refused_before_training(tmp_path: Path) -> None:
+    with pytest.raises(
+        SpecError, match=r"phases\.supervised\.consolidate: to consolidate, the model needs an objective"
+    ):
+        make(tmp_path, options(phases={"supervised": {"consolidate": True}}), {**MODEL, "objectives": {}})
+
+
+def test_a_rate_beside_a_one_cycle_schedule_is_refused(tmp_path: Path) -> None:
+    phases = {"supervised": {"lr": 0.1, "schedule": {"kind": "one_cycle", "max_lr": 0.2}}}
+    with pytest.raises(SpecError, match=r"phases\.supervised\.lr: a one_cycle schedule sets the learning rate itself"):
+        make(tmp_path, options(phases=phases), {**MODEL, "objectives": {}})
+
+
+def test_the_average_warms_up() -> None:
+    from jumpml.learn._averaging import EMA
+
+    _, model = parts()
+    average = EMA(model, 0.999)
+    average.update(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    before = next(average.model.parameters()).clone()
+    average.update(model)
+    # at the second update the old average counts for (1 + 2) / (10 + 2)
+    assert torch.allclose(next(average.model.parameters()), before + 0.75, atol=1e-6)

@@ -16,8 +16,8 @@ def new(
     """Make a working project to start from.
 
     The folder gets the four files of a small project on handwritten digits, with comments that explain their keys, a
-    README that leads through the first run, and the JSON Schemas that let an editor help. It runs as it is; then change the
-    data file to yours.
+    README that leads through the first run, and the JSON Schemas that let an editor help. It runs as it is; then
+    change the data file to yours.
 
     \b
     Examples:

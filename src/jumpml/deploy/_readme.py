@@ -54,14 +54,14 @@ A row, with lists cut short: `{keys}`
 {tasks}
 
 Each answer also says whether the row is `out_of_domain`: farther from the train rows than 95% of the validation rows;
-`distance` is how far. `card.html`, where it lies beside this file, says how good the model is, what it is for and what not.
+`distance` is how far. `card.html`, where it lies beside this file, says how good the model is and what it is for.
 
 ## Variants
 
 {variants}
 
-`golden.json` holds rows to try (under `rows`) with the raw outputs that each variant gave for them. `SHA256SUMS` holds every file's checksum (`sha256sum --check
-SHA256SUMS`); the runtime refuses a bundle that has changed. That shows damage; it does not show who made the bundle.
+`golden.json` holds rows to try (under `rows`) with the raw outputs that each variant gave for them. `SHA256SUMS` holds
+every file's checksum (`sha256sum --check SHA256SUMS`); the runtime refuses a bundle that has changed. That shows damage; it does not show who made the bundle.
 """
 
 

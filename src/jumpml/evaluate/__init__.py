@@ -8,11 +8,12 @@ from jumpml.evaluate._metric import FunctionMetric, metric
 from jumpml.evaluate._named import higher_is_better, metric_names
 from jumpml.evaluate._predictions import Predictions, evaluation_mode, predict
 from jumpml.evaluate._results import EvalResults
-from jumpml.evaluate._score import score
+from jumpml.evaluate._score import plain_losses, score
 
 __all__ = [
     "evaluate",
     "EvalResults",
+    "plain_losses",
     "predict",
     "Predictions",
     "measure",

@@ -77,16 +77,23 @@ def _loss(loaders: DataLoaders, model: Model, split: str) -> float:
     rows = dict.fromkeys(objectives, 0)
     with evaluation_mode(model):
         for batch in loader_of(loaders, split).plain():
-            for name, loss in _losses(model, objectives, batch).items():
+            with torch.inference_mode():
+                losses = plain_losses(model, objectives, batch)
+            for name, loss in losses.items():
                 count = len(next(iter(batch.values()))) if loss.present is None else int(loss.present.sum())
                 total[name] += reduce(loss).cpu() * count
                 rows[name] += count
     return sum(model.objectives[name].weight * float(total[name]) / max(rows[name], 1) for name in objectives)
 
 
-@torch.inference_mode()
-def _losses(model: Model, objectives: Mapping[str, Objective], batch: Mapping[str, Tensor]) -> dict[str, Loss]:
-    # not `model.losses`, which wants the views that these rows do not have
+def plain_losses(model: Model, objectives: Mapping[str, Objective], batch: Mapping[str, Tensor]) -> dict[str, Loss]:
+    """Some objectives' losses on plain rows; `Model.losses` wants all of a phase, and so views that these do not have.
+
+    Args:
+        model: The model, in the mode that is wanted.
+        objectives: Without views, and with inputs.
+        batch: Plain rows.
+    """
     read = dict.fromkeys(name for objective in objectives.values() for name in objective.inputs)
     values = {**batch, **model(batch, outputs=[name for name in read if name not in batch])}
     losses = {}

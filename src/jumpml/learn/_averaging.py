@@ -29,8 +29,8 @@ def is_average(model: Model) -> bool:
 class EMA:
     """Averages a model's weights; normalisation statistics are the model's own latest.
 
-    The share of the old average at update ``t`` is ``min(decay, (1 + t) / (10 + t))``: a short run is not held back by its
-    first weights (as in TensorFlow's ExponentialMovingAverage).
+    The share of the old average at update ``t`` is ``min(decay, (1 + t) / (10 + t))``: a short run is not held back by
+    its first weights (as in TensorFlow's ExponentialMovingAverage).
 
     Args:
         model: The model that learns.
@@ -44,6 +44,11 @@ class EMA:
         self.model.requires_grad_(False).eval()
         _HAS_AVERAGE.add(model)
         _IS_AVERAGE.add(self.model)
+
+    @property
+    def name(self) -> str:
+        """What it is, in words."""
+        return f"decay {self._decay}"
 
     @property
     def model(self) -> Model:

@@ -170,6 +170,10 @@ def _problems(spec: LearnerSpec, model: Model, *, own_optimizer: bool) -> Iterat
     asked = spec.phases.get("self_supervised")
     if asked and asked.epochs != 0 and not model.active("self_supervised"):
         yield idle("self_supervised")
+    for name, phase in spec.phases.items():
+        if phase.lr is not None and isinstance(_schedule(phase.schedule or spec.schedule), OneCycle):
+            fix = "Set the schedule's max_lr instead."
+            yield Problem(("phases", name, "lr"), "a one_cycle schedule sets the learning rate itself.", fix)
     if spec.checkpoint and spec.checkpoint.best:
         yield from _wrong_figure(spec.checkpoint.best.metric, model)
 

@@ -61,13 +61,16 @@ class Checkpoints:
             CheckpointError: It cannot be written: a full disk, a read-only folder. The ones before are untouched.
         """
         final = self.path(step)
-        temporary = self.folder / f".{final.name}.{os.getpid()}.tmp"
+        temporary, old = self.folder / f".{final.name}.tmp", self.folder / f".{final.name}.old"
         try:
+            self._tidy()
             temporary.mkdir(parents=True)
             _write(temporary, state)
-            shutil.rmtree(final, ignore_errors=True)
+            if final.exists():
+                final.rename(old)
             temporary.rename(final)
             sync_folder(self.folder)
+            shutil.rmtree(old, ignore_errors=True)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise CheckpointError(
@@ -99,6 +102,7 @@ class Checkpoints:
         Raises:
             CheckpointError: There are checkpoints, and all are damaged.
         """
+        self._tidy()
         problems = []
         for step in reversed(self.steps()):
             try:
@@ -111,6 +115,17 @@ class Checkpoints:
         if problems:
             raise CheckpointError(f"no checkpoint in {self.folder} is whole:\n  " + "\n  ".join(problems))
         return None
+
+    def _tidy(self) -> None:
+        """Put right what a process left that was killed while saving."""
+        for torn in self.folder.glob(".step-*.tmp"):
+            shutil.rmtree(torn)
+        for old in self.folder.glob(".step-*.old"):
+            final = self.folder / old.name.removeprefix(".").removesuffix(".old")
+            if final.exists():
+                shutil.rmtree(old)
+            else:
+                old.rename(final)
 
     def forget_after(self, step: int) -> None:
         """Remove the checkpoints after a step: they belong to a future that will be lived again."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from jumpml.core import NonFiniteLossError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torch import Tensor
 
@@ -24,6 +26,8 @@ def explain(learner: Learner, signal: NonFinite) -> NonFiniteLossError:
     The learner is left as that checkpoint has it.
     """
     head = f"the loss of objective {signal.objective!r} became non-finite at step {signal.step}"
+    if signal.objective is None:
+        head = f"the weights became non-finite in the update of step {signal.step - 1}"
     if not learner.resume():
         return NonFiniteLossError(f"{head}. {_ADVICE} With checkpoints on, the node where it began would be named.")
     good = learner.progress.step
@@ -33,11 +37,15 @@ def explain(learner: Learner, signal: NonFinite) -> NonFiniteLossError:
 
 
 def _relive(learner: Learner, step: int) -> str:
-    for batch in learner.remaining():
-        if learner.progress.step == step - 1 and learner.stage is not None:
-            return _first_non_finite(learner, learner.stage, batch)
-        learner.step(batch)
-    return "a step that did not come again; is an input of the model not repeatable?"
+    while learner.progress.step < step:
+        for batch in learner.remaining():
+            if learner.progress.step == step - 1 and learner.stage is not None:
+                return _first_non_finite(learner, learner.stage, batch)
+            learner.step(batch)
+        phase = learner.progress.phase or ""
+        learner.progress.epochs[phase] = learner.progress.closed(phase) + 1
+        learner.progress.batch = 0
+    return "a step that did not come again: something in the model or the data is not repeatable"
 
 
 def _first_non_finite(learner: Learner, stage: Stage, batch: Mapping[str, Tensor]) -> str:
@@ -56,6 +64,12 @@ def _first_non_finite(learner: Learner, stage: Stage, batch: Mapping[str, Tensor
         if not _finite(loss.value):
             return f"objective {name!r}: its loss is non-finite though what it reads is finite"
     return "the sum of the objectives"
+
+
+def all_finite(values: Iterable[Tensor]) -> bool:
+    """Whether no value is NaN or infinite, with one reading of the device."""
+    finite = [value.isfinite().all() for value in values if value.is_floating_point()]
+    return not finite or bool(torch.stack(finite).all())
 
 
 def _finite(value: Tensor) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import ExampleHistory
+from jumpml.core import ExampleHistory, Loss
 from jumpml.graph import decide, scores
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.core import Loss, Task
+    from jumpml.core import Task
 
 
 @dataclass
@@ -53,7 +53,8 @@ class ExampleRecorder:
         for name, task in self._tasks.items():
             loss = losses.get(name)
             if loss is not None and loss.value.dim():
-                self._raw.setdefault(name, []).append((loss, values[task.output].detach(), batch[task.target]))
+                kept = Loss(loss.value.detach(), loss.present)  # not the graph behind it
+                self._raw.setdefault(name, []).append((kept, values[task.output].detach(), batch[task.target]))
 
     def end_epoch(self, order: Tensor) -> None:
         """Close an epoch.

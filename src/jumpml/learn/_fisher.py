@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from jumpml.core import LearnerError
-from jumpml.objectives import EWC
+from jumpml.evaluate import plain_losses
+from jumpml.objectives import EWC, reduce
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,8 +62,8 @@ def _accumulate(
     named: list[tuple[str, torch.nn.Parameter]],
     fisher: dict[str, Tensor],
 ) -> int:
-    total = len(loaders.train.rows)
-    chosen = set(torch.linspace(0, total - 1, min(rows, total)).long().tolist())
+    last = len(loaders.train.rows) - 1
+    chosen = set(torch.linspace(0, last, min(rows, last + 1)).long().tolist())
     position = count = 0
     for batch in loaders.train.plain():
         size = len(next(iter(batch.values())))
@@ -70,13 +71,9 @@ def _accumulate(
             if position + row not in chosen:
                 continue
             one = {key: value[row : row + 1] for key, value in batch.items()}
-            losses = model.losses(one, "supervised")
-            active = [losses[name].sum() for name in tasks if name in losses]
-            if not active:
-                raise LearnerError(
-                    "consolidate() takes gradients of the tasks' losses; none is active in the supervised phase."
-                )
-            gradients = torch.autograd.grad(torch.stack(active).sum(), [p for _, p in named], allow_unused=True)
+            losses = plain_losses(model, {name: model.objectives[name] for name in tasks}, one)
+            total = torch.stack([reduce(loss) for loss in losses.values()]).sum()
+            gradients = torch.autograd.grad(total, [p for _, p in named], allow_unused=True)
             for (name, _), gradient in zip(named, gradients, strict=True):
                 if gradient is not None:
                     fisher[name] += gradient.square()

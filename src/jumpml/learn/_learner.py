@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import EpochRecord, History, LearnerError, Loss, did_you_mean
+from jumpml.core import CheckpointError, EpochRecord, History, LearnerError, Loss, did_you_mean
 from jumpml.learn._averaging import EMA
 from jumpml.learn._checkpoints import Checkpoints
-from jumpml.learn._culprit import explain
+from jumpml.learn._culprit import all_finite, explain
 from jumpml.learn._descent import Descent
 from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
@@ -106,7 +106,7 @@ class Learner:
         check_fit(model, loaders, optimizer, self.phases)
         loaders.bind([name for name in model.inputs if name in loaders.fields])
         model.check_fields(loaders.fields, {name: loaders.info(name) for name in loaders.fields})
-        loaders.seed = seed
+        self._seed = seed
         self._random = RandomState(seed)
         self._ema = None if ema is None else EMA(model, ema)
         self._checkpoints = None if saving is None else Checkpoints(saving.folder, saving.keep)
@@ -161,12 +161,14 @@ class Learner:
         Returns:
             Each objective's mean, and ``total``.
         """
+        if self.progress.step:
+            raise LearnerError("try_batch() is for before training: it would set up the phase anew.")
         with self._random, torch.no_grad():
             stage = self._enter(phase)
+            batch = next(self.remaining())
             self.model.eval()
-            self.loaders.train.epoch = 0
-            batch = next(iter(self.loaders.train))
             losses, _ = stage.plan(batch)
+            self.stage = None
             return self._reduce(losses, batch)[0]
 
     def consolidate(self, rows: int = 512) -> None:
@@ -189,9 +191,10 @@ class Learner:
         """
         if self._checkpoints is None:
             raise LearnerError("there is no place for checkpoints: give the learner saving=Saving(folder=...).")
-        self._read_meter()
-        best = self.progress.best
-        return self._checkpoints.save(self.progress.step, self._state(), protect=best[1] if best else None)
+        try:
+            return self._save(self._checkpoints)
+        except NonFinite as signal:
+            raise explain(self, signal) from None
 
     def resume(self) -> bool:
         """Go on from the newest whole checkpoint.
@@ -204,6 +207,8 @@ class Learner:
         """
         state = self._checkpoints.latest() if self._checkpoints else None
         if state is None:
+            for log in self._logs:
+                log.rewind(0, [])
             return False
         self._load_state(state)
         if self._checkpoints:
@@ -278,8 +283,8 @@ class Learner:
     def _run_epoch(self, name: str) -> EpochRecord:
         if self.stage is None or self.stage.name != name:
             self._enter(name)
-            if self._saving:
-                self.save()
+            if self._checkpoints:
+                self._save(self._checkpoints)
         for log in self._logs:
             log.begin(name, self.phases[name].epochs, self.progress.closed(name), len(self.loaders.train))
         try:
@@ -293,8 +298,8 @@ class Learner:
             self.step(batch)
             if len(self._meter) >= LOG_EVERY:
                 self._read_meter()
-            if self._saving and self._saving.steps and self.progress.step % self._saving.steps == 0:
-                self.save()
+            if self._checkpoints and self._saves_after_step():
+                self._save(self._checkpoints)
         self._read_meter()
         if self._recorder:
             self._recorder.end_epoch(self.loaders.train.order(self.progress.epoch))
@@ -304,6 +309,9 @@ class Learner:
 
     def remaining(self) -> Iterator[dict[str, Tensor]]:
         """What is left of the open epoch, in training mode."""
+        self.loaders.seed = self._seed  # another learner may have used the loaders meanwhile
+        if self.stage is not None:
+            self.loaders.train.serve(*self.stage.served)
         self.loaders.train.load_state_dict({"epoch": self.progress.epoch, "batch": self.progress.batch})
         if not self.model.training:  # walking through all modules costs as much as a step's bookkeeping
             self.model.train()
@@ -378,14 +386,30 @@ class Learner:
         last = epoch == self.phases[name].epochs
         if last and self.phases[name].consolidate:
             self.consolidate()
-        if self._saving and (last or improved or (self._saving.epochs and epoch % self._saving.epochs == 0)):
-            self.save()
+        if self._checkpoints and (last or improved or self._saves_after_epoch(epoch)):
+            self._save(self._checkpoints)
         return record
+
+    def _saves_after_step(self) -> bool:
+        every = self._saving.steps if self._saving else None
+        return every is not None and self.progress.step % every == 0
+
+    def _saves_after_epoch(self, epoch: int) -> bool:
+        every = self._saving.epochs if self._saving else None
+        return every is not None and epoch % every == 0
 
     # --- state ----------------------------------------------------------------------------------------------------
 
+    def _save(self, checkpoints: Checkpoints) -> Path:
+        self._read_meter()
+        if not all_finite(self.model.parameters()):  # a finite loss may still have had a gradient that is not
+            raise NonFinite(self.progress.step + 1)
+        best = self.progress.best
+        return checkpoints.save(self.progress.step, self._state(), protect=best[1] if best else None)
+
     def _state(self) -> dict[str, Any]:
         return {
+            "identity": self._identity(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "stage": self.stage.state_dict() if self.stage else None,
@@ -397,7 +421,32 @@ class Learner:
             "records": [record.model_dump() for record in self._records],
         }
 
+    def _identity(self) -> dict[str, str]:
+        """What must be the same for a resumed run to be the same run."""
+        return {
+            "seed": str(self._seed),
+            "train rows": str(len(self.loaders.train.rows)),
+            "batch size": str(self.loaders.batch_size),
+            "optimizer": type(self.optimizer).__name__,
+            "clip_norm": str(self._clip_norm),
+            "ema": self._ema.name if self._ema else "none",
+            "record_examples": str(self._recorder is not None),
+            **{f"phase {name}": str(phase) for name, phase in self.phases.items()},
+        }
+
     def _load_state(self, state: dict[str, Any]) -> None:
+        was, now = state["identity"], self._identity()
+        changed = [
+            f"{key}: {was.get(key, 'none')} then, {now.get(key, 'none')} now"
+            for key in {**was, **now}
+            if was.get(key) != now.get(key)
+        ]
+        if changed:
+            raise CheckpointError(
+                "the checkpoint belongs to another run: "
+                + "; ".join(changed)
+                + ". Undo the change, or start a new run."
+            )
         progress = dict(state["progress"])
         progress["best"] = tuple(progress["best"]) if progress["best"] else None
         self.progress = Progress(**progress)

@@ -83,7 +83,8 @@ class JsonlLog(Log):
         if self._steps.exists():
             kept = [line for line in self._steps.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
             write_file(self._steps, "".join(f"{line}\n" for line in kept))
-        write_file(self._epochs, "".join(f"{record.model_dump_json()}\n" for record in epochs))
+        if self._epochs.exists():
+            write_file(self._epochs, "".join(f"{record.model_dump_json()}\n" for record in epochs))
 
     def _append(self, path: Path, lines: Sequence[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class NonFinite(Exception):  # noqa: N818 (a signal within the package; the user sees NonFiniteLossError)
-    """A loss in the window is NaN or infinite."""
+    """A loss is NaN or infinite; without an objective, the weights with which the step begins are."""
 
-    def __init__(self, step: int, objective: str) -> None:
+    def __init__(self, step: int, objective: str | None = None) -> None:
         super().__init__(step, objective)
         self.step = step
         self.objective = objective
@@ -72,10 +72,6 @@ class Meter:
         means = {name: total / self._rows[name] if self._rows[name] else 0.0 for name, total in self._sums.items()}
         self._sums, self._rows = {}, {}
         return means
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._window, self._sums, self._rows = [], {}, {}
 
     def state_dict(self) -> dict[str, Any]:
         """The running sums; the window must have been read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, refusal
+from jumpml.objectives import EWC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,6 +46,7 @@ def find_misfits(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
         *_unknown_phases(model, phases),
         *_wrong_views(model, loaders),
         *_idle_phases(model, phases),
+        *_vain_consolidation(model, phases),
         *(patterns or _lone_rows(model, loaders, phases)),
     ]
 
@@ -70,6 +72,15 @@ def _idle_phases(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]
         # self-supervision is there without being asked for, and passed over where nothing is active in it
         if phase.epochs and name != "self_supervised" and not model.active(name):
             yield idle(name)
+
+
+def _vain_consolidation(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
+    held = any(isinstance(objective, EWC) for objective in model.objectives.values())
+    for name, phase in phases.items():
+        if phase.consolidate and not (held and {*model.tasks} & {*model.objectives}):
+            fix = "Leave it out, or give the model what is missing."
+            text = "to consolidate, the model needs an objective of kind ewc and a task with an objective."
+            yield Problem(("phases", name, "consolidate"), text, fix)
 
 
 def _unknown_phases(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:

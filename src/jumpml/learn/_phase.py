@@ -42,7 +42,7 @@ class Cosine:
 
     def build(self, optimizer: Optimizer, steps: int) -> LRScheduler:
         """The scheduler for a phase of so many steps."""
-        return CosineAnnealingLR(optimizer, T_max=max(steps, 1), eta_min=self.min_lr)
+        return CosineAnnealingLR(optimizer, T_max=max(steps - 1, 1), eta_min=self.min_lr)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,7 @@ class Stage:
         self._steps = phase.epochs * len(loaders.train)
         self._schedule = phase.schedule.build(optimizer, self._steps) if phase.schedule else None
         self.plan = _plan(name, model, loaders)
+        self.served = [key for key in self.plan.fields if key in loaders.fields], model.draws(name)
 
     def advance(self) -> None:
         """Move the learning rate on by one step; past the phase's last one it stays."""
@@ -109,6 +110,4 @@ def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:
     available = {*loaders.fields, *(f"{name}.present" for name, info in loaders.fields.items() if info.missing)}
     for draw in draws:
         available |= {f"{name}@{draw}" for name in loaders.view_fields[draw.rpartition(".")[0]]}
-    plan = model.plan_losses(phase, available)
-    loaders.train.serve([name for name in plan.fields if name in loaders.fields], draws)
-    return plan
+    return model.plan_losses(phase, available)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from jumpml.evaluate import higher_is_better, score
@@ -35,6 +36,8 @@ def improves(saving: Saving | None, progress: Progress, figures: dict[str, float
     if saving.mode == "auto":
         upward = key != "loss" and bool(higher_is_better(key.rpartition("/")[2]))
     value, best = figures[key], progress.best
+    if not math.isfinite(value):
+        return False
     if best is not None and not (value > best[0] if upward else value < best[0]):
         return False
     progress.best = (value, progress.step)

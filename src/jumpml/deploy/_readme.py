@@ -61,7 +61,8 @@ Each answer also says whether the row is `out_of_domain`: farther from the train
 {variants}
 
 `golden.json` holds rows to try (under `rows`) with the raw outputs that each variant gave for them. `SHA256SUMS` holds
-every file's checksum (`sha256sum --check SHA256SUMS`); the runtime refuses a bundle that has changed. That shows damage; it does not show who made the bundle.
+every file's checksum (`sha256sum --check SHA256SUMS`); the runtime refuses a bundle that has changed. That shows
+damage; it does not show who made the bundle.
 """
 
 

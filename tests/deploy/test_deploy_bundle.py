@@ -329,6 +329,24 @@ def test_a_bundle_that_does_not_prove_itself_changes_nothing(
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
 
 
+def test_a_full_disk_is_named_and_the_old_bundle_stays(
+    bundle: Path, digits_deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(DeploymentError, match=r"the bundle could not be written to .*No space left on device"):
+        write_bundle(
+            bundle, digits_deployed.model.tasks, digits_deployed.loaders, {"float32": measured(digits_deployed)}
+        )
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
+
+
 def measured(deployed: Deployed) -> Measured:
     """The unchanged variant as it was measured, from the finished bundle."""
     loaders, model, _, deployment = deployed

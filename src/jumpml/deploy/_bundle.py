@@ -58,18 +58,20 @@ def write_bundle(
         variants: What goes in, by name; the first is the default.
 
     Raises:
-        DeploymentError: Something else stands there, or the runtime does not predict what it should.
+        DeploymentError: Something else stands there, the runtime does not predict what it should, or the disk is full
+            or read-only.
     """
     check_place(bundle)
-    bundle.parent.mkdir(parents=True, exist_ok=True)
     folder = bundle.with_name(f".{bundle.name}.{os.getpid()}.tmp")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
     try:
+        folder.mkdir(parents=True)
         _write_files(folder, tasks, loaders, variants)
         _seal(folder, [path.name for path in folder.iterdir()])
         _prove(folder, variants)
         _replace(bundle, folder)
+    except OSError as error:
+        raise DeploymentError(f"the bundle could not be written to {bundle}: {error}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -195,6 +197,7 @@ def _prove(folder: Path, variants: Mapping[str, Measured]) -> None:
 def _replace(bundle: Path, folder: Path) -> None:
     """Put the new bundle where the old one stands; a crash leaves one of them, under its name or as ``.old``."""
     old = folder.with_suffix(".old")
+    shutil.rmtree(old, ignore_errors=True)  # what a process of the same number left that was killed right here
     if bundle.exists():
         bundle.rename(old)
     folder.rename(bundle)

@@ -556,3 +556,14 @@ def test_the_average_warms_up() -> None:
     average.update(model)
     # at the second update the old average counts for (1 + 2) / (10 + 2)
     assert torch.allclose(next(average.model.parameters()), before + 0.75, atol=1e-6)
+
+
+def test_the_logs_of_a_run_without_checkpoints_stay_and_a_new_start_does_not_append(tmp_path: Path) -> None:
+    spec = options(phases={"self_supervised": {"epochs": 0}}, checkpoint=None)
+    learner = make(tmp_path, spec, {**MODEL, "objectives": {}})
+    learner.train_epoch()
+    assert not learner.resume()
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 1
+    again = make(tmp_path, spec, {**MODEL, "objectives": {}})
+    again.train_epoch()
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 1

@@ -207,7 +207,9 @@ class Learner:
         """
         state = self._checkpoints.latest() if self._checkpoints else None
         if state is None:
-            for log in self._logs:
+            for log in (
+                self._logs if not self.progress.step else ()
+            ):  # a start from nothing: what lies there is another's
                 log.rewind(0, [])
             return False
         self._load_state(state)

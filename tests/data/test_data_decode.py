@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as npst
 
 from jumpml.core import DataError
 from jumpml.data import Column
-from jumpml.data._decode import RawColumn, decode_category, decode_image, decode_number, decode_tensor
-from jumpml.data._raw import raw_rows
+from jumpml.data.kinds._decode import RawColumn, decode_category, decode_image, decode_number, decode_tensor
+from jumpml.data.kinds._raw import raw_rows
 
 
 def raw(values: object, dtype: object = None) -> RawColumn:

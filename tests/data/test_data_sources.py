@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jumpml.core import DataError
-from jumpml.data._csv import CsvSource
-from jumpml.data._source import NpzSource, SklearnSource
+from jumpml.data.sources._csv import CsvSource
+from jumpml.data.sources._source import NpzSource, SklearnSource
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jumpml.core import DataError
 from jumpml.data import random_split
-from jumpml.data._duplicates import row_groups, rows_in_both
+from jumpml.data.splits._duplicates import row_groups, rows_in_both
 
 
 def assert_partition(splits: dict[str, torch.Tensor], count: int) -> None:

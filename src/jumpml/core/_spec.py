@@ -95,6 +95,9 @@ Name = Annotated[
 ]
 """What a user calls a node, a field, a task."""
 
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A share."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed that NumPy and torch both take."""
 

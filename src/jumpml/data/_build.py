@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from jumpml.core import DataError, SpecError
 from jumpml.data._check import Checker
-from jumpml.data._choose_rows import choose_rows
-from jumpml.data._decode import RawColumn, decode_category, decode_image, decode_number, decode_tensor
 from jumpml.data._loaders import DataLoaders
-from jumpml.data._open import column_of, open_source
 from jumpml.data._steps import augment_steps, feature_steps
+from jumpml.data.kinds._decode import RawColumn, decode_category, decode_image, decode_number, decode_tensor
+from jumpml.data.sources._open import column_of, open_source
+from jumpml.data.splits._choose import choose_rows
 
 if TYPE_CHECKING:
     from jumpml.core import DataSpec
-    from jumpml.data._column import Column
-    from jumpml.data._source import Source
+    from jumpml.data.kinds._column import Column
+    from jumpml.data.sources._source import Source
 
 
 def build_dataloader(spec: DataSpec) -> DataLoaders:

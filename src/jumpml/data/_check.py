@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from jumpml.core import FieldInfo, ValueInfo, did_you_mean
-from jumpml.data._feature_map import steps_problem
-from jumpml.data._split import shares_problem
 from jumpml.data._steps import augment_steps, feature_steps
+from jumpml.data.features._feature_map import steps_problem
+from jumpml.data.splits._random import shares_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jumpml.data._duplicates import row_groups, rows_in_both
+from jumpml.data.splits._duplicates import row_groups, rows_in_both
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 import torch
 
 from jumpml.core import CheckpointError, DataError, derive_seed, did_you_mean
-from jumpml.data._policies import PLAIN, Policies
+from jumpml.data.augment._policies import PLAIN, Policies
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from torch import Tensor
 
-    from jumpml.data._column import Column
-    from jumpml.data._feature_map import FeatureMap
-    from jumpml.data._features import Feature
+    from jumpml.data.features._feature_map import FeatureMap
+    from jumpml.data.features._features import Feature
+    from jumpml.data.kinds._column import Column
 
 Batch = dict[str, "Tensor"]
 BLOCK_BYTES = 1 << 27  # of rows that are gathered at once, so that an epoch of pictures is not held twice

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from jumpml.core import DataError, FieldInfo, ValueInfo, did_you_mean
-from jumpml.data._feature_map import DEFAULTS, FeatureMap, fit_steps, steps_problem
 from jumpml.data._findings import find
 from jumpml.data._loader import Loader
-from jumpml.data._policies import Policies
-from jumpml.data._raw import decoding, raw_rows
-from jumpml.data._split import SPLITS
 from jumpml.data._summary import record, summary
+from jumpml.data.augment._policies import Policies
+from jumpml.data.features._feature_map import DEFAULTS, FeatureMap, fit_steps, steps_problem
+from jumpml.data.kinds._raw import decoding, raw_rows
+from jumpml.data.splits._random import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from torch import Tensor
 
-    from jumpml.data._augment import Augmentation
-    from jumpml.data._column import Column
-    from jumpml.data._features import Feature
+    from jumpml.data.augment._augmentations import Augmentation
+    from jumpml.data.features._features import Feature
+    from jumpml.data.kinds._column import Column
 
 
 @final

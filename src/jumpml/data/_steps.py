@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jumpml.data._augment import Augmentation, Erase, Noise, Rotate, Shift
-from jumpml.data._features import Feature, Index, OneHot, Standardize
+from jumpml.data.augment._augmentations import Augmentation, Erase, Noise, Rotate, Shift
+from jumpml.data.features._features import Feature, Index, OneHot, Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

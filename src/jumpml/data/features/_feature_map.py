@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast, final
 
 from torch import Tensor, nn
 
-from jumpml.data._features import Feature, OneHot, Standardize
+from jumpml.data.features._features import Feature, OneHot, Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

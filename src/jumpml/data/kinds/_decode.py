@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from jumpml.core import DataError, did_you_mean
-from jumpml.data._column import Column
+from jumpml.data.kinds._column import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

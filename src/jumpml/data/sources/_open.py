@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import did_you_mean
-from jumpml.data._csv import CsvSource, delimiter_problem
-from jumpml.data._source import NpzSource, SklearnSource, Source
+from jumpml.data.sources._csv import CsvSource, delimiter_problem
+from jumpml.data.sources._source import NpzSource, SklearnSource, Source
 
 if TYPE_CHECKING:
     from pathlib import Path

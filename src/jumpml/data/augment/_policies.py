@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.data._augment import Augmentation
+    from jumpml.data.augment._augmentations import Augmentation
 
 PLAIN = ""  # the draw that augments the plain fields; the others are named "view.number"
 

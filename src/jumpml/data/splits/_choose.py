@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jumpml.core import DataError, SpecError
-from jumpml.data._decode import RawColumn, decode_category
-from jumpml.data._duplicates import row_groups, rows_in_both
-from jumpml.data._split import SPLITS, random_split
+from jumpml.data.kinds._decode import RawColumn, decode_category
+from jumpml.data.splits._duplicates import row_groups, rows_in_both
+from jumpml.data.splits._random import SPLITS, random_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.core import DataSpec, Mistake
-    from jumpml.data._column import Column
+    from jumpml.data.kinds._column import Column
 
 Rows = dict[str, "Tensor"]
 

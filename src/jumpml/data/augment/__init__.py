@@ -1,0 +1,1 @@
+"""Random changes on whole batches, for training only."""

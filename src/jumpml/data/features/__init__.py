@@ -1,0 +1,1 @@
+"""What stands between a decoded field and a model, fitted on train rows."""

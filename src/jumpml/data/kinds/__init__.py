@@ -1,0 +1,1 @@
+"""Kinds of field: how a raw value becomes a tensor, and back."""

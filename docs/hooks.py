@@ -106,8 +106,8 @@ def _words(node: Schema) -> str:
     if "discriminator" in node:
         links = [f"[`{kind}`](#{_anchor(ref)})" for kind, ref in node["discriminator"]["mapping"].items()]
         return f"mapping of kind {', '.join(links)}"
-    if "anyOf" in node:
-        return ", or ".join(dict.fromkeys(_words(member) for member in node["anyOf"]))
+    if "anyOf" in node or "oneOf" in node:
+        return ", or ".join(dict.fromkeys(_words(member) for member in node.get("anyOf") or node["oneOf"]))
     if "const" in node or "enum" in node:
         return ", ".join(f"`{json.dumps(choice).strip(chr(34))}`" for choice in node.get("enum", [node.get("const")]))
     return _WORDS[node.get("type", "")](node)

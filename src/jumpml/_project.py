@@ -58,7 +58,7 @@ class Project:
     Attributes:
         name: The data file's name up to the first dot.
         data, model, learner, deploy: What the files say; defaults for the last two where a file is missing.
-        trust: Packages that the model file may name classes of, beside ``torch.nn`` and ``jumpml``.
+        trust: Packages that the files may name code of, beside ``torch.nn`` and ``jumpml``.
 
     Example:
         ``Project.find("examples/digits").run()`` does what ``jumpml run examples/digits`` does.
@@ -80,7 +80,7 @@ class Project:
             folder: It holds ``*.data.yaml`` and ``*.model.yaml``; ``*.learner.yaml`` and ``*.deploy.yaml`` may be
                 missing.
             overrides: Values by dotted key that begins with the file, such as ``learner.phases.supervised.epochs``.
-            trust: Packages that the model file may name classes of.
+            trust: Packages that the files may name code of.
 
         Raises:
             SpecError: A file is missing, or there are several and none is named as the data file is.
@@ -119,7 +119,7 @@ class Project:
 
     def build(self) -> tuple[DataLoaders, Model]:
         """The loaders and the model."""
-        loaders = create_dataloader(self.data)
+        loaders = create_dataloader(self.data, trust=self.trust)
         seed = self.learner.seed if self.model.seed is None else self.model.seed
         return loaders, load_model(self.model, loaders, seed, trust=self.trust)
 
@@ -222,7 +222,7 @@ def resume(run: str | Path, trust: Sequence[str] = ()) -> Path:
 
     Args:
         run: The run's folder.
-        trust: Packages that the model file may name classes of.
+        trust: Packages that the files may name code of.
 
     Returns:
         The same folder.

@@ -39,11 +39,12 @@ if TYPE_CHECKING:
     from jumpml.report import Card
 
 
-def create_dataloader(data: Source) -> DataLoaders:
+def create_dataloader(data: Source, *, trust: Sequence[str] = ()) -> DataLoaders:
     """Read the data that a file describes: sources, splits, features fitted on the train rows.
 
     Args:
         data: The data file's path, a dict, or a `DataSpec`.
+        trust: Packages beside ``torch.nn`` and ``jumpml`` that the file may name functions and modules of.
 
     Returns:
         Loaders with ``.train``, ``.val`` and ``.test``.
@@ -60,7 +61,7 @@ def create_dataloader(data: Source) -> DataLoaders:
         >>> next(iter(loaders.train))["image"].shape
         torch.Size([64, 1, 8, 8])
     """
-    return build_dataloader(load_spec(DataSpec, data))
+    return build_dataloader(load_spec(DataSpec, data), trust)
 
 
 def load_model(
@@ -89,7 +90,7 @@ def load_model(
     if seed is not None:
         spec = spec.model_copy(update={"seed": seed})
     if dataloader is None and spec.data is not None:
-        dataloader = create_dataloader(spec.folder / spec.data)
+        dataloader = create_dataloader(spec.folder / spec.data, trust=trust)
     fields = dict(dataloader.fields) if dataloader else {}
     inputs, mistakes = _inputs(spec, dataloader)
     parts = _parts(spec, inputs, fields, trust, mistakes)

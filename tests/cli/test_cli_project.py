@@ -171,11 +171,13 @@ def test_a_folder_that_is_no_run_is_told(command: str, tmp_path: Path) -> None:
 def test_ctrl_c_ends_a_run_with_130_and_the_command_that_goes_on(project: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from jumpml.cli import main; main()", "run", str(project), "--out", str(tmp_path)]
     longer = ["--set", "learner.phases.supervised.epochs=100000"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
     with subprocess.Popen([*command, *longer], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not list(tmp_path.glob("digits/*/checkpoints/*/state.json")) and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         said, told = process.communicate()
+    signal.signal(signal.SIGINT, before)
     (run,) = tmp_path.glob("digits/*")
     assert process.returncode == 130, told
     assert said == ""

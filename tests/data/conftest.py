@@ -50,7 +50,7 @@ def make_loaders(batch_size: int = 8, seed: int = 0, changed_test: bool = False)
             "row": Column(rows.float()[:, None], "tensor"),
         },
         {"train": rows[:30], "val": rows[30:40], "test": rows[40:]},
-        features={"image": [Standardize]},
+        features={"image": [Standardize()]},
         augment={"image": [Shift(1)]},
         views={"weak": {"image": [Noise(0.1)]}, "strong": {"image": [Shift(2), Noise(0.5)], "age": [Noise(0.5)]}},
         batch_size=batch_size,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from pydantic import TypeAdapter
 
 from jumpml.core import DataError
+from jumpml.core._field_spec import FieldSpec
 from jumpml.data import Column
-from jumpml.data.kinds._decode import RawColumn, decode_category, decode_image, decode_number, decode_tensor
-from jumpml.data.kinds._raw import raw_rows
+from jumpml.data.kinds import RawColumn, decode, raw_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def raw(values: object, dtype: object = None) -> RawColumn:
@@ -22,6 +28,23 @@ def raw(values: object, dtype: object = None) -> RawColumn:
 
 def texts(*values: str | None) -> RawColumn:
     return raw(values, object)
+
+
+def decode_number(column: RawColumn) -> Column:
+    return decode([column], TypeAdapter(FieldSpec).validate_python({"kind": "number"}))
+
+
+def decode_category(column: RawColumn, classes: Sequence[str] | None = None) -> Column:
+    return decode([column], TypeAdapter(FieldSpec).validate_python({"kind": "category", "classes": classes}))
+
+
+def decode_image(column: RawColumn, shape: tuple[int, ...], ends: tuple[float, float]) -> Column:
+    told = {"kind": "image", "shape": shape, "range": ends}
+    return decode([column], TypeAdapter(FieldSpec).validate_python(told))
+
+
+def decode_tensor(column: RawColumn, shape: tuple[int, ...]) -> Column:
+    return decode([column], TypeAdapter(FieldSpec).validate_python({"kind": "tensor", "shape": shape}))
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
@@ -126,9 +149,9 @@ def test_more_rows_than_are_decoded_at_a_time() -> None:
         ([[0.0, 1.0], [0, -1]], "row 1: expected values in the field's range [0, 16], got -1."),
         (
             [[0.0, 1.0], [np.nan, 0]],
-            "row 1: expected finite numbers, got nan; only a number or a category may be missing.",
+            "row 1: expected finite numbers, or none at all where the row is missing, got nan.",
         ),
-        ([[0.0, np.inf], [1, 0]], "row 0: expected finite numbers, got inf;"),
+        ([[0.0, np.inf], [1, 0]], "row 0: expected finite numbers, or none at all where the row is missing, got inf."),
     ],
 )
 def test_bad_images(values: list[list[float]], text: str) -> None:
@@ -147,9 +170,15 @@ def test_channels_that_come_last_are_no_shape_to_guess() -> None:
     ("column", "text"),
     [
         (raw(np.zeros((2, 3))), "expected rows of shape [2, 2], got [3]."),
-        (raw([[0.0, 1, 2, 3], [0, 0, np.inf, 0]]), "row 1: expected finite numbers, got inf"),
+        (
+            raw([[0.0, 1, 2, 3], [0, 0, np.inf, 0]]),
+            "row 1: expected finite numbers, or none at all where the row is missing, got inf",
+        ),
         (raw([["0", "1", "2", "3"], ["0", "0", "x", "0"]]), "row 1: expected a number, got 'x'."),
-        (raw([[0.0, 1, 2, 3], [0, 0, 1e300, 0]]), "row 1: expected finite numbers, got 1e+300"),
+        (
+            raw([[0.0, 1, 2, 3], [0, 0, 1e300, 0]]),
+            "row 1: expected finite numbers, or none at all where the row is missing, got 1e+300",
+        ),
     ],
 )
 def test_bad_tensors(column: RawColumn, text: str) -> None:
@@ -164,7 +193,7 @@ def test_bad_tensors(column: RawColumn, text: str) -> None:
 @given(npst.arrays(np.uint8, (5, 1, 2, 3)))
 def test_raw_whole_pictures_come_back_as_they_were(values: np.ndarray) -> None:
     decoded = decode_image(raw(values), (1, 2, 3), (0.0, 255.0))
-    rows = raw_rows({"f": (decoded.info("f"), decoded.values)}, range(5))
+    rows = raw_rows({"f": (decoded.info("f"), decoded.values)}, {})
     assert [row["f"] for row in rows] == values.tolist()
 
 
@@ -183,7 +212,7 @@ def test_decoding_raw_values_gives_the_same_tensors(
         "number": decode_number(raw(number)),
         "category": decode_category(raw(number.round())),
     }
-    rows = raw_rows({name: (column.info(name), column.values) for name, column in columns.items()}, range(4))
+    rows = raw_rows({name: (column.info(name), column.values) for name, column in columns.items()}, {})
     again = {
         "picture": decode_image(raw([row["picture"] for row in rows]), (1, 1, 2), ends),
         "tensor": decode_tensor(raw([row["tensor"] for row in rows]), (2,)),
@@ -214,7 +243,11 @@ def test_decoding_raw_values_gives_the_same_tensors(
             r"expected values of shape \[rows, channels, height, width\], got \[2, 4, 4\].",
         ),
         (torch.full((2, 1, 4, 4), 1.5), "image", r"expected values in \[0, 1\], got 1.5 to 1.5."),
-        (torch.full((2, 3), torch.nan), "tensor", "expected finite values, got NaN or infinity; only a number or"),
+        (
+            torch.tensor([[1.0, torch.nan]]),
+            "tensor",
+            "expected rows that are known or missing as a whole, got NaN beside",
+        ),
     ],
 )
 def test_columns_check_what_they_are_given(values: torch.Tensor, kind: str, text: str) -> None:

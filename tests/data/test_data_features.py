@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pickle
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from jumpml.data import Column, DataLoaders, FeatureMap, Index, OneHot, Standardize
+from jumpml.data import Column, DataLoaders, Feature, FeatureMap, Index, OneHot, Standardize, TrainRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +19,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+Step = TypeVar("Step", bound=Feature)
+
+
+def fitted(step: Step, values: torch.Tensor, kind: str, classes: tuple[str, ...] = ()) -> Step:
+    column = Column(values, kind, classes=classes)
+    step.fit(TrainRows(values), column.info("x"))
+    return step
+
+
 def test_standardize_an_image_by_channel() -> None:
     values = torch.rand(40, 3, 2, 5, generator=torch.Generator().manual_seed(0))
-    step = Standardize.fit(values, Column(values, "image").info("x"))
+    step = fitted(Standardize(), values, "image")
     assert step.mean.shape == (3, 1, 1)
     # torch's own reductions over rows, height and width, in float64
     torch.testing.assert_close(step.mean.flatten(), values.double().mean((0, 2, 3)).float())
@@ -32,7 +42,7 @@ def test_standardize_an_image_by_channel() -> None:
 
 def test_standardize_leaves_out_what_is_missing_and_fills_it() -> None:
     values = torch.tensor([[1.0], [torch.nan], [3.0], [torch.nan]])
-    step = Standardize.fit(values, Column(values, "number").info("x"))
+    step = fitted(Standardize(), values, "number")
     assert (step.mean.item(), step.std.item()) == (2, 1)
     assert step(values).tolist() == [[-1], [0], [1], [0]]
 
@@ -41,7 +51,7 @@ def test_standardize_leaves_out_what_is_missing_and_fills_it() -> None:
 def test_a_constant_element_keeps_its_scale(array: np.ndarray) -> None:
     values = torch.from_numpy(array)
     values[:, 0] = 0.1  # no sum of float32 tenths is exact
-    step = Standardize.fit(values, Column(values, "tensor").info("x"))
+    step = fitted(Standardize(), values, "tensor")
     assert step.std[0] == 1
     assert (step.std > 0).all()
     assert step(values).isfinite().all()
@@ -50,9 +60,9 @@ def test_a_constant_element_keeps_its_scale(array: np.ndarray) -> None:
 
 def test_one_hot_and_index_know_only_train_classes() -> None:
     train = torch.tensor([0, 2, -1, 2])
-    info = Column(train, "category", classes=("a", "b", "c")).info("x")
+    classes = ("a", "b", "c")
     seen = torch.tensor([0, 1, 2, -1])
-    one_hot, index = OneHot.fit(train, info), Index.fit(train, info)
+    one_hot, index = (fitted(step, train, "category", classes) for step in (OneHot(), Index()))
     assert one_hot(seen).tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 0, 0]]
     assert one_hot(seen).dtype == torch.float32
     assert index(seen).tolist() == [1, 0, 3, 0]
@@ -73,10 +83,13 @@ def test_fitted_statistics_do_not_depend_on_test_rows(fresh: Callable[..., DataL
 
 def odd_map() -> tuple[FeatureMap, dict[str, torch.Tensor]]:
     """Features under names that no attribute could have, and a batch for them."""
+    codes, classes = torch.tensor([0, 1, -1]), ("a", "b", "c")
+    one_hot = fitted(OneHot(), codes, "category", classes)
     steps = {
-        "type": [Standardize(torch.tensor([2.0]), torch.tensor([4.0]))],
-        "a field": [OneHot(torch.tensor([0, 1, -2])), Standardize(torch.full((3,), 0.5), torch.full((3,), 2.0))],
-        "forward": [Index(torch.tensor([0, 1, 0, 3]))],
+        "type": [fitted(Standardize(), torch.tensor([[-2.0], [6.0]]), "number")],  # mean 2, deviation 4
+        # mean 0.5 and deviation 0.5 of two columns; the third is constant
+        "a field": [one_hot, fitted(Standardize(), one_hot(codes[:2]), "tensor")],
+        "forward": [fitted(Index(), torch.tensor([0, 2]), "category", classes)],
     }
     batch = {
         "type": torch.tensor([[1.0], [torch.nan], [3.0]]),
@@ -93,7 +106,7 @@ def test_a_feature_map_takes_any_name_and_passes_the_rest() -> None:
     assert out["type"].tolist() == [[-0.25], [0], [0.25]]
     assert torch.equal(out["type@strong.0"], out["type"])
     assert out["type.present"].dtype == torch.bool
-    assert out["a field"].tolist() == [[-0.25, -0.25, -0.25], [-0.25, 0.25, -0.25], [-0.25, -0.25, -0.25]]
+    assert out["a field"].tolist() == [[-1, -1, 0], [-1, 1, 0], [-1, -1, 0]]
     assert out["forward"].tolist() == [3, 0, 0]
     assert out["left alone"] is batch["left alone"]
     assert not any(parameter.requires_grad for parameter in features.parameters())
@@ -102,13 +115,12 @@ def test_a_feature_map_takes_any_name_and_passes_the_rest() -> None:
 
 def test_features_load_what_they_saved() -> None:
     features, batch = odd_map()
-    other, _ = odd_map()
-    for value in other.state_dict().values():
-        value.zero_()
-    other.load_state_dict(features.state_dict())
-    assert all(
-        torch.equal(left, right) for left, right in zip(features(batch).values(), other(batch).values(), strict=True)
-    )
+    fresh = FeatureMap({"type": [Standardize()], "a field": [OneHot(), Standardize()], "forward": [Index()]})
+    fresh.load_state_dict(features.state_dict())
+    copied = pickle.loads(pickle.dumps(features))
+    for other in (fresh, copied):
+        out = other(batch)
+        assert all(torch.equal(values, out[name]) for name, values in features(batch).items())
 
 
 class _Positional(torch.nn.Module):

@@ -69,7 +69,7 @@ def test_bound_numbers_are_standardized_and_bound_categories_one_hot() -> None:
 
 
 def test_named_features_win_over_the_defaults() -> None:
-    features = {"x": [], "c": [Index], "v": [Standardize], "holes": [Standardize]}
+    features = {"x": [], "c": [Index()], "v": [Standardize()], "holes": [Standardize()]}
     loaders = DataLoaders(columns(), rows(), features=features)
     loaders.bind(["x", "c", "holes"])
     assert [step.name for step in loaders.features.steps("c")] == ["index"]
@@ -79,7 +79,7 @@ def test_named_features_win_over_the_defaults() -> None:
 
 
 def test_steps_follow_each_other() -> None:
-    loaders = DataLoaders(columns(), rows(), features={"c": [OneHot, Standardize]})
+    loaders = DataLoaders(columns(), rows(), features={"c": [OneHot(), Standardize()]})
     out = torch.cat([batch["c"] for batch in loaders.train.plain()])
     torch.testing.assert_close(out.mean(0), torch.zeros(3), atol=1e-6, rtol=0)
     torch.testing.assert_close(out.std(0, correction=0), torch.ones(3))
@@ -91,7 +91,7 @@ def test_what_cannot_be_bound() -> None:
         loaders.bind(["x", "hole"])
     assert loaders.features.steps("x") == ()  # nothing was changed by the failure
     text = (
-        r"field 'holes': 10 values are missing, and its empty list of features leaves them so, but a node reads it\. "
+        r"field 'holes': 10 values are missing, and no feature fills them, but a node reads it\. "
         r"Give it standardize, or leave 'holes' out of `features`\."
     )
     with pytest.raises(DataError, match=text):
@@ -102,7 +102,7 @@ def test_what_cannot_be_bound() -> None:
 
 
 def test_raw_units_of_a_standardized_target() -> None:
-    loaders = DataLoaders(columns(), rows(), features={"x": [Standardize], "c": [OneHot]})
+    loaders = DataLoaders(columns(), rows(), features={"x": [Standardize()], "c": [OneHot()]})
     batch = next(iter(loaders.test))
     torch.testing.assert_close(loaders.to_raw("x", batch["x"]), torch.tensor([[17.0], [18], [19]]))
     torch.testing.assert_close(loaders.to_raw("x", batch["x"][:, 0]), torch.tensor([17.0, 18, 19]))
@@ -155,17 +155,21 @@ def changed(name: str, column: Column) -> dict[str, Column]:
             {"splits": rows() | {"val": torch.tensor([0])}},
             "expected every row in one split, got a row that stands twice.",
         ),
-        ({"features": {"xx": [OneHot]}}, "features: there is no field 'xx'. Did you mean 'x'?"),
+        ({"features": {"xx": [OneHot()]}}, "features: there is no field 'xx'. Did you mean 'x'?"),
         (
-            {"features": {"p": [OneHot]}},
-            "features, 'p': one_hot reads the codes of a category; a field of kind image has numbers.",
+            {"features": {"p": [OneHot()]}},
+            "features, 'p': one_hot reads the codes of a category or those of a mask; a field of kind image has "
+            "numbers.",
         ),
         (
-            {"features": {"c": [Standardize]}},
+            {"features": {"c": [Standardize()]}},
             "features, 'c': standardize reads numbers; a field of kind category has codes.",
         ),
-        ({"features": {"c": [Index, Standardize]}}, "features, 'c': standardize reads numbers; index gives indices."),
-        ({"features": {"x": [Standardize, Standardize]}}, "features, 'x': standardize stands twice."),
+        (
+            {"features": {"c": [Index(), Standardize()]}},
+            "features, 'c': standardize reads numbers; index gives indices.",
+        ),
+        ({"features": {"x": [Standardize(), Standardize()]}}, "features, 'x': standardize stands twice."),
         ({"augment": {"x": [Shift(1)]}}, "augment, 'x': shift is for images; this field is a number."),
         ({"augment": {"q": [Noise(1)]}}, "augment: there is no field 'q'."),
         (
@@ -189,7 +193,7 @@ def test_decoding_and_raw_rows_are_plain_values() -> None:
     assert loaders.decoding() == {
         "x": {"kind": "number", "shape": [1], "dtype": "float32"},
         "c": {"kind": "category", "shape": [], "dtype": "int64", "classes": ["a", "b", "c"]},
-        "holes": {"kind": "number", "shape": [1], "dtype": "float32"},
+        "holes": {"kind": "number", "shape": [1], "dtype": "float32", "missing": True},
         "v": {"kind": "tensor", "shape": [3], "dtype": "float32"},
         "p": {"kind": "image", "shape": [1, 4, 6], "dtype": "float32", "range": [0.0, 255.0]},
     }
@@ -206,7 +210,7 @@ def test_decoding_and_raw_rows_are_plain_values() -> None:
 
 
 def test_summary_and_record_tell_the_same() -> None:
-    loaders = DataLoaders(columns(), rows(), features={"p": [Standardize]}, batch_size=4, name="mine")
+    loaders = DataLoaders(columns(), rows(), features={"p": [Standardize()]}, batch_size=4, name="mine")
     loaders.bind(["c"])
     record = loaders.record()
     assert json.loads(json.dumps(record)) == record

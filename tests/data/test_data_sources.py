@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from jumpml.core import DataError
-from jumpml.data.sources._csv import CsvSource
-from jumpml.data.sources._source import NpzSource, SklearnSource
+from jumpml.data.sources import CsvSource, NpzSource, SklearnSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +28,8 @@ def test_sklearn_targets_are_class_names(name: str, classes: set[str]) -> None:
 
 def test_sklearn_columns() -> None:
     digits = SklearnSource("digits")
-    assert {"data", "target", "images", "pixel_0_0"} <= set(digits.columns())
-    assert "images" not in SklearnSource("diabetes").columns()
+    assert {"data", "target", "images", "pixel_0_0"} <= set(digits.schema)
+    assert "images" not in SklearnSource("diabetes").schema
     read = digits.read(["images", "pixel_3_4", "data"])
     assert read["images"].shape == (1797, 8, 8)
     assert np.array_equal(read["pixel_3_4"], read["images"][:, 3, 4])
@@ -43,7 +42,7 @@ def test_csv_reads_texts_and_knows_its_lines(tmp_path: Path) -> None:
     # A byte order mark, spaces around values, a quoted line end, a blank line and missing values.
     path.write_text('\ufeffa; b\n1;"x\ny"\n\n 2;?\n3; \n', encoding="utf-8")
     source = CsvSource(path, ";", ("", "?"))
-    assert source.columns() == ("a", "b")
+    assert dict(source.schema) == {"a": "text", "b": "text"}
     assert {name: column.tolist() for name, column in source.read(["b", "a"]).items()} == {
         "a": ["1", "2", "3"],
         "b": ["x\ny", None, None],
@@ -83,7 +82,8 @@ def test_csv_without_rows(tmp_path: Path) -> None:
 def test_npz_reads_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", a=np.arange(3), b=np.ones((3, 2)), c=np.ones(4))
     source = NpzSource(tmp_path / "t.npz")
-    assert source.columns() == ("a", "b", "c")
+    assert source.schema == {"a": "int64", "b": "float64 [2]", "c": "float64"}
+    assert source.length is None
     assert source.read(["b"])["b"].shape == (3, 2)
     assert source.place(2) == "row 2"
     with pytest.raises(DataError, match=r"expected arrays with equally many rows, got a: 3, c: 4"):

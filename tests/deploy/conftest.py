@@ -134,7 +134,7 @@ def table() -> DataLoaders:
     }
     rows = torch.arange(120)
     splits = {"train": rows[:80], "val": rows[80:100], "test": rows[100:]}
-    loaders = DataLoaders(columns, splits, features={"price": [Standardize]}, name="people", batch_size=16)
+    loaders = DataLoaders(columns, splits, features={"price": [Standardize()]}, name="people", batch_size=16)
     loaders.bind(["age", "sex", "signal"])
     return loaders
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from jumpml.data import Column, DataLoaders
 from jumpml.deploy import BundleError, Predictor, _runtime, read_rows
-from jumpml.deploy._runtime import decide, decode
+from jumpml.deploy._runtime import decide, decoder_of
+from jumpml.deploy._runtime import decode as decode_by
 from jumpml.graph import decide as decide_in_torch
 from jumpml.graph import probabilities
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 ROWS = 6
 SPLITS = {"train": torch.arange(2), "val": torch.arange(2, 4), "test": torch.arange(4, ROWS)}
+
+
+def decode(field: str, how: dict[str, Any], values: list[Any]) -> np.ndarray:
+    return decode_by(field, decoder_of(how), values)
 
 
 def round_trip(column: Column) -> None:
@@ -261,7 +266,10 @@ def test_a_mistake_is_told_in_one_line(bundle: Path, tmp_path: Path, capsys: pyt
     (tmp_path / "rows.json").write_text('[{"image": "?"}]', encoding="utf-8")
     done = alone(bundle, str(tmp_path / "rows.json"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: row 0, field 'image': expected a list of numbers as JSON, got '?'.\n"
+    assert done.stderr == (
+        "error: row 0, field 'image': expected a list of numbers as JSON, or a file; "
+        "the path '?' cannot be read: No such file or directory.\n"
+    )
     with pytest.raises(SystemExit):
         _runtime.main([])
     assert "give a file of rows, or --check" in capsys.readouterr().err

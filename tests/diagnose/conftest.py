@@ -31,7 +31,7 @@ def digits() -> Trained:
         "image": Column(image, "image", range=(0.0, 16.0)),
         "label": Column(torch.tensor(labels), "category", classes=tuple(map(str, range(10)))),
     }
-    loaders = DataLoaders(columns, random_split(len(image)), features={"image": [Standardize]}, batch_size=64)
+    loaders = DataLoaders(columns, random_split(len(image)), features={"image": [Standardize()]}, batch_size=64)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = nn.Sequential(
@@ -65,7 +65,7 @@ def table() -> Trained:
         "progression": Column(progression, "number"),
         "severe": Column((progression[:, 0] > 150).long(), "category", classes=("no", "yes")),
     }
-    loaders = DataLoaders(columns, random_split(len(values)), features={"decade": [Index], "serum": [Standardize]})
+    loaders = DataLoaders(columns, random_split(len(values)), features={"decade": [Index()], "serum": [Standardize()]})
     inputs = ("age", "bmi", "sex", "decade", "serum")
     loaders.bind(inputs)
     with torch.random.fork_rng():

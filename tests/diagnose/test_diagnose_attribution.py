@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jumpml.core import FieldInfo, Task, ValueInfo
-from jumpml.data import Column, DataLoaders, random_split
+from jumpml.data import Column, DataLoaders, Feature, random_split
 from jumpml.diagnose._attribution import attribute, mean_figure
 from jumpml.diagnose._examples import choose_examples, in_words
 from jumpml.evaluate import Predictions, predict
@@ -196,3 +196,54 @@ def test_the_mean_has_a_bootstrap_interval() -> None:
     assert figure.n == 400
     assert figure.low < figure.value < figure.high
     assert figure.high - figure.low == pytest.approx(2 * 1.96 / 20, rel=0.2)  # the normal interval of 400 unit deviates
+
+
+# --- features that make something else of a field ---------------------------------------------------------------------
+
+
+class _Halves(Feature):
+    """A step that cannot be undone: the mean of each half of a picture or series."""
+
+    name = "halves"
+    reads = ("numbers",)
+
+    def forward(self, values: Tensor) -> Tensor:
+        return torch.stack([half.flatten(1).mean(1) for half in values.chunk(2, dim=-1)], dim=1)
+
+
+class _Filled(Feature):
+    """Another: what is missing becomes zero, and all else its sign."""
+
+    name = "filled"
+    reads = ("numbers",)
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.nan_to_num().sign()
+
+
+@pytest.mark.parametrize(
+    ("column", "step", "shown"),
+    [
+        (Column(torch.rand(60, 1, 4, 4, generator=torch.Generator().manual_seed(0)), "image"), _Halves(), (1, 2)),
+        (Column(torch.randn(60, 6, 2, generator=torch.Generator().manual_seed(0)), "series"), _Halves(), (1, 2)),
+        (Column(torch.tensor([[1.5], [torch.nan], [-2.0]]).repeat(20, 1), "number"), _Filled(), (1, 1)),
+    ],
+)
+def test_what_cannot_be_undone_is_shown_as_the_model_reads_it(
+    column: Column, step: Feature, shown: tuple[int, int]
+) -> None:
+    columns = {"x": column, "y": Column(torch.arange(60) % 2, "category", classes=("no", "yes"))}
+    loaders = DataLoaders(columns, random_split(60), features={"x": [step]})
+    info = loaders.info("x")
+    model = Model(
+        inputs={"x": info},
+        nodes={"y": Node(nn.Linear(info.shape[0], 2), "x")},
+        tasks={"y": Task(kind="multiclass", output="y", target="y")},
+    )
+    (found,), _ = attribute(loaders, model, "y", predict(loaders, model, "test")["y"], 0)
+    for example in found.examples:
+        assert (len(example.value), len(example.value[0])) == shown
+        assert (len(example.attribution), len(example.attribution[0])) == shown
+        place = int((loaders.test.rows == example.row).nonzero())
+        read = step(loaders.test.decoded("x")[place : place + 1])[0]
+        torch.testing.assert_close(torch.tensor(example.value[0]), read, atol=1e-3, rtol=1e-3)

@@ -155,7 +155,7 @@ def test_a_single_number_has_no_strangers() -> None:
     model = Model(inputs={"x": ValueInfo(shape=(1,))}, nodes={"out": Node(nn.Linear(1, 4), "x")})
     records, notes = out_of_domain(loaders, model, "out", 0)
     assert [record.auroc for record in records] == [{}, {}]
-    assert notes == ["out: no strangers were made, since its only input is a single number or category."]
+    assert notes == ["out: no strangers were made, since its only input is a number, a category or a text."]
 
 
 def test_a_wide_embedding_is_left_out() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from jumpml.diagnose._elements import Elements, decoded_grid, to_grid
+from jumpml.diagnose._elements import Elements, to_grid, value_grid
 from jumpml.diagnose._ranking import curve_areas
 
 IMAGE = Elements(field="image", kind="image", shape=(3, 4, 5))
@@ -44,10 +44,10 @@ def test_a_picture_has_at_most_128_cells_a_side() -> None:
 
 
 def test_decoded_values_as_pictures() -> None:
-    assert decoded_grid("image", torch.tensor([[[0.0, 1.0]], [[1.0, 1.0]]])) == ((0.5, 1.0),)
-    assert decoded_grid("number", torch.tensor([1.23456])) == ((1.235,),)
-    assert decoded_grid("category", torch.tensor(3)) == ((3.0,),)
-    assert decoded_grid("tensor", torch.ones(2, 3, 2)) == ((1.0, 1.0),) * 6
+    assert value_grid("image", torch.tensor([[[0.0, 1.0]], [[1.0, 1.0]]])) == ((0.5, 1.0),)
+    assert value_grid("number", torch.tensor([1.23456])) == ((1.235,),)
+    assert value_grid("category", torch.tensor(3)) == ((3.0,),)
+    assert value_grid("tensor", torch.ones(2, 3, 2)) == ((1.0, 1.0),) * 6
 
 
 def test_areas_of_two_elements_by_hand() -> None:

@@ -64,7 +64,8 @@ def test_bounds_choices_and_kinds_are_told_in_words(hooks: ModuleType) -> None:
     assert '| `delimiter` | one character | `","` |' in data
     assert '| `duplicates` | `refuse`, `together`, `allow` | `"refuse"` |' in data
     assert "| `kind` | mapping" not in data
-    assert "[`csv`](#csvsource), [`npz`](#npzsource), [`sklearn`](#sklearnsource)" in data
+    assert "mapping of kind [`arrow`](#arrowsource), [`audio`](#audiosource), [`csv`](#csvsource)" in data
+    assert "[`webdataset`](#webdatasetsource), or [mapping](#splitsources) | *required*" in data
 
 
 def test_the_command_page_has_the_help_of_every_command(hooks: ModuleType) -> None:

@@ -22,19 +22,29 @@ TASKS = {
 @pytest.fixture
 def loaders() -> DataLoaders:
     """Three targets that the four numbers tell something of; some `years` are missing, which are standardized."""
+    return _loaders(species=3)
+
+
+@pytest.fixture
+def ants() -> DataLoaders:
+    """The same, but every row is of one class."""
+    return _loaders(species=1)
+
+
+def _loaders(species: int) -> DataLoaders:
     g = torch.Generator().manual_seed(0)
     x = torch.randn(ROWS, 4, generator=g)
     years = 50 + 10 * x[:, :1] + torch.randn(ROWS, 1, generator=g)
     years[::10] = float("nan")
     columns = {
         "x": Column(x, "tensor"),
-        "species": Column((x[:, 1] > 0).long() + (x[:, 1] > 1).long(), "category", ("ant", "bee", "cow")),
+        "species": Column(((x[:, 1] > 0).long() + (x[:, 1] > 1).long()) % species, "category", ("ant", "bee", "cow")),
         "diagnosis": Column((x[:, 2:3] > 0).float(), "number"),
         "years": Column(years, "number"),
     }
     rows = torch.arange(ROWS)
     splits = {"train": rows[:60], "val": rows[60:80], "test": rows[80:]}
-    return DataLoaders(columns, splits, features={"years": [Standardize]}, batch_size=16)
+    return DataLoaders(columns, splits, features={"years": [Standardize()]}, batch_size=16)
 
 
 @pytest.fixture

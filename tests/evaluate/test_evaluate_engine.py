@@ -232,9 +232,8 @@ def test_a_diverged_model_is_refused_with_its_task(loaders: DataLoaders, model: 
         evaluate(loaders, model)
 
 
-def test_a_figure_without_a_value_is_left_out_with_a_note(loaders: DataLoaders, model: Model) -> None:
-    loaders.test.decoded("species").zero_()
-    task = evaluate(loaders, one_task(model, "kind"), ["accuracy", "auroc"], notes=["first"])
+def test_a_figure_without_a_value_is_left_out_with_a_note(ants: DataLoaders, model: Model) -> None:
+    task = evaluate(ants, one_task(model, "kind"), ["accuracy", "auroc"], notes=["first"])
     assert list(task) == ["kind/accuracy"]
     assert task.record.tasks["kind"].curves == {}
     assert task.record.notes == (
@@ -323,11 +322,10 @@ def test_scores_that_there_are_not_are_refused(loaders: DataLoaders, model: Mode
     assert str(caught.value).startswith(text)
 
 
-def test_a_score_without_a_value_is_refused(loaders: DataLoaders, model: Model) -> None:
-    loaders.val.decoded("species").zero_()
+def test_a_score_without_a_value_is_refused(ants: DataLoaders, model: Model) -> None:
     with pytest.raises(EvaluationError) as caught:
-        score(loaders, model, ["kind/auroc"])
+        score(ants, model, ["kind/auroc"])
     assert str(caught.value) == "'kind/auroc' has no value on the split 'val': all rows are of one class."
     with pytest.raises(EvaluationError) as caught:
-        score(loaders, one_task(model, "kind"), ["loss"])
+        score(ants, one_task(model, "kind"), ["loss"])
     assert str(caught.value) == ("'loss' has no value: no objective without views is active in the supervised phase.")

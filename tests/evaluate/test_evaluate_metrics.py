@@ -29,6 +29,9 @@ def predictions_of(kind: str, seed: int, rows: int = ROWS) -> Predictions:
     """Somewhat right: each class has rows."""
     g = torch.Generator().manual_seed(seed)
     present = torch.ones(rows, dtype=torch.bool)
+    if kind == "multilabel":
+        target = (torch.rand(rows, CLASSES, generator=g) < torch.tensor([0.1, 0.3, 0.5, 0.8])).float()
+        return Predictions(output=torch.randn(rows, CLASSES, generator=g) + target, target=target, present=present)
     if kind == "regression":
         target = torch.randn(rows, 1, generator=g) * 3 + 1
         return Predictions(output=target + torch.randn(rows, 1, generator=g), target=target, present=present)
@@ -57,6 +60,14 @@ def decided(p: Predictions) -> NDArray[np.int64]:
 
 def on_decisions(function: Callable[..., Any], **options: Any) -> Callable[[Predictions], float]:
     return lambda p: function(p.target.numpy(), decided(p), **options)
+
+
+def on_labels(function: Callable[..., Any], **options: Any) -> Callable[[Predictions], float]:
+    return lambda p: function(p.target.long().numpy(), (p.output > 0).long().numpy(), **options)
+
+
+def on_chances(function: Callable[..., Any], **options: Any) -> Callable[[Predictions], float]:
+    return lambda p: function(p.target.long().numpy(), p.output.double().sigmoid().numpy(), **options)
 
 
 def on_numbers(function: Callable[..., Any]) -> Callable[[Predictions], float]:
@@ -88,6 +99,17 @@ EXPECTED: dict[str, dict[str, Callable[[Predictions], float]]] = {
         "average_precision": lambda p: sk.average_precision_score(p.target, sigmoid(p)),
         "log_loss": lambda p: sk.log_loss(p.target, sigmoid(p)),
         "brier": lambda p: sk.brier_score_loss(p.target, sigmoid(p)),
+    },
+    "multilabel": {
+        "micro_f1": on_labels(sk.f1_score, average="micro"),
+        "macro_f1": on_labels(sk.f1_score, average="macro"),
+        "subset_accuracy": on_labels(sk.accuracy_score),
+        "hamming_loss": on_labels(sk.hamming_loss),
+        "auroc": on_chances(sk.roc_auc_score, average="macro"),
+        "average_precision": on_chances(sk.average_precision_score, average="macro"),
+        # of every label and row alike, as one long binary task
+        "log_loss": lambda p: sk.log_loss(p.target.flatten(), sigmoid(p)),
+        "brier": lambda p: sk.brier_score_loss(p.target.flatten(), sigmoid(p)),
     },
     "regression": {
         "rmse": on_numbers(sk.root_mean_squared_error),

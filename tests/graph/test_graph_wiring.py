@@ -91,7 +91,7 @@ def test_all_problems_at_once(make):
         "4 problems:",
         "  node 'a': reads 'y', which is neither a field nor a node. There is: a, b, x.",
         "  node 'b': reads 'z', which is neither a field nor a node. There is: a, b, x.",
-        "  task 't': there is no task kind 'multiclas'. Did you mean 'multiclass'?",
+        "  task 't': there is no task kind 'multiclas'. Did you mean 'multiclass' or 'multilabel'?",
         "  task 't': there is no node 'c'. There is: a, b.",
     ]
 

@@ -118,7 +118,7 @@ def test_classes_must_stay_codes() -> None:
     model = model_of(torch.nn.Identity())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with pytest.raises(GraphError) as caught:
-        Learner(loaders_of(8, 4, features={"y": [OneHot]}), model, optimizer)
+        Learner(loaders_of(8, 4, features={"y": [OneHot()]}), model, optimizer)
     assert str(caught.value) == (
         "task 'y': classes must stay codes, and 'y' has features. Take it out of `features`; where a node reads it, "
         "let another field have its column."

@@ -6,12 +6,14 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
 import jumpml
-from jumpml.core import CheckpointError, LearnerError, NonFiniteLossError, SpecError
+from jumpml.core import CheckpointError, LearnerError, Loss, NonFiniteLossError, SpecError, Task
 from jumpml.learn import Checkpoints, Learner, Phase, Saving
+from jumpml.learn._examples import ExampleRecorder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -242,18 +244,10 @@ def test_the_epochs_mean_is_over_rows(tmp_path: Path) -> None:
         options(phases={"self_supervised": {"epochs": 0}, "supervised": {"epochs": 1}}),
         {**MODEL, "objectives": {}},
     )
-    sizes, losses = [], []
-    original = learner.step
-
-    def spy(batch: Any) -> Any:
-        means = original(batch)
-        sizes.append(len(batch["label"]))
-        losses.append(means["digit"].item())
-        return means
-
-    learner.step = spy  # type: ignore[method-assign]
     record = learner.train_epoch()
-    assert sizes == [32, 32, 32, 32, 15]  # 8% of 1,797 rows
+    lines = (tmp_path / "steps.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["losses"]["digit"] for line in lines]
+    sizes = [32, 32, 32, 32, 15]  # 8% of 1,797 rows
     mean = sum(size * loss for size, loss in zip(sizes, losses, strict=True)) / sum(sizes)
     assert record.losses["digit"] == pytest.approx(mean, rel=1e-12)
 
@@ -475,6 +469,18 @@ def test_state_of_parameters_that_begin_to_train_again_is_fresh(tmp_path: Path) 
     assert optimizer.state[model.node("digit").weight]["momentum_buffer"] is kept  # type: ignore[union-attr]
 
 
+def test_steps_by_hand_are_logged_under_their_own_phase(tmp_path: Path) -> None:
+    learner = make(tmp_path)
+    for phase in ("self_supervised", "supervised", "second"):
+        learner._enter(phase)
+        learner.step(next(learner.remaining()))
+    lines = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
+    assert [(line["phase"], *line["losses"]) for line in lines] == [
+        ("self_supervised", "agree", "total"),
+        ("supervised", "digit", "total"),
+    ]
+
+
 def test_losses_that_reach_no_trained_parameter() -> None:
     loaders, model = parts()
     learner = Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1))
@@ -524,7 +530,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 
 def test_trying_a_batch_is_for_before_training(tmp_path: Path) -> None:
     learner = make(tmp_path)
-    assert set(learner.try_batch("self_supervised")) == {"agree", "total"}
+    assert set(learner.try_batch("self_supervised")) == {"agree"}
     learner.ss_learn()
     with pytest.raises(LearnerError, match=r"try_batch\(\) is for before training"):
         learner.try_batch("supervised")
@@ -567,3 +573,14 @@ def test_the_logs_of_a_run_without_checkpoints_stay_and_a_new_start_does_not_app
     again = make(tmp_path, spec, {**MODEL, "objectives": {}})
     again.train_epoch()
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 1
+
+
+def test_rows_served_twice_or_not_at_all_are_recorded_so() -> None:
+    recorder = ExampleRecorder({"y": Task(kind="regression", output="out", target="y")})
+    for values in ([1.0, 2.0], [3.0]):
+        loss = Loss(torch.tensor(values), None)
+        recorder.step({"y": loss}, {"out": torch.zeros(len(values), 1)}, {"y": torch.zeros(len(values), 1)})
+    recorder.end_epoch(torch.tensor([3, 0, 3]), 4)
+    history = recorder.history(torch.arange(4))["y"]
+    np.testing.assert_array_equal(history.loss, [[2.0, np.nan, np.nan, 3.0]])
+    assert history.predicted.tolist() == [[-1, -1, -1, -1]]

@@ -56,6 +56,8 @@ PAIR = ("out", "target")
 CASES = {
     "cross_entropy": Case(lambda: CrossEntropy(PAIR), drawn(normal(4), codes(4)), (-1,)),
     "cross_entropy_smoothed": Case(lambda: CrossEntropy(PAIR, label_smoothing=0.2), drawn(normal(4), codes(4)), (-1,)),
+    "cross_entropy_shares": Case(lambda: CrossEntropy(PAIR), lambda g: (normal(4)(g), normal(4)(g).softmax(1)), (0.0,)),
+    "binary_shares": Case(lambda: BinaryCrossEntropy(PAIR), lambda g: (normal(1)(g), normal(2)(g).softmax(1)), (NAN,)),
     "binary_codes": Case(lambda: BinaryCrossEntropy(PAIR), drawn(normal(1), codes(2)), (-1,)),
     "binary_numbers": Case(
         lambda: BinaryCrossEntropy(PAIR, positive_weight=3.0),

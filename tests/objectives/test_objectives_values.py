@@ -20,6 +20,7 @@ from jumpml.objectives import (
     ObjectiveModule,
     VICReg,
     reduce,
+    reduce_all,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def close(value: Tensor, expected: list[float]) -> None:
     [
         # -ln of the softmax of the target
         (CrossEntropy(PAIR), ([[0.0, LOG3], [0.0, LOG3]], [0, 1]), [log(4), log(4 / 3)]),
+        # shares of the classes weigh the losses that each class would have
+        (CrossEntropy(PAIR), ([[0.0, LOG3]], [[0.75, 0.25]]), [0.75 * log(4) + 0.25 * log(4 / 3)]),
+        (BinaryCrossEntropy(PAIR), ([[LOG3]], [[0.75, 0.25]]), [0.75 * log(4) + 0.25 * log(4 / 3)]),
         # (1 - s) times that, and s times its mean over classes
         (
             CrossEntropy(PAIR, label_smoothing=0.5),
@@ -90,13 +94,23 @@ def test_binary_cross_entropy_and_mse_are_torchs_bit_for_bit() -> None:
 
 def test_reduce_passes_a_scalar_through_and_is_zero_where_no_row_counts() -> None:
     scalar = torch.tensor(3.0)
-    assert reduce(Loss(scalar)) is scalar
+    assert torch.equal(reduce(Loss(scalar)), scalar)
     value = torch.tensor([1.0, float("nan")], requires_grad=True)
     nothing = reduce(Loss(value, torch.tensor([False, False])))
     nothing.backward()
     assert nothing == 0
     assert value.grad is not None
     assert value.grad.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64, 1000])
+def test_many_losses_reduce_to_the_bits_of_each(rows: int) -> None:
+    values = [torch.randn(rows), 100 * torch.rand(rows), torch.rand(rows + 1)]
+    masked = Loss(torch.where(torch.arange(rows) > 0, values[0], torch.nan), torch.arange(rows) > 0)
+    losses = [*map(Loss, values), masked, Loss(torch.tensor(0.1))]
+    found = reduce_all(losses)
+    assert torch.equal(found, torch.stack([reduce(loss) for loss in losses]))
+    assert torch.equal(found[:3], torch.stack([value.mean() for value in values]))
 
 
 def test_distillation_gives_the_source_no_gradient() -> None:
@@ -131,14 +145,14 @@ def test_the_positive_weight_follows_the_dtype_and_is_in_no_checkpoint() -> None
         (
             BinaryCrossEntropy(PAIR),
             [ValueInfo(shape=(2,)), ValueInfo(shape=(), dtype="int64")],
-            "BinaryCrossEntropy: expected logits as [batch] or [batch, 1] float32; 'out' is [batch, 2] float32. Use a "
-            "linear node with one output; for one logit a class take kind: multiclass.",
+            "BinaryCrossEntropy: expected logits as one logit for each of [batch] int64 in 'label'; 'out' is "
+            "[batch, 2] float32. Use a linear node with one output; for one logit a class take kind: multiclass.",
         ),
         (
             BinaryCrossEntropy(PAIR),
             [ValueInfo(shape=(1,)), ValueInfo(shape=(8, 8))],
-            "BinaryCrossEntropy: expected target as [batch] or [batch, 1]; 'label' is [batch, 8, 8] float32. Use a "
-            "category of two classes, or a number that is 0 or 1.",
+            "BinaryCrossEntropy: expected target as [batch] or [batch, labels]; 'label' is [batch, 8, 8] float32. Use "
+            "a category of two classes, a number that is 0 or 1, or a multilabel field.",
         ),
         (
             MeanSquaredError(PAIR),
@@ -221,7 +235,7 @@ def test_shapes_that_fit_are_taken(objective: ObjectiveModule, shapes: list[Any]
         ),
         (
             lambda: Distillation(PAIR, kind="multiclas"),
-            "Distillation: 'multiclas' is no kind of task. Did you mean 'multiclass'?",
+            "Distillation: 'multiclas' is no kind of task. Did you mean 'multiclass' or 'multilabel'?",
         ),
         (
             lambda: Distillation(PAIR, kind="binary", temperature=0),
@@ -244,8 +258,10 @@ def test_wrong_options_are_refused(make: Any, text: str) -> None:
 def test_shapes_that_differ_at_run_time_are_refused_instead_of_broadcast() -> None:
     with pytest.raises(ObjectiveError, match=r"MeanSquaredError: expected equal shapes, got \[4, 1\] and \[3\]"):
         MeanSquaredError(PAIR)(torch.zeros(4, 1), torch.zeros(3))
-    with pytest.raises(ObjectiveError, match=r"MeanSquaredError: expected equal shapes, got \[2, 6\] and \[2, 2, 3\]"):
-        MeanSquaredError(PAIR)(torch.zeros(2, 6), torch.zeros(2, 2, 3))
+    with pytest.raises(
+        ObjectiveError, match=r"MeanSquaredError: expected equal shapes, got \[2, 3, 2\] and \[2, 2, 3\]"
+    ):
+        MeanSquaredError(PAIR)(torch.zeros(2, 3, 2), torch.zeros(2, 2, 3))
 
 
 def test_names_may_be_one_text() -> None:

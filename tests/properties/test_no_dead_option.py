@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
+import json
+import sqlite3
+import tarfile
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
+from zlib import crc32
 
+import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
+import soundfile
 import torch
+from PIL import Image
+from pyarrow import feather, parquet
 from pydantic import BaseModel
+from safetensors.torch import save_file
 
 import jumpml
 from jumpml.core import (
@@ -29,8 +40,10 @@ from jumpml.core import (
     LearnerSpec,
     ModelSpec,
     RunRecord,
+    SplitSources,
     load_spec,
 )
+from jumpml.data import build_dataloader
 from jumpml.objectives import EWC
 
 # --- the schema's keys ------------------------------------------------------------------------------------------------
@@ -44,7 +57,10 @@ def keys_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 
 def _inner(annotation: Any, path: str) -> Iterator[str]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if annotation is SplitSources:
+        # One function opens any source; the keys of each kind have their cases where a data set has a single source.
+        yield from (f"{path}.{name}" for name in annotation.model_fields)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         kinds = get_args(annotation.model_fields["kind"].annotation) if "kind" in annotation.model_fields else ()
         yield from keys_of(annotation, f"{path}[{kinds[0]}]" if len(kinds) == 1 else path)
     elif hasattr(annotation, "__metadata__"):
@@ -229,6 +245,21 @@ def see_deployment(spec: DeploySpec, folder: Path) -> Any:
     return digest(record)
 
 
+def see_rows(spec: DataSpec, _: Path) -> Any:
+    """Whether the data can be read, and which rows it keeps."""
+    try:
+        return jumpml.create_dataloader(spec).record()["rows"]
+    except JumpMLError as error:
+        return str(error)
+
+
+def see_memory(spec: DataSpec, _: Path) -> Any:
+    """Whether values lie in memory of the process's own, or in a file that is mapped into it."""
+    loaders = jumpml.create_dataloader(spec)
+    maps = Path("/proc/self/maps").read_text()
+    return len(loaders.train.rows), maps.count("(deleted)")
+
+
 def see_card(spec: DataSpec | ModelSpec, _: Path) -> Any:
     """What people read."""
     kind = "data" if isinstance(spec, DataSpec) else "model"
@@ -263,17 +294,9 @@ class Case:
 
 D = "datasets.d"
 F = f"{D}.fields"
-AUGMENT = {
-    "shift": ({"shift": {"pixels": 1}}, "pixels", 3),
-    "rotate": ({"rotate": {"degrees": 5}}, "degrees", 90),
-    "noise": ({"noise": {"std": 0.1}}, "std", 0.3),
-    "erase": ({"erase": {"area": 0.3, "probability": 1.0}}, "area", 0.6),
-}
 SLIM = {"variants": {"v": {"factorize": {"rank": 0.25}}}}
 CASES: dict[str, Case] = {
-    "data.datasets": Case(
-        DIGITS, {"datasets": {"e": DIGITS["datasets"]["d"], "d": DIGITS["datasets"]["d"]}}, refused="at most 1|one"
-    ),
+    "data.datasets": Case(DIGITS, {"datasets.e": DIGITS["datasets"]["d"]}),
     "data.datasets.*.source": Case(
         DIGITS, {f"{D}.source": {"kind": "sklearn", "name": "iris"}}, refused="has no column 'images'"
     ),
@@ -323,11 +346,6 @@ CASES: dict[str, Case] = {
         {f"{D}.split.duplicates": "together", f"{D}.source.path": "{folder}/twice.csv"},
     ),
     "data.features": Case(DIGITS, {"features": {}}),
-    "data.features.*.standardize": Case(TABLE, {"features": {"a": [{"standardize": {}}]}}, {"features": {"a": []}}),
-    "data.features.*.one_hot": Case(
-        TABLE, {"features": {"c": [{"one_hot": {}}]}}, {"features": {"c": [{"index": {}}]}}
-    ),
-    "data.features.*.index": Case(TABLE, {"features": {"c": [{"index": {}}]}}),
     "data.augment": Case(DIGITS, {"augment": {"image": [{"noise": {"std": 0.1}}]}}),
     "data.views": Case(DIGITS, {"views": {"one": {"image": [{"noise": {"std": 0.2}}]}}}),
     "data.batch_size": Case(DIGITS, {"batch_size": 31}),
@@ -338,32 +356,6 @@ CASES: dict[str, Case] = {
         )
         for key in ("description", "license", "source", "collected")
     },
-    **{
-        f"data.augment.*.{step}": Case(DIGITS, {"augment": {"image": [options]}})
-        for step, (options, _, _) in AUGMENT.items()
-    },
-    **{
-        f"data.augment.*.{step}.{key}": Case(
-            DIGITS, {f"augment.image.0.{step}.{key}": value}, {"augment": {"image": [options]}}
-        )
-        for step, (options, key, value) in AUGMENT.items()
-    },
-    "data.augment.*.erase.probability": Case(
-        DIGITS, {"augment.image.0.erase.probability": 0.3}, {"augment": {"image": [AUGMENT["erase"][0]]}}
-    ),
-    **{
-        f"data.views.*.*.{step}": Case(DIGITS, {"views.one.image": [options]}, {"views.one.image": []})
-        for step, (options, _, _) in AUGMENT.items()
-    },
-    **{
-        f"data.views.*.*.{step}.{key}": Case(
-            DIGITS, {f"views.one.image.0.{step}.{key}": value}, {"views.one.image": [options]}
-        )
-        for step, (options, key, value) in AUGMENT.items()
-    },
-    "data.views.*.*.erase.probability": Case(
-        DIGITS, {"views.one.image.0.erase.probability": 0.3}, {"views.one.image": [AUGMENT["erase"][0]]}
-    ),
     # the model file
     "model.seed": Case(NET, {"seed": 1}),
     "model.data": Case(
@@ -541,6 +533,495 @@ CASES |= {
         for key, value in (("epochs", 2), ("lr", 0.01))
     },
 }
+# --- splits ---
+S = f"{D}.split"
+ONE, OTHER = ({"kind": "csv", "path": f"{{folder}}/{name}.csv"} for name in ("table", "other"))
+BY_SPLIT = {f"{D}.source": {"train": ONE, "test": ONE}, f"{S}.duplicates": "allow"}
+CASES |= {
+    "data.datasets.*.split.bins": Case(TABLE, {f"{S}.bins": 3}, {f"{S}.stratify": "y"}),
+    "data.datasets.*.split.group": Case(TABLE, {f"{S}.group": "b"}),
+    "data.datasets.*.split.time": Case(TABLE, {f"{S}.time": "b"}),
+    "data.datasets.*.split.gap": Case(TABLE, {f"{S}.gap": 0.1}, {f"{S}.time": "b"}),
+    "data.datasets.*.split.stable": Case(TABLE, {f"{S}.stable": "b"}),
+    "data.datasets.*.split.fold": Case(TABLE, {f"{S}.fold": {"of": 5, "use": 0}}),
+    "data.datasets.*.split.fold.of": Case(TABLE, {f"{S}.fold.of": 4}, {f"{S}.fold": {"of": 5, "use": 0}}),
+    "data.datasets.*.source.train": Case(TABLE, {f"{D}.source.train": OTHER}, BY_SPLIT),
+    "data.datasets.*.source.val": Case(TABLE, {f"{D}.source.val": OTHER}, BY_SPLIT),
+    "data.datasets.*.source.test": Case(TABLE, {f"{D}.source.test.path": "{folder}/twice.csv"}, BY_SPLIT),
+    "data.datasets.*.split.fold.use": Case(TABLE, {f"{S}.fold.use": 1}, {f"{S}.fold": {"of": 5, "use": 0}}),
+}
+# --- augment ---
+# A field of each kind that can be changed, and every step with its options and another value for each of its keys.
+CHANGED: dict[str, Any] = {
+    "datasets": {
+        "d": {
+            "source": {"kind": "npz", "path": "{folder}/changes.npz"},
+            "fields": {
+                "image": {"kind": "image", "shape": [3, 8, 8], "range": [0, 1]},
+                "label": {"kind": "category"},
+                "number": {"kind": "number"},
+                "series": {"kind": "series"},
+                "spectrogram": {"kind": "tensor", "shape": [6, 10]},
+                "audio": {"kind": "audio", "rate": 100, "samples": 50},
+                "text": {"kind": "text", "length": 6, "tokenizer": {"kind": "words"}},
+            },
+        }
+    },
+    "views": {"one": {"image": []}},
+    "batch_size": 32,
+}
+STEPS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "shift": ("image", {"pixels": 1}, {"pixels": 3}),
+    "rotate": ("image", {"degrees": 5}, {"degrees": 90}),
+    "flip": ("image", {"horizontal": 0.3, "vertical": 0.3}, {"horizontal": 0.9, "vertical": 0.9}),
+    "crop": ("image", {"scale": [0.5, 1]}, {"scale": [0.1, 0.5], "ratio": [1, 2]}),
+    "affine": (
+        "image",
+        {"degrees": 5},
+        {"degrees": 50, "translate": 0.2, "scale": [0.5, 2], "shear": 20},
+    ),
+    "colour": (
+        "image",
+        {"brightness": 0.2},
+        {"brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "hue": 0.2, "probability": 0.2},
+    ),
+    "blur": ("image", {"sigma": [0.5, 1]}, {"sigma": [1, 2], "probability": 0.2}),
+    "erase": ("image", {"area": 0.3, "probability": 1.0}, {"area": 0.6, "probability": 0.3}),
+    "rand_augment": ("image", {}, {"number": 1, "magnitude": 20}),
+    "mixup": ("image, label", {}, {"alpha": 2, "probability": 0.5}),
+    "cutmix": ("image, label", {}, {"alpha": 0.2, "probability": 0.5}),
+    "noise": ("image", {"std": 0.1}, {"std": 0.3, "relative": True}),
+    "swap_noise": ("number", {"probability": 0.2}, {"probability": 0.9}),
+    "time_shift": ("audio", {"share": 0.1}, {"share": 0.5}),
+    "gain": ("audio", {"decibels": 3}, {"decibels": 9}),
+    "mask_time": ("spectrogram", {"share": 0.5}, {"share": 1, "number": 3}),
+    "mask_frequency": ("spectrogram", {"share": 0.5}, {"share": 1, "number": 3}),
+    "scale": ("series", {"std": 0.1}, {"std": 0.3}),
+    "permute": ("series", {"segments": 2}, {"segments": 4}),
+    "mask_steps": ("series", {"share": 0.5}, {"share": 1, "number": 3}),
+    "crop_steps": ("series", {"scale": [0.5, 1]}, {"scale": [0.1, 0.5]}),
+    "mask_tokens": ("text", {"probability": 0.2}, {"probability": 0.9}),
+    "drop_tokens": ("text", {"probability": 0.2}, {"probability": 0.9}),
+}
+for place, where in (("augment.*", "augment"), ("views.*.*", "views.one")):
+    for step, (changed, options, others) in STEPS.items():
+        one = {f"{where}.{changed}": [{step: options}]}
+        CASES[f"data.{place}.{step}"] = Case(CHANGED, one)
+        CASES |= {
+            f"data.{place}.{step}.{key}": Case(CHANGED, {f"{where}.{changed}": [{step: {**options, key: value}}]}, one)
+            for key, value in others.items()
+        }
+
+
+# --- sources ---
+def write_sources(folder: Path) -> None:
+    """Sources of every kind, and another of each with other rows."""
+    (folder / "quoted.csv").write_text("c\n" + "".join(f'"word {row % 3}"\n' for row in range(40)))
+    for name, first in (("one", 0), ("other", 50)):
+        numbers = np.arange(first, first + 40)
+        words = [f"word {number % 3}" for number in numbers]
+        table = pa.table({"a": numbers / 2, "c": words})
+        parquet.write_table(table, folder / f"{name}.parquet")
+        feather.write_feather(table, str(folder / f"{name}.arrow"))
+        rows = [{"a": number / 2, "c": word} for number, word in zip(numbers.tolist(), words, strict=True)]
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        np.save(folder / f"{name}.npy", numbers)
+        (folder / f"{name}.idx").write_bytes(b"\0\0\x08\x01\0\0\0\x28" + bytes(numbers.tolist()))
+        (folder / f"{name}.txt").write_bytes("\n\n".join(f"{n}\nä{n}" for n in numbers).encode("latin-1"))
+        with sqlite3.connect(folder / f"{name}.db") as connection:
+            for order, title in (("", "t"), ("DESC", "u")):
+                connection.execute(f"CREATE TABLE {title} (a REAL, c TEXT)")
+                told = sorted(zip(numbers.tolist(), words, strict=True), reverse=bool(order))
+                connection.executemany(f"INSERT INTO {title} VALUES (?, ?)", told)
+        connection.close()
+        made = datasets.Dataset.from_dict(table.to_pydict())
+        datasets.DatasetDict({"train": made, "test": made.select(range(39, -1, -1))}).save_to_disk(
+            folder / f"{name}.hf"
+        )
+        with tarfile.open(folder / f"{name}.tar", "w") as archive:
+            for number in numbers.tolist():
+                told = tarfile.TarInfo(f"{number:03}.cls")
+                told.size = len(str(number))
+                archive.addfile(told, io.BytesIO(str(number).encode()))
+        for number in numbers.tolist():
+            for suffix in ("png", "wav"):
+                path = folder / f"{name}_{suffix}" / f"class {number % 3}" / f"{number}_{number**2}.{suffix}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"")
+
+
+def from_source(source: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    """A data file on a source; fields are columns with their kinds."""
+    told = {f"field {index}": {"kind": kind, "column": name} for index, (name, kind) in enumerate(fields.items())}
+    return {"datasets": {"d": {"source": source, "fields": told, "split": {"duplicates": "allow"}}}}
+
+
+def see_answers(spec: DataSpec, _: Path) -> Any:
+    """What a hub's answers to these questions make of the data, without a hub."""
+
+    def answer(*asked: Any, **also: Any) -> Any:
+        numbers = [float(crc32(f"{asked}{also}{row}".encode()) % 1000) for row in range(40)]
+        made = datasets.Dataset.from_dict({"a": numbers})
+        return datasets.DatasetDict({"train": made, "test": made.select(range(39, -1, -1))})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "load_dataset", answer)
+        return see_data(spec, _)
+
+
+def see_trusted(spec: DataSpec, _: Path) -> Any:
+    """The data that a trusted function gives."""
+    loaders = build_dataloader(spec, trust=["json"])
+    return digest([next(iter(loaders.val.plain()))])
+
+
+FROM = f"{D}.source"
+NUMBER_AND_WORD = {"a": "number", "c": "category"}
+FILE_COLUMNS = {"label": "category", "name": "category"}
+OF_TEXT = from_source(
+    {"kind": "text", "path": "{folder}/one.txt", "unit": "line", "encoding": "latin-1"}, {"text": "category"}
+)
+OF_DATABASE = from_source({"kind": "sql", "path": "{folder}/one.db", "table": "t"}, NUMBER_AND_WORD)
+OF_SAVED = from_source({"kind": "huggingface", "path": "{folder}/one.hf", "split": "train"}, NUMBER_AND_WORD)
+OF_HUB = from_source({"kind": "huggingface", "name": "some/set", "split": "train"}, {"a": "number"})
+OF_PYTHON = from_source(
+    {"kind": "python", "function": "json:loads", "args": {"s": f'{{"a": {[*range(40)]}}}'}}, {"a": "number"}
+)
+CASES |= {
+    "data.datasets.*.source[csv].header": Case(
+        TABLE, {f"{FROM}.header": ["b", "a", "c", "y", "yes", "part"]}, refused=r"expected a number, got 'b'|number"
+    ),
+    "data.datasets.*.source[csv].quote": Case(
+        from_source({"kind": "csv", "path": "{folder}/quoted.csv"}, {"c": "category"}), {f"{FROM}.quote": None}
+    ),
+    "data.datasets.*.source[csv].encoding": Case(TABLE, {f"{FROM}.encoding": "utf-16"}, refused="no table of UTF-16"),
+    **{
+        f"data.datasets.*.source[{kind}].path": Case(
+            from_source({"kind": kind, "path": f"{{folder}}/one{suffix}"}, fields),
+            {f"{FROM}.path": f"{{folder}}/other{suffix}"},
+        )
+        for kind, suffix, fields in (
+            ("parquet", ".parquet", NUMBER_AND_WORD),
+            ("json", ".jsonl", NUMBER_AND_WORD),
+            ("arrow", ".arrow", NUMBER_AND_WORD),
+            ("webdataset", ".tar", {"cls": "category"}),
+            ("images", "_png", FILE_COLUMNS),
+            ("audio", "_wav", FILE_COLUMNS),
+        )
+    },
+    **{
+        f"data.datasets.*.source[{kind}].pattern": Case(
+            from_source({"kind": kind, "path": f"{{folder}}/one_{suffix}"}, {"x": "number"}),
+            {f"{FROM}.pattern": f"{{x}}_{{y}}.{suffix}"},
+            {f"{FROM}.pattern": f"{{y}}_{{x}}.{suffix}"},
+        )
+        for kind, suffix in (("images", "png"), ("audio", "wav"))
+    },
+    **{
+        f"data.datasets.*.source[{kind}].columns": Case(
+            from_source({"kind": kind, "columns": {"a": f"{{folder}}/one.{kind}"}}, {"a": "number"}),
+            {f"{FROM}.columns": {"a": f"{{folder}}/other.{kind}"}},
+        )
+        for kind in ("npy", "idx")
+    },
+    **{
+        f"data.datasets.*.source[{kind}].kind": Case(
+            from_source({"kind": kind, "path": f"{{folder}}/one{suffix}"}, fields),
+            {f"{FROM}.kind": other},
+            refused=text,
+        )
+        for kind, suffix, fields, other, text in (
+            ("parquet", ".parquet", NUMBER_AND_WORD, "json", "this is no"),
+            ("json", ".jsonl", NUMBER_AND_WORD, "parquet", "this is no parquet file"),
+            ("arrow", ".arrow", NUMBER_AND_WORD, "parquet", "this is no parquet file"),
+            ("webdataset", ".tar", {"cls": "category"}, "arrow", "this is no whole Arrow file"),
+            ("images", "_png", FILE_COLUMNS, "audio", "expected files that end in .aif"),
+            ("audio", "_wav", FILE_COLUMNS, "images", "expected files that end in .bmp"),
+        )
+    },
+    **{
+        f"data.datasets.*.source[{kind}].kind": Case(
+            from_source({"kind": kind, "columns": {"a": f"{{folder}}/one.{kind}"}}, {"a": "number"}),
+            {f"{FROM}.kind": other},
+            refused=f"this is no .?{other} file",
+        )
+        for kind, other in (("npy", "idx"), ("idx", "npy"))
+    },
+    "data.datasets.*.source[text].kind": Case(OF_TEXT, {f"{FROM}.kind": "npz"}, refused="this key is unknown"),
+    "data.datasets.*.source[text].path": Case(OF_TEXT, {f"{FROM}.path": "{folder}/other.txt"}),
+    "data.datasets.*.source[text].unit": Case(OF_TEXT, {f"{FROM}.unit": "paragraph"}),
+    "data.datasets.*.source[text].encoding": Case(OF_TEXT, {f"{FROM}.encoding": "cp1251"}),
+    "data.datasets.*.source[sql].kind": Case(OF_DATABASE, {f"{FROM}.kind": "csv"}, refused="this key is unknown"),
+    "data.datasets.*.source[sql].path": Case(OF_DATABASE, {f"{FROM}.path": "{folder}/other.db"}),
+    "data.datasets.*.source[sql].table": Case(OF_DATABASE, {f"{FROM}.table": "u"}),
+    "data.datasets.*.source[sql].query": Case(
+        OF_DATABASE, {f"{FROM}.query": "SELECT a * a AS a, c FROM t", f"{FROM}.table": None}
+    ),
+    "data.datasets.*.source[sql].url": Case(
+        OF_DATABASE, {f"{FROM}.url": "sqlite:///{folder}/other.db", f"{FROM}.path": None}
+    ),
+    "data.datasets.*.source[huggingface].kind": Case(OF_SAVED, {f"{FROM}.kind": "csv"}, refused="this key is unknown"),
+    "data.datasets.*.source[huggingface].path": Case(OF_SAVED, {f"{FROM}.path": "{folder}/other.hf"}),
+    "data.datasets.*.source[huggingface].split": Case(OF_SAVED, {f"{FROM}.split": "test"}),
+    **{
+        f"data.datasets.*.source[huggingface].{key}": Case(OF_HUB, {f"{FROM}.{key}": "other"}, see=see_answers)
+        for key in ("name", "config", "revision")
+    },
+    "data.datasets.*.source[python].kind": Case(OF_PYTHON, {f"{FROM}.kind": "npz"}, refused="this key is unknown"),
+    "data.datasets.*.source[python].function": Case(
+        OF_PYTHON, {f"{FROM}.function": "json:dumps"}, see=see_trusted, refused="json:dumps: TypeError: "
+    ),
+    "data.datasets.*.source[python].args": Case(
+        OF_PYTHON, {f"{FROM}.args": {"s": f'{{"a": {[*range(40, 80)]}}}'}}, see=see_trusted
+    ),
+}
+# --- kinds ---
+# A field of each kind, and another value for each of its keys, or the refusal of it.
+FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "multilabel": (
+        {"column": "labels"},
+        {"column": "g", "classes": ["u+v", "v", "u"], "separator": "+"},
+    ),
+    "date": ({"column": "day"}, {"column": "other_day", "format": "%Y-%d-%m"}),
+    "image": ({"column": "file", "folder": "one", "shape": [1, 4, 4]}, {"folder": "two"}),
+    "mask": (
+        {"column": "file", "folder": "masks", "shape": [4, 4], "classes": ["a", "b", "c"]},
+        {"column": "again", "folder": "masks_too", "shape": [2, 4], "classes": ["a", "b", "c", "d"], "ignore": 9},
+    ),
+    "audio": (
+        {"column": "sound", "folder": "one", "rate": 1000, "samples": 20},
+        {"column": "late", "folder": "two", "rate": 500, "samples": 30, "channels": 2},
+    ),
+    "series": (
+        {"columns": ["a", "b"], "window": [-2, 0]},
+        {"columns": ["b"], "window": [-1, 2], "group": "g"},
+    ),
+    "text": (
+        {"column": "words", "length": 6, "tokenizer": {"kind": "words"}},
+        {"column": "labels", "length": 2, "tokenizer": {"kind": "characters"}},
+    ),
+    "table": ({"columns": {"a": "number"}}, {"columns": "infer"}),
+}
+TOKENIZERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "[characters]": ({"kind": "characters"}, {"lowercase": True, "size": 5, "kind": "words"}),
+    "[words]": ({"kind": "words"}, {"lowercase": True, "pattern": "[a-z]+", "size": 4, "kind": "characters"}),
+    "": ({"kind": "bpe", "size": 20}, {"lowercase": True, "pattern": "[a-z]+", "size": 12, "kind": "wordpiece"}),
+    "[file]": ({"kind": "file", "path": "one.json"}, {"path": "two.json"}),
+}
+
+
+def kind_case(kind: str, options: dict[str, Any], change: dict[str, Any], refused: str | None = None) -> Case:
+    """A change of a field `y` of that kind, which no node reads, beside a number that makes the rows differ."""
+    source = {"kind": "csv", "path": "{folder}/kinds/table.csv"}
+    fields = {"a": {"kind": "number"}, "y": {"kind": kind, **options}}
+    base = {"datasets": {"d": {"source": source, "fields": fields}}, "batch_size": 16}
+    return Case(base, {f"{F}.y.{key}": value for key, value in change.items()}, see=see_kind, refused=refused)
+
+
+def see_kind(spec: DataSpec, folder: Path) -> Any:
+    """What the loaders serve, of a data file that lies in the folder of its files."""
+    told = spec.model_dump(mode="json", exclude_unset=True)
+    path = folder / "kinds" / f"{digest(torch.tensor(list(str(told).encode())))[2]}.data.yaml"
+    path.write_text(json.dumps(told))
+    return see_data(load_spec(DataSpec, path), folder)
+
+
+for field_kind, (options, others) in FIELDS.items():
+    at = f"data.datasets.*.fields.*[{field_kind}]"
+    CASES |= {f"{at}.{key}": kind_case(field_kind, options, {key: value}) for key, value in others.items()}
+    if field_kind not in {"image"}:
+        CASES[f"{at}.kind"] = kind_case(field_kind, options, {"kind": "tensor"}, "this key is")
+CASES |= {
+    "data.datasets.*.fields.*[mask].ignore": kind_case("mask", FIELDS["mask"][0], {"ignore": 9, "folder": "holes"}),
+    "data.datasets.*.fields.*[series].column": kind_case(
+        "series", FIELDS["series"][0], {"column": "a"}, "windows are made of `columns`, so that this key would change"
+    ),
+}
+for tag, (tokenizer, others) in TOKENIZERS.items():
+    text = {"column": "words", "length": 6, "tokenizer": tokenizer}
+    CASES |= {
+        f"data.datasets.*.fields.*[text].tokenizer{tag}.{key}": kind_case("text", text, {f"tokenizer.{key}": value})
+        for key, value in others.items()
+    }
+CASES["data.datasets.*.fields.*[text].tokenizer[file].kind"] = kind_case(
+    "text",
+    {"column": "words", "length": 6, "tokenizer": TOKENIZERS["[file]"][0]},
+    {"tokenizer.kind": "words"},
+    "path: this key is unknown",
+)
+
+
+def make_kinds(folder: Path) -> None:
+    """A table whose columns name dates, words, labels, and files in several folders."""
+    rows, generator = 60, np.random.default_rng(1)
+    names = [f"{row}.png" for row in range(rows)]
+    for place, values in (("one", 256), ("two", 256), ("masks", 3), ("masks_too", 3), ("holes", 3)):
+        (folder / place).mkdir(parents=True)
+        for name in names:
+            Image.fromarray(generator.integers(0, values, (5, 5), dtype=np.uint8)).save(folder / place / name)
+            if values == 256:
+                sound = generator.uniform(-1, 1, (25, 2))
+                soundfile.write(folder / place / name.replace("png", "wav"), sound, 1000)
+    lines = ["a,b,g,labels,day,other_day,file,again,sound,late,words"]
+    for row in range(rows):
+        day, word = f"2001-{row % 12 + 1:02}-{row % 11 + 1:02}", f"Ab{row % 7} cd e.f {row % 3}"
+        labels = ["u", "v", "u+v"][row % 3]
+        numbers = f"{row}.5,{row % 9},{'uvw'[row // 20]}"
+        again = names[-row - 1]
+        lines.append(
+            f"{numbers},{labels},{day},2002{day[4:]},{names[row]},{again},{row}.wav,{rows - 1 - row}.wav,{word}"
+        )
+    (folder / "table.csv").write_text("\n".join(lines))
+    for name, ids in (("one", {"[PAD]": 0, "[UNK]": 1, "e": 2}), ("two", {"[PAD]": 0, "[UNK]": 1, "cd": 2, "e": 3})):
+        model = {"type": "WordLevel", "vocab": ids, "unk_token": "[UNK]"}
+        (folder / f"{name}.json").write_text(json.dumps({"model": model, "pre_tokenizer": {"type": "Whitespace"}}))
+
+
+# --- features ---
+# A data set with fields of the kinds that the features need, and every step on one of them: its options, and another
+# value for each of its keys.
+DATED: dict[str, Any] = {
+    "datasets": {
+        "d": {
+            "source": {"kind": "csv", "path": "{folder}/kinds/table.csv"},
+            "fields": {
+                "a": {"kind": "number"},
+                "day": {"kind": "date"},
+                "body": {"kind": "table", "columns": {"b": "number", "g": "category"}},
+            },
+        }
+    },
+    "batch_size": 16,
+}
+HOLEY = copy.deepcopy(TABLE)
+HOLEY["datasets"]["d"]["source"] |= {"path": "{folder}/dash.csv", "missing": ["-"]}
+BANDS = {"mels": 4, "window": 50, "hop": 20}
+FEATURE_STEPS: dict[str, tuple[dict[str, Any], str, dict[str, Any], dict[str, Any]]] = {
+    "standardize": (TABLE, "a", {}, {}),
+    "robust_scale": (TABLE, "a", {}, {"low": 0.1, "high": 0.9}),
+    "quantile": (TABLE, "a", {}, {"to": "normal", "quantiles": 7}),
+    "clip": (TABLE, "a", {"low": -0.5, "high": 0.5}, {"low": -0.1, "high": 0.1}),
+    "log": (TABLE, "a", {}, {"offset": 9}),
+    "impute": (HOLEY, "a", {"strategy": "constant"}, {"strategy": "mean", "value": 7, "indicator": True}),
+    "one_hot": (TABLE, "c", {}, {}),
+    "index": (TABLE, "c", {}, {"min_count": 18, "unknown": "rare"}),
+    "hash": (TABLE, "c", {"buckets": 2}, {"buckets": 9, "seed": 1}),
+    "target_encode": (TABLE, "c", {"target": "y"}, {"target": "a", "smoothing": 1, "folds": 2}),
+    "cycles": (DATED, "day", {}, {"parts": ["month"]}),
+    "elapsed": (DATED, "day", {}, {}),
+    "bag": (CHANGED, "text", {}, {"binary": True}),
+    "tfidf": (CHANGED, "text", {}, {"sublinear": True}),
+    "resize": (CHANGED, "image", {"height": 4, "width": 4}, {"height": 5, "width": 5}),
+    "crop": (CHANGED, "image", {"height": 4, "width": 4}, {"height": 5, "width": 5}),
+    "normalize": (CHANGED, "image", {"mean": [0, 0, 0], "std": [1, 1, 1]}, {"mean": [0, 0, 1], "std": [1, 1, 2]}),
+    "greyscale": (CHANGED, "image", {}, {}),
+    "log_mel": (CHANGED, "audio", BANDS, {"mels": 3, "window": 48, "hop": 10, "low": 5, "high": 40, "rate": 90}),
+    "mfcc": (
+        CHANGED,
+        "audio",
+        {**BANDS, "coefficients": 2},
+        {"mels": 3, "window": 48, "hop": 10, "low": 5, "high": 40, "rate": 90, "coefficients": 3},
+    ),
+    "lags": (CHANGED, "series", {"lags": [1]}, {"lags": [2]}),
+    "difference": (CHANGED, "series", {}, {"lag": 2, "order": 2}),
+    "z_norm": (CHANGED, "series", {}, {}),
+    "encode": (DATED, "body", {}, {"categories": "index"}),
+    "module": (
+        CHANGED,
+        "image",
+        {"name": "torch.nn.Flatten", "args": {"start_dim": 2}},
+        {"name": "torch.nn.ReLU", "args": {}},
+    ),
+}
+LINEAR = {"file": "{folder}/w.safetensors", "module": "torch.nn.Linear", "args": {"in_features": 4, "out_features": 2}}
+
+
+def see_uncached(spec: DataSpec, folder: Path) -> Any:
+    """What the loaders serve, with a cache that lies beside the files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUMPML_CACHE", str(folder / "cache"))
+        return see_data(spec, folder)
+
+
+for step, (base, featured, options, others) in FEATURE_STEPS.items():
+    plain, named = {f"features.{featured}": []}, {f"features.{featured}": [{step: options}]}
+    if base is HOLEY:
+        plain = {f"features.{featured}": [{"standardize": {}}]}
+    if step == "normalize":
+        named = {f"features.{featured}": [{step: {"mean": [0, 0, 1], "std": [1, 1, 1]}}]}
+    CASES[f"data.features.*.{step}"] = Case(base, named, plain)
+    one = {f"features.{featured}": [{step: options}]}
+    for key, value in others.items():
+        also = {"args": {}} if key == "name" else {}
+        change = {f"features.{featured}": [{step: {**options, key: value, **also}}]}
+        CASES[f"data.features.*.{step}.{key}"] = Case(base, change, one)
+CASES |= {
+    "data.features.*.index.unknown": Case(
+        TABLE,
+        {"features.c": [{"index": {"unknown": "rare"}}]},
+        {"features.c": [{"index": {}}], f"{S}.column": "part", f"{D}.source.path": "{folder}/late.csv"},
+    ),
+    "data.features.*.clip.quantiles": Case(
+        TABLE, {"features.a": [{"clip": {"quantiles": [0.2, 0.8]}}]}, {"features.a": []}
+    ),
+    "data.features.*.module": Case(CHANGED, {"features.image": [{"module": {"name": "torch.nn.Flatten"}}]}),
+    "data.features.*.pretrained": Case(ARRAYS, {"features.t": [{"pretrained": LINEAR}]}, see=see_uncached),
+    "data.features.*.pretrained.file": Case(
+        ARRAYS,
+        {"features.t": [{"pretrained": {**LINEAR, "file": "{folder}/v.safetensors"}}]},
+        {"features.t": [{"pretrained": LINEAR}]},
+        see=see_uncached,
+    ),
+    **{
+        f"data.features.*.pretrained.{key}": Case(
+            ARRAYS, {"features.t": [{"pretrained": {**LINEAR, key: value}}]}, see=see_uncached, refused=text
+        )
+        for key, value, text in (
+            ("module", "torch.nn.Conv1d", "Conv1d.* fails: TypeError"),
+            ("args", {"in_features": 4, "out_features": 3}, "the weights are not those of Linear"),
+            ("output", "last", "gives one tensor, and no output 'last'"),
+        )
+    },
+    "data.features.*.pretrained.transformers": Case(
+        ARRAYS, {"features.t": [{"pretrained": {"transformers": "./nothing"}}]}, refused="transformers"
+    ),
+}
+# --- loaders ---
+TWO = copy.deepcopy(TABLE)
+TWO["datasets"]["e"] = {
+    "source": {"kind": "csv", "path": "{folder}/other.csv"},
+    "fields": {"a": {"kind": "number"}},
+    "split": {"train": 0.2, "val": 0.4, "test": 0.4},
+}
+CASES |= {
+    "data.datasets.*.sample": Case(TABLE, {f"{D}.sample": {"balance": "c"}}),
+    "data.datasets.*.sample.balance": Case(TABLE, {f"{D}.sample.balance": "yes"}, {f"{D}.sample": {"balance": "c"}}),
+    "data.datasets.*.sample.weight": Case(
+        TABLE,
+        {f"{D}.sample.weight": "v"},
+        {
+            f"{D}.source.path": "{folder}/weights.csv",
+            f"{D}.sample": {"weight": "w"},
+            f"{F}.w": {"kind": "number", "column": "one"},
+            f"{F}.v": {"kind": "number", "column": "two"},
+        },
+    ),
+    "data.datasets.*.sample.buffer": Case(TABLE, {f"{D}.sample.buffer": 3}, {f"{D}.sample": {"buffer": 20}}),
+    "data.datasets.*.on_error": Case(
+        TABLE,
+        {f"{D}.on_error": "skip"},
+        {f"{D}.source.path": "{folder}/dash.csv"},
+        see=see_rows,
+    ),
+    "data.mix": Case(TWO, {"mix": {"by": "uniform"}}),
+    "data.mix.by": Case(TWO, {"mix.by": "round_robin"}, {"mix": {"by": "uniform"}}),
+    "data.mix.temperature": Case(TWO, {"mix.temperature": 9}, {"mix": {"by": "temperature", "temperature": 1.5}}),
+    "data.mix.weights": Case(TWO, {"mix.weights.e": 5}, {"mix": {"by": "weights", "weights": {"d": 1, "e": 1}}}),
+    "data.mix.batches": Case(TWO, {"mix.batches": "separate"}, {"mix": {"by": "uniform"}}),
+    "data.storage": Case(TABLE, {"storage": "disk"}, see=see_memory),
+    "data.workers": Case(TABLE, {"workers": 1}, refused="nothing is left for them to decode"),
+}
+
 SEEN_BY: dict[str, Callable[[Any, Path], Any]] = {
     "data": see_data,
     "model": see_model,
@@ -565,13 +1046,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = [f"{a[i]},{b[i]},{c[i]},{a[i] + b[i]:.3f},{yes[i]},{part[i]}" for i in range(rows)]
     (folder / "table.csv").write_text("\n".join([head, *lines]))
     (folder / "other.csv").write_text("\n".join([head, *lines[::-1]]))
+    (folder / "weights.csv").write_text(
+        "\n".join([f"{head},one,two", *(f"{line},{i + 1},{rows - i}" for i, line in enumerate(lines))])
+    )
     (folder / "dash.csv").write_text(
         "\n".join([head, *lines[:-6], *(f"-{line[line.index(',') :]}" for line in lines[-6:])])
     )
     (folder / "twice.csv").write_text("\n".join([head, *lines, *lines[:40]]))
     t, s = generator.normal(size=(rows, 4)), generator.normal(size=(rows, 4))
+    make_kinds(folder / "kinds")
     np.savez(folder / "arrays.npz", t=t, s=s, y=a)
     np.savez(folder / "other.npz", t=s, s=t, y=a)
+    for name, high in (("w", 1.0), ("v", 2.0)):
+        save_file({"weight": torch.full((2, 4), high), "bias": torch.zeros(2)}, folder / f"{name}.safetensors")
+    late = [line.replace(",w,", ",u,") for line in lines[:50]] + lines[50:]
+    (folder / "late.csv").write_text("\n".join([head, *late]))  # classes that no train row has, by the column `part`
+    np.savez(
+        folder / "changes.npz",
+        image=generator.random((rows, 3, 8, 8)),
+        label=c,
+        number=a,
+        series=generator.normal(size=(rows, 12, 2)),
+        spectrogram=generator.normal(size=(rows, 6, 10)),
+        audio=generator.uniform(-0.4, 0.4, size=(rows, 50)),
+        text=np.array([" ".join(generator.choice(["one", "two", "three", "four"], 6)) for _ in range(rows)]),
+    )
+    write_sources(folder)
     return folder
 
 

@@ -87,6 +87,8 @@ def test_license(given: str, expected: dict[str, str], evaluation: EvaluationRec
     [
         ("multiclass", "image", "image-classification", "image-classification"),
         ("binary", "number", "tabular-classification", "tabular-classification"),
+        ("multilabel", "text", "text-classification", "text-classification"),
+        ("multiclass", "audio", "audio-classification", "audio-classification"),
         ("regression", "tensor", "tabular-regression", "tabular-regression"),
         ("regression", "image", "image-regression", None),  # the hub has no such pipeline
     ],

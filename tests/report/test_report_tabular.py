@@ -206,9 +206,9 @@ def test_verdict(
 @pytest.mark.parametrize(
     ("error", "confidence", "told"),
     [
-        (0.05, 0.97, "on so many rows, by chance alone: no miscalibration is shown."),
-        (0.2, 0.97, "on so many rows, by chance alone: the model is overconfident."),
-        (0.2, 0.5, "on so many rows, by chance alone: the model is underconfident."),
+        (0.05, 0.97, "on so many answers, by chance alone: no miscalibration is shown."),
+        (0.2, 0.97, "on so many answers, by chance alone: the model is overconfident."),
+        (0.2, 0.5, "on so many answers, by chance alone: the model is underconfident."),
     ],
 )
 def test_calibration_is_judged_by_its_null_band(

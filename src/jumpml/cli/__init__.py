@@ -1,4 +1,4 @@
-"""The shell's face: ``jumpml new``, ``check``, ``run``, ``resume``, ``predict``, ``report`` and ``schema``."""
+"""The shell's face: ``jumpml new``, ``data``, ``check``, ``show``, ``run`` and the other commands."""
 
 from jumpml.cli._app import app, main
 

@@ -5,12 +5,14 @@ from typing import Annotated
 import typer
 
 from jumpml import __version__
+from jumpml.cli._data import data
 from jumpml.cli._errors import Shell
 from jumpml.cli._new import new
 from jumpml.cli._predict import predict
 from jumpml.cli._report import report
 from jumpml.cli._run import check, resume, run
 from jumpml.cli._schema import schema
+from jumpml.cli._show import show
 
 app = typer.Typer(
     name="jumpml",
@@ -21,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (new, check, run, resume, predict, report, schema):
+for command in (new, data, check, show, run, resume, predict, report, schema):
     app.command()(command)
 
 

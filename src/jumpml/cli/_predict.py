@@ -38,7 +38,7 @@ def predict(
     from jumpml.deploy import BundleError, Predictor, read_rows
 
     try:
-        answers = Predictor(bundle, variant).predict(read_rows(rows))
+        answers = Predictor(bundle, variant, rows.parent).predict(read_rows(rows))
     except BundleError as error:  # the runtime of a bundle stands alone, and so does its error
         say("error", str(error))
         raise typer.Exit(MISTAKEN) from None

@@ -1,6 +1,6 @@
 """What files may say, named errors, run records, the protocols between layers. Imports neither torch nor a sibling."""
 
-from jumpml.core._data_spec import DataSpec
+from jumpml.core._data_spec import Dataset, DataSpec, SplitSources
 from jumpml.core._deploy_spec import DeploySpec
 from jumpml.core._errors import (
     CheckpointError,
@@ -41,6 +41,7 @@ from jumpml.core._records import (
     Figure,
     GateAnswer,
     HardExample,
+    LabelCounts,
     OutOfDomain,
     Record,
     RunRecord,
@@ -50,7 +51,7 @@ from jumpml.core._records import (
 from jumpml.core._schema import json_schema
 from jumpml.core._spec import FileSpec, Spec
 from jumpml.core._tasks import TASK_KINDS, Task, TaskKind
-from jumpml.core._trust import UntrustedNameError, resolve_class
+from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_function
 from jumpml.core._values import FieldInfo, ValueInfo
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "Curve",
     "DataError",
     "DataSpec",
+    "Dataset",
     "DeploySpec",
     "DeploymentError",
     "DeploymentRecord",
@@ -78,6 +80,7 @@ __all__ = [
     "HardExample",
     "History",
     "JumpMLError",
+    "LabelCounts",
     "LearnerError",
     "LearnerSpec",
     "Loss",
@@ -98,6 +101,7 @@ __all__ = [
     "Spec",
     "SpecError",
     "SpecSource",
+    "SplitSources",
     "TASK_KINDS",
     "Task",
     "TaskEvaluation",
@@ -115,6 +119,7 @@ __all__ = [
     "parse_override",
     "refusal",
     "resolve_class",
+    "resolve_function",
     "sha256_of",
     "sync_folder",
     "with_lines",

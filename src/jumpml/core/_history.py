@@ -20,8 +20,10 @@ class ExampleHistory:
         rows: int64 ``[rows]``, row numbers in the data set.
         loss: float32 ``[epochs, rows]``; NaN where the row had no target.
         margin: float32 ``[epochs, rows]``: the target's logit less the best other one (multiclass), the signed logit
-            (binary), or minus the absolute error (regression); NaN likewise.
-        predicted: int64 ``[epochs, rows]``, the decided class; -1 for regression.
+            (binary), the lowest signed logit of all labels (multilabel), or minus the absolute error (regression); NaN
+            likewise.
+        predicted: int64 ``[epochs, rows]``, the decided class; for multilabel the label that is decided most wrongly,
+            or -1 where all are right; -1 for regression.
     """
 
     rows: NDArray[np.int64]

@@ -126,6 +126,7 @@ class LearnerSpec(FileSpec):
     checkpoint: CheckpointSpec | None = CheckpointSpec()
     """What is saved; `null` saves nothing, and then nothing can be resumed."""
     record_examples: bool = True
-    """Keep loss, margin and correctness by example and epoch: hard examples need no second run."""
+    """Keep loss, margin and correctness by example and epoch: hard examples need no second run. Not where augmentation
+    mixes rows (mixup, cutmix): no loss is one row's own then."""
     log: tuple[Literal["progress", "jsonl", "tensorboard"], ...] = ("progress", "jsonl", "tensorboard")
     """Where figures go while learning."""

@@ -122,7 +122,7 @@ def _size(kind: str, context: dict[str, Any]) -> str:
     if kind.startswith("string"):
         return f"{side} {length} character{'s' if length != 1 else ''}"
     if context["field_type"] == "Tuple":
-        return f"a list of {length}"
+        return f"a list of {'at least ' if kind == 'too_short' else ''}{length}"  # fixed ones say what is missing
     return f"{side} {length} {'entries' if length != 1 else 'entry'}"
 
 
@@ -158,7 +158,7 @@ def _known_keys(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
 
 
 def _kinds(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    specs = [candidate for candidate in _annotations(cls, loc) if hasattr(candidate, "model_fields")]
+    specs = [spec for spec in _annotations(cls, loc) if "kind" in getattr(spec, "model_fields", {})]
     return sorted(kind for spec in specs for kind in get_args(spec.model_fields["kind"].annotation))
 
 
@@ -171,6 +171,8 @@ def _annotations(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[Any]:
     """The types that a location may have."""
     candidates: list[Any] = [cls]
     for part in loc:
+        if str(part).startswith("("):  # the tag of a union whose members are no kinds
+            continue
         candidates = [inner for candidate in candidates for inner in _step_into(candidate, part)]
     return candidates
 

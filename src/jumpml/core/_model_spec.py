@@ -51,14 +51,14 @@ class CrossEntropySpec(_ObjectiveSpec):
 
 
 class BinaryCrossEntropySpec(_ObjectiveSpec):
-    """Sigmoid cross entropy of logits `[batch]` or `[batch, 1]` against 0 and 1."""
+    """Sigmoid cross entropy of logits against 0 and 1: one a row, or one a label, whose losses are averaged."""
 
     kind: Literal["binary_cross_entropy"]
     """The objective\'s kind."""
     inputs: tuple[str, str]
     """The logits and the target field."""
     positive_weight: Annotated[float, Field(gt=0)] = 1.0
-    """What a positive row's loss is multiplied by."""
+    """What the loss of a positive row, or of a label that a row has, is multiplied by."""
 
 
 class MeanSquaredErrorSpec(_ObjectiveSpec):
@@ -132,16 +132,16 @@ class TaskObjectiveSpec(_ObjectiveSpec):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
     """For multiclass tasks: the share of the target that is spread over all classes."""
     positive_weight: Annotated[float, Field(gt=0)] | None = None
-    """For binary tasks: what a positive row's loss is multiplied by."""
+    """For binary and multilabel tasks: what the loss of a positive row, or of a label that it has, is multiplied by."""
 
 
 class TaskSpec(Spec):
     """An output node, a target field and a kind, which brings objective, prediction, metrics and pictures."""
 
-    kind: Literal["multiclass", "binary", "regression"]
-    """What is predicted: one class of several, yes or no, or a number."""
+    kind: Literal["multiclass", "binary", "multilabel", "regression"]
+    """What is predicted: one class of several, yes or no, any number of labels, or numbers."""
     output: str
-    """The node whose output is the prediction: logits, or the number."""
+    """The node whose output is the prediction: logits, or the numbers."""
     target: str
     """The field that holds the truth."""
     metrics: tuple[str, ...] | None = None
@@ -151,9 +151,9 @@ class TaskSpec(Spec):
 
     @model_validator(mode="after")
     def _options_fit_the_kind(self) -> Self:
-        for option, kind in (("label_smoothing", "multiclass"), ("positive_weight", "binary")):
-            if self.objective and getattr(self.objective, option) is not None and self.kind != kind:
-                raise ValueError(f"objective.{option} is for {kind} tasks; this task is {self.kind}")
+        for option, kinds in (("label_smoothing", ["multiclass"]), ("positive_weight", ["binary", "multilabel"])):
+            if self.objective and getattr(self.objective, option) is not None and self.kind not in kinds:
+                raise ValueError(f"objective.{option} is for {' and '.join(kinds)} tasks; this task is {self.kind}")
         return self
 
 

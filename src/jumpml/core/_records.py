@@ -61,7 +61,18 @@ class Calibration(Record):
     accuracy: tuple[float, ...]
     """Share of right answers in each of those bins."""
     count: tuple[int, ...]
-    """Rows in each of those bins."""
+    """Answers in each of those bins: one a row, of a multilabel task one a row and label."""
+
+
+class LabelCounts(Record):
+    """How often one label of a multilabel task was decided rightly and wrongly."""
+
+    right: int
+    """Rows that have the label and were given it."""
+    missed: int
+    """Rows that have it and were not given it."""
+    wrong: int
+    """Rows that do not have it and were given it."""
 
 
 class TaskEvaluation(Record):
@@ -80,6 +91,8 @@ class TaskEvaluation(Record):
     """By metric; None where nobody said."""
     confusion: tuple[tuple[int, ...], ...] | None = None
     """Rows by true class, columns by predicted class."""
+    labels: tuple[LabelCounts, ...] = ()
+    """Of each class of a multilabel task."""
     calibration: Calibration | None = None
     curves: dict[str, tuple[Curve, ...]] = {}
     """Lines to draw, by the picture's title."""
@@ -137,9 +150,9 @@ class HardExample(Record):
     row: int
     target: str
     suggestion: str = ""
-    """The class that the model kept preferring, or empty."""
+    """The class, or the set of labels, that the model kept preferring, or empty."""
     margin: float
-    """Area under the margin: the target's logit less the best other one, over all epochs; negative: mostly wrong."""
+    """Area under the margin of `ExampleHistory`, over all epochs; negative: mostly wrong."""
     loss: float
     """Mean loss over the epochs."""
     suspicious: bool = False

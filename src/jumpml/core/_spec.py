@@ -77,7 +77,12 @@ class OneOf(Spec):
         return next(iter(self.model_fields_set))
 
 
-_RESERVED = (".", "@", "/", "\\", ":", "*", "?", "[", "]")  # they write parts, views, metrics, files and patterns
+def as_tuple(value: Any) -> Any:
+    """A list as a tuple: below a step's name pydantic sees Python values, not JSON, and is strict about the two."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+_RESERVED = (".", "@", ",", "/", "\\", ":", "*", "?", "[", "]")  # they write parts, views, lists, metrics, files, ...
 
 
 def _name(value: str) -> str:

@@ -18,7 +18,7 @@ class TaskKind:
         name: The kind.
         target: The kinds of field that can be its target.
         objective: The objective's kind.
-        prediction: How the output becomes a decision: ``softmax``, ``sigmoid`` or ``identity``.
+        prediction: How the output becomes a decision: ``softmax``, ``sigmoid`` (of each logit) or ``identity``.
         metrics: The figures that are reported where none are named; the first is the kind's headline.
     """
 
@@ -45,9 +45,16 @@ TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType(
             prediction="sigmoid",
             metrics=("accuracy", "f1", "auroc", "log_loss"),
         ),
+        "multilabel": TaskKind(
+            name="multilabel",
+            target=("multilabel",),
+            objective="binary_cross_entropy",
+            prediction="sigmoid",
+            metrics=("micro_f1", "macro_f1", "average_precision", "subset_accuracy", "hamming_loss"),
+        ),
         "regression": TaskKind(
             name="regression",
-            target=("number", "tensor", "image"),
+            target=("number", "tensor", "image", "series"),
             objective="mse",
             prediction="identity",
             metrics=("rmse", "mae", "r2"),
@@ -61,7 +68,7 @@ class Task:
     """An output node, a target field, and a kind.
 
     Attributes:
-        kind: ``multiclass``, ``binary`` or ``regression``.
+        kind: ``multiclass``, ``binary``, ``multilabel`` or ``regression``.
         output: The node, or ``node.part``.
         target: The field.
         metrics: Names of metrics; the kind's own where None.

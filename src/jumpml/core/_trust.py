@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jumpml.core._errors import JumpMLError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 TRUSTED = ("torch.nn", "jumpml")
 _USUAL = ("torch.nn", "jumpml.blocks")  # where most names that people write come from
@@ -46,6 +46,36 @@ def resolve_class(name: str, base: type, trust: Collection[str] = ()) -> type:
         raise UntrustedNameError(f"{name!r} is {what}; expected a class that derives from {base.__name__}.")
     if not _within(f"{found.__module__}.", allowed):
         raise _outside(name, f"{found.__module__}.{found.__qualname__}", allowed)
+    return found
+
+
+def resolve_function(name: str, trust: Collection[str] = ()) -> Callable[..., object]:
+    """Find the function that a file names; only packages that the user trusts by name may define it.
+
+    Args:
+        name: Such as ``my_package.my_module:function``.
+        trust: Packages that the user trusts by name.
+
+    Raises:
+        UntrustedNameError: The name is unknown, is no function, or comes from elsewhere.
+
+    Example:
+        >>> resolve_function("statistics:mean", trust=["statistics"]).__name__
+        'mean'
+    """
+    module, colon, function = name.partition(":")
+    if not colon or not all(part.isidentifier() for part in (*module.split("."), *function.split("."))):
+        raise UntrustedNameError(f"{name!r} names no function; write it as module:function.")
+    dotted = f"{module}.{function}"
+    if not _within(dotted, trust):
+        top = module.partition(".")[0]
+        way = f"If you trust the package that defines it, say so: trust=[{top!r}] in Python, --trust {top} in a shell."
+        raise UntrustedNameError(f"{name!r} is outside the trusted packages ({', '.join(trust) or 'none'}). {way}")
+    found = _find(dotted, trust)
+    if not inspect.isfunction(found):
+        raise UntrustedNameError(f"{name!r} is a {type(found).__name__}; expected a function.")
+    if not _within(f"{found.__module__}.", trust):
+        raise _outside(name, f"{found.__module__}.{found.__qualname__}", trust)
     return found
 
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import JsonValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +35,14 @@ class FieldInfo:
 
     Attributes:
         name: The field's name.
-        kind: ``number``, ``category``, ``image`` or ``tensor``.
+        kind: ``number``, ``category``, ``image``, ... as in a data file.
         value: Shape and type after decoding.
-        classes: The names behind the codes of a category, else empty.
+        classes: The names behind the codes of a category or a mask, or behind the places of a multilabel; else empty.
         range: The raw values that an image's 0 and 1 stand for, else None.
         missing: Rows in which the value is absent.
+        columns: What each column of a table is, else empty.
+        options: What else decoding needs, by the kind; it stands verbatim in a bundle's manifest.
+        notes: What people should know of how it was decoded, such as how many texts were cut.
     """
 
     name: str
@@ -42,3 +51,6 @@ class FieldInfo:
     classes: tuple[str, ...] = ()
     range: tuple[float, float] | None = None
     missing: int = 0
+    columns: tuple[FieldInfo, ...] = ()
+    options: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
+    notes: tuple[str, ...] = ()

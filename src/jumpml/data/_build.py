@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING
 
-from jumpml.core import DataError, SpecError
+from jumpml.core import SpecError
 from jumpml.data._check import Checker
+from jumpml.data._join import join_columns, join_raws
 from jumpml.data._loaders import DataLoaders
-from jumpml.data._steps import augment_steps, feature_steps
-from jumpml.data.kinds._decode import RawColumn, decode_category, decode_image, decode_number, decode_tensor
-from jumpml.data.sources._open import column_of, open_source
-from jumpml.data.splits._choose import choose_rows
+from jumpml.data._mix import train_order
+from jumpml.data._part import join_splits, read_part
+from jumpml.data._steps import augment_steps
+from jumpml.data.kinds import KINDS, decode
+from jumpml.data.sources import open_dataset
+from jumpml.data.splits._rules import unknown_names
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from torch import Tensor
+
     from jumpml.core import DataSpec
-    from jumpml.data.kinds._column import Column
-    from jumpml.data.sources._source import Source
+    from jumpml.data._files import FileColumn
+    from jumpml.data._part import Part
+    from jumpml.data.kinds import Column
 
 
-def build_dataloader(spec: DataSpec) -> DataLoaders:
+def build_dataloader(spec: DataSpec, trust: Collection[str] = ()) -> DataLoaders:
     """Read, decode and split the data that a file describes.
 
     Args:
         spec: From `jumpml.core.load_spec`.
+        trust: Packages beside ``torch.nn`` and ``jumpml`` that the file may name functions and modules of.
 
     Returns:
         The loaders, with the features that the file names already fitted.
@@ -40,49 +50,52 @@ def build_dataloader(spec: DataSpec) -> DataLoaders:
         >>> len(loaders.train.rows), loaders.fields["target"].classes
         (124, ('class_0', 'class_1', 'class_2'))
     """
-    source, missing = open_source(spec)
-    mistakes = Checker(spec).check() + missing
-    if mistakes or source is None:
+    opened = {name: open_dataset(spec, name, trust) for name in spec.datasets}
+    sources = {name: source for name, (source, _) in opened.items() if source is not None}
+    unknown = [unknown_names(spec, name, source.schema) for name, source in sources.items()]
+    checker = Checker(spec, trust)
+    mistakes = [*checker.check(), *chain(*(missing for _, missing in opened.values()), *unknown)]
+    if mistakes:
         raise SpecError(spec.source, mistakes)
-    columns, told_split = _read(spec, source)
-    rows = choose_rows(spec, columns, told_split, source.place)
+    parts = {name: read_part(spec, name, source) for name, source in sources.items()}
+    splits = join_splits(parts)
+    columns = _columns(spec, parts, splits["train"])
     return DataLoaders(
         columns,
-        rows,
-        features={name: feature_steps(steps) for name, steps in spec.features.items()},
+        splits,
+        features=checker.features,
         augment={name: augment_steps(steps) for name, steps in spec.augment.items()},
         views={
             view: {name: augment_steps(steps) for name, steps in by_field.items()}
             for view, by_field in spec.views.items()
         },
         batch_size=spec.batch_size,
-        name=next(iter(spec.datasets)),
+        order=train_order(spec, columns, splits["train"], _shards(parts)),
+        keep=spec.storage == "memory",
+        workers=spec.workers,
+        name=", ".join(spec.datasets),
     )
 
 
-def _read(spec: DataSpec, source: Source) -> tuple[dict[str, Column], RawColumn | None]:
-    """The decoded columns, and the column that says which rows are for what."""
-    name, dataset = next(iter(spec.datasets.items()))
-    wanted = {field: column_of(field, told) for field, told in dataset.fields.items()}
-    split_column = dataset.split.column
-    arrays = source.read({*wanted.values(), *([split_column] if split_column else [])})
-    if not len(next(iter(arrays.values()))):
-        raise DataError(f"data set {name!r}: the source has no rows.")
-    columns = {}
-    for field, told in dataset.fields.items():
-        where = f"data set {name!r}, field {field!r}"
-        columns[field] = _decode(RawColumn(values=arrays[wanted[field]], where=where, place=source.place), told)
-    if split_column is None:
-        return columns, None
-    where = f"data set {name!r}, split column {split_column!r}"
-    return columns, RawColumn(values=arrays[split_column], where=where, place=source.place)
+def _columns(spec: DataSpec, parts: Mapping[str, Part], train: Tensor) -> dict[str, Column | FileColumn]:
+    """The fields of all data sets; those come last that learn from the train rows how to decode."""
+    counts = {name: part.count for name, part in parts.items()}
+    told = {field: how for dataset in spec.datasets.values() for field, how in dataset.fields.items()}
+    columns: dict[str, Column | FileColumn] = {}
+    for field, how in told.items():
+        if KINDS[how.kind].learns:
+            raws = {name: part.raws[field] for name, part in parts.items() if field in part.raws}
+            columns[field] = decode(join_raws(raws, counts), how, train.numpy())
+        else:
+            pieces = {name: part.columns[field] for name, part in parts.items() if field in part.columns}
+            columns[field] = join_columns(field, pieces, counts)
+    return columns
 
 
-def _decode(raw: RawColumn, told: Any) -> Column:
-    if told.kind == "number":
-        return decode_number(raw)
-    if told.kind == "category":
-        return decode_category(raw, told.classes)
-    if told.kind == "image":
-        return decode_image(raw, told.shape, told.range)
-    return decode_tensor(raw, told.shape)
+def _shards(parts: Mapping[str, Part]) -> dict[str, list[range]]:
+    """Each data set's shards, with row numbers that go on from one data set to the next."""
+    shards, start = {}, 0
+    for name, part in parts.items():
+        shards[name] = [range(start + shard.start, start + shard.stop) for shard in part.shards]
+        start += part.count
+    return shards

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from jumpml.core import FieldInfo, ValueInfo, did_you_mean
-from jumpml.data._steps import augment_steps, feature_steps
+from jumpml.core import FieldInfo, JumpMLError, did_you_mean
+from jumpml.data._steps import augment_steps
+from jumpml.data.augment._group import group_problems, names_of
+from jumpml.data.features._build import build_feature
 from jumpml.data.features._feature_map import steps_problem
-from jumpml.data.splits._random import shares_problem
+from jumpml.data.kinds import KINDS
+from jumpml.data.splits._rules import split_mistakes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
-    from jumpml.core import DataSpec, Mistake
+    from jumpml.core import Dataset, DataSpec, Mistake
+    from jumpml.data.features._feature import Feature
 
+IN_FILES = {"image", "audio"}
 KeyPath = tuple[str | int, ...]
 
 
@@ -24,19 +29,27 @@ class Checker:
 
     Args:
         spec: The file.
+        trust: Packages beside ``torch.nn`` and ``jumpml`` that feature modules may come from.
+
+    Attributes:
+        features: The file's feature steps by field, not fitted yet; without those that cannot be made.
     """
 
-    def __init__(self, spec: DataSpec) -> None:
+    def __init__(self, spec: DataSpec, trust: Collection[str] = ()) -> None:
         self.mistakes: list[Mistake] = []
+        self.features: dict[str, list[Feature]] = {}
+        self._trust = trust
         self._spec = spec
-        self._name, self._dataset = next(iter(spec.datasets.items()))
-        self._fields = {name: _planned(name, field) for name, field in self._dataset.fields.items()}
+        self._fields = {
+            name: _planned(name, field) for dataset in spec.datasets.values() for name, field in dataset.fields.items()
+        }
 
     def check(self) -> list[Mistake]:
         """All mistakes that the file itself shows."""
-        for name in self._dataset.fields:
-            self._check_field(name)
-        self._check_split()
+        for name, dataset in self._spec.datasets.items():
+            self._check_dataset(("datasets", name), dataset)
+        self._check_mix()
+        self._check_storage()
         self._check_features()
         self._check_changes(("augment",), self._spec.augment)
         for view, by_field in self._spec.views.items():
@@ -48,51 +61,59 @@ class Checker:
     def _add(self, path: KeyPath, problem: str, fix: str = "") -> None:
         self.mistakes.append(self._spec.mistake(path, problem, fix))
 
-    def _check_field(self, name: str) -> None:
-        field: Any = self._dataset.fields[name]
-        path = ("datasets", self._name, "fields", name)
-        if field.kind == "category" and field.classes is not None:
-            twice = next((c for c in field.classes if field.classes.count(c) > 1), None)
-            if twice is not None:
-                self._add((*path, "classes"), f"the class {twice!r} stands twice.")
+    def _check_dataset(self, path: KeyPath, dataset: Dataset) -> None:
+        fields = {name: self._fields[name] for name in dataset.fields}
+        for name, field in dataset.fields.items():
+            for key, problem, fix in KINDS[field.kind].mistakes(field):
+                self._add((*path, "fields", name, *key), problem, fix)
+        for key, problem, fix in split_mistakes(dataset, fields):
+            self._add((*path, "split", *key), problem, fix)
+        sample = dataset.sample
+        for key, kind in (("balance", "category"), ("weight", "number")):
+            name = getattr(sample, key, None)
+            if name is not None and name not in fields:
+                self._add((*path, "sample", key), f"there is no field {name!r}.", did_you_mean(name, fields))
+            elif name is not None and fields[name].kind != kind:
+                self._add((*path, "sample", key), f"expected a {kind} field, got {name!r}, a {fields[name].kind}.")
 
-    def _check_split(self) -> None:
-        split, path = self._dataset.split, ("datasets", self._name, "split")
-        if split.stratify is not None and self._known((*path, "stratify"), split.stratify):
-            kind = self._fields[split.stratify].kind
-            if kind != "category":
-                self._add((*path, "stratify"), f"expected a category field, got {split.stratify!r}, which is a {kind}.")
-        if split.column is None:
-            problem = shares_problem(split.train, split.val, split.test)
-            if problem:
-                self._add(path, problem)
+    def _check_mix(self) -> None:
+        mix, names = self._spec.mix, tuple(self._spec.datasets)
+        if mix is None:
             return
-        unused = ("train", "val", "test", "seed", "stratify")
-        defaults = type(split)()
-        for key in (key for key in unused if getattr(split, key) != getattr(defaults, key)):
-            problem = f"`column: {split.column}` says which rows are for what, so that this key would change nothing."
-            self._add((*path, key), problem, "Leave one of the two out.")
-        if split.duplicates == "together":
-            problem = (
-                f"`column: {split.column}` says which rows are for what, so that equal rows cannot be put together."
-            )
-            self._add((*path, "duplicates"), problem, "Mend the column, or write `allow`.")
+        if len(names) == 1:
+            self._add(("mix",), "there is one data set only, so that this key would change nothing.", "Leave it out.")
+        elif mix.weights is not None and set(mix.weights) != set(names):
+            told = f"expected a weight for each of {', '.join(names)}, got {', '.join(mix.weights) or 'none'}."
+            self._add(("mix", "weights"), told)
+
+    def _check_storage(self) -> None:
+        spec = self._spec
+        if spec.storage == "source" and not {info.kind for info in self._fields.values()} & IN_FILES:
+            self._add(("storage",), f"only fields of kind {' and '.join(sorted(IN_FILES))} can stay in their source.")
+        if spec.workers and spec.storage != "source":
+            fix = "Leave it out, or write `storage: source`."
+            self._add(("workers",), f"with `storage: {spec.storage}` nothing is left for them to decode.", fix)
 
     def _check_features(self) -> None:
         for name, steps in self._spec.features.items():
-            if self._known(("features", name), name):
-                problem = steps_problem(feature_steps(steps), self._fields[name])
+            made = self.features[name] = []
+            for position, step in enumerate(steps):
+                try:
+                    made.append(build_feature(step, self._spec.folder, self._trust))
+                except JumpMLError as error:
+                    self._add(("features", name, position), str(error))
+            if self._known(("features", name), name) and len(made) == len(steps):
+                problem = steps_problem(made, self._fields[name], self._fields)
                 if problem:
                     self._add(("features", name, problem[0]), problem[1])
 
     def _check_changes(self, path: KeyPath, by_field: Mapping[str, tuple[Any, ...]]) -> None:
-        for name, steps in by_field.items():
-            if not self._known((*path, name), name):
-                continue
-            for position, change in enumerate(augment_steps(steps)):
-                problem = change.problem(self._fields[name])
-                if problem:
-                    self._add((*path, name, position), problem)
+        for key, steps in by_field.items():
+            known = [self._known((*path, key), name) for name in names_of(key)]  # all of them are told
+            if all(known):
+                infos = [self._fields[name] for name in names_of(key)]
+                for position, problem in group_problems(augment_steps(steps), infos):
+                    self._add((*path, key, position), problem)
 
     def _known(self, path: KeyPath, name: str) -> bool:
         if name not in self._fields:
@@ -102,6 +123,4 @@ class Checker:
 
 def _planned(name: str, field: Any) -> FieldInfo:
     """What is known of a field from the file alone."""
-    shape = {"number": (1,), "category": ()}.get(field.kind) or tuple(getattr(field, "shape", ()))
-    value = ValueInfo(shape=shape, dtype="int64" if field.kind == "category" else "float32")
-    return FieldInfo(name=name, kind=field.kind, value=value)
+    return FieldInfo(name=name, kind=field.kind, value=KINDS[field.kind].expected(field))

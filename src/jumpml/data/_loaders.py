@@ -8,23 +8,30 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from jumpml.core import DataError, FieldInfo, ValueInfo, did_you_mean
+from jumpml.data._batches import BatchMaker
 from jumpml.data._findings import find
 from jumpml.data._loader import Loader
+from jumpml.data._order import InOrder, Mixture, Shuffled
 from jumpml.data._summary import record, summary
-from jumpml.data.augment._policies import Policies
-from jumpml.data.features._feature_map import DEFAULTS, FeatureMap, fit_steps, steps_problem
-from jumpml.data.kinds._raw import decoding, raw_rows
-from jumpml.data.splits._random import SPLITS
+from jumpml.data._table import Table
+from jumpml.data._validate import validate_rows, validate_steps
+from jumpml.data.augment._policies import PLAIN, Policies
+from jumpml.data.features._custom import as_features
+from jumpml.data.features._feature_map import DEFAULTS, FeatureMap, fit_steps, missing_problem
+from jumpml.data.features._train_rows import TrainRows
+from jumpml.data.kinds import Column, decoding, raw_rows
+from jumpml.data.splits._splits import SPLITS, Splits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from pydantic import JsonValue
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from jumpml.data.augment._augmentations import Augmentation
-    from jumpml.data.features._features import Feature
-    from jumpml.data.kinds._column import Column
+    from jumpml.data._files import FileColumn
+    from jumpml.data._order import Order
+    from jumpml.data.augment._augmentation import Change
+    from jumpml.data.features._feature import Feature
 
 
 @final
@@ -34,11 +41,15 @@ class DataLoaders:
     Args:
         columns: The decoded fields by name; all have the same number of rows.
         splits: Row numbers of ``train``, ``val`` and ``test``; no row in two of them.
-        features: Feature steps by field, fitted on the train rows. A field that is not named here gets the default of
-            its kind once `bind` says that a node reads it; an empty list means none.
+        features: Feature steps by field, of which copies are fitted on the train rows; any other module is a `Custom`
+            step. A field that is not named here gets the default of its kind once `bind` says that a node reads it; an
+            empty list means none.
         augment: Random changes by field, for train batches.
         views: Random changes by view and field, which objectives ask for.
         batch_size: Rows a batch.
+        order: Which train rows an epoch serves, in which batches; all of them, shuffled, where None.
+        keep: Whether featurised values are kept in memory, so that they are computed once.
+        workers: Processes that decode what stays in files.
         seed: What order and augmentation are drawn from.
         name: The data set's name.
 
@@ -46,8 +57,10 @@ class DataLoaders:
         train, val, test: The loaders. Train batches are shuffled and augmented.
         fields: What each field is, as decoded.
         features: The fitted feature steps.
+        left_out: Row numbers of the rows that are in no split, by the reason.
         name: The data set's name.
         view_fields: The fields that each view touches.
+        policies: What is drawn at random of the train rows.
 
     Raises:
         DataError: A column, a split or a step does not fit.
@@ -56,50 +69,75 @@ class DataLoaders:
         >>> from jumpml.data import Column, DataLoaders, Standardize, random_split
         >>> x, y = torch.randn(20, 3), torch.arange(20) % 2
         >>> columns = {"x": Column(x, "tensor"), "y": Column(y, "category", classes=("no", "yes"))}
-        >>> loaders = DataLoaders(columns, random_split(20), features={"x": [Standardize]}, batch_size=8)
+        >>> loaders = DataLoaders(columns, random_split(20), features={"x": [Standardize()]}, batch_size=8)
         >>> {key: tuple(values.shape) for key, values in next(iter(loaders.train)).items()}
         {'x': (8, 3), 'y': (8,)}
     """
 
     def __init__(
         self,
-        columns: Mapping[str, Column],
+        columns: Mapping[str, Column | FileColumn],
         splits: Mapping[str, Tensor],
         *,
-        features: Mapping[str, Sequence[type[Feature]]] | None = None,
-        augment: Mapping[str, Sequence[Augmentation]] | None = None,
-        views: Mapping[str, Mapping[str, Sequence[Augmentation]]] | None = None,
+        features: Mapping[str, Sequence[nn.Module]] | None = None,
+        augment: Mapping[str, Sequence[Change]] | None = None,
+        views: Mapping[str, Mapping[str, Sequence[Change]]] | None = None,
         batch_size: int = 64,
+        order: Order | None = None,
+        keep: bool = True,
+        workers: int = 0,
         seed: int = 0,
         name: str = "data",
     ) -> None:
-        features, augment, views = features or {}, augment or {}, views or {}
+        features, augment, views = as_features(features or {}), augment or {}, views or {}
         fields = {key: column.info(key) for key, column in columns.items()}
         if batch_size < 1:
             raise DataError(f"expected a batch size of at least 1, got {batch_size}.")
-        _validate_rows(columns, splits)
-        _validate_steps(fields, features, augment, views)
-        policies = Policies(augment, views)
+        validate_rows(columns, splits)
+        validate_steps(fields, features, augment, views)
+        policies = Policies(augment, views, fields)
+        self.policies = policies
         self.name = name
         self.fields: Mapping[str, FieldInfo] = MappingProxyType(fields)
         self.view_fields: Mapping[str, frozenset[str]] = MappingProxyType(policies.view_fields)
         self.features = FeatureMap({})
-        loaders = {
-            split: Loader(
-                columns,
+        self._table = Table(columns)
+        self._originals = {
+            name: column.originals
+            for name, column in columns.items()
+            if isinstance(column, Column) and column.originals is not None
+        }
+        self._makers = {
+            split: BatchMaker(
+                self._table,
                 splits[split],
                 features=self.features,
-                batch_size=batch_size,
-                seed=seed,
                 policies=policies if split == "train" else None,
+                keep=keep,
+                workers=workers,
             )
             for split in SPLITS
         }
+        shuffled = Mixture({name: Shuffled(torch.arange(len(splits["train"])))})
+        loaders = {
+            split: Loader(
+                maker,
+                (order or shuffled) if split == "train" else InOrder(len(maker.rows)),
+                batch_size=batch_size,
+                seed=seed,
+                training=split == "train",
+            )
+            for split, maker in self._makers.items()
+        }
         self.train, self.val, self.test = (loaders[split] for split in SPLITS)
         self._findings: list[str] | None = None
+        self._split_findings = splits.findings if isinstance(splits, Splits) else ()
+        self.left_out: Mapping[str, Tensor] = splits.left_out if isinstance(splits, Splits) else {}
         self._explicit = {field: tuple(steps) for field, steps in features.items()}
         for field, steps in self._explicit.items():
             self._fit(field, steps)
+        self._refuse_shared([name for name, steps in self._explicit.items() if steps])
+        self._check_late([name for name in fields if name in self._explicit or fields[name].kind not in DEFAULTS])
 
     @property
     def batch_size(self) -> int:
@@ -115,26 +153,32 @@ class DataLoaders:
     def seed(self, seed: int) -> None:
         self.train.seed = seed
 
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether train batches mix rows with each other, so that a loss is of several rows."""
+        return self.policies.mixes_rows
+
     def bind(self, inputs: Collection[str]) -> None:
         """Say that nodes read these fields.
 
-        From now on a number among them is standardized and a category one-hot, where `features` says nothing. Fields
-        that were bound before stay bound.
+        From now on they have the default features of their kinds, where `features` says nothing. Fields that were bound
+        before stay bound.
 
         Raises:
             DataError: There is no such field, or its missing values would reach a node.
         """
+        self._refuse_shared(inputs)
         for name in inputs:
             info = self._field(name)
-            if info.missing and self._explicit.get(name) == ():
-                raise DataError(
-                    f"field {name!r}: {info.missing} values are missing, and its empty list of features leaves them "
-                    f"so, but a node reads it. Give it {DEFAULTS[info.kind].name}, or leave {name!r} out of `features`."
-                )
+            default = DEFAULTS.get(info.kind, ())
+            problem = missing_problem(self.features.steps(name) if name in self._explicit else default, info)
+            if problem:
+                raise DataError(problem)
         for name in inputs:
             kind = self.fields[name].kind
             if kind in DEFAULTS and name not in self._explicit and not self.features.steps(name):
-                self._fit(name, (DEFAULTS[kind],))
+                self._fit(name, DEFAULTS[kind])
+        self._check_late(inputs)
 
     def info(self, name: str) -> ValueInfo:
         """A field's shape and type in a batch: after its features, where it has some or is bound.
@@ -143,7 +187,7 @@ class DataLoaders:
             DataError: There is no such field.
         """
         self._field(name)
-        row = self.features.apply_to(name, self.train.decoded(name)[:1])
+        row = self.features.apply_to(name, self._table.take(name, self.train.rows[:1]))
         return ValueInfo(shape=tuple(row.shape[1:]), dtype=str(row.dtype).removeprefix("torch."))
 
     def to_raw(self, field: str, values: Tensor) -> Tensor:
@@ -165,13 +209,14 @@ class DataLoaders:
     @property
     def device(self) -> torch.device:
         """Where everything is held."""
-        return self.train.decoded(next(iter(self.fields))).device
+        return self._table.device
 
     def to(self, device: torch.device | str) -> DataLoaders:
         """Hold and serve everything on another device."""
         self.features.to(device)
-        for loader in (self.train, self.val, self.test):
-            loader.to(device)
+        self._table.to(device)
+        for maker in self._makers.values():
+            maker.forget()
         return self
 
     def summary(self) -> str:
@@ -185,7 +230,8 @@ class DataLoaders:
     def findings(self) -> list[str]:
         """What is suspicious in the data, without being an error; looked for once."""
         if self._findings is None:
-            self._findings = find(self)
+            rows = {split: maker.rows for split, maker in self._makers.items()}
+            self._findings = [*self._split_findings, *find(self.fields, self._table, rows)]
         return list(self._findings)
 
     def decoding(self) -> dict[str, dict[str, JsonValue]]:
@@ -204,59 +250,40 @@ class DataLoaders:
         """
         if split not in SPLITS:
             raise DataError(f"there is no split {split!r}. {did_you_mean(split, SPLITS)}")
-        loader: Loader = getattr(self, split)
-        return raw_rows({name: (info, loader.decoded(name)) for name, info in self.fields.items()}, rows)
+        chosen = getattr(self, split).rows[list(rows)]
+        values = {name: (info, self._table.take(name, chosen)) for name, info in self.fields.items()}
+        return raw_rows(values, {name: [sent[row] for row in chosen] for name, sent in self._originals.items()})
 
     def _field(self, name: str) -> FieldInfo:
         if name not in self.fields:
             raise DataError(f"the data set {self.name!r} has no field {name!r}. {did_you_mean(name, self.fields)}")
         return self.fields[name]
 
-    def _fit(self, name: str, steps: Sequence[type[Feature]]) -> None:
-        values = self.train.decoded(name)
-        # On the CPU: the same statistics wherever the data lies, and not every device has float64.
-        self.features.set(name, fit_steps(steps, values.cpu(), self.fields[name]))
-        self.features.to(values.device)
+    def _refuse_shared(self, fields: Collection[str]) -> None:
+        """Refuse fields that features or nodes read as codes, where a mixture makes shares of classes of them."""
+        for name in fields:
+            if name in self.policies.shared:
+                problem = "a mixture turns its codes into shares of classes, which neither features nor nodes can read."
+                raise DataError(f"field {name!r}: {problem} Only a target without features can be mixed.")
 
-
-def _validate_rows(columns: Mapping[str, Column], splits: Mapping[str, Tensor]) -> None:
-    lengths = {name: len(column) for name, column in columns.items()}
-    if not lengths or len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name}: {length}" for name, length in lengths.items()) or "no column"
-        raise DataError(f"expected columns with equally many rows, got {told}.")
-    if set(splits) != set(SPLITS):
-        raise DataError(f"expected the splits train, val and test, got {', '.join(splits) or 'none'}.")
-    for name in SPLITS:
-        if not len(splits[name]):
-            raise DataError(f"the {name} split is empty.")
-    rows = torch.cat([splits[name] for name in SPLITS])
-    low, high, last = int(rows.amin()), int(rows.amax()), next(iter(lengths.values())) - 1
-    if rows.dtype != torch.int64 or low < 0 or high > last:
-        raise DataError(f"expected row numbers from 0 to {last} as int64, got {low} to {high} as {rows.dtype}.")
-    if len(rows.unique()) < len(rows):
-        raise DataError("expected every row in one split, got a row that stands twice.")
-
-
-def _validate_steps(
-    fields: Mapping[str, FieldInfo],
-    features: Mapping[str, Sequence[type[Feature]]],
-    augment: Mapping[str, Sequence[Augmentation]],
-    views: Mapping[str, Mapping[str, Sequence[Augmentation]]],
-) -> None:
-    for field, steps in features.items():
-        found = steps_problem(steps, _known(field, fields, "features"))
-        if found:
-            raise DataError(f"features, {field!r}: {found[1]}")
-    changes = {"augment": augment, **{f"view {view!r}": by_field for view, by_field in views.items()}}
-    for where, by_field in changes.items():
-        for field, steps in by_field.items():
-            info = _known(field, fields, where)
-            problem = next((problem for step in steps if (problem := step.problem(info))), "")
+    def _check_late(self, fields: Collection[str]) -> None:
+        """Refuse steps that come after some fields' features and cannot change what those give."""
+        draws = [PLAIN, *(f"{view}.0" for view in self.view_fields)]
+        late = {name for draw in draws for name in self.policies.after_features(draw)}
+        for name in fields:
+            problem = self.policies.problem_after_features(name, self.info(name).shape) if name in late else ""
             if problem:
-                raise DataError(f"{where}, {field!r}: {problem}")
+                raise DataError(problem)
 
+    def _fit(self, name: str, steps: Sequence[Feature]) -> None:
+        # On the CPU: the same statistics wherever the data lies, and not every device has float64.
+        rows = self.train.rows
 
-def _known(field: str, fields: Mapping[str, FieldInfo], where: str) -> FieldInfo:
-    if field not in fields:
-        raise DataError(f"{where}: there is no field {field!r}. {did_you_mean(field, fields)}")
-    return fields[field]
+        def blocks() -> Iterator[Tensor]:
+            return (block.cpu() for block in self._table.blocks(name, rows))
+
+        train = TrainRows(
+            blocks, fields=self.fields, other=lambda field: self._table.take(field, rows).cpu(), count=len(rows)
+        )
+        self.features.set(name, fit_steps(steps, train, self.fields[name]))
+        self.features.to(self.device)

@@ -21,6 +21,7 @@ def record(loaders: DataLoaders) -> dict[str, JsonValue]:
         "name": loaders.name,
         "batch_size": loaders.batch_size,
         "rows": {"train": len(loaders.train.rows), "val": len(loaders.val.rows), "test": len(loaders.test.rows)},
+        "left_out": {reason: len(rows) for reason, rows in loaders.left_out.items()},
         "fields": {name: _field(info) for name, info in loaders.fields.items()},
         "features": {name: [step.name for step in loaders.features.steps(name)] for name in loaders.fields},
         "findings": list(loaders.findings()),
@@ -42,6 +43,7 @@ def summary(told: Mapping[str, Any]) -> str:
     """A record as a table for people."""
     rows: dict[str, int] = told["rows"]
     lines = [f"{told['name']}: {sum(rows.values())} rows ({', '.join(f'{split} {n}' for split, n in rows.items())})"]
+    lines += [f"  in no split: {count} rows {reason}" for reason, count in told["left_out"].items()]
     cells = [("field", "kind", "shape", "missing", "features", "classes")]
     for name, field in told["fields"].items():
         shape = "x".join(map(str, field["shape"])) or "-"

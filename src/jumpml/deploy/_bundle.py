@@ -127,10 +127,11 @@ def _write_files(
 
 
 def _task(task: Task, loaders: DataLoaders) -> dict[str, Any]:
+    field = loaders.fields[task.target]
     told: dict[str, Any] = {"kind": task.kind, "target": task.target}
-    if task.kind != "regression":
-        told["classes"] = list(loaders.fields[task.target].classes or ("0", "1"))
-    return told
+    if task.kind == "regression":
+        return told | {"shape": list(field.value.shape)}
+    return told | {"classes": list(field.classes or ("0", "1"))}
 
 
 def _variant(name: str, measured: Measured) -> dict[str, Any]:
@@ -177,6 +178,8 @@ def _named(task: Task, output: Any, loaders: DataLoaders) -> list[Any]:
     if task.kind == "regression":
         return [value.item() if value.numel() == 1 else value.tolist() for value in decided]
     classes = _task(task, loaders)["classes"]
+    if task.kind == "multilabel":
+        return [[name for name, has in zip(classes, row, strict=True) if has] for row in decided.tolist()]
     return [classes[code] for code in decided.tolist()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,13 @@ _KINDS = {
     "category": "one of {classes}; null where it is missing",
     "image": "numbers from {range[0]:g} to {range[1]:g}, {shape} as channels, height, width",
     "tensor": "numbers, {shape}",
+    "multilabel": "a list of {classes}; null where nothing is known",
+    "date": "a moment; null where it is missing",
+    "audio": "numbers from -1 to 1, {shape} as channels, samples",
+    "mask": "codes of {classes}, {shape} as height, width; null where a class is not known",
+    "series": "numbers, {shape} as steps, channels; null where one is missing",
+    "text": "a text",
+    "table": "an object with {columns}",
 }
 
 
@@ -67,13 +75,16 @@ damage; it does not show who made the bundle.
 
 
 def _task(how: Mapping[str, Any]) -> str:
-    if "classes" not in how:
-        return f"a number, for the field `{how['target']}`"
-    return f"one of {_listed(how['classes'])}, for the field `{how['target']}`"
+    if how["kind"] == "regression":
+        what = "a number" if math.prod(how["shape"]) == 1 else f"numbers, {how['shape']}"
+    else:
+        what = f"{'any' if how['kind'] == 'multilabel' else 'one'} of {_listed(how['classes'])}"
+    return f"{what}, for the field `{how['target']}`"
 
 
 def _input(how: Mapping[str, Any]) -> str:
-    return _KINDS[how["kind"]].format(**{**how, "classes": _listed(how.get("classes", ()))})
+    names = {"classes": _listed(how.get("classes", ())), "columns": _listed(tuple(how.get("columns", ())))}
+    return _KINDS[how["kind"]].format(**{**how, **names})
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:

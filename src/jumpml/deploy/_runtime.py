@@ -8,22 +8,29 @@
     Predictor("path/to/bundle").predict([{"age": 41, "sex": "female"}])
 
 A row holds the model's input fields as its author wrote them down, before any scaling: an image's raw values, a
-category's name, a number or null. The answer holds, by task, the ``prediction``, the ``probability`` of each class, and
-whether the row is ``out_of_domain``: farther from the train rows than 95% of the validation rows were, by the
-Mahalanobis ``distance`` of its embedding. A category that the model does not know counts as missing and is told under
-``@unknown``.
+category's name, a text, a number or null. A picture or a sound can also be a file's content as ``data:;base64,...``, or
+its path where ``files`` names a folder; a table's columns can stand in the row itself. The answer holds, by task, the
+``prediction`` (a class's name, a list of labels, or numbers), the ``probability`` of each class, and whether the row is
+``out_of_domain``: farther from the train rows than 95% of the validation rows were, by the Mahalanobis ``distance`` of
+its embedding. A category that the model does not know counts as missing and is told under ``@unknown``.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import csv
 import hashlib
 import io
 import json
 import math
+import re
 import sys
-from collections.abc import Mapping, Sequence
+import unicodedata
+import wave
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, final
 
@@ -97,53 +104,191 @@ class SealedFiles:
         return BundleError(f"{self._folder}: {problem}. Do not use this bundle; get it again from where it came from.")
 
 
-def decode(field: str, how: Mapping[str, Any], values: Sequence[Any]) -> NDArray:
+Decoder = Callable[[Any], "NDArray"]
+
+
+_ABSENT = {"category": -1, "mask": -1, "date": np.iinfo(np.int64).min}  # what stands for no value; else NaN
+
+
+def decode(field: str, decoder: Decoder, values: Sequence[Any]) -> NDArray:
     """One field's raw values as the tensor that the model reads.
 
     Args:
         field: Its name, for errors.
-        how: The manifest's entry: ``kind``, and what that kind needs.
+        decoder: From `decoder_of`.
         values: One a row.
 
     Returns:
-        number: float32 ``[rows, 1]``, NaN where missing; category: int64 ``[rows]``, -1 where missing or unknown;
-        image: float32 ``[rows, channels, height, width]`` in [0, 1]; tensor: float32 ``[rows, *shape]``.
+        ``[rows, ...]``: number: float32 ``[1]``, NaN where missing; category: int64, -1 where missing or unknown;
+        multilabel: float32 ``[classes]`` of 0 and 1; date: int64, seconds since 1970 in UTC; image: float32
+        ``[channels, height, width]`` in [0, 1]; mask: int64 ``[height, width]``; audio: float32
+        ``[channels, samples]``; series: float32 ``[steps, channels]``; text: int64 ``[length]``; tensor: float32 of
+        its shape; table: float32 ``[columns]``.
 
     Raises:
         BundleError: A value is not what the field asks for; the text names the row.
     """
-    if how["kind"] == "category":
-        codes = {name: code for code, name in enumerate(how["classes"])}
-        return np.array([-1 if _is_missing(value) else codes.get(_name(value), -1) for value in values], dtype=np.int64)
-    shape = [1] if how["kind"] == "number" else how["shape"]
-    decoded = np.empty((len(values), *shape), dtype=np.float32)
+    decoded = []
     for row, value in enumerate(values):
         try:
-            decoded[row] = _numbers(value, how, shape)
+            decoded.append(decoder(value))
         except (ValueError, TypeError, OverflowError) as error:
             raise BundleError(f"row {row}, field {field!r}: {error}") from None
+    return np.stack(decoded)
+
+
+def decoder_of(how: Mapping[str, Any], files: Path | None = None) -> Decoder:
+    """What turns one raw value of a field into its part of the tensor.
+
+    Args:
+        how: The manifest's entry: ``kind``, and what that kind needs.
+        files: The folder that paths of pictures and sounds start in; None refuses them, so that nobody who can send
+            rows can make this machine open its files.
+    """
+    decoder = _DECODERS[how["kind"]]
+    tool = Tokenizer(how["tokenizer"]) if "tokenizer" in how else files
+
+    def decode_one(value: Any) -> NDArray:
+        if how.get("missing") and _is_missing(value):
+            return np.full(how["shape"], _ABSENT.get(how["kind"], np.nan), dtype=how["dtype"])
+        return decoder(value, how, tool)
+
+    return decode_one
+
+
+def _number(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
+    return np.full(1, np.nan, dtype=np.float32) if _is_missing(value) else _finite(value, [1])
+
+
+def _category(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
+    name = _name(value)
+    known = not _is_missing(value) and name in how["classes"]
+    return np.array(how["classes"].index(name) if known else -1, dtype=np.int64)
+
+
+def _multilabel(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
+    names = _labels(value, how)
+    return np.array([float(name in names) for name in how["classes"]], dtype=np.float32)
+
+
+def _date(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
+    if _is_missing(value):
+        return np.array(_ABSENT["date"])
+    form = how.get("format")
+    told = f"a date written as {form!r}" if form else "a date in ISO 8601, such as 2007-11-11"
+    try:
+        moment = datetime.strptime(value.strip(), form) if form else datetime.fromisoformat(value.strip())
+    except (ValueError, AttributeError):
+        raise ValueError(f"expected {told}, got {value!r:.60}.") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return np.array((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1), dtype=np.int64)
+
+
+def _tensor(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
+    return _finite(_parsed(value), how["shape"])
+
+
+def _image(value: Any, how: Mapping[str, Any], files: Path | None) -> NDArray:
+    content = _content(value, files)
+    if content is None:
+        return _finite(_parsed(value), how["shape"], how["range"])
+    return _finite(_picture(content, how["shape"]), how["shape"], how["range"])
+
+
+def _mask(value: Any, how: Mapping[str, Any], files: Path | None) -> NDArray:
+    content, shape = _content(value, files), how["shape"]
+    codes = _array(_parsed(value), shape) if content is None else _picture(content, [0, *shape])
+    unknown = np.isnan(codes) | (codes == how.get("ignore", np.nan))
+    good = unknown | ((codes >= 0) & (codes < len(how["classes"])) & (codes % 1 == 0))
+    if not good.all():
+        raise ValueError(f"expected codes of the {len(how['classes'])} classes, got {codes[~good][0]:g}.")
+    return np.where(unknown, -1, codes).astype(np.int64)
+
+
+def _series(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
+    values = _array(_parsed(value), how["shape"])
+    with np.errstate(over="ignore"):
+        decoded = values.astype(np.float32)
+    if np.isinf(decoded).any():
+        raise ValueError("expected numbers that are finite, or null where one is missing; got infinity.")
     return decoded
 
 
-def _numbers(value: Any, how: Mapping[str, Any], shape: Sequence[int]) -> NDArray:
-    number = how["kind"] == "number"
-    if number and _is_missing(value):
-        return np.full(1, np.nan)
-    array = _array(_parsed(value) if isinstance(value, str) and not number else value, shape)
-    low, high = how.get("range") or (-math.inf, math.inf)
+def _audio(value: Any, how: Mapping[str, Any], files: Path | None) -> NDArray:
+    content, (channels, samples) = _content(value, files), how["shape"]
+    sound = np.asarray(_parsed(value), dtype=np.float64) if content is None else _sound(content, how["rate"])
+    sound = sound[np.newaxis] if sound.ndim == 1 else sound
+    if sound.ndim != 2 or (len(sound) != channels and (content is None or 1 not in (len(sound), channels))):
+        raise ValueError(f"expected {channels} lists of samples, got shape {list(sound.shape)}.")
+    if not np.abs(sound).max(initial=0) <= 1:
+        raise ValueError(f"expected samples in [-1, 1], got {np.abs(sound).max():g}.")
+    if channels == 1:
+        sound = sound.astype(np.float64).mean(axis=0, keepdims=True)
+    cut = np.broadcast_to(sound, (channels, sound.shape[1]))[:, :samples]
+    return np.pad(cut, ((0, 0), (0, samples - cut.shape[1]))).astype(np.float32)
+
+
+def _text(value: Any, how: Mapping[str, Any], tokenizer: Tokenizer | None) -> NDArray:
+    (length,) = how["shape"]
+    if tokenizer is not None and (value is None or isinstance(value, str)):
+        return np.array(tokenizer.ids(value or "", length)[0], dtype=np.int64)
+    ids = _array(value, [length])
+    if not ((ids >= 0) & (ids % 1 == 0)).all():
+        raise ValueError("expected token ids, which are whole numbers from 0.")
+    return ids.astype(np.int64)
+
+
+def _table(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
+    value = _parsed(value)
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected an object with the table's columns, got {value!r:.60}.")
+    numbers = []
+    for name, column in how["columns"].items():
+        if name not in value:
+            there = ", ".join(map(str, value)) or "nothing"
+            raise ValueError(f"the column {name!r} is not there (null stands for missing). There is: {there}.")
+        try:
+            number = _DECODERS[column["kind"]](value[name], column, None)
+        except ValueError as error:
+            raise ValueError(f"column {name!r}: {error}") from None
+        numbers.append(np.nan if column["kind"] == "category" and number < 0 else number.item())
+    return np.array(numbers, dtype=np.float32)
+
+
+_DECODERS: Mapping[str, Callable[[Any, Mapping[str, Any], Any], NDArray]] = {
+    "number": _number,
+    "category": _category,
+    "multilabel": _multilabel,
+    "date": _date,
+    "image": _image,
+    "mask": _mask,
+    "audio": _audio,
+    "series": _series,
+    "text": _text,
+    "tensor": _tensor,
+    "table": _table,
+}
+
+
+def _finite(value: Any, shape: Sequence[int], ends: Sequence[float] | None = None) -> NDArray:
+    """The value as float32 of that shape, its range made 0 to 1 where it has one."""
+    array = _array(value, shape)
+    low, high = ends or (-math.inf, math.inf)
     with np.errstate(over="ignore"):
         inside = np.isfinite(array.astype(np.float32)) & (array >= low) & (array <= high)
     if not inside.all():
-        told = f"in [{low:g}, {high:g}]" if "range" in how else "that are finite"
+        told = f"in [{low:g}, {high:g}]" if ends else "that are finite"
         raise ValueError(f"expected numbers {told}, got {array[~inside][0]:g}.")
-    return (array - low) / (high - low) if "range" in how else array
+    return ((array - low) / (high - low) if ends else array).astype(np.float32)
 
 
-def _parsed(text: str) -> Any:
+def _parsed(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
     try:
-        return json.loads(text)
+        return json.loads(value)
     except ValueError:
-        raise ValueError(f"expected a list of numbers as JSON, got {text[:60]!r}.") from None
+        raise ValueError(f"expected a list of numbers as JSON, got {value[:60]!r}.") from None
 
 
 def _array(value: Any, shape: Sequence[int]) -> NDArray:
@@ -160,12 +305,199 @@ def _array(value: Any, shape: Sequence[int]) -> NDArray:
     raise ValueError(f"expected {expected}, got shape {list(array.shape)}.")
 
 
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def _content(value: Any, files: Path | None) -> bytes | None:
+    """A file's bytes: themselves, in base64 as ``data:...;base64,...``, or at a path; None for lists of numbers."""
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str) or value.lstrip().startswith("["):
+        return None
+    head, comma, body = value.partition(",")
+    if head.startswith("data:") and head.endswith(";base64") and comma:
+        return base64.b64decode(body, validate=True)
+    if files is None:
+        raise ValueError("expected numbers, or a file as 'data:;base64,...'; paths are not opened here.")
+    path = (files / value).resolve()
+    if not path.is_relative_to(files.resolve()):
+        raise ValueError(f"the path {value!r} leads out of the folder {str(files)!r}.")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        told = f"the path {value[:60]!r} cannot be read: {error.strerror}"
+        raise ValueError(f"expected a list of numbers as JSON, or a file; {told}.") from None
+
+
+def _picture(content: bytes, shape: Sequence[int]) -> NDArray:
+    """A picture's raw values, converted to the channels and stretched; with 0 channels they stay as they are."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        raise ValueError("picture files need the package pillow: pip install pillow") from None
+    channels, height, width = shape
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if channels:
+                image = image.convert("F" if image.mode[0] in "IF" else {1: "L", 3: "RGB", 4: "RGBA"}[channels])
+            if image.size != (width, height):
+                image = image.resize((width, height), Image.Resampling["BILINEAR" if channels else "NEAREST"])
+            pixels = np.asarray(image, dtype=np.float64)
+    except (OSError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
+        raise ValueError(f"the picture cannot be read: {error}.") from None
+    return pixels.reshape(height, width, channels).transpose(2, 0, 1) if channels else pixels.reshape(height, width)
+
+
+def _sound(content: bytes, rate: int) -> NDArray:
+    """A wav file's samples, ``[channels, samples]`` in [-1, 1]."""
+    try:
+        with wave.open(io.BytesIO(content)) as file:
+            width, channels, got = file.getsampwidth(), file.getnchannels(), file.getframerate()
+            frames = np.frombuffer(file.readframes(file.getnframes()), dtype=np.uint8).reshape(-1, width)
+    except (wave.Error, EOFError, ValueError) as error:
+        raise ValueError(f"expected a wav file of whole numbers: {error}.") from None
+    if got != rate:
+        raise ValueError(f"expected {rate} samples a second, got {got}. Convert the file first.")
+    # Little-endian bytes at the upper end of an int32; a single byte is unsigned and means 128 less.
+    whole = np.zeros((len(frames), 4), dtype=np.uint8)
+    whole[:, 4 - width :] = frames ^ 128 if width == 1 else frames
+    return (whole.view("<i4").reshape(-1, channels).T / 2**31).astype(np.float32)
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+@final
+class Tokenizer:
+    """Text to token ids."""
+
+    def __init__(self, how: Mapping[str, Any]) -> None:
+        self._how = how
+        self._ids = {token: number for number, token in enumerate(how["vocabulary"])}
+        self._ranks = {tuple(pair): rank for rank, pair in enumerate(how.get("merges", ()))}
+        self._unknown: int = how["unknown"]
+        self._known: dict[str, list[int]] = {}
+
+    def ids(self, text: str, length: int) -> tuple[list[int], bool]:
+        """``length`` ids of a text, and whether it had more than fit."""
+        start, end = self._how.get("start", []), self._how.get("end", [])
+        room, found = length - len(start) - len(end), list[int]()
+        for word in self.words(text):
+            if len(found) > room:
+                break
+            found += self._word(word)
+        whole = [*start, *found[:room], *end]
+        return whole + [self._how["padding"]] * (length - len(whole)), len(found) > room
+
+    def words(self, text: str) -> list[str]:
+        """The parts that are looked up, each on its own."""
+        how = self._how
+        if how.get("clean"):
+            text = _cleaned(text)
+        if how.get("accents") is False:
+            text = "".join(mark for mark in unicodedata.normalize("NFD", text) if unicodedata.category(mark) != "Mn")
+        if how["lowercase"]:
+            text = "".join(mark.lower() for mark in text)
+        if how["split"] == "characters":
+            return list(text)
+        if how["split"] == "punctuation":
+            return [part for word in text.split() for part in _at_punctuation(word)]
+        return re.findall(how["split"], text)
+
+    def _word(self, word: str) -> list[int]:
+        found = self._known.get(word)
+        if found is None:
+            model = {"whole": self._whole, "bpe": self._merged, "wordpiece": self._pieces}[self._how["model"]]
+            found = self._known[word] = model(word)
+        return found
+
+    def _whole(self, word: str) -> list[int]:
+        return [self._ids.get(word, self._unknown)]
+
+    def _merged(self, word: str) -> list[int]:
+        """Byte pair encoding: of all neighbours the pair that was learned first becomes one, again and again."""
+        parts = list(word)
+        while len(parts) > 1:
+            ranks = [self._ranks.get(pair, len(self._ranks)) for pair in pairwise(parts)]
+            best = min(range(len(ranks)), key=ranks.__getitem__)
+            if ranks[best] == len(self._ranks):
+                break
+            parts[best : best + 2] = [parts[best] + parts[best + 1]]
+        return [self._ids.get(part, self._unknown) for part in parts]
+
+    def _pieces(self, word: str) -> list[int]:
+        """The longest known piece from the left, then the longest from there on; unknown where any is."""
+        found, start = list[int](), 0
+        while start < len(word) <= self._how["longest"]:
+            prefix = self._how["prefix"] if start else ""
+            ends = range(len(word), start, -1)
+            end = next((end for end in ends if prefix + word[start:end] in self._ids), None)
+            if end is None:
+                return [self._unknown]
+            found.append(self._ids[prefix + word[start:end]])
+            start = end
+        return found or [self._unknown]
+
+
+def _cleaned(text: str) -> str:
+    """No control characters, one kind of space, and spaces around Chinese characters."""
+    marks = []
+    for mark in text:
+        if mark in "\t\n\r" or unicodedata.category(mark) == "Zs":
+            marks.append(" ")
+        elif unicodedata.category(mark) not in {"Cc", "Cf", "Co"} and mark != "\ufffd":
+            marks.append(f" {mark} " if _is_chinese(ord(mark)) else mark)
+    return "".join(marks)
+
+
+def _is_chinese(code: int) -> bool:
+    blocks = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F))
+    more = ((0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F))
+    return any(low <= code <= high for low, high in (*blocks, *more))
+
+
+def _at_punctuation(word: str) -> list[str]:
+    """A word's parts, each punctuation mark one of its own."""
+    parts = [""]
+    for mark in word:
+        if (mark.isascii() and mark.isprintable() and not mark.isalnum()) or unicodedata.category(mark)[0] == "P":
+            parts += [mark, ""]
+        else:
+            parts[-1] += mark
+    return [part for part in parts if part]
+
+
+# --- raw values -------------------------------------------------------------------------------------------------------
+
+
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
 
 
 def _name(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _labels(value: Any, how: Mapping[str, Any]) -> list[str]:
+    """The names that a list holds, or a text between separators."""
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(how["separator"]) if name.strip()]
+    if not isinstance(value, Sequence):
+        raise ValueError(f"expected a list of names, got {value!r:.60}.")
+    return [_name(name) for name in value]
+
+
+def _stranger(value: Any, how: Mapping[str, Any]) -> Any:
+    """What of a value the model does not know; None where it knows all."""
+    if how["kind"] == "category":
+        return None if _is_missing(value) or _name(value) in how["classes"] else value
+    if how["kind"] == "multilabel" and not _is_missing(value):
+        return [name for name in _labels(value, how) if name not in how["classes"]] or None
+    if how["kind"] == "table" and not _is_missing(value):
+        strangers = {name: _stranger(_parsed(value)[name], column) for name, column in how["columns"].items()}
+        return {name: stranger for name, stranger in strangers.items() if stranger is not None} or None
+    return None
 
 
 @final
@@ -175,6 +507,7 @@ class Predictor:
     Args:
         folder: The bundle.
         variant: Which form of the model answers; the manifest's default, ``float32``, where None.
+        files: The folder that paths of pictures and sounds start in; where None a row cannot name any.
 
     Raises:
         BundleError: The bundle is damaged, of another format, or has no such variant.
@@ -183,7 +516,7 @@ class Predictor:
         ``Predictor("bundles/digits", "int8").predict(read_rows(Path("rows.json")))``
     """
 
-    def __init__(self, folder: str | Path, variant: str | None = None) -> None:
+    def __init__(self, folder: str | Path, variant: str | None = None, files: Path | None = None) -> None:
         self._files = SealedFiles(Path(folder))
         self.manifest = self._files.json("manifest.json")
         if self.manifest["format"] != FORMAT:
@@ -195,6 +528,7 @@ class Predictor:
         if self.variant not in variants:
             raise BundleError(f"{folder}: there is no variant {self.variant!r}. There is: {', '.join(variants)}.")
         self._how = variants[self.variant]
+        self._decoders = {field: decoder_of(self.manifest["inputs"][field], files) for field in self._how["inputs"]}
         self._session = _session(self._files.read(self._how["file"]))
         with np.load(io.BytesIO(self._files.read(self._how["spread"])), allow_pickle=False) as arrays:
             self._spread = dict(arrays)
@@ -206,9 +540,10 @@ class Predictor:
             rows: Raw values by input field; other keys are not read.
 
         Returns:
-            For each row, by task: ``prediction`` (a class's name, or a number), ``probability`` (by class, for tasks
-            that have classes), and where the bundle can tell ``out_of_domain`` and ``distance``. A row with categories
-            that the model does not know also has ``@unknown``, those values by field.
+            For each row, by task: ``prediction`` (a class's name, the names of all labels that are likelier than not, a
+            number or a list of numbers), ``probability`` (by class, for tasks that have classes), and where the bundle
+            can tell ``out_of_domain`` and ``distance``. A row with categories that the model does not know also has
+            ``@unknown``, those values by field.
 
         Raises:
             BundleError: A row lacks a field or holds a value that the field cannot have.
@@ -230,7 +565,10 @@ class Predictor:
             BundleError: As `predict`.
         """
         inputs = self.manifest["inputs"]
-        feed = {field: decode(field, inputs[field], _values(rows, field)) for field in self._how["inputs"]}
+        feed = {
+            field: decode(field, self._decoders[field], _values(rows, field, inputs[field]))
+            for field in self._how["inputs"]
+        }
         names = [output.name for output in self._session.get_outputs()]
         batches = [
             self._session.run(names, {field: values[start : start + BATCH] for field, values in feed.items()})
@@ -276,8 +614,8 @@ class Predictor:
 
     def _unknown(self, row: Mapping[str, Any]) -> dict[str, Any]:
         read = {field: self.manifest["inputs"][field] for field in self._how["inputs"]}
-        categories = [field for field, how in read.items() if how["kind"] == "category" and not _is_missing(row[field])]
-        unknown = {field: row[field] for field in categories if _name(row[field]) not in read[field]["classes"]}
+        strangers = {field: _stranger(_value(row, field), how) for field, how in read.items()}
+        unknown = {field: value for field, value in strangers.items() if value is not None}
         return {"@unknown": unknown} if unknown else {}
 
 
@@ -286,8 +624,8 @@ def decide(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
 
     Args:
         how: The manifest's entry: ``kind`` and, where it has them, ``classes``.
-        output: ``[rows, classes]`` logits; ``[rows]`` or ``[rows, 1]`` logits of the second class; or numbers
-            ``[rows, *]``.
+        output: ``[rows, classes]`` logits, of one class or of several labels; ``[rows]`` or ``[rows, 1]`` logits of the
+            second class; or numbers ``[rows, *]``.
 
     Raises:
         BundleError: An output is not finite.
@@ -299,28 +637,46 @@ def decide(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
         )
     if how["kind"] == "regression":
         return [{"prediction": value.item() if value.size == 1 else value.tolist()} for value in output]
-    logits = output.astype(np.float64)
+    logits, names = output.astype(np.float64), how["classes"]
+    if how["kind"] == "multilabel":
+        chances = np.exp(-np.logaddexp(0, -logits))  # a sigmoid that does not overflow
+        return [
+            {
+                "prediction": [name for name, logit in zip(names, row, strict=True) if logit > 0],
+                "probability": dict(zip(names, chance.tolist(), strict=True)),
+            }
+            for row, chance in zip(logits, chances, strict=True)
+        ]
     if how["kind"] == "binary":  # a sigmoid is the softmax over zero and the logit
         logits = np.stack([np.zeros(len(logits)), logits.reshape(-1)], axis=1)
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = odds / odds.sum(axis=1, keepdims=True)
-    names = how["classes"]
     return [
         {"prediction": names[code], "probability": dict(zip(names, row.tolist(), strict=True))}
         for code, row in zip(logits.argmax(axis=1), probabilities, strict=True)
     ]
 
 
-def _values(rows: Sequence[Mapping[str, Any]], field: str) -> list[Any]:
+def _values(rows: Sequence[Mapping[str, Any]], field: str, how: Mapping[str, Any]) -> list[Any]:
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise BundleError(f"row {number}: expected an object with the model's fields, got {str(row)[:60]!r}.")
-        if field not in row:
+        if field not in row and not _spread_out(row, how):
             there = ", ".join(map(str, row)) or "nothing"
             raise BundleError(
                 f"row {number}: the field {field!r} is not there (null stands for missing). There is: {there}."
             )
-    return [row[field] for row in rows]
+    return [_value(row, field) for row in rows]
+
+
+def _value(row: Mapping[str, Any], field: str) -> Any:
+    """The field's, or the row itself where it holds a table's columns."""
+    return row.get(field, row)
+
+
+def _spread_out(row: Mapping[str, Any], how: Mapping[str, Any]) -> bool:
+    """Whether the row itself holds a table's columns, as the rows of a csv file do."""
+    return how["kind"] == "table" and any(name in row for name in how["columns"])
 
 
 def _session(model: bytes) -> Any:
@@ -377,7 +733,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.check == (options.rows is not None):
         parser.error("give a file of rows, or --check")
     try:
-        predictor = Predictor(Path(__file__).parent, options.variant)
+        files = None if options.check else options.rows.parent
+        predictor = Predictor(Path(__file__).parent, options.variant, files)
         if options.check:
             print(f"{predictor.variant}: the golden outputs differ by at most {predictor.check_golden():.3g}")
         else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import AttributedExample, Attribution, Figure, derive_seed
+from jumpml.core import AttributedExample, Attribution, DataError, Figure, derive_seed
 from jumpml.diagnose._decision import Decision
-from jumpml.diagnose._elements import decoded_grid, elements_of
+from jumpml.diagnose._elements import elements_of, value_grid
 from jumpml.diagnose._embedding import inputs_of
 from jumpml.diagnose._examples import choose_examples, in_words
 from jumpml.diagnose._gradients import Explanation, unreached
@@ -71,7 +72,7 @@ def attribute(
             field=part.field,
             kind=part.kind,
             mean_absolute=part.grid(contributions[: len(sample)].abs().mean(0)),
-            examples=_examples(part, answers, _decoded(loaders, part.field, shown), contributions[len(sample) :]),
+            examples=_examples(part, answers, _values(loaders, part, shown), contributions[len(sample) :]),
             convergence=float(explanation.errors[: len(sample)].abs().max()),
             **figures,
         )
@@ -120,17 +121,27 @@ def _answers(loaders: DataLoaders, task: Task, predictions: Predictions, positio
     ]
 
 
-def _decoded(loaders: DataLoaders, field: str, positions: Tensor) -> Tensor:
-    """A field of some test rows before features, but with what stands in for a missing number."""
-    decoded = loaders.test.decoded(field)[positions]
-    filled = loaders.to_raw(field, loaders.features.apply_to(field, decoded))
-    return torch.where(decoded.isnan(), filled, decoded)
+def _values(loaders: DataLoaders, part: Elements, positions: Tensor) -> Tensor:
+    """A field of some test rows as it is shown: decoded, but with what stands in for a missing number.
+
+    Where features made other elements of it, such as a spectrum of a sound, it is shown as the model reads it.
+    """
+    decoded = loaders.test.decoded(part.field)[positions]
+    read = loaders.features.apply_to(part.field, decoded)
+    if replace(part, shape=tuple(decoded.shape[1:])).grid_shape != part.grid_shape:
+        return read
+    if not decoded.isnan().any():
+        return decoded
+    try:
+        return torch.where(decoded.isnan(), loaders.to_raw(part.field, read), decoded)
+    except DataError:  # a step that cannot be undone
+        return read
 
 
 def _examples(
-    part: Elements, answers: list[dict[str, Any]], decoded: Tensor, contributions: Tensor
+    part: Elements, answers: list[dict[str, Any]], values: Tensor, contributions: Tensor
 ) -> tuple[AttributedExample, ...]:
     return tuple(
-        AttributedExample(**answer, value=decoded_grid(part.kind, value), attribution=part.grid(contribution))
-        for answer, value, contribution in zip(answers, decoded, contributions, strict=True)
+        AttributedExample(**answer, value=value_grid(part.kind, value), attribution=part.grid(contribution))
+        for answer, value, contribution in zip(answers, values, contributions, strict=True)
     )

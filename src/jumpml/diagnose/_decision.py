@@ -32,30 +32,40 @@ class Decision:
     inputs: tuple[str, ...]
 
     def decide(self, *values: Tensor) -> Tensor:
-        """Class codes int64 ``[n]``; for regression the outputs, ``[n, ...]``."""
+        """Class codes int64 ``[n]``, 0 and 1 of each label ``[n, labels]``; for regression the outputs."""
         return decide(self.kind, self._output(values))
 
     def score(self, codes: Tensor, *values: Tensor) -> Tensor:
         """The logit of each row's decided class, ``[n]``; for regression the mean of the row's outputs.
 
+        Of several labels it is the mean over those that were decided; where none was, minus the largest logit.
+
         Args:
-            codes: int64 ``[n]``, what was decided; for regression it is not read.
+            codes: What was decided; for regression it is not read.
             values: Of the inputs.
         """
         output = self._output(values)
         if self.kind == "regression":
             return output.reshape(len(output), -1).mean(1)
         logits = scores(self.kind, output)
-        if self.kind == "binary":
-            return torch.where(codes > 0, logits, -logits)
-        return logits.gather(1, codes.unsqueeze(1)).squeeze(1)
+        return self._decided(codes, logits, -logits)
 
     def probability(self, codes: Tensor, *values: Tensor) -> Tensor:
-        """The probability of each row's decided class, ``[n]``."""
+        """The probability of each row's decided class, ``[n]``.
+
+        Of several labels it is the mean over those that were decided; where none was, that of not having the likeliest.
+        """
         chances = probabilities(self.kind, self._output(values))
+        return self._decided(codes, chances, 1 - chances)
+
+    def _decided(self, codes: Tensor, for_it: Tensor, against: Tensor) -> Tensor:
+        """What speaks for the decision, of what speaks for and against each class."""
         if self.kind == "binary":
-            return torch.where(codes > 0, chances, 1 - chances)
-        return chances.gather(1, codes.unsqueeze(1)).squeeze(1)
+            return torch.where(codes > 0, for_it, against)
+        if self.kind == "multilabel":
+            count = codes.sum(1)
+            return torch.where(count > 0, (for_it * codes).sum(1) / count.clamp(min=1), against.amin(1))
+        return for_it.gather(1, codes.unsqueeze(1)).squeeze(1)
 
     def _output(self, values: tuple[Tensor, ...]) -> Tensor:
         return self.plan(dict(zip(self.inputs, values, strict=True)))[self.output]

@@ -82,7 +82,7 @@ def diagnose(loaders: DataLoaders, model: Model, history: History | None = None,
         if task not in model.tasks:
             near = did_you_mean(task, model.tasks)
             raise DiagnosisError(f"the history is of a task {task!r}, which the model lacks. {near}")
-    warnings, notes = _training(model, history)
+    warnings, notes = _training(loaders, model, history)
     hard: list[HardExample] = []
     for task, recorded in examples.items():
         found, doubts = hard_examples(loaders, model, task, recorded)
@@ -101,13 +101,15 @@ def diagnose(loaders: DataLoaders, model: Model, history: History | None = None,
     )
 
 
-def _training(model: Model, history: History | None) -> tuple[list[str], list[str]]:
+def _training(loaders: DataLoaders, model: Model, history: History | None) -> tuple[list[str], list[str]]:
     """Warnings of training health, and what the history lacks."""
     if history is None:
         fix = "give diagnose the learner's: diagnose(loaders, model, learner.history)."
         return [], [f"hard examples and training health are left out, for want of a history; {fix}"]
     weights = {name: objective.weight for name, objective in model.objectives.items()}
     fix = "the learner records them while it trains the tasks (record_examples: true)."
+    if loaders.mixes_rows:
+        fix = "augmentation mixes rows with each other, so that no loss is one row's own."
     notes = [] if history.examples else [f"hard examples are left out: the history holds no examples; {fix}"]
     return training_warnings(history.epochs, weights, list(model.tasks)), notes
 

@@ -30,7 +30,7 @@ class Elements:
 
     Attributes:
         field: The input's name.
-        kind: The field's kind.
+        kind: The field's kind; ``tensor`` where features made a picture into something else.
         shape: One row's shape, as the model reads it.
     """
 
@@ -70,7 +70,15 @@ class Elements:
 
 def elements_of(loaders: DataLoaders, model: Model, fields: Iterable[str]) -> list[Elements]:
     """The elements of each field as the model reads it."""
-    return [Elements(field=name, kind=loaders.fields[name].kind, shape=model.inputs[name].shape) for name in fields]
+    return [
+        Elements(field=name, kind=_kind(loaders.fields[name].kind, shape), shape=shape)
+        for name in fields
+        for shape in [model.inputs[name].shape]
+    ]
+
+
+def _kind(kind: str, shape: tuple[int, ...]) -> str:
+    return "tensor" if kind == "image" and len(shape) != 3 else kind
 
 
 def to_grid(values: Tensor) -> Grid:
@@ -81,8 +89,8 @@ def to_grid(values: Tensor) -> Grid:
     return tuple(tuple(float(f"{value:.4g}") for value in row) for row in values.tolist())
 
 
-def decoded_grid(kind: str, value: Tensor) -> Grid:
-    """The picture of one row's decoded value: an image's mean over channels, one cell of a number or a category."""
+def value_grid(kind: str, value: Tensor) -> Grid:
+    """The picture of one row's value: an image's mean over channels, one cell of a number or a category."""
     if kind == "image":
         return to_grid(value.mean(0))
     return to_grid(value.to(torch.float32).reshape(math.prod(value.shape[:-1]), -1))

@@ -35,7 +35,9 @@ def _error(kind: str, predictions: Predictions) -> Tensor:
     if kind == "regression":
         difference = predictions.output - predictions.target
         return difference.reshape(len(difference), -1).abs().mean(1)
-    return (decide(kind, predictions.output) != predictions.target.flatten()).float()
+    decided = decide(kind, predictions.output)
+    wrong = (decided != predictions.target.reshape(decided.shape)).float()
+    return wrong.mean(1) if kind == "multilabel" else wrong
 
 
 def in_words(kind: str, field: FieldInfo, value: Tensor) -> str:
@@ -44,8 +46,10 @@ def in_words(kind: str, field: FieldInfo, value: Tensor) -> str:
     Args:
         kind: The task's.
         field: The target.
-        value: A class code, or numbers in raw units.
+        value: A class code, 0 and 1 of each label, or numbers in raw units.
     """
+    if kind == "multilabel":
+        return ", ".join(name for name, has in zip(field.classes, value.tolist(), strict=True) if has) or "no label"
     if kind == "regression":
         text = f"{float(value.mean()):.4g}"
         return text if value.numel() == 1 else f"mean {text}"

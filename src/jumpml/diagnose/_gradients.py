@@ -127,6 +127,8 @@ def unreached(decision: Decision, num_explained: int, values: Sequence[Tensor]) 
         num_explained: How many inputs are asked about.
         values: Of all inputs, of a few rows.
     """
+    if not num_explained:
+        return []
     codes = decision.decide(*values).detach()
     floats = [x.detach().clone().requires_grad_() for x in values[:num_explained]]
     with torch.backends.cudnn.flags(enabled=False):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from jumpml.core import DiagnosisError, HardExample
-from jumpml.diagnose._elements import decoded_grid
+from jumpml.diagnose._elements import value_grid
 from jumpml.diagnose._embedding import inputs_of
 from jumpml.diagnose._examples import in_words
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
 
 LISTED = 12  # of a task
+UNKNOWN = 0.1  # share of rows alike; a label that is decided wrongly for more of them is not one that the model knows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,8 @@ class Hardness:
         position: int64 ``[n]``, places in the history's rows.
         margin: float64 ``[n]``, mean over the epochs.
         loss: float64 ``[n]``, mean over the epochs.
-        preferred: int64 ``[n]``, the class that was decided most often in the later epochs; -1 for regression.
+        preferred: int64 ``[n]``, the class that was decided most often in the later epochs; of several labels the one
+            that was decided wrongly most often, -1 where that is none; -1 for regression.
         suspicious: bool ``[n]``, whether the label itself is doubtful.
     """
 
@@ -51,12 +53,14 @@ def rank_hardness(examples: ExampleHistory, targets: NDArray[np.int64] | None) -
     more than its last value. The paper sets its threshold by rows with labels made wrong on purpose, which would need
     another training. Instead a row is suspicious where, over the later half of the epochs, when most of what other rows
     teach is learned, its mean margin is negative and more than half of the decisions are one and the same other class.
-    Rows without a target are left out.
+    Of several labels it is one and the same label that must be decided wrongly, and one that is decided rightly for
+    nine in ten rows alike: a rare label that was never learned would make every row that has it suspicious. Rows
+    without a target are left out.
 
     Args:
         examples: What training recorded.
-        targets: int64 ``[rows]``, each row's class; None for regression, in which no row is suspicious: an error in a
-            number's value has no other class that would speak for it.
+        targets: int64, each row's class ``[rows]``, or 0 and 1 of each label ``[rows, labels]``; None for regression,
+            in which no row is suspicious: an error in a number's value has no other class that would speak for it.
     """
     known = np.flatnonzero(~np.isnan(examples.margin).all(axis=0))
     margins = examples.margin[:, known].astype(np.float64)
@@ -67,7 +71,7 @@ def rank_hardness(examples: ExampleHistory, targets: NDArray[np.int64] | None) -
         late = slice(len(margins) // 2, None)
         preferred, share = _most_frequent(examples.predicted[late, known])
         against = np.nan_to_num(margins[late]).mean(axis=0) < 0
-        suspicious = against & (preferred != targets[known]) & (share > 0.5)
+        suspicious = against & (share > 0.5) & _doubted(targets[known], preferred)
     order = np.argsort(margin, kind="stable")
     return Hardness(
         position=known[order],
@@ -95,26 +99,40 @@ def hard_examples(
     kind, target = model.tasks[task].kind, loaders.fields[model.tasks[task].target]
     places = _places(loaders.train.rows.cpu().numpy(), examples.rows, task)
     targets = loaders.train.decoded(target.name).cpu()[places]
-    codes = None if kind == "regression" else targets.flatten().nan_to_num().long().numpy()
-    found = rank_hardness(examples, codes)
+    found = rank_hardness(examples, None if kind == "regression" else _codes(kind, targets).numpy())
     image = next((f for f in inputs_of(model, model.tasks[task].output) if loaders.fields[f].kind == "image"), None)
     listed = []
     for rank, position in enumerate(found.position[:LISTED].tolist()):
-        preferred = int(found.preferred[rank])
-        swayed = codes is not None and preferred != codes[position]
+        other = _other(kind, _codes(kind, targets[position : position + 1])[0], int(found.preferred[rank]))
         listed.append(
             HardExample(
                 task=task,
                 row=int(examples.rows[position]),
                 target=in_words(kind, target, targets[position]),
-                suggestion=in_words(kind, target, torch.tensor(preferred)) if swayed else "",
+                suggestion="" if other is None else in_words(kind, target, other),
                 margin=float(found.margin[rank]),
                 loss=float(found.loss[rank]),
                 suspicious=bool(found.suspicious[rank]),
-                picture=decoded_grid("image", loaders.train.decoded(image)[places[position]]) if image else None,
+                picture=value_grid("image", loaders.train.decoded(image)[places[position]]) if image else None,
             )
         )
     return listed, _doubts(task, found)
+
+
+def _codes(kind: str, targets: Tensor) -> Tensor:
+    """Decoded targets as int64: class codes ``[rows]``, or 0 and 1 of each label ``[rows, labels]``."""
+    return (targets if kind == "multilabel" else targets.flatten()).nan_to_num().long()
+
+
+def _other(kind: str, target: Tensor, preferred: int) -> Tensor | None:
+    """What the model prefers to a row's target; None where that is nothing."""
+    if preferred < 0:
+        return None
+    if kind != "multilabel":
+        return None if preferred == int(target) else torch.tensor(preferred)
+    changed = target.clone()
+    changed[preferred] = 1 - changed[preferred]
+    return changed
 
 
 def _doubts(task: str, found: Hardness) -> list[str]:
@@ -143,6 +161,17 @@ def _places(train: NDArray[np.int64], rows: NDArray[np.int64], task: str) -> Ten
 
 
 def _most_frequent(decisions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The class that stands most often in each column, and its share of the column."""
-    counts = np.stack([(decisions == code).sum(axis=0) for code in range(int(decisions.max(initial=0)) + 1)])
-    return counts.argmax(axis=0), counts.max(axis=0) / len(decisions)
+    """The class that stands most often in each column, -1 for none, and its share of the column."""
+    counts = np.stack([(decisions == code).sum(axis=0) for code in range(-1, int(decisions.max(initial=0)) + 1)])
+    return counts.argmax(axis=0) - 1, counts.max(axis=0) / len(decisions)
+
+
+def _doubted(targets: NDArray[np.int64], preferred: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether another class than a row's own was preferred, or a label was doubted as it is for few rows alike."""
+    if targets.ndim == 1:
+        return preferred != targets
+    truth = targets[np.arange(len(targets)), preferred]  # of the last label where none was doubted
+    doubts = np.zeros((targets.shape[1], 2))
+    np.add.at(doubts, (preferred[preferred >= 0], truth[preferred >= 0]), 1)
+    alike = np.stack([(targets == 0).sum(axis=0), (targets == 1).sum(axis=0)], axis=1)
+    return (preferred >= 0) & (doubts[preferred, truth] <= UNKNOWN * alike[preferred, truth])

@@ -63,7 +63,7 @@ def out_of_domain(loaders: DataLoaders, model: Model, node: str, seed: int) -> t
         )
     if foreign:
         return records, []
-    return records, [f"{node}: no strangers were made, since its only input is a single number or category."]
+    return records, [f"{node}: no strangers were made, since its only input is a number, a category or a text."]
 
 
 def _strangers(loaders: DataLoaders, model: Model, node: str, generator: torch.Generator) -> dict[str, Tensor]:

@@ -28,9 +28,9 @@ def make_strangers(
     """Make foreign rows of each kind that the inputs allow.
 
     ``shuffled`` permutes the pixels or elements within each row, so that every value is familiar and no neighbourhood
-    is; ``noise`` draws each number from a Gaussian with its mean and deviation on the train rows; both touch images and
-    tensors. ``permuted columns`` deals each number and category out to the rows anew, so that every value is familiar
-    and no combination is; it needs two of them.
+    is; ``noise`` draws each number from a Gaussian with its mean and deviation on the train rows; both touch whatever
+    has several numbers a row. ``permuted columns`` deals all else, such as single numbers and categories, out to the
+    rows anew, so that every value is familiar and no combination is; it needs two of them.
 
     Args:
         batch: Featurised test rows, on the CPU.
@@ -41,7 +41,7 @@ def make_strangers(
     Returns:
         By kind, a batch with as many rows.
     """
-    dense = [part for part in elements if part.kind in ("image", "tensor") and part.count > 1]
+    dense = [part for part in elements if part.count > 1 and batch[part.field].is_floating_point()]
     columns = [part.field for part in elements if part not in dense]
     kinds: dict[str, Batch] = {}
     if dense:

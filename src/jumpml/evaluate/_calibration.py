@@ -24,22 +24,24 @@ def calibrate(sample: Sample) -> Calibration:
     The error (Guo et al. 2017, https://arxiv.org/abs/1706.04599) is above zero even for a perfect model, since shares
     over few rows scatter. The null band shows by how much: answers are drawn that are right exactly as often as stated
     (Bröcker and Smith 2007, https://doi.org/10.1175/WAF993.1; Vaicenavicius et al. 2019, https://arxiv.org/abs/1902.06977).
+    The labels of a multilabel task are pooled: an answer is one label's yes or no. The null band takes them for
+    independent, and is too narrow where a row's labels are not.
 
     Args:
-        sample: Of a multiclass or binary task.
+        sample: Of a task that has classes.
     """
     right = (sample.decided == sample.target).double()
     stated = sample.probabilities.double()
     confidence = stated.amax(1) if sample.kind == "multiclass" else torch.maximum(stated, 1 - stated)
-    return calibration_of(confidence, right)
+    return calibration_of(confidence.flatten(), right.flatten())
 
 
 def calibration_of(confidence: Tensor, right: Tensor) -> Calibration:
     """The calibration of stated confidences.
 
     Args:
-        confidence: ``[rows]``, in [0, 1].
-        right: 0 or 1 ``[rows]``.
+        confidence: ``[answers]``, in [0, 1].
+        right: 0 or 1 ``[answers]``.
     """
     confidence, right = confidence.double(), right.double()
     bins = (confidence * BINS).long().clamp(max=BINS - 1)

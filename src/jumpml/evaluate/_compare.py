@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
     from jumpml.evaluate._predictions import Predictions
 
+SHARES_OF_ALL = ("accuracy", "subset_accuracy")  # of all rows, those that are decided rightly
+
 
 def compare(kind: str, metrics: Sequence[Any], name: str, before: Predictions, after: Predictions) -> Figure:
     """How much a figure changes from one model's predictions to another's, on the same rows.
 
-    The interval of ``accuracy`` is Agresti's and Min's for paired proportions, which has a width even where no row
-    changes. That of every other figure is the paired bootstrap's (Efron and Tibshirani 1993, An Introduction to the
-    Bootstrap): both are measured on the same resamples of rows, so that what is hard for both cancels.
+    The interval of ``accuracy`` and ``subset_accuracy`` is Agresti's and Min's for paired proportions, which has a
+    width even where no row changes. That of every other figure is the paired bootstrap's (Efron and Tibshirani 1993, An
+    Introduction to the Bootstrap): both are measured on the same resamples of rows, so that what is hard for both
+    cancels.
 
     Args:
         kind: The task's kind.
@@ -58,8 +61,8 @@ def compare(kind: str, metrics: Sequence[Any], name: str, before: Predictions, a
         value = _change(entry, name, *samples)
     except UndefinedError as reason:
         raise EvaluationError(f"{name!r} has no value on these rows: {reason}.") from None
-    if name == "accuracy":
-        right = [(sample.decided == sample.target) for sample in samples]
+    if name in SHARES_OF_ALL:
+        right = [sample.right for sample in samples]
         low, high = paired(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()), rows)
         return Figure(value=value, low=low, high=high, n=rows)
     draws: list[float] = []

@@ -27,28 +27,29 @@ def curves(sample: Sample) -> dict[str, tuple[Curve, ...]]:
     """The pictures of a task's kind.
 
     Returns:
-        By title: ROC and precision against recall, for several classes the mean of each class against the rest; for
+        By title: ROC and precision against recall, for several classes or labels the mean of each against the rest; for
         regression predicted against true values and residuals, evenly spaced rows where there are many.
     """
     if sample.kind == "regression":
         return _scatter(sample)
-    if (sample.class_counts > 0).sum() < 2:
+    scores, truths = sample.rankings()
+    if not truths.shape[1]:
         return {}
+    of = {"multiclass": "mean over classes", "multilabel": "mean over labels"}.get(sample.kind, "")
     return {
-        "ROC": (_curve(sample, _roc, "false positive rate", "true positive rate"),),
-        "precision and recall": (_curve(sample, _precision_recall, "recall", "precision"),),
+        "ROC": (_curve(scores, truths, _roc, of, ("false positive rate", "true positive rate")),),
+        "precision and recall": (_curve(scores, truths, _precision_recall, of, ("recall", "precision")),),
     }
 
 
-def _curve(sample: Sample, line: Line, x_label: str, y_label: str) -> Curve:
-    if sample.kind == "binary":
-        x, y = line(sample.probabilities, sample.target)
-        kept = _evenly(len(x))
-        return Curve(x=_plain(x[kept]), y=_plain(y[kept]), x_label=x_label, y_label=y_label)
-    present = sample.class_counts.nonzero().flatten().tolist()
-    lines = [line(sample.probabilities[:, c], (sample.target == c).long()) for c in present]
-    mean = np.mean([np.interp(GRID, x, y) for x, y in lines], axis=0)
-    return Curve(x=_plain(GRID), y=_plain(mean), x_label=x_label, y_label=y_label, label="mean over classes")
+def _curve(scores: Tensor, truths: Tensor, line: Line, of: str, axes: tuple[str, str]) -> Curve:
+    """The line itself where there is one, else its mean `of` all of them on a grid."""
+    lines = [line(score, truth) for score, truth in zip(scores.unbind(1), truths.unbind(1), strict=True)]
+    if of:
+        x, y = GRID, np.mean([np.interp(GRID, x, y) for x, y in lines], axis=0)
+    else:
+        x, y = (values[_evenly(len(values))] for values in lines[0])
+    return Curve(x=_plain(x), y=_plain(y), x_label=axes[0], y_label=axes[1], label=of)
 
 
 def _roc(scores: Tensor, target: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from jumpml.core import EvaluationError, EvaluationRecord, TaskEvaluation, did_you_mean
+from jumpml.core import EvaluationError, EvaluationRecord, LabelCounts, TaskEvaluation, did_you_mean
 from jumpml.evaluate._calibration import calibrate
 from jumpml.evaluate._curves import curves
 from jumpml.evaluate._measure import measure_sample, resolve
@@ -106,7 +106,8 @@ def _evaluate_task(
         classes=classes,
         figures=measured.figures,
         higher_is_better=measured.higher_is_better,
-        confusion=_confusion(sample) if 0 < len(classes) <= MOST_CLASSES else None,
+        confusion=_confusion(sample) if sample.kind != "multilabel" and 0 < len(classes) <= MOST_CLASSES else None,
+        labels=_labels(sample) if sample.kind == "multilabel" else (),
         calibration=calibrate(sample) if classes else None,
         curves=curves(sample),
     )
@@ -123,8 +124,15 @@ def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, counts.view(size, size).tolist()))
 
 
+def _labels(sample: Sample) -> tuple[LabelCounts, ...]:
+    true, given = sample.target == 1, sample.decided == 1
+    counts = zip(*((of.sum(0).tolist()) for of in (true & given, true & ~given, given & ~true)), strict=True)
+    return tuple(LabelCounts(right=right, missed=missed, wrong=wrong) for right, missed, wrong in counts)
+
+
 def _empty_classes(sample: Sample, classes: Sequence[str]) -> list[str]:
     if not classes:
         return []
     empty = [name for name, count in zip(classes, sample.class_counts.tolist(), strict=True) if not count]
-    return [f"no row of the split is of class {', '.join(map(repr, empty))}."] if empty else []
+    of = "has the label" if sample.kind == "multilabel" else "is of class"
+    return [f"no row of the split {of} {', '.join(map(repr, empty))}."] if empty else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import EvaluationError, Figure
@@ -25,8 +25,8 @@ class Measured:
     """What metrics gave.
 
     Attributes:
-        figures: By name.
-        higher_is_better: By name.
+        figures: By name, in the order that was asked for.
+        higher_is_better: Likewise.
         notes: What was left out, and why.
     """
 
@@ -111,7 +111,7 @@ def measure_sample(sample: Sample, metrics: Sequence[Metric]) -> Measured:
             resampled[entry] = values
     for entry, draws in _bootstrap(sample, resampled).items():
         _close(measured, entry, resampled[entry], draws, len(sample))
-    return measured
+    return replace(measured, figures={name: measured.figures[name] for name in measured.higher_is_better})
 
 
 def first(entry: Metric, sample: Sample) -> dict[str, float]:

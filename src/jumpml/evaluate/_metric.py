@@ -74,9 +74,10 @@ def metric(
 
     Args:
         function: ``f(predictions, targets, **needs) -> float | dict[str, float]``, on CPU tensors of a whole split:
-            class codes int64 ``[rows]``, or numbers in raw units ``[rows]`` or ``[rows, elements]``.
+            class codes int64 ``[rows]``, of several labels 0 and 1 int64 ``[rows, classes]``, or numbers in raw units
+            ``[rows]`` or ``[rows, elements]``.
         needs: What else it takes, as keyword arguments: ``probabilities`` or ``logits``, ``[rows, classes]`` for
-            multiclass, ``[rows]`` for binary.
+            multiclass and multilabel, ``[rows]`` for binary.
         name: What follows ``task/`` in the results; the function's own name where None.
         higher_is_better: Whether more is better.
         resamples: How often it is called for its interval, at least 40.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
 from jumpml.core import EvaluationError, did_you_mean
 from jumpml.evaluate._metric import UndefinedError
+from jumpml.evaluate._ranking import auroc, average_precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jumpml.evaluate._sample import Sample
 
 CLASSES = ("multiclass", "binary")
+LABELS = ("multilabel",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ def _hits(given: Tensor, hit: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _accuracy(s: Sample) -> tuple[Tensor, Tensor]:
-    return _hits(s.target == s.target, s.decided == s.target)
+    return s.right.sum(), torch.tensor(len(s))
 
 
 def _balanced_accuracy(s: Sample) -> Tensor:
@@ -79,9 +81,25 @@ def _balanced_accuracy(s: Sample) -> Tensor:
 
 
 def _macro_f1(s: Sample) -> Tensor:
+    if s.kind == "multilabel":
+        twice, marked = _f1_of_labels(s)
+        return (twice[marked > 0] / marked[marked > 0]).mean()
     from torchmetrics.functional.classification import multiclass_f1_score
 
     return multiclass_f1_score(s.decided, s.target, s.num_classes, average="macro", validate_args=False)
+
+
+def _micro_f1(s: Sample) -> Tensor:
+    twice, marked = _f1_of_labels(s)
+    return twice.sum() / marked.sum()
+
+
+def _f1_of_labels(s: Sample) -> tuple[Tensor, Tensor]:
+    """An F1 score's numerator and denominator of each label; one without a row and without a decision has no score."""
+    twice, marked = 2 * (s.decided & s.target).sum(0), (s.decided + s.target).sum(0)
+    if not marked.any():
+        raise UndefinedError("no row has a label and none was given one")
+    return twice.double(), marked.double()
 
 
 def _f1(s: Sample) -> Tensor:
@@ -106,25 +124,20 @@ def _kappa(s: Sample) -> Tensor:
 
 
 def _auroc(s: Sample) -> Tensor:
-    from torchmetrics.functional.classification import binary_auroc
-
-    return one_vs_rest(s, binary_auroc)
+    return auroc(*_rankings(s)).mean()
 
 
 def _average_precision(s: Sample) -> Tensor:
-    from torchmetrics.functional.classification import binary_average_precision
-
-    return one_vs_rest(s, binary_average_precision)
+    return average_precision(*_rankings(s)).mean()
 
 
-def one_vs_rest(s: Sample, function: Callable[..., Any]) -> Tensor:
-    """A ranking's figure: the binary one, or its mean over the classes that have rows, each against the rest."""
-    _several_classes(s)
-    if s.kind == "binary":
-        return function(s.probabilities, s.target, validate_args=False)
-    present = s.class_counts.nonzero().flatten().tolist()
-    each = [function(s.probabilities[:, c], (s.target == c).long(), validate_args=False) for c in present]
-    return torch.stack(each).mean()
+def _rankings(s: Sample) -> tuple[Tensor, Tensor]:
+    if s.kind != "multilabel":
+        _several_classes(s)
+    scores, truths = s.rankings()
+    if not truths.shape[1]:
+        raise UndefinedError("each label is in all rows or in none")
+    return scores, truths
 
 
 def _several_classes(s: Sample) -> None:
@@ -134,16 +147,16 @@ def _several_classes(s: Sample) -> None:
 
 def _log_loss(s: Sample) -> Tensor:
     logits = s.logits.double()  # a probability in float32 would round to 0 where the logit still says how wrong it is
-    if s.kind == "binary":
-        return F.binary_cross_entropy_with_logits(logits, s.target.double())
-    return F.cross_entropy(logits, s.target)
+    if s.kind == "multiclass":
+        return F.cross_entropy(logits, s.target)
+    return F.binary_cross_entropy_with_logits(logits, s.target.double())
 
 
 def _brier(s: Sample) -> Tensor:
     probabilities = s.probabilities.double()
-    if s.kind == "binary":
-        return (probabilities - s.target).square().mean()
-    return (probabilities - F.one_hot(s.target, s.num_classes)).square().sum(1).mean()
+    if s.kind == "multiclass":
+        return (probabilities - F.one_hot(s.target, s.num_classes)).square().sum(1).mean()
+    return (probabilities - s.target).square().mean()
 
 
 def _mean_squared_error(s: Sample) -> Tensor:
@@ -170,17 +183,26 @@ def _r2(s: Sample) -> Tensor:
 _ALL: tuple[Proportion | Statistic, ...] = (
     Proportion(name="accuracy", kinds=CLASSES, counts=_accuracy),
     Statistic(name="balanced_accuracy", kinds=CLASSES, value=_balanced_accuracy),
-    Statistic(name="macro_f1", kinds=CLASSES, value=_macro_f1),
+    Statistic(name="micro_f1", kinds=LABELS, value=_micro_f1),
+    Statistic(name="macro_f1", kinds=(*CLASSES, *LABELS), value=_macro_f1),
     Statistic(name="f1", kinds=("binary",), value=_f1),
     Proportion(name="precision", kinds=("binary",), counts=lambda s: _hits(s.decided == 1, s.target == 1)),
     Proportion(name="recall", kinds=("binary",), counts=lambda s: _hits(s.target == 1, s.decided == 1)),
     Proportion(name="specificity", kinds=("binary",), counts=lambda s: _hits(s.target == 0, s.decided == 0)),
-    Statistic(name="auroc", kinds=CLASSES, value=_auroc),
-    Statistic(name="average_precision", kinds=CLASSES, value=_average_precision),
+    Statistic(name="auroc", kinds=(*CLASSES, *LABELS), value=_auroc),
+    Statistic(name="average_precision", kinds=(*CLASSES, *LABELS), value=_average_precision),
     Statistic(name="matthews", kinds=CLASSES, value=_matthews),
     Statistic(name="cohen_kappa", kinds=CLASSES, value=_kappa),
-    Statistic(name="log_loss", kinds=CLASSES, value=_log_loss, higher_is_better=False),
-    Statistic(name="brier", kinds=CLASSES, value=_brier, higher_is_better=False),
+    Statistic(name="log_loss", kinds=(*CLASSES, *LABELS), value=_log_loss, higher_is_better=False),
+    Statistic(name="brier", kinds=(*CLASSES, *LABELS), value=_brier, higher_is_better=False),
+    Proportion(name="subset_accuracy", kinds=LABELS, counts=_accuracy),
+    # of decisions, which in one row depend on each other: its interval comes from resamples of rows
+    Statistic(
+        name="hamming_loss",
+        kinds=LABELS,
+        value=lambda s: (s.decided != s.target).double().mean(),
+        higher_is_better=False,
+    ),
     Statistic(
         name="rmse", kinds=("regression",), value=lambda s: _mean_squared_error(s).sqrt(), higher_is_better=False
     ),
@@ -195,7 +217,7 @@ def metric_names(kind: str) -> tuple[str, ...]:
     """The metrics that a task of a kind can name.
 
     Args:
-        kind: ``multiclass``, ``binary`` or ``regression``.
+        kind: ``multiclass``, ``binary``, ``multilabel`` or ``regression``.
 
     Example:
         >>> metric_names("regression")
@@ -232,6 +254,7 @@ def named(kind: str, name: str) -> Proportion | Statistic:
     if name in known:
         return NAMED[name]
     if name in NAMED:
-        kinds, fits = " and ".join(NAMED[name].kinds), ", ".join(known)
+        *others, last = NAMED[name].kinds
+        kinds, fits = f"{', '.join(others)} and {last}" if others else last, ", ".join(known)
         raise EvaluationError(f"the metric {name!r} is for {kinds} tasks; a {kind} task has: {fits}.")
     raise EvaluationError(f"there is no metric {name!r} for {kind} tasks. {did_you_mean(name, known)}")

@@ -28,7 +28,7 @@ class Predictions:
 
     Attributes:
         output: What the output node gave, ``[rows, *]``: logits, or numbers in the target's raw units.
-        target: ``[rows, *]``: class codes, 0 and 1, or numbers in raw units; anything at absent rows.
+        target: ``[rows, *]``: class codes, 0 and 1 (of each label), or numbers in raw units; anything at absent rows.
         present: bool ``[rows]``, the rows that have a target.
     """
 

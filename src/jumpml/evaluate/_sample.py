@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch.nn.functional as F
+
 from jumpml.core import EvaluationError
 from jumpml.graph import decide, probabilities, scores
 
@@ -20,8 +22,9 @@ class Sample:
 
     Attributes:
         kind: The task's kind.
-        target: Class codes int64 ``[rows]``; for regression float32 ``[rows]`` or ``[rows, elements]``.
-        logits: ``[rows, classes]`` for multiclass, ``[rows]`` for binary; for regression the prediction.
+        target: Class codes int64 ``[rows]``; for multilabel 0 and 1, int64 ``[rows, classes]``; for regression float32
+            ``[rows]`` or ``[rows, elements]``.
+        logits: ``[rows, classes]`` for multiclass and multilabel, ``[rows]`` for binary; for regression the prediction.
         probabilities: Of ``logits``' shape; for regression the prediction.
         decided: Of the target's shape and type.
     """
@@ -37,7 +40,7 @@ class Sample:
         """The rows that count.
 
         Raises:
-            EvaluationError: No row has a target, an output is not finite, or a binary target is neither 0 nor 1.
+            EvaluationError: No row has a target, an output is not finite, or a target of yes and no is neither 0 nor 1.
         """
         if not predictions.present.any():
             raise EvaluationError("no row of the split has a target: there is nothing to measure.")
@@ -54,7 +57,7 @@ class Sample:
             return cls(kind=kind, target=target, logits=numbers, probabilities=numbers, decided=numbers)
         return cls(
             kind=kind,
-            target=_binary(target) if kind == "binary" else target,
+            target=target if kind == "multiclass" else _zero_or_one(kind, target),
             logits=scores(kind, output),
             probabilities=probabilities(kind, output),
             decided=decide(kind, output),
@@ -66,12 +69,31 @@ class Sample:
     @property
     def num_classes(self) -> int:
         """Of the task; 0 for regression."""
-        return {"multiclass": self.logits.shape[-1], "binary": 2, "regression": 0}[self.kind]
+        return {"binary": 2, "regression": 0}.get(self.kind, self.logits.shape[-1])
 
     @property
     def class_counts(self) -> Tensor:
-        """Rows by true class, int64 ``[classes]``."""
-        return self.target.bincount(minlength=self.num_classes)
+        """Rows of each class, int64 ``[classes]``; a row of a multilabel task may be of several, or of none."""
+        return self.target.sum(0) if self.kind == "multilabel" else self.target.bincount(minlength=self.num_classes)
+
+    @property
+    def right(self) -> Tensor:
+        """Which rows are decided rightly, bool ``[rows]``; of several labels, those with no label wrong."""
+        right = self.decided == self.target
+        return right.all(1) if self.kind == "multilabel" else right
+
+    def rankings(self) -> tuple[Tensor, Tensor]:
+        """Scores and truths of each class against the rest, without the classes that no row or every row is of.
+
+        Returns:
+            Probabilities, and int64 0 and 1; ``[rows, rankings]`` each. One of two classes is ranked once.
+        """
+        if self.kind == "multiclass":
+            scores, truths = self.probabilities, F.one_hot(self.target, self.num_classes)
+        else:
+            scores, truths = (values.reshape(len(self), -1) for values in (self.probabilities, self.target))
+        both = (truths.amin(0) == 0) & (truths.amax(0) == 1)
+        return scores[:, both], truths[:, both]
 
     def take(self, rows: Tensor) -> Sample:
         """Some of the rows, in the order given, as often as given."""
@@ -89,11 +111,12 @@ def _vectors(x: Tensor) -> Tensor:
     return x.squeeze(1) if x.dim() == 2 and x.shape[1] == 1 else x
 
 
-def _binary(target: Tensor) -> Tensor:
-    target = target.flatten()
-    wrong = target[(target != 0) & (target != 1)]
-    if len(wrong):
+def _zero_or_one(kind: str, target: Tensor) -> Tensor:
+    target = target if kind == "multilabel" else target.flatten()
+    wrong = (target != 0) & (target != 1)
+    if wrong.any():
+        rows = int((wrong.any(1) if kind == "multilabel" else wrong).sum())
         raise EvaluationError(
-            f"a binary target is 0 or 1; {len(wrong)} of {len(target)} rows are not, such as {wrong[0]:g}."
+            f"a {kind} target is 0 or 1; {rows} of {len(target)} rows are not, such as {target[wrong][0]:g}."
         )
     return target.long()

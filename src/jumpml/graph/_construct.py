@@ -91,7 +91,7 @@ def _head_width(node: str, tasks: Mapping[str, Task], fields: Mapping[str, Field
             widths[name] = 1
         elif task.target in fields:
             field = fields[task.target]
-            widths[name] = len(field.classes) if task.kind == "multiclass" else prod(field.value.shape)
+            widths[name] = prod(field.value.shape) if task.kind == "regression" else len(field.classes)
         else:
             return (
                 f"and nothing is known of {task.target!r}, the target of task {name!r}. Give out_features, or give the "

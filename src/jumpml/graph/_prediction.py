@@ -20,14 +20,15 @@ def scores(kind: str, output: Tensor) -> Tensor:
         output: A model's output for a task of that kind, ``[batch, ...]``.
 
     Returns:
-        ``[batch, classes]`` logits for multiclass, ``[batch]`` logits for binary; for regression the output as it is.
+        ``[batch, classes]`` logits for multiclass and multilabel, ``[batch]`` logits for binary; for regression the
+        output as it is.
 
     Example:
         >>> import torch
         >>> scores("binary", torch.tensor([[2.0], [-1.0]]))
         tensor([ 2., -1.])
     """
-    return output.flatten() if TASK_KINDS[kind].prediction == "sigmoid" else output
+    return output.flatten() if kind == "binary" else output
 
 
 def probabilities(kind: str, output: Tensor) -> Tensor:
@@ -38,8 +39,8 @@ def probabilities(kind: str, output: Tensor) -> Tensor:
         output: A model's output for a task of that kind, ``[batch, ...]``.
 
     Returns:
-        ``[batch, classes]`` for multiclass (softmax), ``[batch]`` of the second class for binary (sigmoid); for
-        regression the output as it is.
+        ``[batch, classes]`` for multiclass (softmax) and multilabel (sigmoid of each label), ``[batch]`` of the second
+        class for binary (sigmoid); for regression the output as it is.
 
     Example:
         >>> import torch
@@ -57,7 +58,8 @@ def decide(kind: str, output: Tensor) -> Tensor:
         output: A model's output for a task of that kind, ``[batch, ...]``.
 
     Returns:
-        int64 class codes ``[batch]``; for regression the number itself.
+        int64 class codes ``[batch]``; for multilabel int64 ``[batch, classes]``, 1 where a label is likelier than not;
+        for regression the number itself.
 
     Example:
         >>> import torch

@@ -73,9 +73,10 @@ def _output_misfit(task: Task, output: ValueInfo, field: FieldInfo | None) -> st
     width, what = prod(output.shape), f"{task.output!r} is {output}"
     if "float" not in output.dtype:
         return f"its output must be a floating point number, and {what}."
-    if task.kind == "multiclass" and len(output.shape) != 1:
-        return f"a multiclass task needs an output [batch, classes], and {what}."
-    if task.kind == "multiclass" and field is not None and width != len(field.classes):
+    one_a_class = task.kind in {"multiclass", "multilabel"}
+    if one_a_class and len(output.shape) != 1:
+        return f"a {task.kind} task needs an output [batch, classes], and {what}."
+    if one_a_class and field is not None and width != len(field.classes):
         return f"the output {what}, {width} wide, and the target {task.target!r} has {len(field.classes)} classes."
     if task.kind == "binary" and output.shape not in {(), (1,)}:
         return f"a binary task needs an output [batch] or [batch, 1], and {what}."

@@ -56,18 +56,20 @@ class ExampleRecorder:
                 kept = Loss(loss.value.detach(), loss.present)  # not the graph behind it
                 self._raw.setdefault(name, []).append((kept, values[task.output].detach(), batch[task.target]))
 
-    def end_epoch(self, order: Tensor) -> None:
+    def end_epoch(self, order: Tensor, rows: int) -> None:
         """Close an epoch.
 
         Args:
-            order: int64 ``[rows]``, the position in plain order of each row in the order of the batches.
+            order: int64 ``[served]``, the position in plain order of each row in the order of the batches. What was
+                served twice is kept as it was seen last; what was not served is NaN, and -1 where a class stands.
+            rows: How many rows there are.
         """
         self._digest()
         for name, epoch in self._epoch.items():
             done = self._done.setdefault(name, {"loss": [], "margin": [], "predicted": []})
             for key, kept in done.items():
                 ordered = torch.cat(getattr(epoch, key))
-                kept.append(torch.empty_like(ordered).index_copy_(0, order.to(ordered.device), ordered).cpu())
+                kept.append(_by_row(ordered, order.to(ordered.device), rows).cpu())
         self._epoch = {}
 
     def history(self, rows: Tensor) -> dict[str, ExampleHistory]:
@@ -103,14 +105,19 @@ class ExampleRecorder:
             output = torch.cat([output for _, output, _ in steps])
             target = torch.cat([target for _, _, target in steps])
             loss = torch.cat([_with_nan(loss) for loss, _, _ in steps])
-            margin = torch.where(loss.isnan(), loss, _margin(kind, output, target))
+            margin, predicted = _margin(kind, output, target)
             epoch = self._epoch.setdefault(name, _Epoch())
             epoch.loss.append(loss)
-            epoch.margin.append(margin.float())
-            epoch.predicted.append(
-                torch.full_like(loss, -1, dtype=torch.int64) if kind == "regression" else decide(kind, output)
-            )
+            epoch.margin.append(torch.where(loss.isnan(), loss, margin).float())
+            epoch.predicted.append(predicted)
         self._raw = {}
+
+
+def _by_row(ordered: Tensor, order: Tensor, rows: int) -> Tensor:
+    """Values by row, of values in the order of the batches."""
+    last = order.new_full((rows,), -1).scatter_reduce_(0, order, torch.arange(len(order), device=order.device), "amax")
+    absent = torch.nan if ordered.is_floating_point() else -1
+    return torch.where(last < 0, absent, ordered[last])
 
 
 def _with_nan(loss: Loss) -> Tensor:
@@ -118,12 +125,17 @@ def _with_nan(loss: Loss) -> Tensor:
     return value if loss.present is None else torch.where(loss.present, value, torch.nan)
 
 
-def _margin(kind: str, output: Tensor, target: Tensor) -> Tensor:
+def _margin(kind: str, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Margin and decision of each row, as `core.ExampleHistory` has them."""
     if kind == "regression":
-        return -(output.flatten(1) - target.flatten(1)).abs().mean(1)
-    score = scores(kind, output)
+        margin = -(output.flatten(1) - target.flatten(1)).abs().mean(1)
+        return margin, torch.full_like(margin, -1, dtype=torch.int64)
+    score, decided = scores(kind, output), decide(kind, output)
     if kind == "binary":
-        return torch.where(target.flatten() > 0, score, -score)
+        return torch.where(target.flatten() > 0, score, -score), decided
+    if kind == "multilabel":
+        margin, worst = torch.where(target > 0, score, -score).min(1)
+        return margin, torch.where((decided == target).all(1), -1, worst)
     code = target.clamp(min=0).unsqueeze(1)
     own = score.gather(1, code).squeeze(1)
-    return own - score.scatter(1, code, -torch.inf).amax(1)
+    return own - score.scatter(1, code, -torch.inf).amax(1), decided

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import CheckpointError, EpochRecord, History, LearnerError, Loss, did_you_mean
+from jumpml.core import EpochRecord, History, LearnerError, Loss, did_you_mean
 from jumpml.learn._averaging import EMA
 from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._culprit import all_finite, explain
 from jumpml.learn._descent import Descent
 from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
+from jumpml.learn._identity import refuse_another_run
 from jumpml.learn._meter import Meter, NonFinite
 from jumpml.learn._misfits import check_fit, refuse_idle
 from jumpml.learn._phase import Phase
@@ -54,7 +55,7 @@ class Learner:
         clip_norm: Scale the gradient down to this norm where it is longer.
         ema: The decay of an average of the weights; none where None.
         saving: When and where checkpoints are written; none where None.
-        record_examples: Whether loss, margin and decision of every row are kept.
+        record_examples: Whether loss, margin and decision of every row are kept; never where augmentation mixes rows.
         log: Where figures go.
 
     Raises:
@@ -110,8 +111,10 @@ class Learner:
         self._random = RandomState(seed)
         self._ema = None if ema is None else EMA(model, ema)
         self._checkpoints = None if saving is None else Checkpoints(saving.folder, saving.keep)
-        self._recorder = ExampleRecorder(model.tasks) if record_examples else None
-        self._meter = Meter()
+        # A loss of mixed rows is no row's own.
+        recorded = record_examples and not loaders.mixes_rows
+        self._recorder = ExampleRecorder(model.tasks) if recorded else None
+        self._meter = Meter(self._weights)
         self._records: list[EpochRecord] = []
         self.stage: Stage | None = None
 
@@ -159,7 +162,7 @@ class Learner:
             phase: The phase's name.
 
         Returns:
-            Each objective's mean, and ``total``.
+            Each objective's mean.
         """
         if self.progress.step:
             raise LearnerError("try_batch() is for before training: it would set up the phase anew.")
@@ -169,7 +172,7 @@ class Learner:
             self.model.eval()
             losses, _ = stage.plan(batch)
             self.stage = None
-            return self._reduce(losses, batch)[0]
+            return {name: reduce(loss) for name, loss in losses.items()}
 
     def consolidate(self, rows: int = 512) -> None:
         """Let every EWC objective take the present weights as its anchor, with their Fisher information.
@@ -268,6 +271,7 @@ class Learner:
         """Set up what depends on the phase; how far it has come is `Progress`'s."""
         if name not in self.phases:
             raise LearnerError(f"there is no phase {name!r}. {did_you_mean(name, self.phases)}")
+        self._read_meter()  # steps by hand in another phase had other objectives
         self.stage = Stage(
             name,
             self.phases[name],
@@ -283,13 +287,13 @@ class Learner:
     # --- the loop -------------------------------------------------------------------------------------------------
 
     def _run_epoch(self, name: str) -> EpochRecord:
-        if self.stage is None or self.stage.name != name:
-            self._enter(name)
-            if self._checkpoints:
-                self._save(self._checkpoints)
-        for log in self._logs:
-            log.begin(name, self.phases[name].epochs, self.progress.closed(name), len(self.loaders.train))
         try:
+            if self.stage is None or self.stage.name != name:
+                self._enter(name)
+                if self._checkpoints:
+                    self._save(self._checkpoints)
+            for log in self._logs:
+                log.begin(name, self.phases[name].epochs, self.progress.closed(name), len(self.loaders.train))
             return self._epoch(name)
         except NonFinite as signal:
             raise explain(self, signal) from None
@@ -304,7 +308,8 @@ class Learner:
                 self._save(self._checkpoints)
         self._read_meter()
         if self._recorder:
-            self._recorder.end_epoch(self.loaders.train.order(self.progress.epoch))
+            train = self.loaders.train
+            self._recorder.end_epoch(train.order(self.progress.epoch), len(train.rows))
         self.progress.epochs[name] = self.progress.closed(name) + 1
         self.progress.batch = 0
         return self._close_epoch(name, start)
@@ -319,20 +324,17 @@ class Learner:
             self.model.train()
         return iter(self.loaders.train)
 
-    def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def step(self, batch: Mapping[str, Tensor]) -> None:
         """One update of the weights on one batch.
 
         Args:
             batch: Featurised values, as the train loader serves them.
-
-        Returns:
-            Scalars on the device: each objective's mean, and ``total``, their weighted sum.
         """
         stage = self.stage or self._enter("supervised")
         losses, values = stage.plan(batch)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in stage.trained:  # no other has a gradient: `zero_grad` would look at them all
+            parameter.grad = None
         self._descend(losses)
-        means, rows = self._reduce(losses, batch)
         if self._clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(stage.trained, self._clip_norm)
         lr = self.optimizer.param_groups[0]["lr"]
@@ -342,25 +344,10 @@ class Learner:
         self.progress.batch += 1
         if self._ema:
             self._ema.update(self.model)
+        kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
         if self._recorder:
-            self._recorder.step(losses, values, batch)
-        self._meter.add(self.progress.step, lr, means, rows)
-        return means
-
-    def _reduce(
-        self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]
-    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        size = len(next(iter(batch.values())))
-        means: dict[str, Tensor] = {}
-        rows: dict[str, Any] = {}
-        weighted = []
-        for name, (value, present) in losses.items():
-            mean = means[name] = reduce(Loss(value.detach(), present))
-            rows[name] = size if present is None else present.sum()
-            weight = self._weights[name]
-            weighted.append(mean if weight == 1 else mean * weight)
-        means["total"], rows["total"] = sum(weighted[1:], start=weighted[0]), size
-        return means, rows
+            self._recorder.step(kept, values, batch)
+        self._meter.add(self.progress.step, lr, kept, next(iter(batch.values())).shape[0])
 
     def _read_meter(self) -> None:
         records = self._meter.read(self.progress.phase or "")
@@ -437,21 +424,11 @@ class Learner:
         }
 
     def _load_state(self, state: dict[str, Any]) -> None:
-        was, now = state["identity"], self._identity()
-        changed = [
-            f"{key}: {was.get(key, 'none')} then, {now.get(key, 'none')} now"
-            for key in {**was, **now}
-            if was.get(key) != now.get(key)
-        ]
-        if changed:
-            raise CheckpointError(
-                "the checkpoint belongs to another run: "
-                + "; ".join(changed)
-                + ". Undo the change, or start a new run."
-            )
+        refuse_another_run(state["identity"], self._identity())
         progress = dict(state["progress"])
         progress["best"] = tuple(progress["best"]) if progress["best"] else None
         self.progress = Progress(**progress)
+        self._meter.load_state_dict(state["meter"])
         self.model.load_state_dict(state["model"])
         stage = self._enter(self.progress.phase) if self.progress.phase else None
         self.optimizer.load_state_dict(state["optimizer"])
@@ -462,5 +439,4 @@ class Learner:
         self._random.load_state_dict(state["random"])
         if self._recorder:
             self._recorder.load_state_dict(state["recorder"])
-        self._meter.load_state_dict(state["meter"])
         self._records = [EpochRecord.model_validate(record) for record in state["records"]]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jumpml.core import EpochRecord, write_file
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepRecord:
+class StepRecord(NamedTuple):
     """One optimizer step.
 
     Attributes:
@@ -72,7 +70,7 @@ class JsonlLog(Log):
 
     def steps(self, records: Sequence[StepRecord]) -> None:
         """Append the steps."""
-        self._append(self._steps, [json.dumps(vars(record)) for record in records])
+        self._append(self._steps, [json.dumps(record._asdict()) for record in records])
 
     def epoch(self, record: EpochRecord) -> None:
         """Append the epoch."""

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jumpml.learn._logs import StepRecord
+from jumpml.objectives import reduce_all
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Mapping, Sequence
+
+    from jumpml.core import Loss
 
 
 class NonFinite(Exception):  # noqa: N818 (a signal within the package; the user sees NonFiniteLossError)
@@ -23,26 +26,31 @@ class NonFinite(Exception):  # noqa: N818 (a signal within the package; the user
 
 
 class Meter:
-    """Collects a step's losses without reading the device; reads them all at once when asked."""
+    """Collects a step's losses without reading the device; reads them all at once when asked.
 
-    def __init__(self) -> None:
-        self._window: list[tuple[int, float, dict[str, Tensor], dict[str, Tensor | int]]] = []
+    Args:
+        weights: By objective, what its mean is multiplied by in the total.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = dict(weights)
+        self._window: list[tuple[int, float, dict[str, Loss], int]] = []
         self._sums: dict[str, float] = {}
         self._rows: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._window)
 
-    def add(self, step: int, lr: float, losses: dict[str, Tensor], rows: dict[str, Tensor | int]) -> None:
-        """Note one step.
+    def add(self, step: int, lr: float, losses: dict[str, Loss], size: int) -> None:
+        """Note one step. Its means wait until they are read: many together cost less.
 
         Args:
             step: Its number.
             lr: The learning rate that it used.
-            losses: Scalars by objective, with ``total`` last.
-            rows: By objective, how many rows its mean is over.
+            losses: By objective, without a graph; the same objectives at every step until they are read.
+            size: Rows of the batch.
         """
-        self._window.append((step, lr, losses, rows))
+        self._window.append((step, lr, losses, size))
 
     def read(self, phase: str) -> list[StepRecord]:
         """Read the window and empty it.
@@ -53,19 +61,30 @@ class Meter:
         window, self._window = self._window, []
         if not window:
             return []
-        flat = torch.stack([loss for _, _, losses, _ in window for loss in losses.values()]).detach()
-        values = iter(flat.double().tolist())
         records = []
-        for step, lr, losses, rows in window:
-            record = {name: next(values) for name in losses}
-            for name, value in record.items():
-                if not math.isfinite(value):
-                    raise NonFinite(step, name)
-                count = float(rows[name])
-                self._sums[name] = self._sums.get(name, 0.0) + value * count
-                self._rows[name] = self._rows.get(name, 0.0) + count
-            records.append(StepRecord(phase=phase, step=step, losses=record, lr=lr))
+        means = self._means([losses for _, _, losses, _ in window])
+        for (step, lr, losses, size), values in zip(window, zip(*means.values(), strict=True), strict=True):
+            record = dict(zip(means, values, strict=True))
+            self._add(step, record, losses, size)
+            records.append(StepRecord(phase, step, record, lr))
         return records
+
+    def _means(self, steps: Sequence[Mapping[str, Loss]]) -> dict[str, list[float]]:
+        """By objective, the means of every step, and ``total``, their weighted sum."""
+        means = {name: reduce_all([losses[name] for losses in steps]) for name in steps[0]}
+        weighted = [mean * self._weights[name] for name, mean in means.items()]
+        means["total"] = sum(weighted[1:], start=weighted[0])
+        return dict(zip(means, torch.stack([*means.values()]).tolist(), strict=True))
+
+    def _add(self, step: int, record: Mapping[str, float], losses: Mapping[str, Loss], size: int) -> None:
+        """Take a step's means into the epoch's."""
+        for name, value in record.items():
+            if not math.isfinite(value):
+                raise NonFinite(step, name)
+            present = losses[name].present if name in losses else None
+            count = size if present is None else float(present.sum())
+            self._sums[name] = self._sums.get(name, 0.0) + value * count
+            self._rows[name] = self._rows.get(name, 0.0) + count
 
     def end_epoch(self) -> dict[str, float]:
         """Means over the epoch's rows, by objective; the next epoch starts at nothing."""

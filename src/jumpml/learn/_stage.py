@@ -53,6 +53,7 @@ class Stage:
         frozen = set(model.select(phase.freeze))
         model.train_only([node for node in model.select(phase.train) if node not in frozen])
         self.trained = _trained(name, model, optimizer)
+        optimizer.zero_grad()  # the last gradient of what is frozen now would go on moving it
         before = {id(parameter) for parameter in trained}
         for parameter in self.trained:
             if id(parameter) not in before:  # what begins to train begins afresh

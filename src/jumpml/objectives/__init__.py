@@ -5,7 +5,7 @@ from jumpml.objectives._distillation import Distillation
 from jumpml.objectives._ewc import EWC
 from jumpml.objectives._module import ObjectiveModule
 from jumpml.objectives._penalties import L1, L2
-from jumpml.objectives._reduce import reduce
+from jumpml.objectives._reduce import reduce, reduce_all
 from jumpml.objectives._supervised import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from jumpml.objectives._vicreg import VICReg
 
@@ -20,5 +20,6 @@ __all__ = [
     "EWC",
     "Distillation",
     "reduce",
+    "reduce_all",
     "build_objectives",
 ]

@@ -29,7 +29,8 @@ class Distillation(ObjectiveModule):
 
     Args:
         inputs: The student's raw output and the source's, of one shape.
-        kind: ``multiclass`` (softmax of ``[batch, classes]``), ``binary`` (sigmoid of each element) or ``regression``.
+        kind: ``multiclass`` (softmax of ``[batch, classes]``), ``binary`` or ``multilabel`` (sigmoid of each element),
+            or ``regression``.
         temperature: What the logits of both are divided by; above 0.
         weight: What the loss is multiplied by in the sum.
         when: The phases in which it is active, or ``"all"``.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from jumpml.core import Loss
@@ -29,7 +31,28 @@ def reduce(loss: Loss) -> Tensor:
         >>> reduce(Loss(torch.tensor([1.0, 3.0, float("nan")]), torch.tensor([True, True, False])))
         tensor(2.)
     """
+    total, rows = _parts(loss)
+    return total / rows
+
+
+def reduce_all(losses: Sequence[Loss]) -> Tensor:
+    """`reduce` of each of several losses, ``[losses]``: the same bits, with one division for all.
+
+    Args:
+        losses: One or more; see `reduce`.
+
+    Example:
+        >>> from jumpml.core import Loss
+        >>> reduce_all([Loss(torch.tensor([1.0, 3.0])), Loss(torch.tensor(5.0))])
+        tensor([2., 5.])
+    """
+    totals, rows = zip(*map(_parts, losses), strict=True)
+    return torch.stack(totals) / torch.tensor(rows, device=totals[0].device)
+
+
+def _parts(loss: Loss) -> tuple[Tensor, Tensor | int]:
+    """The sum over the rows that count, and their number; where none does, nothing over one."""
     value, present = loss
     if present is None:
-        return value.mean() if value.dim() else value
-    return torch.where(present, value, 0.0).sum() / present.sum().clamp(min=1)
+        return value.sum(), value.numel()
+    return torch.where(present, value, 0.0).sum(), present.sum().clamp(min=1)

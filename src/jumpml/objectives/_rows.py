@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 def mean_of_rows(x: Tensor) -> Tensor:
     """``[batch, *]`` to the mean of each row, ``[batch]``."""
-    return x.flatten(1).mean(1) if x.dim() > 1 else x
+    return x.flatten() if x.shape[1:].numel() == 1 else x.flatten(1).mean(1)
 
 
 def same_rows(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
-    """Whether two rows' shapes can be compared element by element: equal, or one element each."""
-    return first == second or prod(first) == prod(second) == 1
+    """Whether two rows can be compared element by element: shapes are equal, or sizes are and one of them is flat."""
+    return first == second or (prod(first) == prod(second) and min(len(first), len(second)) < 2)
 
 
 def shaped_like(x: Tensor, other: Tensor, error: Callable[[str], ObjectiveError]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -24,6 +25,8 @@ MISSING = -1  # the code of an absent category, see core's decoding table
 @final
 class CrossEntropy(ObjectiveModule):
     """Softmax cross entropy of logits ``[batch, classes]`` against class codes ``[batch]``.
+
+    A batch may hold shares of the classes in place of codes, float32 ``[batch, classes]``, as mixup makes them.
 
     Args:
         inputs: The logits and the target field.
@@ -76,7 +79,8 @@ class CrossEntropy(ObjectiveModule):
 
         Args:
             logits: ``[batch, classes]``.
-            target: Class codes, int64 ``[batch]``; -1 where missing.
+            target: Class codes, int64 ``[batch]``; -1 where missing. Or shares of the classes, float32
+                ``[batch, classes]``.
             present: bool ``[batch]``, the rows that count; None where all do.
         """
         # ignore_index skips missing targets inside the kernel, so that no mask or clamp costs anything
@@ -88,11 +92,11 @@ class CrossEntropy(ObjectiveModule):
 
 @final
 class BinaryCrossEntropy(ObjectiveModule):
-    """Sigmoid cross entropy of logits ``[batch]`` or ``[batch, 1]`` against 0 and 1.
+    """Sigmoid cross entropy of logits against 0 and 1: one a row, or one a label, whose losses are averaged.
 
     Args:
-        inputs: The logits and the target field: a category of two classes, or a number that is 0 or 1.
-        positive_weight: What a positive row's loss is multiplied by; above 0.
+        inputs: The logits and the target field: a category of two classes, a number that is 0 or 1, or several labels.
+        positive_weight: What the loss of a positive row, or of a label that a row has, is multiplied by; above 0.
         weight: What the loss is multiplied by in the sum.
         when: The phases in which it is active, or ``"all"``.
 
@@ -103,6 +107,8 @@ class BinaryCrossEntropy(ObjectiveModule):
         >>> objective = BinaryCrossEntropy(("benign", "diagnosis"), positive_weight=2.0)
         >>> objective(torch.zeros(2, 1), torch.tensor([0, 1])).value
         tensor([0.6931, 1.3863])
+        >>> objective(torch.zeros(1, 2), torch.tensor([[0.0, 1.0]])).value
+        tensor([1.0397])
     """
 
     roles = ("logits", "target")
@@ -124,28 +130,39 @@ class BinaryCrossEntropy(ObjectiveModule):
         self.register_buffer("positive_weight", held, persistent=False)
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
-        """Check for one logit and one target a row."""
+        """Check for one logit a target."""
         logits, target = values
-        if logits and (logits.shape not in ((), (1,)) or logits.dtype != "float32"):
-            fix = "Use a linear node with one output; for one logit a class take kind: multiclass."
-            raise self.wrong_shape(0, "[batch] or [batch, 1] float32", logits, fix)
-        if target and target.shape not in ((), (1,)):
-            fix = "Use a category of two classes, or a number that is 0 or 1."
-            raise self.wrong_shape(1, "[batch] or [batch, 1]", target, fix)
+        if logits and (len(logits.shape) > 1 or logits.dtype != "float32"):
+            fix = "Use a linear node with one output, or one a label."
+            raise self.wrong_shape(0, "[batch] or [batch, labels] float32", logits, fix)
+        if target and len(target.shape) > 1:
+            fix = "Use a category of two classes, a number that is 0 or 1, or a multilabel field."
+            raise self.wrong_shape(1, "[batch] or [batch, labels]", target, fix)
+        if logits and target and not same_rows(logits.shape, target.shape):
+            several = f"Use a linear node with {prod(target.shape)} outputs, one a label."
+            single = "Use a linear node with one output; for one logit a class take kind: multiclass."
+            fix = several if prod(target.shape) > 1 else single
+            raise self.wrong_shape(0, f"one logit for each of {target} in {self.inputs[1]!r}", logits, fix)
 
     def forward(self, logits: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.
 
         Args:
-            logits: ``[batch]`` or ``[batch, 1]``.
-            target: int64 or float, ``[batch]`` or ``[batch, 1]``; -1 or NaN where missing.
+            logits: ``[batch]`` or ``[batch, labels]``.
+            target: int64 or float, ``[batch]`` or ``[batch, labels]``; -1 or NaN where missing. Beside one logit a row
+                also shares of both classes, ``[batch, 2]``.
             present: bool ``[batch]``, the rows that count; None where all do.
+
+        Raises:
+            ObjectiveError: The two hold different numbers of elements.
         """
-        logits, target = logits.flatten(), filled(target.flatten(), present)
+        if target.numel() == 2 * logits.numel() and target.shape[1:] == (2,):
+            target = target[:, 1]
+        target = filled(shaped_like(logits, target, self.error), present)
         if not target.is_floating_point():
             target = target.to(logits.dtype)
         value = F.binary_cross_entropy_with_logits(logits, target, reduction="none", pos_weight=self.positive_weight)
-        return Loss(value, present)
+        return Loss(mean_of_rows(value), present)
 
 
 @final
@@ -153,7 +170,8 @@ class MeanSquaredError(ObjectiveModule):
     """Squared difference, averaged over each row's elements.
 
     Args:
-        inputs: The prediction and the target, of equal shape; ``[batch]`` and ``[batch, 1]`` count as equal.
+        inputs: The prediction and the target, of equal shape, or of equal size with one of them flat: a `Head` gives a
+            target ``[batch, steps, channels]`` as ``[batch, steps * channels]``.
         weight: What the loss is multiplied by in the sum.
         when: The phases in which it is active, or ``"all"``.
 
@@ -186,7 +204,7 @@ class MeanSquaredError(ObjectiveModule):
 
         Args:
             prediction: ``[batch]`` or ``[batch, *]``.
-            target: Of the prediction's shape; NaN where missing.
+            target: Of the prediction's shape, or as many numbers a row; NaN where missing.
             present: bool ``[batch]``, the rows that count; None where all do.
 
         Raises:

@@ -23,7 +23,12 @@ _LICENSES = frozenset({
     "odbl", "openrail", "other", "osl-3.0", "pddl", "unknown", "unlicense", "zlib",
 })
 # fmt: on
-_METRICS = {"macro_f1": "f1", "auroc": "roc_auc", "r2": "r_squared"}  # as https://hf.co/metrics names them
+_METRICS = {
+    "macro_f1": "f1",
+    "micro_f1": "f1",
+    "auroc": "roc_auc",
+    "r2": "r_squared",
+}  # as https://hf.co/metrics names them
 
 
 def front_matter(record: CardRecord) -> str:
@@ -60,7 +65,13 @@ def _license(given: str) -> dict[str, str]:
     return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", identifier).strip("-") or "custom"}
 
 
-_PIPELINES = ("image-classification", "tabular-classification", "tabular-regression")
+_PIPELINES = (
+    "image-classification",
+    "audio-classification",
+    "text-classification",
+    "tabular-classification",
+    "tabular-regression",
+)
 
 
 def _task_type(record: CardRecord, task: TaskEvaluation) -> str:
@@ -70,10 +81,9 @@ def _task_type(record: CardRecord, task: TaskEvaluation) -> str:
         for dataset in record.spec("data").get("datasets", {}).values()
         for field in dataset.get("fields", {}).items()
     ]
-    images = any(field.get("kind") == "image" for name, field in fields if name != task.target)
-    if task.kind == "regression":
-        return "image-regression" if images else "tabular-regression"
-    return "image-classification" if images else "tabular-classification"
+    kinds = {field.get("kind") for name, field in fields if name != task.target}
+    what = next((kind for kind in ("image", "audio", "text") if kind in kinds), "tabular")
+    return f"{what}-{'regression' if task.kind == 'regression' else 'classification'}"
 
 
 def _result(record: CardRecord, name: str, task: TaskEvaluation) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _CLASSES = 24  # a larger confusion picture cannot be read
 _PAIRS = 8  # mistakes that are listed
+_LABELS = 40  # a longer table of labels is not read to its end
 
 
 def quality_section(evaluation: EvaluationRecord) -> Section:
@@ -30,15 +31,18 @@ def _task(name: str, task: TaskEvaluation) -> list[Block]:
     if measured := bool(task.confusion and any(map(any, task.confusion))):
         charts.append(_confusion(name, task))
     if task.calibration:
-        charts.append(_reliability(name, task.calibration))
+        charts.append(_reliability(name, task.calibration, pooled=bool(task.labels)))
     charts.extend(_curves(name, words.name(title), curves) for title, curves in task.curves.items() if curves)
     if charts:
         blocks.append(Charts(tuple(charts)))
+    if task.labels:
+        blocks.append(_labels(task))
     return [*blocks, *_mistakes(task)] if measured else blocks
 
 
 def _rows(task: TaskEvaluation) -> str:
-    of = f" of {words.plural(len(task.classes), 'class', 'classes')}" if task.classes else ""
+    nouns = ("label", "labels") if task.labels else ("class", "classes")
+    of = f" of {words.plural(len(task.classes), *nouns)}" if task.classes else ""
     missing = f" {words.plural(task.missing, 'row')} without a target left out." if task.missing else ""
     kind, target, rows = words.name(task.kind), words.name(task.target), words.plural(task.rows, "row")
     return f"A {kind} task on the field {target}{of}, over {rows}.{missing}"
@@ -98,11 +102,40 @@ def _mistakes(task: TaskEvaluation) -> list[Block]:
     return [Table("The most frequent mistakes", head, rows, "llrr")]
 
 
-def _calibration(calibration: Calibration) -> str:
+def _labels(task: TaskEvaluation) -> Table:
+    """How each label is found, the most frequent first."""
+    named = zip(task.classes, task.labels, strict=True)
+    shown = sorted(named, key=lambda pair: -pair[1].right - pair[1].missed)[:_LABELS]
+    caption = (
+        "Each label, the most frequent first: found is the share of its rows that were given it, right the share of "
+    )
+    caption += "the rows that were given it and have it"
+    if len(task.labels) > _LABELS:
+        caption += f"; {words.count(len(task.labels) - _LABELS)} rarer ones are in card.json"
+    rows = tuple(
+        (
+            words.name(name),
+            words.count(n.right + n.missed),
+            words.count(n.right + n.wrong),
+            _share(n.right, n.right + n.missed),
+            _share(n.right, n.right + n.wrong),
+            _share(2 * n.right, 2 * n.right + n.missed + n.wrong),
+        )
+        for name, n in shown
+    )
+    return Table(caption, ("label", "rows with it", "rows given it", "found", "right", "F1"), rows, "lrrrrr")
+
+
+def _share(part: int, whole: int) -> str:
+    return words.number(part / whole, 3) if whole else "\N{EN DASH}"
+
+
+def _calibration(calibration: Calibration, *, pooled: bool) -> str:
     error, low, high = (words.number(x, 3) for x in (calibration.error, calibration.null_low, calibration.null_high))
-    text = (
+    text = "Every label's yes or no is an answer here, as if those of one row were independent. " if pooled else ""
+    text += (
         f"Stated confidence and share of right answers differ by {error} on average. Of models that are perfectly "
-        f"calibrated and just as confident, 95% would show between {low} and {high} on so many rows, by chance alone"
+        f"calibrated and just as confident, 95% would show between {low} and {high} on so many answers, by chance alone"
     )
     if calibration.error <= calibration.null_high:
         return f"{text}: no miscalibration is shown."
@@ -112,13 +145,14 @@ def _calibration(calibration: Calibration) -> str:
     return f"{text}: the model is {'overconfident' if gap > 0 else 'underconfident'}."
 
 
-def _reliability(name: str, calibration: Calibration) -> Chart:
+def _reliability(name: str, calibration: Calibration, *, pooled: bool) -> Chart:
     alt = (
         f"Reliability diagram of the task {name}, {words.plural(len(calibration.count), 'bin')}; "
         f"mean distance from the diagonal {words.number(calibration.error, 3)}."
     )
-    reading = "The dashed diagonal is a model that knows itself; larger dots hold more rows."
-    return reliability_chart("Reliability", calibration, alt=alt, note=_calibration(calibration), reading=reading)
+    reading = "The dashed diagonal is a model that knows itself; larger dots hold more answers."
+    note = _calibration(calibration, pooled=pooled)
+    return reliability_chart("Reliability", calibration, alt=alt, note=note, reading=reading)
 
 
 def _curves(name: str, title: str, curves: tuple[Curve, ...]) -> Chart:

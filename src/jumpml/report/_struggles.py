@@ -21,6 +21,11 @@ _CLASSES = (
     "epochs. Below zero the model mostly preferred another answer; where it did so to the end, the label itself is "
     "doubtful and worth a look."
 )
+_LABELS = (
+    "Train rows with the lowest margin: how far the score of the row's worst label is on its right side, averaged over "
+    "the epochs. Below zero the model mostly gave a label too many or too few; where it did so to the end with a label "
+    "that it otherwise knows, that label is doubtful and worth a look."
+)
 _NUMBERS = "Train rows with the lowest margin: minus the absolute error, averaged over the epochs."
 
 
@@ -36,8 +41,8 @@ def struggles_section(record: CardRecord) -> Section:
     blocks: list[Block] = []
     for task, group in groupby(record.diagnosis.hard_examples, key=lambda example: example.task):
         evaluated = record.evaluation.tasks.get(task)
-        words_of = _NUMBERS if evaluated and evaluated.kind == "regression" else _CLASSES
-        blocks += [Heading(f"Task {words.name(task)}"), Text(words_of), *_task(list(group))]
+        told = {"regression": _NUMBERS, "multilabel": _LABELS}.get(evaluated.kind if evaluated else "", _CLASSES)
+        blocks += [Heading(f"Task {words.name(task)}"), Text(told), *_task(list(group))]
     return Section(key, title, tuple(blocks))
 
 

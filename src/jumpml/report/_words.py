@@ -135,6 +135,7 @@ def metric(key: str) -> str:
         ('macro F1', 'AUROC', 'log loss')
     """
     known = {"auroc": "AUROC", "rmse": "RMSE", "mae": "MAE", "mse": "MSE", "r2": "R\u00b2", "f1": "F1"}
+    known |= {"hamming": "Hamming"}  # a name
     return " ".join(known.get(word, word) for word in name(key).split("_"))
 
 

@@ -7,39 +7,49 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from jumpml.core import DataError, derive_seed, did_you_mean
+from jumpml.data.augment._group import Group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
-    from jumpml.data.augment._augmentations import Augmentation
+    from jumpml.core import FieldInfo
+    from jumpml.data.augment._augmentation import Change
 
 PLAIN = ""  # the draw that augments the plain fields; the others are named "view.number"
 
 
 @final
 class Policies:
-    """Augmentation steps by field, and by view and field.
+    """Random changes by field, and by view and field.
 
-    Every draw is a function of (seed, draw, field, epoch, batch), so that any batch can be made again alone.
+    Every draw is a function of (seed, draw, fields, epoch, batch), so that any batch can be made again alone.
 
     Args:
-        augment: Steps by field, for the plain fields.
-        views: Steps by view and field.
+        augment: Changes of the plain fields, by a field's name or several names with commas between them; they are made
+            in this order.
+        views: Changes by view and field.
+        fields: What each field is.
     """
 
     def __init__(
-        self, augment: Mapping[str, Sequence[Augmentation]], views: Mapping[str, Mapping[str, Sequence[Augmentation]]]
+        self,
+        augment: Mapping[str, Sequence[Change]],
+        views: Mapping[str, Mapping[str, Sequence[Change]]],
+        fields: Mapping[str, FieldInfo],
     ) -> None:
-        self._steps = {view: {field: tuple(steps) for field, steps in fields.items()} for view, fields in views.items()}
-        self._steps[PLAIN] = {field: tuple(steps) for field, steps in augment.items() if steps}
+        self._groups = {
+            view: tuple(Group(key, steps, fields) for key, steps in by_field.items())
+            for view, by_field in views.items()
+        }
+        self._groups[PLAIN] = tuple(Group(key, steps, fields) for key, steps in augment.items() if steps)
         self._generators: dict[torch.device, torch.Generator] = {}
 
     @property
     def view_fields(self) -> dict[str, frozenset[str]]:
         """The fields that each view touches."""
-        return {view: frozenset(fields) for view, fields in self._steps.items() if view != PLAIN}
+        return {view: frozenset(self._fields(view)) for view in self._groups if view != PLAIN}
 
     def fields(self, draw: str) -> tuple[str, ...]:
         """The fields that a draw touches.
@@ -54,14 +64,67 @@ class Policies:
         if draw != PLAIN and (not number.isdecimal() or view not in self.view_fields):
             near = did_you_mean(view or draw, self.view_fields)
             raise DataError(f"expected the name and number of a view, such as 'strong.0'; got {draw!r}. {near}")
-        return tuple(self._steps[view])
+        return self._fields(view)
 
-    def apply(self, draw: str, field: str, values: Tensor, *, seed: int, epoch: int, batch: int) -> Tensor:
-        """Change one field's decoded values ``[batch, ...]`` as the draw's steps say."""
-        generator = self._generators.get(values.device)
-        if generator is None:
-            generator = self._generators[values.device] = torch.Generator(values.device)
-        generator.manual_seed(derive_seed(seed, "augment", draw, field, epoch, batch))
-        for step in self._steps[draw.rpartition(".")[0]][field]:
-            values = step(values, generator)
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether the plain fields' rows are mixed with each other."""
+        return any(group.mixes for group in self._groups[PLAIN])
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """The categories that some draw turns into shares of their classes."""
+        return frozenset(name for groups in self._groups.values() for group in groups for name in group.shared)
+
+    def after_features(self, draw: str) -> frozenset[str]:
+        """The fields of which a draw changes what their features give."""
+        late = [group for group in self._groups[_view(draw)] if group.after_features]
+        return frozenset(name for group in late for name in group.fields)
+
+    def apply(self, draw: str, values: Mapping[str, Tensor], *, seed: int, epoch: int, batch: int) -> dict[str, Tensor]:
+        """Change decoded values as the draw's steps say.
+
+        Args:
+            draw: ``view.number``, or ``PLAIN``.
+            values: ``[batch, ...]`` of all the draw's `fields`; they are left as they are.
+            seed: The run's.
+            epoch: The epoch's number.
+            batch: The batch's number in the epoch.
+
+        Returns:
+            The same fields. A category that was mixed is float32 ``[batch, classes]``.
+        """
+        drawn = {name: values[name] for name in self.fields(draw)}
+        for group in self._groups[_view(draw)]:
+            seeded = derive_seed(seed, "augment", draw, group.key, epoch, batch)
+            group.change(drawn, self._seeded(seeded, drawn[group.fields[0]]))
+        return drawn
+
+    def apply_after(self, draw: str, field: str, values: Tensor, *, seed: int, epoch: int, batch: int) -> Tensor:
+        """Change what a field's features give, ``[batch, ...]``, where the draw has steps that do; see `apply`."""
+        for group in self._groups[_view(draw)]:
+            if group.after_features and field in group.fields:
+                seeded = derive_seed(seed, "augment features", draw, group.key, field, epoch, batch)
+                values = group.change_features(field, values, self._seeded(seeded, values))
         return values
+
+    def problem_after_features(self, field: str, shape: tuple[int, ...]) -> str:
+        """Why what a field's features give, rows of ``shape``, cannot be changed as asked; empty where it can."""
+        for view, groups in self._groups.items():
+            for group in groups:
+                problem = group.problem_after_features(field, shape) if field in group.fields else ""
+                if problem:
+                    return f"{f'view {view!r}' if view else 'augment'}, {group.key!r}: {problem}"
+        return ""
+
+    def _fields(self, view: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for group in self._groups[view] for name in group.fields))
+
+    def _seeded(self, seed: int, like: Tensor) -> torch.Generator:
+        if like.device not in self._generators:
+            self._generators[like.device] = torch.Generator(like.device)
+        return self._generators[like.device].manual_seed(seed)
+
+
+def _view(draw: str) -> str:
+    return draw.rpartition(".")[0]

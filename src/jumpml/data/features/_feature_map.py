@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, cast, final
 
 from torch import Tensor, nn
 
-from jumpml.data.features._features import Feature, OneHot, Standardize
+from jumpml.data.features._codes import OneHot
+from jumpml.data.features._dates import Cycles
+from jumpml.data.features._scale import Standardize
+from jumpml.data.features._statistics import missing_values
+from jumpml.data.features._table import Encode
+from jumpml.data.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Self
 
     from jumpml.core import FieldInfo
+    from jumpml.data.features._feature import Feature
+    from jumpml.data.features._train_rows import TrainRows
 
-DEFAULTS: dict[str, type[Feature]] = {"number": Standardize, "category": OneHot}
+DEFAULTS: dict[str, tuple[Feature, ...]] = {
+    "number": (Standardize(),),
+    "category": (OneHot(),),
+    "date": (Cycles(),),
+    "table": (Encode(),),
+}
+_NEEDED = {"codes": "the codes of a category", "codes map": "those of a mask", "table": "the columns of a table"}
+_FILLERS = {"numbers": "impute or standardize", "codes map": "one_hot"}  # where no step fills by default
 
 
 @final
 class FeatureMap(nn.Module):
     """The feature steps of each field, in order; every other value passes as it is.
 
+    Always in evaluation mode: a step that holds a network must not change while another one trains.
+
     Args:
-        steps: By field. A field's name never becomes an attribute's: its steps are the submodule ``field_<name>``.
+        steps: Fitted ones, by field. A field's name never becomes an attribute's: its steps are the submodule
+            ``field_<name>``.
 
     Example:
         >>> import torch
-        >>> features = FeatureMap({"age": [Standardize(torch.tensor([40.0]), torch.tensor([10.0]))]})
-        >>> features({"age": torch.tensor([[60.0]]), "label": torch.tensor([3])})
-        {'age': tensor([[2.]]), 'label': tensor([3])}
+        >>> from jumpml.data import Column, TrainRows
+        >>> ages, step = Column(torch.tensor([[20.0], [60.0]]), "number"), Standardize()
+        >>> step.fit(TrainRows(ages.values), ages.info("age"))
+        >>> FeatureMap({"age": [step]})({"age": torch.tensor([[60.0]]), "label": torch.tensor([3])})
+        {'age': tensor([[1.]]), 'label': tensor([3])}
     """
 
     def __init__(self, steps: Mapping[str, Sequence[Feature]]) -> None:
@@ -37,7 +58,11 @@ class FeatureMap(nn.Module):
 
     def set(self, field: str, steps: Sequence[Feature]) -> None:
         """Give a field its steps; what they learned is no parameter."""
-        self.add_module(f"field_{field}", nn.Sequential(*steps).requires_grad_(False))
+        self.add_module(f"field_{field}", nn.Sequential(*steps).requires_grad_(False).eval())
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode."""
+        return super().train(False)
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Featurise a batch of decoded values.
@@ -51,38 +76,67 @@ class FeatureMap(nn.Module):
         """One field's steps; empty where it has none."""
         return tuple(cast("Iterable[Feature]", self._modules.get(f"field_{field}", ())))
 
-    def apply_to(self, field: str, values: Tensor) -> Tensor:
-        """Featurise one field's decoded values ``[batch, ...]``."""
+    def apply_to(self, field: str, values: Tensor, train_rows: Tensor | None = None, *, keep: bool = False) -> Tensor:
+        """Featurise one field's decoded values.
+
+        Args:
+            field: The field.
+            values: ``[batch, ...]``.
+            train_rows: int64 ``[batch]`` where a learner trains on these rows: their positions among the train rows.
+            keep: Whether the rows will come again, so that slow steps may keep their answers on disk.
+        """
         for step in self.steps(field):
-            values = step(values)
+            values = step.serve(values, train_rows, keep=keep)
         return values
 
     def inverse(self, field: str, values: Tensor) -> Tensor:
-        """Turn featurised values, or predictions of them, back into decoded ones."""
+        """Turn featurised values, or predictions of them, back into decoded ones.
+
+        Raises:
+            DataError: A step cannot be undone.
+        """
         for step in reversed(self.steps(field)):
             values = step.inverse(values)
         return values
 
 
-def fit_steps(steps: Sequence[type[Feature]], values: Tensor, field: FieldInfo) -> list[Feature]:
-    """Fit a field's steps one after the other on its train rows ``[rows, ...]``."""
-    fitted: list[Feature] = []
-    for step in steps:
-        feature = step.fit(values, field)
-        values = feature(values)
-        fitted.append(feature)
+def fit_steps(steps: Sequence[Feature], train: TrainRows, field: FieldInfo) -> list[Feature]:
+    """Fit copies of a field's steps, each on what the one before it gives of the train rows."""
+    fitted = [copy.deepcopy(step) for step in steps]
+    for step in fitted:
+        step.fit(train, field)
+        train = train.after(step)
     return fitted
 
 
-def steps_problem(steps: Sequence[type[Feature]], field: FieldInfo) -> tuple[int, str] | None:
+def missing_problem(steps: Sequence[Feature], field: FieldInfo) -> str:
+    """How values that are missing would come out of a field's fitted steps, and what to do; empty where none would."""
+    count = missing_values(field)
+    given = KINDS[field.kind].gives
+    if not count or given == "tokens" or any(step.fills for step in steps):  # a missing text reads as an empty one
+        return ""
+    names = " and ".join(step.name for step in steps)
+    how = f"{names} {'leave' if len(steps) > 1 else 'leaves'} them so" if steps else "no feature fills them"
+    default = DEFAULTS.get(field.kind)
+    fix = f"{default[0].name}, or leave {field.name!r} out of `features`" if default else _FILLERS[given]
+    lacking = f"{count} {'value is' if count == 1 else 'values are'} missing"
+    return f"field {field.name!r}: {lacking}, and {how}, but a node reads it. Give it {fix}."
+
+
+def steps_problem(
+    steps: Sequence[Feature], field: FieldInfo, fields: Mapping[str, FieldInfo]
+) -> tuple[int, str] | None:
     """The first step that cannot do its work on what comes in, and why."""
-    incoming = "codes" if field.kind == "category" else "numbers"
+    incoming = KINDS[field.kind].gives
     for position, step in enumerate(steps):
-        if step in steps[:position]:
+        if step.learns and position and type(step) is type(steps[position - 1]):
             return position, f"{step.name} stands twice."
-        if step.reads != incoming:
+        if incoming not in step.reads:
             giver = f"{steps[position - 1].name} gives" if position else f"a field of kind {field.kind} has"
-            needed = "the codes of a category" if step.reads == "codes" else "numbers"
+            needed = " or ".join(_NEEDED.get(what, what) for what in step.reads)
             return position, f"{step.name} reads {needed}; {giver} {incoming}."
-        incoming = step.writes
+        problem = step.problem(field, fields)
+        if problem:
+            return position, problem
+        incoming = step.writes(incoming)
     return None

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast, final
 
 import torch
-from torch import Tensor
 
 from jumpml.core import DataError, FieldInfo, ValueInfo, did_you_mean
+from jumpml.data.kinds._kinds import KINDS
 
-KINDS = ("number", "category", "image", "tensor")
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import JsonValue
+    from torch import Tensor
+
+BLOCK_ROWS = 1 << 16  # what is asked of all rows is asked of so many at a time
 
 
 @final
@@ -20,16 +26,27 @@ class Column:
 
     Attributes:
         values: number: float32 ``[rows, 1]``, NaN where missing; category: int64 ``[rows]``, codes into ``classes``,
-            -1 where missing; image: float32 ``[rows, channels, height, width]`` in [0, 1]; tensor: float32
-            ``[rows, *shape]``.
-        kind: ``number``, ``category``, ``image`` or ``tensor``.
-        classes: The names behind a category's codes, else empty.
+            -1 where missing; multilabel: float32 ``[rows, classes]`` of 0 and 1; date: int64 ``[rows]``, seconds since
+            1970 in UTC, the smallest int64 where missing; image: float32 ``[rows, channels, height, width]`` in [0, 1];
+            mask: int64 codes ``[rows, height, width]``, -1 where the class is not known; audio: float32
+            ``[rows, channels, samples]`` in [-1, 1]; series: float32 ``[rows, steps, channels]``; text: int64 ids
+            ``[rows, length]``; tensor: float32 ``[rows, *shape]``; table: float32 ``[rows, columns]``, a category as
+            its code. A row of floats is NaN where it is missing.
+        kind: One of those.
+        classes: The names behind codes or places, else empty.
         range: The raw values that an image's 0 and 1 stand for, else None.
+        columns: What each column of a table is, else empty.
+        options: What else decoding raw values needs.
+        notes: What people should know of how it was decoded.
+        usable: bool ``[rows]``: which rows can be in a split; None where all can. The window of a series leaves the
+            table in the first or the last rows.
+        originals: What a user would send for each row, where the values do not tell it, such as texts.
 
     Raises:
         DataError: The values are not what the kind asks for.
 
     Example:
+        >>> import torch
         >>> Column(torch.tensor([0, 1, -1]), "category", classes=("no", "yes")).info("sick").missing
         1
     """
@@ -38,11 +55,18 @@ class Column:
     kind: str
     classes: tuple[str, ...] = ()
     range: tuple[float, float] | None = None
+    columns: tuple[FieldInfo, ...] = ()
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    usable: Tensor | None = None
+    originals: Sequence[JsonValue] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise DataError(f"a column's kind: got {self.kind!r}. {did_you_mean(self.kind, KINDS)}")
-        problem = self._problem()
+        kind = KINDS[self.kind]
+        typed = self.values.dtype == kind.dtype
+        problem = kind.problem(self) if typed else f"expected values of {kind.dtype}, got {self.values.dtype}."
         if problem:
             raise DataError(f"a column of kind {self.kind}: {problem}")
 
@@ -51,13 +75,18 @@ class Column:
 
     def present(self) -> Tensor | None:
         """Which rows have a value, bool ``[rows]``; None where all have."""
-        if self.kind == "category":
-            present = self.values >= 0
-        elif self.kind == "number":
-            present = ~torch.isnan(self.values[:, 0])
-        else:
-            return None
+        kind = KINDS[self.kind]
+        present = torch.cat([kind.present(block) for block in self.values.split(BLOCK_ROWS)])
         return None if bool(present.all()) else present
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many rows before and after its own a row's value is made of; more than (0, 0) for windows only."""
+        window = self.options.get("window")
+        if not isinstance(window, list):
+            return 0, 0
+        first, end = (cast("int", step) for step in window)
+        return max(0, -first), max(0, end - 1)
 
     def info(self, name: str) -> FieldInfo:
         """What the field is, for those who do not need its values."""
@@ -68,41 +97,12 @@ class Column:
             value=ValueInfo(
                 shape=tuple(self.values.shape[1:]),
                 dtype=str(self.values.dtype).removeprefix("torch."),
-                classes=len(self.classes) or None,
+                classes=KINDS[self.kind].num_codes(self),
             ),
             classes=self.classes,
             range=self.range,
             missing=0 if present is None else int((~present).sum()),
+            columns=self.columns,
+            options=self.options,
+            notes=self.notes,
         )
-
-    def _problem(self) -> str:
-        values, shape = self.values, tuple(self.values.shape)
-        dtype = torch.int64 if self.kind == "category" else torch.float32
-        if values.dtype != dtype:
-            return f"expected values of {dtype}, got {values.dtype}."
-        dims = {"number": (2,), "category": (1,), "image": (4,), "tensor": range(2, 9)}[self.kind]
-        if values.ndim not in dims or (self.kind == "number" and shape[1] != 1):
-            form = {
-                "number": "[rows, 1]",
-                "category": "[rows]",
-                "image": "[rows, channels, height, width]",
-                "tensor": "[rows, *shape]",
-            }[self.kind]
-            return f"expected values of shape {form}, got {list(shape)}."
-        if self.kind == "category":
-            return self._code_problem()
-        if self.kind != "number" and not bool(torch.isfinite(values).all()):
-            return "expected finite values, got NaN or infinity; only a number or a category may be missing."
-        if bool(torch.isinf(values).any()):
-            return "expected finite values (NaN where missing), got infinity."
-        if self.kind == "image" and len(values) and not (float(values.amin()) >= 0 and float(values.amax()) <= 1):
-            return f"expected values in [0, 1], got {float(values.amin()):g} to {float(values.amax()):g}."
-        return ""
-
-    def _code_problem(self) -> str:
-        if len(set(self.classes)) != len(self.classes):
-            return f"expected different names of classes, got {', '.join(self.classes)}."
-        low, high = (int(self.values.amin()), int(self.values.amax())) if len(self) else (-1, -1)
-        if low < -1 or high >= len(self.classes):
-            return f"expected codes from -1 (missing) to {len(self.classes) - 1} (the last class), got {low} to {high}."
-        return ""

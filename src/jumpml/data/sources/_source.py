@@ -1,122 +1,89 @@
-"""Where rows come from: named columns as NumPy arrays."""
+"""Where rows come from: named columns as NumPy arrays, read by ranges of rows."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from typing import TYPE_CHECKING, Protocol, final
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from jumpml.core import DataError
+from jumpml.core import DataError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
+    from collections.abc import Collection, Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
 
-class Source(Protocol):
-    """Something with rows and named columns."""
+class Source(ABC):
+    """Something with rows and named columns.
 
-    def columns(self) -> tuple[str, ...]:
-        """The names of all columns."""
-        ...
+    Attributes:
+        findings: What people should know of it, such as files that were left out.
+    """
 
-    def read(self, names: Collection[str]) -> dict[str, NDArray]:
-        """Some columns as arrays whose first axis is the rows; a missing text is None in an array of objects.
+    findings: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def schema(self) -> Mapping[str, str]:
+        """Each column's type in words: ``text``, ``float64``, ``int64 [8, 8]``, ``bytes``, ``timestamp``."""
+
+    @property
+    @abstractmethod
+    def length(self) -> int | None:
+        """How many rows there are; None where only reading to the end tells."""
+
+    @property
+    def shards(self) -> tuple[range, ...]:
+        """Rows that lie together and are cheap to read together, in order; none where the length is unknown."""
+        return () if self.length is None else (range(self.length),)
+
+    @abstractmethod
+    def read(self, names: Collection[str], start: int = 0, stop: int | None = None) -> dict[str, NDArray]:
+        """Some columns of some rows.
+
+        Args:
+            names: Of the columns.
+            start: The first row.
+            stop: The row after the last; all that there are where None or beyond the end.
+
+        Returns:
+            By column, an array whose first axis is the rows. What is missing is None in an array of objects, such as
+            texts, NaN among floats and NaT among times; files and encoded content are objects of `Blob`.
 
         Raises:
-            DataError: The source is damaged, or the columns' lengths differ.
+            DataError: There is no such column, or the source is damaged.
         """
-        ...
 
     def place(self, row: int) -> str:
-        """Where a row stands, for people: ``row 17``, with the line where the source has lines."""
-        ...
-
-
-@final
-class SklearnSource:
-    """A data set that scikit-learn ships.
-
-    Args:
-        name: ``breast_cancer``, ``diabetes``, ``digits``, ``iris`` or ``wine``.
-    """
-
-    def __init__(self, name: str) -> None:
-        import sklearn.datasets
-
-        self._bunch = getattr(sklearn.datasets, f"load_{name}")()
-
-    def columns(self) -> tuple[str, ...]:
-        """Each feature by its name, ``data``, ``target``, and ``images`` for the digits."""
-        features = (str(name) for name in self._bunch.feature_names)
-        return (*features, "data", "target", *(["images"] if "images" in self._bunch else []))
-
-    def read(self, names: Collection[str]) -> dict[str, NDArray]:
-        """The columns, a target as class names where the data set has them."""
-        return {name: self._column(name) for name in names}
-
-    def place(self, row: int) -> str:
-        """The row's number."""
+        """Where a row stands, for people: ``row 17``, with the line or the file where the source has such."""
         return f"row {row}"
 
-    def _column(self, name: str) -> NDArray:
-        if name == "target" and "target_names" in self._bunch:
-            return np.asarray(self._bunch.target_names)[self._bunch.target]
-        if name in {"data", "target", "images"}:
-            return self._bunch[name]
-        return self._bunch.data[:, list(self._bunch.feature_names).index(name)]
+    def _refuse_unknown(self, names: Collection[str]) -> None:
+        for name in names:
+            if name not in self.schema:
+                raise DataError(f"the source has no column {name!r}. {did_you_mean(name, self.schema)}".rstrip())
 
 
-@final
-class NpzSource:
-    """Arrays in a NumPy file; pickled objects in it are refused, as they could run code.
+def row_range(length: int, start: int, stop: int | None) -> range:
+    """The rows that a read asks for, cut at the end as slices are."""
+    if start < 0 or (stop is not None and stop < start):
+        raise DataError(f"expected rows from a start of 0 or more to a stop not before it, got {start} to {stop}.")
+    return range(min(start, length), length if stop is None else min(stop, length))
+
+
+def type_words(dtype: DTypeLike, shape: Sequence[int] = ()) -> str:
+    """A NumPy type in words.
 
     Args:
-        path: The ``.npz`` file.
+        dtype: Of the values; texts are objects or of NumPy's own text types.
+        shape: Of one row.
 
-    Raises:
-        DataError: The file is no ``.npz``.
+    Example:
+        >>> type_words("int64", (8, 8)), type_words("<U3"), type_words("<M8[s]")
+        ('int64 [8, 8]', 'text', 'timestamp')
     """
+    import numpy as np
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            file = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: this is no .npz file of arrays: {error}.") from None
-        if isinstance(file, np.ndarray):
-            raise DataError(f"{path}: expected an .npz file of named arrays, got a single array (.npy).")
-        self._file = file
-
-    def columns(self) -> tuple[str, ...]:
-        """The arrays' names."""
-        return tuple(self._file.files)
-
-    def read(self, names: Collection[str]) -> dict[str, NDArray]:
-        """The arrays, which must have equally many rows."""
-        arrays = {name: self._array(name) for name in names}
-        lengths = {name: len(array) for name, array in arrays.items()}
-        if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-            raise DataError(f"{self._path}: expected arrays with equally many rows, got {told}.")
-        return arrays
-
-    def place(self, row: int) -> str:
-        """The row's number."""
-        return f"row {row}"
-
-    def _array(self, name: str) -> NDArray:
-        try:
-            array = self._file[name]
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            if "allow_pickle" in str(error):
-                problem = "holds pickled objects, which could run code; save it as numbers or as fixed-width text"
-                raise DataError(f"{self._path}: the array {name!r} {problem}.") from None
-            raise DataError(f"{self._path}: the array {name!r} cannot be read: {error}.") from None
-        if array.ndim == 0:
-            raise DataError(f"{self._path}: the array {name!r} is a single value and has no rows.")
-        return array
+    kind = np.dtype(dtype)
+    word = {"O": "text", "U": "text", "T": "text", "S": "bytes", "M": "timestamp"}.get(kind.kind, kind.name)
+    return f"{word} {list(shape)}" if shape else word

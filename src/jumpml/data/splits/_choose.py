@@ -1,97 +1,160 @@
-"""Which rows a data file puts into which split, and whether that can be trained and measured on."""
+"""The splits that a data file asks for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from jumpml.core import DataError, SpecError
-from jumpml.data.kinds._decode import RawColumn, decode_category
-from jumpml.data.splits._duplicates import row_groups, rows_in_both
-from jumpml.data.splits._random import SPLITS, random_split
+from jumpml.data.kinds import Column, decode_category
+from jumpml.data.splits._duplicates import comparable, row_keys
+from jumpml.data.splits._groups import merged
+from jumpml.data.splits._keys import codes_of, refuse_missing, times_of, undecoded
+from jumpml.data.splits._random import cut_val, fold_split, random_split
+from jumpml.data.splits._review import Review
+from jumpml.data.splits._rules import deciding_column, stratified, way_of
+from jumpml.data.splits._splits import SPLITS, Splits, splits_of, unusable_rows
+from jumpml.data.splits._stable import stable_split
+from jumpml.data.splits._strata import strata_of
+from jumpml.data.splits._timed import WINDOW, border_rows, time_split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from torch import Tensor
+    from numpy.typing import NDArray
 
-    from jumpml.core import DataSpec, Mistake
-    from jumpml.data.kinds._column import Column
-
-Rows = dict[str, "Tensor"]
+    from jumpml.core import DataSpec
+    from jumpml.data._files import FileColumn
+    from jumpml.data.kinds import RawColumn
 
 
 def choose_rows(
-    spec: DataSpec, columns: Mapping[str, Column], told: RawColumn | None, place: Callable[[int], str]
-) -> Rows:
+    spec: DataSpec,
+    name: str,
+    columns: Mapping[str, Column | FileColumn],
+    raws: Mapping[str, RawColumn],
+    place: Callable[[int], str],
+    *,
+    usable: NDArray[np.bool_] | None = None,
+    reach: tuple[int, int] = (0, 0),
+) -> Splits:
     """Row numbers by split.
 
     Args:
         spec: The file.
+        name: The data set.
         columns: The decoded fields.
-        told: The column that holds train, val or test; None where chance decides.
+        raws: The source's columns that `split_columns` names, and by field what is not decoded yet.
         place: Names a row for people.
+        usable: bool ``[rows]``; the other rows are in no split.
+        reach: How many rows before and after its own a row's windows hold.
 
     Raises:
-        SpecError: A split is empty, a class too small, a field missing in all train rows, or a row in train and test.
-        DataError: A value of ``told`` is no split.
+        SpecError: A split is empty, a class too small, a field missing in all train rows, or a row in two splits.
+        DataError: A value that decides about its row is missing, or cannot decide.
     """
-    rows = _by_chance(spec, columns) if told is None else _by_column(told)
-    mistakes = [*_empty(spec, rows)] or [*_missing(spec, columns, rows), *_in_both(spec, columns, rows, place)]
+    chooser = _Chooser(spec, name, columns, raws, place)
+    rows = chooser.deal(usable, reach)
+    review = Review(spec, name, rows, place)
+    mistakes = [*review.empty()] or [
+        *review.missing(columns),
+        *review.unseen(columns),
+        *review.shared(chooser.compared),
+    ]
     if mistakes:
         raise SpecError(spec.source, mistakes)
-    return rows
+    return review.with_findings(reach)
 
 
-def _by_column(raw: RawColumn) -> Rows:
-    codes = decode_category(raw, SPLITS).values
-    absent = (codes < 0).nonzero()
-    if len(absent):
-        raise raw.error(int(absent[0]), "expected train, val or test, got nothing.")
-    return {name: (codes == code).nonzero().flatten() for code, name in enumerate(SPLITS)}
+@final
+class _Chooser:
+    """The arguments are those of `choose_rows`.
 
+    Attributes:
+        compared: What rows are compared by, a tensor a field.
+    """
 
-def _by_chance(spec: DataSpec, columns: Mapping[str, Column]) -> Rows:
-    name, dataset = next(iter(spec.datasets.items()))
-    split, strata = dataset.split, None
-    if split.stratify is not None:
-        column = columns[split.stratify]
-        strata = np.array([*column.classes, "(missing)"])[column.values.numpy()]  # code -1 is the last
-    groups = row_groups(column.values for column in columns.values()) if split.duplicates == "together" else None
-    count = len(next(iter(columns.values())))
-    shares = {"train": split.train, "val": split.val, "test": split.test}
-    try:
-        return random_split(count, **shares, seed=split.seed, strata=strata, groups=groups)
-    except DataError as error:
-        raise SpecError(spec.source, [spec.mistake(("datasets", name, "split"), str(error))]) from None
+    def __init__(
+        self,
+        spec: DataSpec,
+        name: str,
+        columns: Mapping[str, Column | FileColumn],
+        raws: Mapping[str, RawColumn],
+        place: Callable[[int], str],
+    ) -> None:
+        self._spec, self._name, self._columns, self._raws, self._place = spec, name, columns, raws, place
+        self._dataset = spec.datasets[name]
+        self._split, fields = self._dataset.split, self._dataset.fields
+        self.compared = [comparable(column) for field, column in {**raws, **columns}.items() if field in fields]
 
+    def deal(self, usable: NDArray[np.bool_] | None, reach: tuple[int, int]) -> Splits:
+        """Read what decides about the rows, then deal them."""
+        split, way = self._split, way_of(self._dataset)
+        shares = {"train": split.train, "val": split.val, "test": split.test, "usable": usable}
+        if way in {"column", "sources", "train sources"}:
+            deal = partial(self._by_column, *self._told_parts(), usable, reach)
+        elif way == "time":
+            deal = partial(time_split, times_of(self._told("time")), gap=split.gap, reach=reach, **shares)
+        elif way == "stable":
+            deal = partial(stable_split, self._told("stable").values, seed=split.seed, **shares)
+        elif split.fold is not None:
+            fold = {"of": split.fold.of, "use": split.fold.use, "val": split.val, "usable": usable}
+            deal = partial(fold_split, len(self.compared[0]), **fold, **self._chance())
+        else:
+            deal = partial(random_split, len(self.compared[0]), **shares, **self._chance())
+        try:
+            return deal()
+        except DataError as error:
+            raise SpecError(self._spec.source, [self._spec.mistake(self._path, str(error))]) from None
 
-def _empty(spec: DataSpec, rows: Rows) -> Iterator[Mistake]:
-    name = next(iter(spec.datasets))
-    for split in SPLITS:
-        if not len(rows[split]):
-            yield spec.mistake(("datasets", name, "split", "column"), f"the {split} split is empty.")
+    @property
+    def _path(self) -> tuple[str, ...]:
+        return ("datasets", self._name, "split")
 
+    def _told_parts(self) -> tuple[NDArray[np.int64], dict[str, Any] | None]:
+        """Each row's part as a column or its source tells, and what to respect where val is still to be cut."""
+        raw = self._raws[str(deciding_column(self._dataset))]
+        parts = decode_category(raw, SPLITS).values.numpy()
+        absent = np.flatnonzero(parts < 0)
+        if len(absent):
+            raise raw.error(int(absent[0]), "expected train, val or test, got nothing.")
+        return parts, self._chance() if way_of(self._dataset) == "train sources" else None
 
-def _missing(spec: DataSpec, columns: Mapping[str, Column], rows: Rows) -> Iterator[Mistake]:
-    name = next(iter(spec.datasets))
-    for field, column in columns.items():
-        present = column.present()
-        if present is not None and not bool(present[rows["train"]].any()):
-            problem = f"the field is missing in all {len(rows['train'])} train rows."
-            yield spec.mistake(("datasets", name, "fields", field), problem, "Leave it out, or mend its column.")
+    def _by_column(
+        self,
+        parts: NDArray[np.int64],
+        chance: dict[str, Any] | None,
+        usable: NDArray[np.bool_] | None,
+        reach: tuple[int, int],
+    ) -> Splits:
+        parts = parts.copy() if usable is None else np.where(usable, parts, -1)
+        border = border_rows(parts, reach)
+        parts[border] = -1
+        if chance is not None:
+            parts = cut_val(parts, val=self._split.val, **chance)
+        return splits_of(parts, unusable_rows(usable) | {WINDOW: border})
 
+    def _chance(self) -> dict[str, Any]:
+        """What chance has to respect."""
+        split, strata, names = self._split, None, None
+        if stratified(split):
+            columns = [column for name in stratified(split) if isinstance(column := self._columns[name], Column)]
+            strata, names = strata_of(columns, split.bins)
+        groups = None if split.group is None else codes_of(self._told("group").values)
+        if split.duplicates == "together":
+            equal = np.unique(row_keys(self.compared), return_inverse=True)[1]
+            groups = equal if groups is None else merged(groups, equal)
+        return {"strata": strata, "names": names, "groups": groups, "seed": split.seed}
 
-def _in_both(
-    spec: DataSpec, columns: Mapping[str, Column], rows: Rows, place: Callable[[int], str]
-) -> Iterator[Mistake]:
-    name, dataset = next(iter(spec.datasets.items()))
-    if dataset.split.duplicates != "refuse":
-        return
-    pairs = rows_in_both(row_groups(column.values for column in columns.values()), rows["train"], rows["test"])
-    if pairs:
-        train, test = (place(row) for row in pairs[0])
-        problem = f"test rows that also stand in train: {len(pairs)}; the first is {test}, equal to {train} of train."
-        fix = "Write `duplicates: together` to keep equal rows in one split, or `allow` to let them be."
-        yield spec.mistake(("datasets", name, "split", "duplicates"), problem, fix)
+    def _told(self, key: str) -> RawColumn:
+        """What a key names, a field or else a column of the source; every row has a value."""
+        value = getattr(self._split, key)
+        column = self._columns.get(value)
+        if isinstance(column, Column):
+            told = undecoded(column, value, f"data set {self._name!r}, field {value!r}", self._place)
+        else:
+            told = self._raws[value]
+        refuse_missing(told, {"stable": "key"}.get(key, key))
+        return told

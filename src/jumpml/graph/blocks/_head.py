@@ -13,9 +13,9 @@ from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 class Head(nn.LazyLinear):
     """A linear layer that takes its input's width from the graph; in a model file also its output's, from its task.
 
-    In a model file ``out_features`` may be left out: it is then the number of classes for a multiclass task, 1 for a
-    binary one, and the size of the target for regression. Once the graph is built the module is a plain
-    ``torch.nn.Linear``.
+    In a model file ``out_features`` may be left out: it is then the number of classes for a multiclass or multilabel
+    task, 1 for a binary one, and the size of the target for regression: of a target ``[steps, channels]`` all steps
+    times all channels. Once the graph is built the module is a plain ``torch.nn.Linear``.
 
     Shapes: ``[batch, *rest, width]`` to ``[batch, *rest, out_features]``. Initialisation: that of ``torch.nn.Linear``.
 

@@ -1,0 +1,277 @@
+"""The files of a project that begins with a table."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from jumpml.data import ColumnGuess, TableGuess
+
+RESERVED = re.compile(r"[.@,/\\:*?\[\]]|[^\w\s()%$#+=<>&'!-]")
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"}  # that YAML reads as something else
+IN_TABLE = ("number", "category")
+FEATURES = {  # of fields that have none by themselves, or need what is missing filled
+    "text": "[{tfidf: {}}]      # how often each word stands there, rare ones counting more",
+    "tensor": "[{standardize: {}}]",
+    "multilabel": "[{impute: {strategy: constant}}]",
+}
+STEPS = 3000  # of the optimizer: about what a small network needs
+VOCABULARY = 5000
+COMMENT = 44  # where comments begin
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NewProject:
+    """The files of a project on a table.
+
+    Attributes:
+        name: Of the project.
+        path: Of the table, as the data file says it.
+        guess: What the table was taken for.
+    """
+
+    name: str
+    path: str
+    guess: TableGuess
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Each file's name and text."""
+        for kind, lines in (
+            ("data", self._data()),
+            ("model", self._model()),
+            ("learner", self._learner()),
+            ("deploy", self._deploy()),
+        ):
+            first = f"# yaml-language-server: $schema=schemas/{kind}.json"
+            yield f"{self.name}.{kind}.yaml", "\n".join([first, *lines]) + "\n"
+        yield "README.md", "\n".join(self._readme()) + "\n"
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        """By column, the field that it is."""
+        guess, taken = self.guess, set()
+        names = {}
+        for column in (guess.target, *self._alone):
+            name = RESERVED.sub("_", column.column).strip() or "column"
+            name = f"{name}_" if name in {"all", *taken} else name
+            while name in taken:
+                name += "_"
+            names[column.column] = name
+            taken.add(name)
+        return names
+
+    @property
+    def _alone(self) -> tuple[ColumnGuess, ...]:
+        """The inputs that are fields of their own."""
+        return tuple(column for column in self.guess.inputs if column.kind not in IN_TABLE)
+
+    @property
+    def _in_table(self) -> tuple[ColumnGuess, ...]:
+        return tuple(column for column in self.guess.inputs if column.kind in IN_TABLE)
+
+    @property
+    def _target(self) -> str:
+        return self._names[self.guess.target.column]
+
+    def _own(self, name: str) -> str:
+        """A name of ours that no field has."""
+        while name in self._names.values():
+            name += "_"
+        return name
+
+    @property
+    def _table(self) -> str:
+        return self._own("features")
+
+    def _data(self) -> Iterator[str]:
+        guess = self.guess
+        yield "# The data file: what the data is. Each kind is a guess, and says why; change what is wrong."
+        yield ""
+        yield "datasets:"
+        yield f"  {scalar(self.name)}:"
+        yield from (f"    # {note}." for note in guess.notes)
+        source = ", ".join(f"{key}: {scalar(value)}" for key, value in self._source().items())
+        yield f"    source: {{{source}}}"
+        yield "    fields:"
+        yield from self._field(guess.target, "the target")
+        if self._in_table:
+            yield f"      {scalar(self._table)}:"
+            yield "        kind: table                       # many columns as one value"
+            yield "        columns:"
+            for column in self._in_table:
+                yield commented(f"          {scalar(column.column)}: {column.kind}", column.reason)
+        for column in self._alone:
+            yield from self._field(column, "")
+        out = [column for column in guess.columns if column.kind is None]
+        if out:
+            yield "    # Left out; name them among the fields where that is wrong:"
+            yield from (f"    #   {scalar(column.column)}: {column.reason}" for column in out)
+        yield from self._split()
+        yield from self._features()
+        yield ""
+        yield f"batch_size: {self._batch_size}"
+        yield ""
+        yield "about:                                      # for the report card"
+        yield '  description: ""'
+        yield f"  source: {scalar(Path(self.path).name)}"
+
+    def _source(self) -> dict[str, Any]:
+        told = dict(self.guess.source)
+        return {"kind": told.pop("kind"), "path": self.path, **told}
+
+    def _field(self, column: ColumnGuess, what: str) -> Iterator[str]:
+        name, options = self._names[column.column], dict(column.options)
+        entry: dict[str, Any] = {"kind": column.kind}
+        if name != column.column:
+            entry["column"] = column.column
+        if column.kind == "text":
+            entry["tokenizer"] = {"kind": "words", "lowercase": True, "size": VOCABULARY}
+        told = ", ".join(f"{key}: {scalar(value)}" for key, value in (entry | options).items())
+        yield commented(f"      {scalar(name)}: {{{told}}}", f"{what}: {column.reason}" if what else column.reason)
+
+    def _split(self) -> Iterator[str]:
+        guess = self.guess
+        shares: dict[str, Any] = {"train": 0.7, "val": 0.15, "test": 0.15}
+        time = next((column for column in guess.inputs if column.kind == "date" and column.in_order), None)
+        if time is not None:
+            yield f"    # The rows stand in the order of {time.column}: learn from the past, measure on what came last."
+            shares["time"] = self._names[time.column]
+        else:
+            if guess.target.kind in {"category", "multilabel"}:
+                shares["stratify"] = self._target
+            shares["seed"] = 0
+        if guess.equal_rows or guess.more_rows:
+            many = "Some rows are equal" if guess.equal_rows else "Not all rows were looked at, and some may be equal"
+            yield f"    # {many}: those go into one split, or the test would ask for what was learned by heart."
+            shares["duplicates"] = "together"
+        yield f"    split: {{{', '.join(f'{key}: {scalar(value)}' for key, value in shares.items())}}}"
+
+    def _features(self) -> Iterator[str]:
+        lines = [
+            f"  {scalar(self._names[column.column])}: {FEATURES[str(column.kind)]}"
+            for column in self._alone
+            if column.kind in FEATURES
+        ]
+        if self.guess.task == "regression":
+            lines.append(
+                f"  {scalar(self._target)}: [{{standardize: {{}}}}]      # figures and predictions keep its units"
+            )
+        yield ""
+        yield "# Numbers are standardized and categories one-hot where nothing is said; gaps are marked and filled."
+        if lines:
+            yield "features:"
+            yield from lines
+
+    @property
+    def _batch_size(self) -> int:
+        return next((size for rows, size in ((100_000, 1024), (10_000, 256)) if self.guess.rows >= rows), 64)
+
+    def _model(self) -> Iterator[str]:
+        inputs = [*([self._table] if self._in_table else []), *(self._names[column.column] for column in self._alone)]
+        joined, body, answer = map(self._own, ("joined", "body", "answer"))
+        yield "# The model file: what the model is."
+        yield ""
+        yield "seed: 0"
+        yield ""
+        yield f"data: {scalar(f'{self.name}.data.yaml')}"
+        yield ""
+        yield "nodes:"
+        if len(inputs) > 1:
+            yield f"  {joined}: {{module: jumpml.blocks.Concat, inputs: {scalar(inputs)}}}"
+            inputs = [joined]
+        widths = "{widths: [128, 64], dropout: 0.1}"
+        yield f"  {body}: {{module: jumpml.blocks.MLP, inputs: {scalar(inputs[0])}, args: {widths}}}"
+        yield f"  {answer}: {{module: jumpml.blocks.Head, inputs: {body}}}      # as wide as its task needs"
+        yield ""
+        yield "tasks:"
+        told = f"kind: {self.guess.task}, output: {answer}, target: {scalar(self._target)}"
+        yield commented(f"  {scalar(self._target)}: {{{told}}}", f"the target is {article(self.guess.target.kind)}")
+        yield ""
+        yield "about:                                      # for the report card"
+        yield from (f'  {key}: ""' for key in ("description", "intended_use", "limits", "owner"))
+
+    def _learner(self) -> Iterator[str]:
+        steps = math.ceil(0.7 * self.guess.rows / self._batch_size)
+        epochs = min(60, max(5, STEPS // steps))
+        yield "# The learner file: how to learn. It may be left out; then every key has its default."
+        yield ""
+        yield "optimizer: {kind: adamw, lr: 0.002}"
+        yield ""
+        yield "phases:"
+        yield f"  supervised: {{epochs: {epochs}, schedule: {{kind: cosine}}}}"
+        yield ""
+        yield "# When to save, and which checkpoint is evaluated and deployed."
+        yield f"checkpoint: {{every: {{epochs: 1}}, keep: 2, best: {{metric: {scalar(f'val/{self._figure}')}}}}}"
+
+    @property
+    def _figure(self) -> str:
+        from jumpml.core import TASK_KINDS
+
+        return f"{self._target}/{TASK_KINDS[self.guess.task].metrics[0]}"
+
+    def _deploy(self) -> Iterator[str]:
+        yield "# The deploy file: which forms of the model to make beside the unchanged one, which is always there."
+        yield ""
+        yield "# variants:"
+        yield "#   int8: {quantize: {scheme: int8_static}}     # whole numbers: about a quarter of the size"
+        yield f"# gate: {{metric: {scalar(self._figure)}, max_drop: 0.01}}     # what a variant must hold"
+        yield ""
+        yield f"bundle: {scalar(f'bundles/{self.name}')}"
+
+    def _readme(self) -> Iterator[str]:
+        yield f"# {self.name}"
+        yield ""
+        yield f"A JumpML project that predicts `{self._target}` from `{self.path}`."
+        yield ""
+        yield "```"
+        yield "jumpml data .         # the values, the splits, and what is suspicious in them"
+        yield "jumpml check .        # what is wrong, without training"
+        yield "jumpml run .          # learns, evaluates, diagnoses, deploys, writes the report card"
+        yield "```"
+        yield ""
+        yield f"What each column is was guessed: read `{self.name}.data.yaml`, and change what is wrong."
+
+
+def path_in(folder: Path, path: str) -> str:
+    """A file's path as a data file in a folder says it: from the folder, an absolute one or an address as given."""
+    if "://" in path:
+        return path
+    inside = Path(path).resolve().is_relative_to(folder.resolve())
+    if inside or not Path(path).is_absolute():
+        return Path(os.path.relpath(Path(path).resolve(), folder.resolve())).as_posix()
+    return path
+
+
+def scalar(value: Any) -> str:
+    """A value as YAML on one line."""
+    if isinstance(value, str):
+        return value if PLAIN.fullmatch(value) and value.lower() not in WORDS else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {scalar(each)}' for key, each in value.items())}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(scalar, value))}]"
+    return json.dumps(value)
+
+
+def commented(line: str, comment: str) -> str:
+    """A line with a comment behind it, or above it where it is long."""
+    comment = " ".join(comment.split())
+    if len(line) < COMMENT + 20:
+        return f"{line.ljust(COMMENT - 1)} # {comment}"
+    return f"{' ' * (len(line) - len(line.lstrip()))}# {comment}\n{line}"
+
+
+def article(kind: str | None) -> str:
+    """A kind in a sentence."""
+    return {"multilabel": "a list of labels"}.get(str(kind), f"a {kind}")

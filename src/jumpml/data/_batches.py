@@ -1,0 +1,199 @@
+"""From the rows of an epoch to batches: gathered, read from files, augmented, featurised."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple, final
+
+import torch
+
+from jumpml.core import DataError
+from jumpml.data._files import FileReader
+from jumpml.data.augment._policies import PLAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from torch import Tensor
+
+    from jumpml.data._order import Epoch
+    from jumpml.data._table import Table
+    from jumpml.data.augment._policies import Policies
+    from jumpml.data.features._feature import Feature
+    from jumpml.data.features._feature_map import FeatureMap
+
+Batch = dict[str, "Tensor"]
+BLOCK_BYTES = 1 << 25  # of rows that are gathered at once, so that an epoch of pictures is not held twice
+PRESENT = ".present"
+
+
+class Plan(NamedTuple):
+    """Which way each field takes to a batch.
+
+    Attributes:
+        ready: Featurised once, kept, and gathered.
+        fresh: Featurised for each batch: what is augmented, read from files, or too much to keep.
+        draws: Draws of views, such as ``strong.0``.
+        training: Whether augmentation applies, and what a step gives to rows that are trained on.
+    """
+
+    ready: tuple[str, ...]
+    fresh: tuple[str, ...]
+    draws: tuple[str, ...]
+    training: bool
+
+
+@final
+class BatchMaker:
+    """Makes the batches of one split.
+
+    Args:
+        table: The decoded fields of all rows.
+        rows: int64 ``[rows]``, the split's.
+        features: The fitted steps.
+        policies: What is drawn for rows that are trained on; None for a split that is not.
+        keep: Whether featurised values are kept, where they are the same for every epoch.
+        workers: Processes that decode files.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        rows: Tensor,
+        *,
+        features: FeatureMap,
+        policies: Policies | None,
+        keep: bool,
+        workers: int,
+    ) -> None:
+        self.table, self.rows = table, rows
+        self._features, self._policies = features, policies
+        self._keep = keep
+        self._workers = workers
+        self._readers: dict[frozenset[str], FileReader] = {}
+        self._kept: dict[tuple[str, bool], tuple[tuple[Feature, ...], Tensor]] = {}
+
+    def plan(self, names: Collection[str], draws: Sequence[str] = (), *, training: bool) -> Plan:
+        """Decide the ways of some fields and draws.
+
+        Raises:
+            DataError: There is no such view, or this split draws none.
+        """
+        augmented = self._touched(PLAIN) if training and self._policies else ()
+        for draw in draws:
+            self._touched(draw)
+        fresh = tuple(n for n in names if n in augmented or n in self.table.files or not self._keep)
+        return Plan(tuple(n for n in names if n not in fresh), fresh, tuple(draws), training)
+
+    def make(self, epoch: Epoch, plan: Plan, *, first: int = 0, seed: int = 0, number: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch.
+
+        Args:
+            epoch: Its rows and sizes.
+            plan: What batches hold.
+            first: The batch to begin with.
+            seed: What augmentation is drawn from.
+            number: The epoch's, likewise.
+        """
+        raw = self._raw_fields(plan)
+        ways = self._ways(plan, raw)
+        files = self._read_files(epoch, raw, first)
+        row_bytes = sum(values[:1].nbytes for tensors in ways for values in tensors.values())
+        for positions, sizes in _blocks(epoch, first, row_bytes):
+            rows = self.rows.index_select(0, positions)
+            kept, shared, decoded = (
+                self._gather(tensors, index, sizes)
+                for tensors, index in zip(ways, (positions, rows, rows), strict=True)
+            )
+            ready = kept | shared
+            parts = positions.split(sizes) if raw else ()
+            for place, values in enumerate(zip(*ready.values(), strict=True) if ready else ((),) * len(sizes)):
+                batch: Batch = dict(zip(ready, values, strict=True))
+                if raw:
+                    undecided = {name: part[place] for name, part in decoded.items()} | next(files)
+                    batch |= self._freshly(plan, undecided, parts[place], seed=seed, epoch=number, batch=first)
+                first += 1
+                yield batch
+
+    def forget(self) -> None:
+        """Drop what was kept: the table has moved."""
+        self._kept.clear()
+
+    def _touched(self, draw: str) -> tuple[str, ...]:
+        if self._policies is None:
+            raise DataError(f"views are drawn from train rows only; this loader cannot draw {draw}.")
+        return self._policies.fields(draw)
+
+    def _augments(self, plan: Plan) -> bool:
+        return plan.training and self._policies is not None and bool({*self._touched(PLAIN)} & {*plan.fresh})
+
+    def _raw_fields(self, plan: Plan) -> set[str]:
+        """What has to be decoded for each batch: a draw for several fields needs all of them."""
+        draws = [*plan.draws, *([PLAIN] if self._augments(plan) else [])]
+        return {*plan.fresh}.union(*(self._touched(draw) for draw in draws))
+
+    def _ways(self, plan: Plan, raw: set[str]) -> tuple[Batch, Batch, Batch]:
+        """What is gathered for a batch: this split's kept tensors, all splits' that serve as they are, and raw ones."""
+        table = self.table
+        plain = [name for name in plan.ready if not self._features.steps(name)]
+        kept = {name: self._featurised(name, plan.training) for name in plan.ready if name not in plain}
+        present = {name + PRESENT: table.present[name] for name in table.present if name in raw or name in plan.ready}
+        shared = {name: table.values[name] for name in plain} | present
+        return kept, shared, {name: table.values[name] for name in table.values if name in raw}
+
+    def _featurised(self, name: str, training: bool) -> Tensor:
+        """The split's values after features, ``[rows, ...]``."""
+        steps = self._features.steps(name)
+        known = self._kept.get((name, training))
+        if known is None or known[0] != steps:
+            decoded = self.table.take(name, self.rows)
+            rows = torch.arange(len(decoded), device=decoded.device) if training else None
+            known = self._kept[name, training] = (steps, self._features.apply_to(name, decoded, rows, keep=True))
+        return known[1]
+
+    def _gather(self, tensors: Batch, index: Tensor, sizes: Sequence[int]) -> dict[str, Sequence[Tensor]]:
+        """One gather a tensor, then slices, which no caller's write can harm."""
+        index = index.to(self.table.device)
+        return {key: values.index_select(0, index).split(sizes) for key, values in tensors.items()}
+
+    def _freshly(self, plan: Plan, values: Batch, positions: Tensor, **at: int) -> Batch:
+        """The fields that are featurised for each batch, and the views' draws."""
+        batch = {name: values[name] for name in plan.fresh}
+        if self._augments(plan):
+            batch |= {name: content for name, content in self._draw(PLAIN, values, at).items() if name in batch}
+        for draw in plan.draws:
+            batch |= {f"{name}@{draw}": content for name, content in self._draw(draw, values, at).items()}
+        rows = positions.to(self.table.device) if plan.training else None
+        for key, content in batch.items():
+            name, _, draw = key.partition("@")
+            batch[key] = self._features.apply_to(name, content, rows)
+            if self._policies is not None and (draw or self._augments(plan)):
+                batch[key] = self._policies.apply_after(draw, name, batch[key], **at)
+        return batch
+
+    def _draw(self, draw: str, values: Batch, at: Mapping[str, int]) -> Batch:
+        touched = {name: values[name] for name in self._touched(draw)}
+        return touched if self._policies is None else self._policies.apply(draw, touched, **at)
+
+    def _read_files(self, epoch: Epoch, raw: set[str], first: int) -> Iterator[Batch]:
+        """For each batch what is decoded for it alone; nothing where no field is."""
+        wanted = frozenset(raw & self.table.files.keys())
+        if not wanted:
+            yield from repeat({})
+        if wanted not in self._readers:
+            columns = {name: self.table.files[name] for name in sorted(wanted)}
+            self._readers[wanted] = FileReader(columns, self._workers)
+        rows = (self.rows[part] for part in epoch.positions.split(epoch.sizes)[first:])
+        for batch in self._readers[wanted].read(rows):
+            yield {name: values.to(self.table.device) for name, values in batch.items()}
+
+
+def _blocks(epoch: Epoch, first: int, row_bytes: int) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
+    """Positions and sizes of some whole batches at a time."""
+    rows, start = max(1, BLOCK_BYTES // max(1, row_bytes)), sum(epoch.sizes[:first])
+    while first < len(epoch.sizes):
+        last = first + max(1, rows // epoch.sizes[first])
+        sizes = epoch.sizes[first:last]
+        end = start + sum(sizes)
+        yield epoch.positions[start:end], sizes
+        first, start = last, end

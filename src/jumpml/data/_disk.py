@@ -1,0 +1,91 @@
+"""Decoded values in files that the system maps into memory as they are read, for tables larger than memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+
+from jumpml.core import DataError
+from jumpml.data._cache import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from torch import Tensor
+
+    from jumpml.data.kinds import Column
+
+
+def empty_on_disk(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """A tensor of zeros whose values lie in a file of the cache folder; the file has no name and goes with the tensor.
+
+    Args:
+        shape: Its shape, without a 0.
+        dtype: Its type.
+
+    Raises:
+        DataError: The disk has no room for it, or cannot be written.
+
+    Example:
+        >>> empty_on_disk([2, 3], torch.float32).sum().item()
+        0.0
+    """
+    size = prod(shape) * dtype.itemsize
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Asked for now: a file with holes would kill the process where the disk turns out to be full.
+            os.posix_fallocate(file.fileno(), 0, size)
+            mapped = mmap.mmap(file.fileno(), size)
+    except OSError as error:
+        raise DataError(
+            f"no room for {size / 1e6:.0f} MB of decoded values in {folder}: {error.strerror}. "
+            "Name another folder in the environment variable JUMPML_CACHE."
+        ) from None
+    return torch.frombuffer(mapped, dtype=dtype).view(*shape)
+
+
+def on_disk(blocks: Iterable[Mapping[str, Column]], count: int) -> dict[str, Column]:
+    """Columns whose values lie on disk, from blocks of their rows.
+
+    Args:
+        blocks: Of ``count`` rows together; they are alike but for their values.
+        count: All rows.
+
+    Raises:
+        DataError: The disk has no room for them.
+    """
+    values: dict[str, Tensor] = {}
+    joined: dict[str, Column] = {}
+    start = end = 0
+    for block in blocks:
+        for name, column in block.items():
+            if name not in values:
+                values[name] = empty_on_disk([count, *column.values.shape[1:]], column.values.dtype)
+            end = start + len(column)
+            values[name][start:end] = column.values
+            joined[name] = _counted(joined.get(name), column)
+        start = end
+    return {name: replace(joined[name], values=stored) for name, stored in values.items()}
+
+
+def _counted(before: Column | None, block: Column) -> Column:
+    """A block's column, with the missing values of those before it."""
+    if before is None:
+        return block
+    pairs = zip(before.columns, block.columns, strict=True)
+    return replace(block, columns=tuple(replace(new, missing=old.missing + new.missing) for old, new in pairs))
+
+
+def column_on_disk(column: Column) -> Column:
+    """The same column with its values on disk; windows that overlap stay where they are, which takes less room."""
+    if column.values.untyped_storage().nbytes() < column.values.nbytes:
+        return column
+    return on_disk([{"": column}], len(column))[""]

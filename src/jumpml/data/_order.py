@@ -1,0 +1,275 @@
+"""Which rows an epoch serves, in what order and in which batches: functions of (seed, epoch) and nothing else."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple, final
+
+import torch
+
+from jumpml.core import DataError, derive_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Generator, Tensor
+
+
+class Epoch(NamedTuple):
+    """What one epoch serves.
+
+    Attributes:
+        positions: int64 ``[served]``, positions in the split, batch after batch.
+        sizes: Rows by batch; they sum to ``served``.
+    """
+
+    positions: Tensor
+    sizes: tuple[int, ...]
+
+
+class Order(ABC):
+    """Decides what every epoch serves. A subclass of your own is given to `DataLoaders` as ``order``."""
+
+    @abstractmethod
+    def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
+        """The rows of an epoch; equal arguments must give equal rows, or a resumed run is another run."""
+
+    @abstractmethod
+    def batches(self, batch_size: int) -> int:
+        """How many batches each epoch has."""
+
+
+class Pool(ABC):
+    """Rows that are drawn from, cycle after cycle: an epoch goes on in the cycle where the one before it stopped.
+
+    Args:
+        rows: int64 ``[rows]``, positions in the split.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        if not len(rows):
+            raise DataError("expected rows to draw from, got none.")
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @abstractmethod
+    def cycle(self, generator: Generator) -> Tensor:
+        """As many positions as there are rows, drawn anew."""
+
+    def take(self, count: int, *, seed: int, epoch: int, key: str = "") -> Tensor:
+        """The ``count`` positions of an epoch, where every epoch takes as many.
+
+        Args:
+            count: How many.
+            seed: What the cycles are drawn from.
+            epoch: The epoch.
+            key: Tells the pools of one run apart.
+        """
+        parts, start, end = [], epoch * count, (epoch + 1) * count
+        for number in range(start // len(self), math.ceil(end / len(self))):
+            generator = torch.Generator().manual_seed(derive_seed(seed, "order", *([key] if key else []), number))
+            first = number * len(self)
+            parts.append(self.cycle(generator)[max(start - first, 0) : end - first])
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+@final
+class Shuffled(Pool):
+    """Every row once a cycle, in random order.
+
+    Example:
+        >>> sorted(Shuffled(torch.arange(4)).take(4, seed=0, epoch=0).tolist())
+        [0, 1, 2, 3]
+    """
+
+    def cycle(self, generator: Generator) -> Tensor:
+        """A permutation of the rows."""
+        return self.rows.index_select(0, torch.randperm(len(self), generator=generator))
+
+
+@final
+class Streamed(Pool):
+    """Every row once a cycle, shuffled as far as reading from slow storage in long runs allows.
+
+    The shards come in random order; what they give in a row is cut into blocks, and each block is shuffled. The first
+    block is shorter by chance, so that other neighbours meet in the next cycle.
+
+    Args:
+        shards: int64 positions ``[shard's rows]`` by shard, as they lie in storage.
+        buffer: Rows that are shuffled together.
+    """
+
+    def __init__(self, shards: Sequence[Tensor], buffer: int) -> None:
+        super().__init__(torch.cat(list(shards)))
+        self._shards, self._buffer = tuple(shards), buffer
+
+    def cycle(self, generator: Generator) -> Tensor:
+        """The rows, shard by shard and shuffled block by block."""
+        shards = torch.randperm(len(self._shards), generator=generator).tolist()
+        rows = torch.cat([self._shards[shard] for shard in shards])
+        first = int(torch.randint(self._buffer, (), generator=generator))
+        block = (torch.arange(len(rows)) + first) // self._buffer
+        # One sort shuffles every block on its own: by block, then by a random number.
+        shuffled = torch.randperm(len(rows), generator=generator)
+        return rows[shuffled[block[shuffled].argsort(stable=True)]]
+
+
+@final
+class Weighted(Pool):
+    """Rows drawn with replacement, each in proportion to its weight.
+
+    Args:
+        rows: int64 ``[rows]``.
+        weights: float ``[rows]``, not negative.
+    """
+
+    def __init__(self, rows: Tensor, weights: Tensor) -> None:
+        super().__init__(rows)
+        if not (bool(torch.isfinite(weights).all()) and float(weights.min()) >= 0 and float(weights.max()) > 0):
+            raise DataError("expected weights that are finite, not negative, and not all 0.")
+        self._ends = weights.double().cumsum(0)
+
+    def cycle(self, generator: Generator) -> Tensor:
+        """Draws by inverse transform, since torch.multinomial stops at 2**24 rows."""
+        drawn = torch.rand(len(self), generator=generator, dtype=torch.float64) * self._ends[-1]
+        return self.rows[torch.searchsorted(self._ends, drawn, right=True).clamp(max=len(self) - 1)]
+
+
+@final
+class Balanced(Pool):
+    """Every class as often as any other: in a cycle the rows of a rare one come again, and of a frequent one some.
+
+    Args:
+        classes: int64 positions by class.
+    """
+
+    def __init__(self, classes: Sequence[Tensor]) -> None:
+        super().__init__(torch.cat(list(classes)))
+        self._classes = [Shuffled(rows) for rows in classes]
+
+    def cycle(self, generator: Generator) -> Tensor:
+        """Shares of one cycle; classes that do not divide it take turns in having one row more."""
+        counts = _even(len(self), len(self._classes), generator)
+        seed = int(torch.randint(2**31, (), generator=generator))
+        drawn = [
+            pool.take(count, seed=seed, epoch=0, key=str(number))
+            for number, (pool, count) in enumerate(zip(self._classes, counts, strict=True))
+            if count
+        ]
+        rows = torch.cat(drawn)
+        return rows[torch.randperm(len(rows), generator=generator)]
+
+
+@final
+class InOrder(Order):
+    """Every row once, as it stands.
+
+    Args:
+        count: Rows of the split.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
+        """All positions."""
+        return Epoch(torch.arange(self._count), _sizes(self._count, batch_size))
+
+    def batches(self, batch_size: int) -> int:
+        """As many as hold all rows."""
+        return math.ceil(self._count / batch_size)
+
+
+@final
+class Mixture(Order):
+    """Draws from one pool or from several, in given shares.
+
+    An epoch serves as many rows as the pools hold together. Unless the shares are the pools' own, a small pool's rows
+    come several times an epoch, and a large one's once in several epochs; none is passed over.
+
+    Args:
+        pools: By data set.
+        weights: How often each is drawn from, relative to the others; by its rows where None, so that each row comes
+            once an epoch.
+        batches: ``mixed``; ``separate``: the rows of a batch come from one data set, in random order of the batches; or
+            ``alternate``: likewise, and the data sets take turns, a full batch each.
+
+    Raises:
+        DataError: A weight is missing, or is not above 0.
+
+    Example:
+        >>> order = Mixture({"a": Shuffled(torch.arange(6)), "b": Shuffled(torch.arange(6, 8))}, {"a": 1, "b": 1})
+        >>> order.epoch(seed=0, epoch=0, batch_size=4).positions.ge(6).sum().item()
+        4
+    """
+
+    def __init__(
+        self, pools: Mapping[str, Pool], weights: Mapping[str, float] | None = None, batches: str = "mixed"
+    ) -> None:
+        self._pools = dict(pools)
+        self._total = sum(len(pool) for pool in pools.values())
+        self._batches = batches
+        self._counts = {name: len(pool) for name, pool in pools.items()}
+        if weights is not None:
+            if set(weights) != set(pools) or min(weights.values()) <= 0:
+                raise DataError(f"expected a weight above 0 for each of {', '.join(pools)}, got {dict(weights)}.")
+            self._counts = _shares(self._total, weights)
+
+    def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
+        """Rows from every pool, shuffled together or batch by batch."""
+        if self._batches == "alternate":
+            rounds = self.batches(batch_size) // len(self._pools)
+            counts = dict.fromkeys(self._pools, rounds * batch_size)
+        else:
+            counts = self._counts
+        alone = len(self._pools) == 1
+        drawn = [
+            pool.take(counts[name], seed=seed, epoch=epoch, key="" if alone else name)
+            for name, pool in self._pools.items()
+        ]
+        if alone:
+            return Epoch(drawn[0], _sizes(len(drawn[0]), batch_size))
+        generator = torch.Generator().manual_seed(derive_seed(seed, "mix", epoch))
+        if self._batches == "mixed":
+            positions = torch.cat(drawn)
+            positions = positions[torch.randperm(len(positions), generator=generator)]
+            return Epoch(positions, _sizes(len(positions), batch_size))
+        parts = [part.split(batch_size) for part in drawn]
+        if self._batches == "alternate":
+            batches = [batch for together in zip(*parts, strict=True) for batch in together]
+        else:
+            batches = [batch for part in parts for batch in part]
+            batches = [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        return Epoch(torch.cat(batches), tuple(len(batch) for batch in batches))
+
+    def batches(self, batch_size: int) -> int:
+        """By the counts of all pools, or of each where batches are of one data set."""
+        if self._batches == "mixed":
+            return math.ceil(self._total / batch_size)
+        if self._batches == "separate":
+            return sum(math.ceil(count / batch_size) for count in self._counts.values())
+        return math.ceil(self._total / (batch_size * len(self._pools))) * len(self._pools)
+
+
+def _sizes(count: int, batch_size: int) -> tuple[int, ...]:
+    full, rest = divmod(count, batch_size)
+    return (batch_size,) * full + ((rest,) if rest else ())
+
+
+def _shares(total: int, weights: Mapping[str, float]) -> dict[str, int]:
+    """Whole numbers in proportion to the weights, by the largest remainder, and none of them 0."""
+    exact = {name: total * weight / sum(weights.values()) for name, weight in weights.items()}
+    counts = {name: math.floor(share) for name, share in exact.items()}
+    most = sorted(exact, key=lambda name: exact[name] - counts[name], reverse=True)
+    for name in most[: total - sum(counts.values())]:
+        counts[name] += 1
+    return {name: max(1, count) for name, count in counts.items()}
+
+
+def _even(total: int, parts: int, generator: Generator) -> list[int]:
+    counts = torch.full((parts,), total // parts)
+    counts[torch.randperm(parts, generator=generator)[: total % parts]] += 1
+    return counts.tolist()

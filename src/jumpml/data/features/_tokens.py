@@ -1,0 +1,123 @@
+"""Token ids as counts of words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor
+
+from jumpml.data.features._feature import Feature
+
+if TYPE_CHECKING:
+    from jumpml.core import FieldInfo
+    from jumpml.data.features._train_rows import TrainRows
+
+
+@final
+class Bag(Feature):
+    """A text as how often each token stands in it, whatever their order.
+
+    The vocabulary ends with the last token of the train rows; padding is not counted, and neither is what is beyond.
+
+    Args:
+        binary: Whether to say only that a token stands there.
+
+    Attributes:
+        document_counts: int64 ``[vocabulary]``, how many train rows hold each token.
+
+    Example:
+        >>> from jumpml.data import Column, TrainRows
+        >>> step, texts = Bag(), torch.tensor([[2, 3, 2, 0], [3, 0, 0, 0]])
+        >>> step.fit(TrainRows(texts), Column(torch.zeros(2, 1), "number").info("text"))
+        >>> step(texts)
+        tensor([[0., 0., 2., 1.],
+                [0., 0., 0., 1.]])
+    """
+
+    name = "bag"
+    reads = ("tokens",)
+    learns = ("document_counts",)
+    fills = True
+    document_counts: Tensor
+
+    def __init__(self, *, binary: bool = False) -> None:
+        super().__init__()
+        self.binary = binary
+
+    def fit(self, train: TrainRows, field: FieldInfo) -> None:
+        """Find the vocabulary."""
+        self.learn(document_counts=_document_counts(train)[0])
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Float32 ``[batch, vocabulary]`` of token ids ``[batch, length]``."""
+        counts = _count(values, self.document_counts.shape[0])
+        return (counts > 0).to(torch.float32) if self.binary else counts
+
+
+@final
+class TfIdf(Feature):
+    """A text as its tokens' counts, each weighted by how few train texts hold it, scaled to length 1.
+
+    The weight is ``ln((1 + texts) / (1 + texts with the token)) + 1``, as scikit-learn's; a text without a known token
+    is all zeros. The vocabulary is that of `Bag`. (Spaerck Jones 1972, https://doi.org/10.1108/eb026526)
+
+    Args:
+        sublinear: Whether ``1 + ln(count)`` takes the place of a count.
+
+    Attributes:
+        idf: float32 ``[vocabulary]``.
+
+    Example:
+        >>> from jumpml.data import Column, TrainRows
+        >>> step, texts = TfIdf(), torch.tensor([[2, 3, 2, 0], [3, 0, 0, 0]])
+        >>> step.fit(TrainRows(texts), Column(torch.zeros(2, 1), "number").info("text"))
+        >>> step(texts)
+        tensor([[0.0000, 0.0000, 0.9422, 0.3352],
+                [0.0000, 0.0000, 0.0000, 1.0000]])
+    """
+
+    name = "tfidf"
+    reads = ("tokens",)
+    learns = ("idf",)
+    fills = True
+    idf: Tensor
+
+    def __init__(self, *, sublinear: bool = False) -> None:
+        super().__init__()
+        self.sublinear = sublinear
+
+    def fit(self, train: TrainRows, field: FieldInfo) -> None:
+        """Count the texts that hold each token."""
+        counts, rows = _document_counts(train)
+        self.learn(idf=((1 + rows) / (1 + counts.double())).log().add(1).float())
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Float32 ``[batch, vocabulary]`` of token ids ``[batch, length]``."""
+        counts = _count(values, self.idf.shape[0])
+        if self.sublinear:
+            counts = torch.where(counts > 0, 1 + torch.where(counts > 0, counts, 1.0).log(), 0.0)
+        weighted = counts * self.idf
+        length = weighted.square().sum(dim=1, keepdim=True).sqrt()
+        return weighted / torch.where(length > 0, length, 1.0)
+
+
+def _count(ids: Tensor, vocabulary: int) -> Tensor:
+    """How often each token stands in each row, float32 ``[batch, vocabulary]``; 0 for padding and unknown ids."""
+    known = (ids > 0) & (ids < vocabulary)
+    counts = torch.zeros(ids.shape[0], vocabulary, device=ids.device)
+    return counts.scatter_add(1, torch.where(known, ids, 0), known.to(torch.float32))
+
+
+def _document_counts(train: TrainRows) -> tuple[Tensor, int]:
+    """How many train rows hold each token, int64 ``[vocabulary]``, and how many train rows there are."""
+    vocabulary = 1 + max(int(block.amax()) for block in train.blocks())
+    counts, rows = torch.zeros(vocabulary, dtype=torch.int64), 0
+    for block in train.blocks():
+        rows += len(block)
+        kept = block.sort(dim=1).values
+        first = torch.ones_like(kept, dtype=torch.bool)
+        first[:, 1:] = kept[:, 1:] != kept[:, :-1]
+        counts += torch.bincount(kept[first], minlength=vocabulary)
+    counts[0] = 0
+    return counts, rows

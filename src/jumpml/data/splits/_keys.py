@@ -1,0 +1,104 @@
+"""What decides about a row - its group, its time, its key - from a column of the source or a decoded field."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jumpml.data.kinds import KINDS, Column, RawColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+DECIDES = ("category", "number", "date")
+"""The kinds of field that can say what a row's group, time or key is."""
+
+
+def undecoded(column: Column, field: str, where: str, place: Callable[[int], str]) -> RawColumn:
+    """A category, a number or a date as a column of names or numbers, with None or NaN where it is missing."""
+    values = column.values.reshape(len(column)).numpy()
+    if column.classes:
+        values = np.array([*column.classes, None], dtype=object)[values]  # code -1 is the last
+    else:
+        present = KINDS[column.kind].present(column.values).numpy()
+        values = np.where(present, values.astype(np.float64), np.nan)
+    return RawColumn(values=values, column=field, where=where, place=place)
+
+
+def codes_of(values: NDArray) -> NDArray[np.int64]:
+    """Numbers the different values ``[rows]``; -1 for what is missing."""
+    if values.dtype.kind == "O":
+        seen: dict[object, int] = {}
+        numbered = (-1 if _absent(value) else seen.setdefault(value, len(seen)) for value in values)
+        return np.fromiter(numbered, np.int64, len(values))
+    return np.where(_missing(values), -1, np.unique(values, return_inverse=True)[1].reshape(-1))
+
+
+def times_of(raw: RawColumn) -> NDArray:
+    """Numbers or datetimes as they are; texts as numbers, or as seconds since 1970, in UTC where no zone is told.
+
+    Raises:
+        DataError: A text is neither, or a value is missing.
+    """
+    refuse_missing(raw, "time")
+    if raw.values.dtype.kind in "buifM":
+        return raw.values
+    seconds, read, expected = np.empty(len(raw)), _number_or_none, "a number"
+    if read(str(raw.values[0])) is None:
+        read, expected = _seconds_or_none, "a time such as 2024-05-31 or 2024-05-31T12:00:00"
+    for row, value in enumerate(raw.values):
+        time = read(str(value))
+        if time is None:
+            raise raw.error(row, f"expected {expected}, got {str(value)!r}.")
+        seconds[row] = time
+    return seconds
+
+
+def refuse_missing(raw: RawColumn, what: str) -> None:
+    """Say which row has no value, where values decide about rows.
+
+    Args:
+        raw: The values, one a row.
+        what: What they are: ``group``, ``time`` or ``key``.
+
+    Raises:
+        DataError: A row has none, or values are no single ones.
+    """
+    if raw.values.ndim != 1:
+        raise raw.error(0, f"expected one value a row for its {what}, got {list(raw.values.shape[1:])} of them.")
+    missing = np.flatnonzero(_missing(raw.values))
+    if len(missing):
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise raw.error(int(missing[0]), f"the row has no {what}{more}, so that it is for no split.")
+
+
+def _missing(values: NDArray) -> NDArray[np.bool_]:
+    if values.dtype.kind == "O":
+        return np.fromiter((_absent(value) for value in values), bool, len(values))
+    if values.dtype.kind == "M":
+        return np.isnat(values)
+    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
+
+
+def _absent(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _number_or_none(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _seconds_or_none(text: str) -> float | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,138 @@
+"""Orders are functions of (seed, epoch): permutations, cycles through pools, shares, batches of one data set."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jumpml.core import DataError
+from jumpml.data import Balanced, InOrder, Mixture, Shuffled, Streamed, Weighted
+from jumpml.data import Order as AnyOrder
+
+SIZES = st.integers(1, 40)
+
+
+def pools(**counts: int) -> dict[str, Shuffled]:
+    """Pools over consecutive positions."""
+    ends = torch.tensor([0, *counts.values()]).cumsum(0).tolist()
+    return {name: Shuffled(torch.arange(start, end)) for name, (start, end) in zip(counts, pairwise(ends), strict=True)}
+
+
+def served(order: AnyOrder, epochs: int, batch_size: int = 4) -> list[list[int]]:
+    return [order.epoch(3, epoch, batch_size).positions.tolist() for epoch in range(epochs)]
+
+
+@given(count=SIZES, batch_size=SIZES, epoch=st.integers(0, 5), seed=st.integers(0, 9))
+def test_one_pool_serves_every_row_once_an_epoch(count: int, batch_size: int, epoch: int, seed: int) -> None:
+    order = Mixture({"a": Shuffled(torch.arange(count))})
+    positions, sizes = order.epoch(seed, epoch, batch_size)
+    assert sorted(positions.tolist()) == list(range(count))
+    assert len(sizes) == order.batches(batch_size)
+    assert sum(sizes) == count and all(size == batch_size for size in sizes[:-1])
+
+
+@given(a=SIZES, b=SIZES, batches=st.sampled_from(["mixed", "separate"]), batch_size=SIZES)
+def test_proportional_shares_serve_every_row_once(a: int, b: int, batches: str, batch_size: int) -> None:
+    order = Mixture(pools(a=a, b=b), batches=batches)
+    positions, sizes = order.epoch(0, 2, batch_size)
+    assert sorted(positions.tolist()) == list(range(a + b))
+    assert len(sizes) == order.batches(batch_size) and sum(sizes) == a + b
+
+
+@given(a=SIZES, b=SIZES, batch_size=st.integers(1, 9))
+def test_separate_batches_hold_one_data_set(a: int, b: int, batch_size: int) -> None:
+    for way in ("separate", "alternate"):
+        order = Mixture(pools(a=a, b=b), {"a": 1, "b": 2} if way == "separate" else None, batches=way)
+        positions, sizes = order.epoch(1, 0, batch_size)
+        of = [set((part >= a).tolist()) for part in positions.split(sizes)]
+        assert all(len(sets) == 1 for sets in of)
+        assert len(sizes) == order.batches(batch_size)
+        if way == "alternate":
+            assert [next(iter(sets)) for sets in of] == [False, True] * (len(of) // 2)
+
+
+def test_no_row_is_passed_over_when_a_large_pool_gets_a_small_share() -> None:
+    """Even shares of 30 and 3 rows: 16 or 17 of the 30 an epoch, so that two epochs see all of them."""
+    order = Mixture(pools(large=30, small=3), {"large": 1, "small": 1})
+    epochs = served(order, 4)
+    large = [[p for p in positions if p < 30] for positions in epochs]
+    assert {len(part) for part in large} <= {16, 17}
+    assert set(large[0]) | set(large[1]) == set(range(30))
+    counts = torch.bincount(torch.tensor([p for positions in epochs for p in positions if p >= 30]))[30:]
+    assert counts.max() - counts.min() <= 1
+
+
+@given(weight=st.floats(0.05, 20))
+def test_weights_are_shares(weight: float) -> None:
+    order = Mixture(pools(a=50, b=50), {"a": weight, "b": 1.0})
+    share = sum(p < 50 for p in served(order, 1)[0])
+    assert abs(share - 100 * weight / (weight + 1)) <= 1 or share in {1, 99}
+
+
+def test_equal_seeds_give_equal_epochs_and_others_do_not() -> None:
+    order = Mixture(pools(a=9, b=30), {"a": 1, "b": 1}, batches="separate")
+    again = Mixture(pools(a=9, b=30), {"a": 1, "b": 1}, batches="separate")
+    assert served(order, 3) == served(again, 3)
+    assert len({tuple(epoch) for epoch in served(order, 3)}) == 3
+    assert order.epoch(0, 0, 4).positions.tolist() != order.epoch(1, 0, 4).positions.tolist()
+
+
+def test_balanced_classes_come_equally_often() -> None:
+    classes = [torch.arange(90), torch.arange(90, 97), torch.arange(97, 100)]
+    drawn = Balanced(classes).take(100, seed=0, epoch=0)
+    counts = [int(torch.isin(drawn, rows).sum()) for rows in classes]
+    assert sorted(counts) == [33, 33, 34]
+    assert torch.bincount(drawn, minlength=100)[:90].max() == 1  # none of the frequent class twice
+    assert torch.bincount(drawn)[97:].min() >= 11  # 33 draws of 3 rows
+
+
+def test_weighted_draws_follow_the_weights() -> None:
+    """20,000 draws at a weight of 3 in 4: the standard deviation of the share is .003, and .015 is five of them."""
+    pool = Weighted(torch.arange(20_000), torch.tensor([1.0, 3.0]).repeat(10_000))
+    drawn = pool.take(20_000, seed=0, epoch=0)
+    assert abs((drawn % 2).float().mean().item() - 0.75) < 0.015
+    never = Weighted(torch.arange(4), torch.tensor([0.0, 1.0, 0.0, 1.0])).take(200, seed=1, epoch=0)
+    assert set(never.tolist()) == {1, 3}
+
+
+@pytest.mark.parametrize("weights", [[0.0, 0.0], [1.0, -1.0], [1.0, float("nan")]])
+def test_weights_that_cannot_be_drawn_by_are_refused(weights: list[float]) -> None:
+    with pytest.raises(DataError, match="expected weights that are finite, not negative, and not all 0"):
+        Weighted(torch.arange(2), torch.tensor(weights))
+
+
+@given(shards=st.lists(st.integers(1, 12), min_size=1, max_size=6), buffer=st.integers(1, 20), epoch=st.integers(0, 3))
+def test_a_stream_serves_every_row_once_and_stays_near_its_shards(shards: list[int], buffer: int, epoch: int) -> None:
+    parts = torch.arange(sum(shards)).split(shards)
+    drawn = Streamed(parts, buffer).take(sum(shards), seed=0, epoch=epoch)
+    assert sorted(drawn.tolist()) == list(range(sum(shards)))
+    shard_of = torch.repeat_interleave(torch.arange(len(shards)), torch.tensor(shards))[drawn]
+    for shard, size in enumerate(shards):  # a shard's rows lie within its own length and a buffer to either side
+        places = (shard_of == shard).nonzero().flatten()
+        assert int(places.max() - places.min()) < size + 2 * buffer
+
+
+def test_a_stream_with_a_large_buffer_mixes_shards() -> None:
+    parts = torch.arange(100).split(10)
+    drawn = Streamed(parts, 1000).take(100, seed=0, epoch=0)
+    assert len({int(row) // 10 for row in drawn[:10]}) > 3
+
+
+def test_weights_must_be_complete_and_positive() -> None:
+    for weights in ({"a": 1.0}, {"a": 1.0, "b": 0.0}):
+        with pytest.raises(DataError, match="expected a weight above 0 for each of a, b"):
+            Mixture(pools(a=2, b=2), weights)
+
+
+def test_an_empty_pool_is_refused() -> None:
+    with pytest.raises(DataError, match="expected rows to draw from, got none"):
+        Shuffled(torch.arange(0))
+
+
+def test_in_order() -> None:
+    positions, sizes = InOrder(5).epoch(0, 7, 2)
+    assert positions.tolist() == [0, 1, 2, 3, 4] and sizes == (2, 2, 1)

@@ -1,0 +1,174 @@
+"""Wherever decoded values are held, batches are the same bits: in memory, on disk, or in their files."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import jumpml
+from jumpml.core import DataError, SpecError
+from jumpml.data._disk import empty_on_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from jumpml.data import DataLoaders
+
+Batch = dict[str, torch.Tensor]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("JUMPML_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 digits as PNG files, a folder a class."""
+    folder = tmp_path_factory.mktemp("pictures")
+    digits: Any = load_digits()
+    for row in range(60):
+        path = folder / str(digits.target[row]) / f"{row:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray((digits.images[row] * 15).astype(np.uint8)).save(path)
+    return folder
+
+
+def load_pictures(folder: Path, **keys: Any) -> DataLoaders:
+    fields = {"image": {"kind": "image", "shape": [1, 8, 8]}, "label": {"kind": "category"}}
+    dataset = {"source": {"kind": "images", "path": str(folder)}, "fields": fields, **keys.pop("dataset", {})}
+    augment = {"image": [{"noise": {"std": 0.1}}]}
+    return jumpml.create_dataloader({"datasets": {"p": dataset}, "augment": augment, "batch_size": 8, **keys})
+
+
+def load_table(path: Path, **keys: Any) -> DataLoaders:
+    columns = {"columns": {"a": "number", "b": "number"}, "kind": "table"}
+    fields = {"x": columns, "c": {"kind": "category"}, "d": {"kind": "category", "classes": ["u", "v"]}}
+    dataset = {"source": {"kind": "csv", "path": str(path)}, "fields": fields}
+    return jumpml.create_dataloader({"datasets": {"t": dataset}, "batch_size": 16, **keys})
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    rows = np.random.default_rng(0).normal(size=(200, 2)).round(3)
+    lines = [f"{a},{'' if i % 9 == 0 else b},{'xyz'[i % 3]},{'uv'[i % 2]}" for i, (a, b) in enumerate(rows)]
+    (tmp_path / "table.csv").write_text("a,b,c,d\n" + "\n".join(lines))
+    return tmp_path / "table.csv"
+
+
+def epochs(loaders: DataLoaders, count: int = 2) -> Iterator[Batch]:
+    for _ in range(count):
+        yield from loaders.train
+
+
+def assert_same(left: Iterator[Batch] | list[Batch], right: Iterator[Batch] | list[Batch]) -> None:
+    for one, other in zip(left, right, strict=True):
+        assert one.keys() == other.keys()
+        for key in one:
+            torch.testing.assert_close(one[key], other[key], rtol=0, atol=0, equal_nan=True)
+
+
+def test_the_comparison_can_fail(table: Path) -> None:
+    with pytest.raises(AssertionError):
+        assert_same(epochs(load_table(table)), epochs(load_table(table, batch_size=8)))
+
+
+@pytest.mark.parametrize("block", [7, 1 << 16])
+def test_values_on_disk_are_those_in_memory(table: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr("jumpml.data._part.BLOCK_ROWS", block)
+    memory, disk = load_table(table), load_table(table, storage="disk")
+    for loaders in (memory, disk):
+        loaders.bind(["x", "c", "d"])
+    assert memory.fields == disk.fields
+    assert memory.findings() == disk.findings()
+    assert_same(epochs(memory), epochs(disk))
+    assert_same(memory.test.plain(), disk.test.plain())
+
+
+def test_nothing_is_left_on_the_disk(table: Path, cache: Path) -> None:
+    next(iter(load_table(table, storage="disk").train))
+    assert list(cache.iterdir()) == []
+
+
+def test_a_disk_without_room_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(
+        DataError, match=r"no room for 4 MB of decoded values in .*No space left on device.*JUMPML_CACHE"
+    ):
+        empty_on_disk([1000, 1000], torch.float32)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_files_decoded_each_epoch_give_the_bits_of_those_decoded_once(pictures: Path, workers: int) -> None:
+    memory = load_pictures(pictures)
+    source = load_pictures(pictures, storage="source", workers=workers)
+    assert memory.fields == source.fields
+    assert_same(epochs(memory), epochs(source))
+    assert_same(memory.val.plain(), source.val.plain())
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_any_batch_resumes_with_any_number_of_workers(pictures: Path, before: int) -> None:
+    state = torch.random.get_rng_state()
+    whole = list(epochs(load_pictures(pictures, storage="source", workers=before)))
+    per_epoch = len(whole) // 2
+    for workers in (0, 1, 2):
+        loaders = load_pictures(pictures, storage="source", workers=workers)
+        for batch in (0, 3, per_epoch - 1):
+            loaders.train.load_state_dict({"epoch": 1, "batch": batch})
+            assert_same(list(loaders.train), whole[per_epoch + batch :])
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_an_iteration_that_was_left_does_not_disturb_the_next(pictures: Path) -> None:
+    loaders = load_pictures(pictures, storage="source", workers=2)
+    next(iter(loaders.train))
+    assert_same(list(loaders.train), list(epochs(load_pictures(pictures)))[len(loaders.train) :])
+
+
+@pytest.fixture
+def damaged(pictures: Path, tmp_path: Path) -> Path:
+    """The pictures, one of them cut off."""
+    for path in pictures.rglob("*.png"):
+        copy = tmp_path / "damaged" / path.relative_to(pictures)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes()[: 60 if path.name == "05.png" else None])
+    return tmp_path / "damaged"
+
+
+def test_a_damaged_file_is_named(damaged: Path) -> None:
+    with pytest.raises(DataError, match=r"data set 'p', field 'image', row \d+ .*05\.png"):
+        load_pictures(damaged)
+    for workers in (0, 2):
+        loaders = load_pictures(damaged, storage="source", workers=workers)
+        with pytest.raises(DataError, match=r"^data set 'p', field 'image', row \d+: .*05\.png"):
+            for loader in (loaders.train, loaders.val, loaders.test):
+                list(loader)
+
+
+@pytest.mark.parametrize("storage", ["memory", "source"])
+def test_a_damaged_file_is_skipped_counted_and_listed(damaged: Path, storage: str) -> None:
+    loaders = load_pictures(damaged, storage=storage, dataset={"on_error": "skip"})
+    assert sum(len(loader.rows) for loader in (loaders.train, loaders.val, loaders.test)) == 59
+    told = "\n".join(loaders.findings())
+    assert "1 rows cannot be decoded and are skipped (on_error: skip)." in told
+    assert "05.png" in told
+    for loader in (loaders.train, loaders.val, loaders.test):
+        assert all(bool(batch["image"].isfinite().all()) for batch in loader)
+
+
+def test_fields_that_are_no_files_cannot_stay_in_them(table: Path) -> None:
+    with pytest.raises(SpecError, match="only fields of kind audio and image can stay in their source"):
+        load_table(table, storage="source")

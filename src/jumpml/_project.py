@@ -181,7 +181,7 @@ class Project:
         say("report", str(folder / "card.html"))
 
     def _save_specs(self, folder: Path) -> None:
-        """The resolved files, with absolute paths to what lies outside: the folder alone repeats the run."""
+        """The resolved files, which find what lies outside from anywhere: the folder alone repeats the run."""
         for kind in SPECS:
             spec: FileSpec = getattr(self, kind)
             write_file(folder / f"{self.name}.{kind}.yaml", _yaml(self._resolved(kind, folder, spec)))
@@ -189,9 +189,7 @@ class Project:
     def _resolved(self, kind: str, folder: Path, spec: FileSpec) -> dict[str, Any]:
         value = spec.model_dump(mode="json")
         if kind == "data":
-            for dataset in value["datasets"].values():
-                if "path" in dataset["source"]:
-                    dataset["source"]["path"] = str((spec.folder / dataset["source"]["path"]).resolve())
+            value["root"] = str(spec.folder.resolve())
         if kind == "model" and value["data"] is not None:
             value["data"] = f"{self.name}.data.yaml"
         if kind == "deploy":

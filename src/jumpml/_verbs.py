@@ -95,7 +95,11 @@ def load_model(
     inputs, mistakes = _inputs(spec, dataloader)
     parts = _parts(spec, inputs, fields, trust, mistakes)
     try:
-        return Model(inputs=inputs, fields=fields, seed=spec.seed, **parts)
+        built = Model(inputs=inputs, fields=fields, seed=spec.seed, **parts)
+        if dataloader is not None:
+            undoable = dataloader.features.undoable()
+            built.check_fields(fields, {name: dataloader.info(name) for name in undoable}, undoable)
+        return built
     except (GraphError, ObjectiveError) as error:
         raise with_lines(error, spec) from None
 
@@ -301,7 +305,7 @@ def _inputs(spec: ModelSpec, dataloader: DataLoaders | None) -> tuple[dict[str, 
     said = {name: ValueInfo(shape=value.shape, dtype=value.dtype) for name, value in spec.inputs.items()}
     if dataloader is None:
         return said, []
-    read = [name for name in fields_read(spec) if name in dataloader.fields]
+    read = [name for name in fields_read(spec) if name in dataloader.readable]
     dataloader.bind(read)
     known = {name: dataloader.info(name) for name in read}
     mistakes = [

@@ -133,7 +133,8 @@ def test_all_mistakes_of_a_model_file_are_told_at_once(tmp_path: Path) -> None:
         "line 7, column 32: nodes.all.inputs: expected text, a list or a mapping, got null.",
         "line 7, column 46: nodes.all.args: expected a mapping, got a list of 1.",
         "line 8, column 29: inputs.image.shape[1]: expected a whole number, got 8.5.",
-        "line 8, column 35: inputs.image.dtype: expected one of float32, int64, got 'float64'. Did you mean 'float32'?",
+        "line 8, column 35: inputs.image.dtype: expected one of float32, int64, bool, got 'float64'. "
+        "Did you mean 'float32'?",
         "line 8, column 56: inputs.x.shape: expected a list, got 8.",
         "line 10, column 9: tasks.one.kind: expected one of multiclass, binary, multilabel, regression, got 'multi'. "
         "Did you mean 'multilabel' or 'multiclass'?",

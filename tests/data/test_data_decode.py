@@ -96,6 +96,7 @@ def test_bad_numbers(column: RawColumn, text: str) -> None:
         (raw([True, False]), ("False", "True"), [1, 0]),
         (raw(["x", "y"]), ("x", "y"), [0, 1]),
         (texts("10", "9", "x"), ("9", "10", "x"), [1, 0, 2]),
+        (raw(np.array(["a", 1, 1.0, np.nan, None], dtype=object)), ("1", "a"), [1, 0, 0, -1, -1]),  # as SQLite may hold
     ],
 )
 def test_categories(column: RawColumn, classes: tuple[str, ...], codes: list[int]) -> None:
@@ -111,12 +112,24 @@ def test_given_classes_keep_their_order_and_may_be_absent() -> None:
     assert decoded.values.tolist() == [0, -1, 2]
 
 
+def test_other_names_become_classes() -> None:
+    told = {"kind": "category", "rename": {"0": "shirt", "coat.": "coat"}}
+    decoded = decode([texts("coat", "0", "coat.", None, "shirt")], TypeAdapter(FieldSpec).validate_python(told))
+    assert decoded.classes == ("coat", "shirt")
+    assert decoded.values.tolist() == [0, 1, 0, -1, 1]
+    assert decoded.options == {"rename": told["rename"]}
+    numbers = decode([raw([0.0, 1.0])], TypeAdapter(FieldSpec).validate_python(told | {"classes": ["1", "shirt"]}))
+    assert numbers.values.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("column", "text"),
     [
         (texts(None, "low", "hihg"), "row 2: expected one of the 2 classes, got 'hihg'. Did you mean 'high'?"),
+        (texts("x"), "If it is another way of writing one, the field's `rename` can say so."),
         (raw([[1], [2]]), "expected one value a row for a category, got rows of shape [1]."),
         (raw([1j]), "expected texts or numbers for a category, got complex128."),
+        (texts("low", ["low"]), "row 1: expected one value for a category, got ['low']."),  # type: ignore[arg-type]
     ],
 )
 def test_bad_categories(column: RawColumn, text: str) -> None:

@@ -256,6 +256,16 @@ def test_a_bag_counts() -> None:
     assert fitted(Bag(), train, "text", ()).document_counts.tolist() == (counted(train, 8) > 0).sum(0).tolist()
 
 
+def test_padding_is_what_the_tokenizer_says() -> None:
+    ids = torch.tensor([[0, 2, 2, 1, 1], [0, 3, 1, 1, 1]])  # 1 is padding, as RoBERTa's is
+    value = ValueInfo(shape=(5,), dtype="int64")
+    info = FieldInfo(name="x", kind="text", value=value, options={"tokenizer": {"padding": 1}})
+    for step, expected in ((Bag(), [[1, 0, 2, 0], [1, 0, 0, 1]]), (TfIdf(), [[1, 0, 1, 0], [1, 0, 0, 1]])):
+        step.fit(TrainRows(ids), info)
+        out = step(ids)
+        np.testing.assert_array_equal(out if isinstance(step, Bag) else out > 0, expected)
+
+
 def test_every_kind_of_date_and_text_reads_only_its_own() -> None:
     columns: Mapping[str, Column] = {"n": Column(torch.zeros(6, 1), "number")}
     rows = torch.arange(6)

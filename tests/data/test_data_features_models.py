@@ -137,5 +137,10 @@ def test_a_model_of_transformers_from_a_folder(tmp_path: Path) -> None:
     out = step(tokens)
     assert out.shape == (2, 8)
     torch.testing.assert_close(out[:1], step(tokens[:1, :3]), rtol=1e-4, atol=1e-5)  # padding changes nothing
+    config.pad_token_id = 1  # RoBERTa's
+    transformers.BertModel(config).save_pretrained(tmp_path / "other")
+    other = Pretrained(TransformersModel(str(tmp_path / "other")))
+    padded = other(torch.tensor([[2, 3, 4, 1]]))
+    torch.testing.assert_close(padded, other(torch.tensor([[2, 3, 4]])), rtol=1e-4, atol=1e-5)
     with pytest.raises(DataError, match="transformers cannot load"):
         TransformersModel(str(tmp_path / "nothing"))

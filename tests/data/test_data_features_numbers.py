@@ -187,6 +187,8 @@ def test_log_with_an_offset() -> None:
     )
     with pytest.raises(DataError, match=text):
         fitted(Log(1), torch.tensor([[-3.0]]))
+    with pytest.raises(DataError, match="log with offset 1 of -1 does not exist"):
+        fitted(Log(1 + 1e-9), torch.tensor([[-1.0]]))  # above 0, but not in float32
 
 
 # --- gaps -------------------------------------------------------------------------------------------------------------

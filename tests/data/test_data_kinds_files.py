@@ -167,11 +167,27 @@ def test_a_deployed_model_opens_files_only_where_it_may(tmp_path: Path) -> None:
         ("../a.png", tmp_path / "in", "the path '../a.png' leads out of the folder"),
         ("b.png", tmp_path, "expected a list of numbers as JSON, or a file; the path 'b.png' cannot be read: No such"),
         (data_url(b"hello"), None, "the picture cannot be read: cannot identify image file"),
+        (
+            data_url(png(np.zeros((2, 3), np.int32), form="tiff")),
+            None,
+            "the picture cannot be read: expected 3 channels, and this picture is of mode I",
+        ),
         ("data:;base64,!!", None, "Only base64 data is allowed"),
+        ("[" * 100_000, None, "expected a list of numbers as JSON, got '[[["),
     ]:
         with pytest.raises(BundleError) as error:
             deployed(column, [value], files)
         assert str(error.value).startswith(f"row 0, field 'f': {text}")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_picture_of_far_too_many_pixels_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(np.zeros((4, 6, 3), dtype=np.uint8)))
+    column = made(["a.png"], tmp_path, **IMAGE)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow itself refuses twice as many, and warns before
+    assert "row 0: a.png: the picture cannot be read: Image size (24 pixels)" in complaint(["a.png"], tmp_path, **IMAGE)
+    with pytest.raises(BundleError, match="the picture cannot be read: it has 6 x 4 pixels, far too many"):
+        deployed(column, ["a.png"], tmp_path)
 
 
 @pytest.mark.parametrize("told", [IMAGE, AUDIO])
@@ -237,8 +253,11 @@ def test_masks_from_pictures() -> None:
 def test_bad_masks(values: Any, told: dict[str, Any], text: str) -> None:
     assert text in complaint(values, **MASK, **told)
     if not told:
+        column = made([[[0, 1, 2], [0, 0, 0]]], **MASK)
         with pytest.raises(BundleError, match=r"expected codes of the 3 classes, got 3\."):
-            deployed(made([[[0, 1, 2], [0, 0, 0]]], **MASK), [[[0, 1, 3], [0, 0, 0]]])
+            deployed(column, [[[0, 1, 3], [0, 0, 0]]])
+        with pytest.raises(BundleError, match="expected 1 channels, and this picture is of mode RGB"):
+            deployed(column, [data_url(png(np.zeros((2, 3, 3), np.uint8)))])
 
 
 def test_classes_that_no_train_mask_has_are_told() -> None:
@@ -347,6 +366,9 @@ def test_bad_sounds(tmp_path: Path) -> None:
     column = made([[0.5]], **AUDIO)
     for value, text in [
         (data_url(b"RIFF"), "expected a wav file of whole numbers: "),
+        (data_url(wav(np.zeros((3, 2), np.int16))[:-2]), "expected a wav file of whole numbers: cannot reshape"),
+        ([[0.5], [0.5, 0.5]], "expected a list of samples, or equally long ones a channel, got [[0.5], [0.5, 0.5]]."),
+        ({"a": 1}, "expected a list of samples, or equally long ones a channel, got {'a': 1}."),
         ([[0.5], [0.5]], "expected 1 lists of samples, got shape [2, 1]."),
         ([3], "expected samples in [-1, 1], got 3."),
     ]:

@@ -87,6 +87,7 @@ def test_the_runtime_gives_the_ids_that_training_used(kind: str, texts: list[str
 def test_the_runtime_s_tokenizer_is_this_one_word_for_word() -> None:
     for name in ("Tokenizer", "_cleaned", "_is_chinese", "_at_punctuation"):
         assert inspect.getsource(getattr(here, name)) == inspect.getsource(getattr(_runtime, name)), name
+    assert here.WORDS_KEPT == _runtime.WORDS_KEPT
 
 
 def library_of(how: dict[str, Any]) -> Library:
@@ -95,6 +96,14 @@ def library_of(how: dict[str, Any]) -> Library:
     if how["model"] == "bpe":
         return Library(models.BPE(vocabulary, [tuple(pair) for pair in how["merges"]], unk_token="[UNK]"))
     return Library(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=how["longest"]))
+
+
+def test_a_tokenizer_does_not_remember_every_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(here, "WORDS_KEPT", 2)
+    how = {"lowercase": False, "split": "characters", "model": "whole", "vocabulary": "_?abc", "padding": 0}
+    tokenizer = here.Tokenizer(how | {"unknown": 1})
+    assert tokenizer.ids("abcxyzabc", 9) == ([2, 3, 4, 1, 1, 1, 2, 3, 4], False)
+    assert len(tokenizer._known) <= 2
 
 
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
@@ -156,7 +165,7 @@ def test_ids_made_elsewhere_need_no_tokenizer() -> None:
     assert deployed(column, [sent]).tolist() == [[2, 3, 0]]
     for value, text in [
         ("a b", "expected numbers of shape [3], got 'a b'."),
-        ([-1, 0, 0], "expected token ids, which"),
+        ([-1, 0, 0], "expected token ids, which are whole numbers from 0."),
     ]:
         with pytest.raises(BundleError, match=re.escape(text)):
             deployed(column, [value])
@@ -164,6 +173,8 @@ def test_ids_made_elsewhere_need_no_tokenizer() -> None:
 
 def test_ids_belong_to_the_vocabulary() -> None:
     column = made(["a b"], {"kind": "words"}, length=2)
+    with pytest.raises(BundleError, match=r"expected token ids, which are whole numbers from 0 to 3\."):
+        deployed(column, [[2, 4]])
     with pytest.raises(DataError, match="expected ids from 0 to 3, the last of the vocabulary, got 2 to 9"):
         Column(
             column.values.clone().fill_(2).index_fill_(1, column.values[0, :1] - 2, 9), "text", options=column.options

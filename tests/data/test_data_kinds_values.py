@@ -63,8 +63,8 @@ def sent(column: Column) -> list[Any]:
     return [row["f"] for row in json.loads(json.dumps(rows))]
 
 
-def deployed(column: Column, values: list[Any]) -> np.ndarray:
-    how = json.loads(json.dumps(decoding(column.info("f"))))
+def deployed(column: Column, values: list[Any], *, filled: bool = False) -> np.ndarray:
+    how = json.loads(json.dumps(decoding(column.info("f"), filled=filled)))
     return decode_deployed("f", decoder_of(how), values)
 
 
@@ -126,6 +126,14 @@ def test_labels_of_the_data_stand_in_their_order() -> None:
     assert made(np.array([3, 1]), kind="multilabel").classes == ("1", "3")
 
 
+def test_labels_by_other_names() -> None:
+    column = made(["2,0", "1", None, "joy"], kind="multilabel", rename={"0": "joy", "2": "love"})
+    assert column.classes == ("1", "joy", "love")
+    assert sent(column) == [["joy", "love"], ["1"], None, ["joy"]]
+    round_trip(column, kind="multilabel", classes=column.classes)
+    assert deployed(column, ["0,2"]).tolist() == [[0, 1, 1]], "a bundle takes both names"
+
+
 @given(st.lists(st.none() | st.lists(NAMES, max_size=4), min_size=1, max_size=6))
 def test_labels_come_back_as_they_were(rows: list[list[str] | None]) -> None:
     if not any(rows):
@@ -141,6 +149,11 @@ def test_labels_come_back_as_they_were(rows: list[list[str] | None]) -> None:
     [
         (["a", "b,z"], {"classes": ["a", "bz"]}, "row 1: expected one of the 2 classes, got 'b'."),
         (["x"], {"classes": ["joy", "joys"]}, "row 0: expected one of the 2 classes, got 'x'. There is: joy, joys."),
+        (
+            ["lov"],
+            {"classes": ["joy", "fun"], "rename": {"love": "joy"}},
+            "got 'lov'. Did you mean 'love'? If it is another way of writing one, the field's `rename` can say so.",
+        ),
         (np.array([[0, 1]]), {}, "expected a name for each of the 2 places of a row, but no classes are named."),
         (np.array([[0, 1]]), {"classes": ["a"]}, "for each of the 2 places of a row, but 1 classes are named."),
         (np.array([[0, 1], [0, 2]]), {"classes": ["a", "b"]}, "row 1: expected 0 or 1 for each class, got [0, 2]."),
@@ -154,9 +167,8 @@ def test_bad_labels(values: Any, told: dict[str, Any], text: str) -> None:
 def test_a_deployed_model_is_told_of_labels_that_it_does_not_know() -> None:
     column = made(["a,b"], kind="multilabel")
     assert deployed(column, ["b, z", ["z"]]).tolist() == [[0, 1], [0, 0]]
-    for value, text in ((None, "got None"), (3, "got 3")):
-        with pytest.raises(BundleError, match=f"row 0, field 'f': expected a list of names, {text}"):
-            deployed(column, [value])
+    with pytest.raises(BundleError, match="row 0, field 'f': expected a list of names, got 3"):
+        deployed(column, [3])
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------
@@ -218,7 +230,7 @@ def test_a_table_is_its_columns_side_by_side() -> None:
     column = made(columns, kind="table", columns={"age": "number", "sex": "category"})
     expected = torch.tensor([[41, 0], [torch.nan, 1], [1.5, torch.nan]])
     torch.testing.assert_close(column.values, expected, equal_nan=True)
-    assert [(info.name, info.kind, info.classes, info.missing) for info in column.columns] == [
+    assert [(info.name, info.kind, info.classes, info.missing) for info in column.info("t").columns] == [
         ("age", "number", (), 1),
         ("sex", "category", ("f", "m"), 1),
     ]
@@ -298,12 +310,15 @@ def test_findings_of_a_table_name_its_columns() -> None:
         ({}, "the column 'age' is not there (null stands for missing). There is: nothing."),
         ([1, 2], "expected an object with the table's columns, got [1, 2]."),
         ({"age": "x", "sex": "f"}, "column 'age': expected a number, got 'x'."),
+        ({"age": None, "sex": "f"}, "column 'age': expected a value; this model cannot do without."),
+        ({"age": 1, "sex": "z"}, "column 'sex': expected one of the 2 classes that the model knows, got 'z'."),
     ],
 )
 def test_a_deployed_model_refuses_half_a_table(value: Any, text: str) -> None:
     columns = {"age": ["1", "2"], "sex": ["f", "m"]}
     column = made(columns, kind="table", columns={"age": "number", "sex": "category"})
-    assert deployed(column, ['{"age": 3, "sex": "z"}']).tolist()[0][0] == 3  # a cell of a csv file; z is unknown
+    # A cell of a csv file; z is unknown.
+    assert deployed(column, ['{"age": 3, "sex": "z"}'], filled=True).tolist()[0][0] == 3
     with pytest.raises(BundleError) as error:
         deployed(column, [value])
     assert str(error.value) == f"row 0, field 'f': {text}"
@@ -401,7 +416,9 @@ def test_a_deployed_model_refuses_infinity_in_a_series() -> None:
     column = made(np.zeros((2, 2)), kind="series")
     with pytest.raises(BundleError, match="expected numbers that are finite, or null where one is missing; got infini"):
         deployed(column, [[1, 1e300]])
-    assert deployed(column, [[1, None]])[0, :, 0].tolist() == [1, pytest.approx(np.nan, nan_ok=True)]
+    with pytest.raises(BundleError, match="expected a number for each step; this model cannot do without"):
+        deployed(column, [[1, None]])
+    assert deployed(column, [[1, None]], filled=True)[0, :, 0].tolist() == [1, pytest.approx(np.nan, nan_ok=True)]
 
 
 # --- rows that are missing, or skipped --------------------------------------------------------------------------------
@@ -414,12 +431,22 @@ def test_tensors_may_be_missing(rows: list[list[float] | None]) -> None:
     round_trip(column, kind="tensor", shape=[2, 2])
 
 
-def test_a_deployed_model_takes_nothing_only_where_the_train_data_did() -> None:
-    assert deployed(made([[1, 2], None], kind="tensor", shape=[2]), [None])[0].tolist() == pytest.approx(
-        [np.nan] * 2, nan_ok=True
-    )
-    with pytest.raises(BundleError, match=r"expected numbers of shape \[2\], got shape \[\]"):
-        deployed(made([[1, 2]], kind="tensor", shape=[2]), [None])
+def test_a_deployed_model_takes_nothing_only_where_its_features_fill_it() -> None:
+    full, holes = (made(rows, kind="tensor", shape=[2]) for rows in ([[1, 2]], [[1, 2], None]))
+    for got in (deployed(holes, [None]), deployed(full, [None], filled=True)):
+        assert got[0].tolist() == pytest.approx([np.nan] * 2, nan_ok=True)
+    with pytest.raises(BundleError, match="row 0, field 'f': expected a value; this model cannot do without"):
+        deployed(full, [None])
+
+
+def test_a_code_that_no_feature_takes_is_no_class_of_a_deployed_model() -> None:
+    column = made(["a", "b"], kind="category")
+    assert deployed(column, ["b", "z", None], filled=True).tolist() == [1, -1, -1]
+    # An exported embedding would take -1 for its last row.
+    with pytest.raises(BundleError, match="row 1, field 'f': expected one of the 2 classes that the model knows, got"):
+        deployed(column, ["b", "z"])
+    with pytest.raises(BundleError, match="row 0, field 'f': expected a value; this model cannot do without"):
+        deployed(column, [None])
 
 
 @pytest.mark.parametrize(
@@ -519,6 +546,14 @@ def test_columns_check_what_they_are_given(values: torch.Tensor, kind: str, opti
         (
             "{kind: multilabel, classes: [a, b, a]}",
             "line 5, column 29: datasets.d.fields.f.classes: the class 'a'",
+        ),
+        (
+            "{kind: category, classes: [low, high], rename: {'1': hihg}}",
+            "line 5, column 58: datasets.d.fields.f.rename.1: 'hihg' is none of the classes. Did you mean 'high'?",
+        ),
+        (
+            "{kind: multilabel, rename: {a: b, b: a}}",
+            "f.rename.a: 'b' is renamed too, to 'a'; which of the two is meant?",
         ),
         (
             "{kind: date, format: '%Q'}",

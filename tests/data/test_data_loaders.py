@@ -143,6 +143,7 @@ def changed(name: str, column: Column) -> dict[str, Column]:
         ),
         ({"splits": {"train": torch.arange(3)}}, "expected the splits train, val and test, got train."),
         ({"splits": rows() | {"val": torch.arange(0)}}, "the val split is empty."),
+        ({"splits": rows() | {"val": [3]}}, "the val split: expected a tensor of row numbers, got list."),
         (
             {"splits": rows() | {"val": torch.tensor([20])}},
             "expected row numbers from 0 to 19 as int64, got 0 to 20 as",
@@ -197,6 +198,9 @@ def test_decoding_and_raw_rows_are_plain_values() -> None:
         "v": {"kind": "tensor", "shape": [3], "dtype": "float32"},
         "p": {"kind": "image", "shape": [1, 4, 6], "dtype": "float32", "range": [0.0, 255.0]},
     }
+    loaders.bind(["x", "c"])  # their features fill what a deployed model may be sent
+    told = loaders.decoding()
+    assert [name for name in told if told[name].get("missing")] == ["x", "c", "holes"]
     raw = loaders.raw("test", [2, 0])
     assert json.loads(json.dumps(raw)) == raw
     assert [(row["x"], row["c"], row["holes"], row["v"]) for row in raw] == [

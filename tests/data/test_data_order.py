@@ -73,6 +73,20 @@ def test_weights_are_shares(weight: float) -> None:
     assert abs(share - 100 * weight / (weight + 1)) <= 1 or share in {1, 99}
 
 
+@given(
+    rows=st.tuples(SIZES, SIZES),
+    weights=st.tuples(*[st.sampled_from([1, 50, 1000])] * 2),
+    batch_size=SIZES,
+    batches=st.sampled_from(["mixed", "separate", "alternate"]),
+)
+def test_an_order_tells_how_many_batches_it_has(
+    rows: tuple[int, int], weights: tuple[int, int], batch_size: int, batches: str
+) -> None:
+    order = Mixture(pools(a=rows[0], b=rows[1]), dict(zip("ab", weights, strict=True)), batches)
+    positions, sizes = order.epoch(0, 0, batch_size)
+    assert (len(sizes), sum(sizes)) == (order.batches(batch_size), len(positions))
+
+
 def test_equal_seeds_give_equal_epochs_and_others_do_not() -> None:
     order = Mixture(pools(a=9, b=30), {"a": 1, "b": 1}, batches="separate")
     again = Mixture(pools(a=9, b=30), {"a": 1, "b": 1}, batches="separate")
@@ -131,6 +145,13 @@ def test_weights_must_be_complete_and_positive() -> None:
 def test_an_empty_pool_is_refused() -> None:
     with pytest.raises(DataError, match="expected rows to draw from, got none"):
         Shuffled(torch.arange(0))
+
+
+def test_a_mixture_needs_pools_and_a_way_to_make_batches() -> None:
+    with pytest.raises(DataError, match="expected pools to draw from, got none"):
+        Mixture({})
+    with pytest.raises(DataError, match="expected batches that are mixed, separate, alternate; got 'alternating'"):
+        Mixture(pools(a=3), batches="alternating")
 
 
 def test_in_order() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +18,8 @@ from jumpml.data.profiling._drawing import draw_profile
 from jumpml.data.profiling._text import spark
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jumpml.data import Profile, Suspicion
 
 ROWS = 400
@@ -221,7 +222,7 @@ def test_rare_classes_of_the_target_are_told() -> None:
 @pytest.mark.parametrize(
     ("spoil", "text"),
     [
-        (lambda v: v.index_fill(0, torch.tensor([5]), 1e4), "1 values lie far outside the middle half, up to 10000."),
+        (lambda v: v.index_fill(0, torch.tensor([5]), 1e4), "1 values lie far outside the middle half, such as 10000."),
         (
             lambda v: torch.zeros_like(v).index_copy(0, torch.tensor([1, 2]), torch.tensor([[1.0], [900.0]])),
             "100% of the values are 0, others reach 900.",
@@ -290,6 +291,38 @@ def test_each_kind_is_measured_by_something() -> None:
     tokens = _variable(found, "words (tokens)")
     counts = (_of_every_kind()["words"].values != 0).sum(1)
     assert tokens.bars == tuple(torch.bincount(counts)[int(counts.min()) :].tolist())
+
+
+def test_shares_of_classes_are_of_all_rows_where_not_all_have_a_bar() -> None:
+    names = tuple(f"n{place}" for place in range(100))
+    found = _profile(_clean() | {"town": Column(torch.arange(ROWS) % 100, "category", classes=names)})
+    town = _variable(found, "town")
+    assert (len(town.classes), len(town.bars), town.known) == (20, 20, {"train": 280, "val": 60, "test": 60})
+    assert "n0 1%, n1 1%, n2 1%, n3 1%, 96 more" in found.summary()
+
+
+def test_outliers_of_a_measure_are_rows_to_look_at() -> None:
+    images = 0.5 + 0.1 * torch.rand(ROWS, 1, 10, 10, generator=_draws(1))
+    images[7] = 1.0
+    suspicion = _only(_profile(_clean() | {"image": Column(images, "image")}), "outliers")
+    assert str(suspicion) == ("image (mean): 1 values lie far outside the middle half, such as 1. Look at those rows.")
+
+
+def test_what_is_measured_of_large_values_leaves_gaps_out() -> None:
+    series = torch.zeros(ROWS, 70, 2)
+    series[:, 0], series[:, 1] = 3.0, torch.nan
+    series[0] = torch.nan
+    mask = torch.zeros(ROWS, 4, 4, dtype=torch.int64)
+    mask[:, 0], mask[:, 1] = 1, -1
+    mask[1] = -1
+    found = _profile(
+        _clean() | {"past": Column(series, "series"), "parts": Column(mask, "mask", classes=("sky", "sea"))}
+    )
+    assert _variable(found, "past (mean)").quantiles == pytest.approx([3 / 69] * 5)
+    assert sum(_variable(found, "past (mean)").bars) == ROWS - 1
+    assert _variable(found, "past (spread)").quantiles == pytest.approx([3 * 68**0.5 / 69] * 5)  # of one 3 in 69
+    assert _variable(found, "parts (share of sea)").quantiles == pytest.approx([1 / 3] * 5)
+    assert sum(_variable(found, "parts (share of sea)").bars) == ROWS - 1
 
 
 def test_the_histogram_counts_each_known_row_once() -> None:

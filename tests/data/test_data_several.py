@@ -196,3 +196,43 @@ def test_two_tasks_on_two_data_sets_learn_together(tmp_path: Any) -> None:
     figures = jumpml.eval_model(loaders, model)
     assert figures["y/rmse"].value < 0.05 and figures["z/rmse"].value < 0.05
     assert figures["y/rmse"].n == figures["z/rmse"].n == 30  # each is measured on its own data set's rows
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        ({"kind": "category"}, "datasets.b.fields.t.kind: 't' is one field, and the data set 'a' says otherwise."),
+        (
+            {"kind": "text", "tokenizer": {"kind": "words"}, "length": 4},
+            "datasets.b.fields.t.tokenizer: 't' is one field, and the data set 'a' says otherwise.",
+        ),
+    ],
+)
+def test_a_field_of_two_data_sets_is_read_in_one_way(tmp_path: Any, other: dict[str, Any], text: str) -> None:
+    (tmp_path / "t.csv").write_text("t,u\n" + "\n".join(f"text {row},text {row}" for row in range(20)))
+    told = {"kind": "text", "tokenizer": {"kind": "characters"}, "length": 4}
+    sets = {"a": told, "b": {**other, "column": "u"}}
+    source = {"kind": "csv", "path": str(tmp_path / "t.csv")}
+    data = {"datasets": {name: {"source": source, "fields": {"t": field}} for name, field in sets.items()}}
+    with pytest.raises(SpecError) as caught:
+        build_dataloader(load_spec(DataSpec, data))
+    assert text in str(caught.value)
+    sets["b"] = {**told, "column": "u"}
+    data = {"datasets": {name: {"source": source, "fields": {"t": field}} for name, field in sets.items()}}
+    assert len(build_dataloader(load_spec(DataSpec, data)).train.rows) == 28
+
+
+@pytest.mark.parametrize("storage", ["memory", "disk"])
+def test_tables_with_missing_values_here_and_there(
+    tmp_path: Any, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUMPML_CACHE", str(tmp_path / "cache"))
+    for name, gaps in (("a", 2), ("b", 5)):
+        rows = [f"{'' if row < gaps else row + gaps},{'uv'[row % 2]}" for row in range(20)]
+        (tmp_path / f"{name}.csv").write_text("n,c\n" + "\n".join(rows))
+    fields = {"t": {"kind": "table", "columns": {"n": "number", "c": "category"}}}
+    split = {"duplicates": "allow"}
+    sources = {name: {"kind": "csv", "path": str(tmp_path / f"{name}.csv")} for name in "ab"}
+    data = {name: {"source": source, "fields": fields, "split": split} for name, source in sources.items()}
+    loaders = build_dataloader(load_spec(DataSpec, {"datasets": data, "storage": storage}))
+    assert [column.missing for column in loaders.fields["t"].columns] == [7, 0]

@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import tarfile
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -321,7 +322,7 @@ def test_databases(database: Path) -> None:
             "'some' has no primary key, so that its rows have no order. Write a `query` with ORDER BY.",
         ),
         ({"query": "SELECT lacking FROM rows"}, "no such column: lacking."),
-        ({"query": "DELETE FROM rows"}, "attempt to write a readonly database."),
+        ({"query": "WITH a AS (SELECT 1) DELETE FROM rows"}, "attempt to write a readonly database."),
         ({"query": "SELECT 1 AS a, 2 AS a"}, "the query names the column 'a' more than once; rename one by AS."),
     ):
         assert refusal_of(lambda options=options: SqlSource(path=database, **options)) == f"{database}: {text}"
@@ -329,8 +330,13 @@ def test_databases(database: Path) -> None:
     assert said == (
         f"{database}: row 2, column 'number': expected a number as in the rows before, got 'two', which is a str."
     )
-    said = refusal_of(lambda: SqlSource(f"sqlite:///{database}", query="CREATE TABLE t (a INTEGER)"))
+    said = refusal_of(lambda: SqlSource(f"sqlite:///{database}", query="WITH a AS (SELECT 1) DELETE FROM rows"))
     assert said.endswith("the query returns no rows; expected a SELECT.")
+    for query in ("DROP TABLE rows", "-- SELECT\nDELETE FROM rows RETURNING *", "", "selected"):  # SQLite drops at once
+        said = refusal_of(lambda query=query: SqlSource(f"sqlite:///{database}", query=query))
+        assert said == f"expected a query that only reads, a SELECT, got {query!r}."
+    commented = SqlSource(f"sqlite:///{database}", query="/* all */ -- of them\n select * FROM rows")
+    assert "number" in commented.schema
     assert refusal_of(lambda: SqlSource(path=database)).startswith("expected one of `url` and `path`, and one of")
 
 
@@ -412,6 +418,51 @@ def test_parts_with_other_columns(tmp_path: Path) -> None:
         assert refusal_of(lambda parts=parts: ConcatSource(parts)) == (
             "b.csv: the file has no column 'b', which a.csv has."
         )
+
+
+def test_parts_of_other_types(tmp_path: Path) -> None:
+    for name, values in (("a", [1, 2]), ("b", ["x", "y"]), ("c", pa.nulls(2))):
+        parquet.write_table(pa.table({"v": values}), tmp_path / f"{name}.parquet")
+    a, b, c = (ParquetSource(tmp_path / f"{name}.parquet") for name in "abc")
+    said = refusal_of(lambda: ConcatSource({"a": a, "b": b}).read(["v"]))
+    assert said == "b: the column 'v' is text here and int64 in a."
+    assert ConcatSource({"a": a, "b": b}).read([]) == {}  # nobody reads it
+    assert ConcatSource({"b": b, "c": c}).read(["v"])["v"].tolist() == ["x", "y", None, None]
+
+
+def test_a_line_that_is_too_long_to_be_counted(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a\n" + "x" * 140_000 + "\nb\n")  # Python's csv reads up to 131072 letters
+    source = CsvSource(tmp_path / "t.csv")
+    assert [len(text) for text in source.read(["a"])["a"]] == [140_000, 1]
+    assert source.place(1) == "row 1"
+
+
+def test_paths_of_encoded_files_stay_in_their_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for place in ("secret.png", "in/1.png"):
+        (tmp_path / place).write_bytes(b"x")
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = tmp_path / "in" / "t.parquet"
+
+    def read(path: str) -> Any:
+        parquet.write_table(pa.table({"image": pa.array([{"bytes": None, "path": path}], kind)}), table)
+        return ParquetSource(table).read(["image"])["image"][0]
+
+    assert read("1.png").read() == b"x"
+    for path in ("../secret.png", str(tmp_path / "secret.png")):
+        said = refusal_of(lambda path=path: read(path))
+        assert said == f"{table}, row 0: the path {path!r} leads out of the folder {str(table.parent)!r}."
+    assert refusal_of(lambda: read("http://localhost/x.png")).endswith("there is no such file.")
+
+
+def test_members_that_unpack_to_more_than_they_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.wav", b"\0" * 100_000)
+    blob = FilesSource(path, content="audio", suffixes=AUDIO_SUFFIXES).read(["audio"])["audio"][0]
+    assert refusal_of(replace(blob, size=10).read) == "a.wav in t.zip: the member is damaged: its checksum is wrong."
+    monkeypatch.setattr("jumpml.data.sources._blob._LARGEST", 1000)
+    assert refusal_of(blob.read) == "a.wav in t.zip: the member unpacks to 0.0 GB; unpack the archive yourself."
 
 
 def test_paths_in_tables_stay_in_their_folder(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -377,3 +377,15 @@ def test_impossible_splits_by_key() -> None:
         stable_split(["a"] * 20)
     with pytest.raises(DataError, match="sum to 1"):
         stable_split(["a"] * 20, train=0.9)
+
+
+def test_what_decides_must_be_told_of_every_row() -> None:
+    two = np.array([0, 1])
+    for name, told in (("strata", {"strata": two}), ("groups", {"groups": two})):
+        options: dict[str, Any] = told
+        with pytest.raises(DataError, match=rf"expected {name} of 10 rows, got 2\."):
+            random_split(10, **options)
+        with pytest.raises(DataError, match=rf"expected {name} of 10 rows, got 2\."):
+            fold_split(10, of=3, use=0, **options)
+    with pytest.raises(DataError, match=r"expected times as numbers or datetime64, got object\."):
+        time_split(np.array(["a", "b", "c"], dtype=object))

@@ -62,3 +62,8 @@ def test_what_is_not_decoded_is_compared_by_its_values() -> None:
     assert compared(1.5, 2.0, 1.5) == [1.5, 2.0, 1.5]
     column = Column(torch.tensor([[1.0], [2.0]]), "number")
     assert comparable(column) is column.values
+
+
+def test_keys_of_windows_are_those_of_their_values() -> None:
+    windows = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)).unfold(0, 4, 1)
+    assert np.array_equal(row_keys([windows]), row_keys([windows.contiguous().flatten(1)]))

@@ -392,3 +392,40 @@ def test_windows_do_not_look_into_another_split(windows: Callable[[str], DataLoa
 def test_windows_of_rows_by_chance_are_told(windows: Callable[[str], DataLoaders]) -> None:
     text = "rows hold rows of another split; a split by `time` leaves such rows out."
     assert any(finding.startswith("the windows of ") and finding.endswith(text) for finding in windows("{}").findings())
+
+
+@pytest.mark.parametrize("key", ["time", "stable", "group"])
+def test_rows_that_are_skipped_need_no_time_group_or_key(
+    data_spec: Callable[[str], DataSpec], tmp_path: Path, key: str
+) -> None:
+    days = [f"2024-01-{row % 28 + 1:02}" for row in range(60)]
+    days[5] = "today"
+    rows = [
+        f"{day},{row},{['train', 'val', 'test', 'part'][row % 3 if row != 7 else 3]}" for row, day in enumerate(days)
+    ]
+    (tmp_path / "d.csv").write_text("\n".join(["day,x,part", *rows]))
+    text = """
+        datasets:
+          d:
+            source: {kind: csv, path: d.csv}
+            fields: {day: {kind: date}, x: {kind: number}}
+            on_error: skip
+            split: {%s}
+    """
+    loaders = build_dataloader(data_spec(text % f"{key}: day"))
+    assert sum(sizes(loaders)) == 59
+    assert loaders.left_out["cannot be used"].tolist() == [5]
+    refused = r"split column 'part', row 7 \(line 9 of d.csv\): expected one of the 3 classes, got 'part'."
+    with pytest.raises(DataError, match=refused):  # a row that says nothing about its split is never skipped
+        build_dataloader(data_spec(text % "column: part"))
+
+
+def test_where_skipped_rows_stand_is_looked_up_for_few(
+    data_spec: Callable[[str], DataSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d.csv").write_text("x\n" + "\n".join("bad" if row % 2 else str(row) for row in range(60)))
+    asked: list[int] = []
+    monkeypatch.setattr("jumpml.data.sources._csv.CsvSource.place", lambda _, row: asked.append(row) or f"row {row}")
+    text = "datasets: {d: {source: {kind: csv, path: d.csv}, fields: {x: {kind: number}}, on_error: skip}}"
+    assert "... and 25 more." in build_dataloader(data_spec(text)).findings()
+    assert asked == [1, 3, 5, 7, 9]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from sklearn.datasets import load_digits
 
 import jumpml
 from jumpml.core import DataError, SpecError
+from jumpml.data import Column, DataLoaders, Standardize, random_split
 from jumpml.data._disk import empty_on_disk
+from jumpml.data._table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from jumpml.data import DataLoaders
 
 Batch = dict[str, torch.Tensor]
 
@@ -138,6 +139,16 @@ def test_an_iteration_that_was_left_does_not_disturb_the_next(pictures: Path) ->
     assert_same(list(loaders.train), list(epochs(load_pictures(pictures)))[len(loaders.train) :])
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_two_iterations_at_once_do_not_disturb_each_other(pictures: Path, workers: int) -> None:
+    whole = list(load_pictures(pictures).train)
+    loaders = load_pictures(pictures, storage="source", workers=workers)
+    batches = iter(loaders.train)
+    first = next(batches)
+    assert_same(loaders.train.plain(), load_pictures(pictures).train.plain())
+    assert_same([first, *batches], whole)
+
+
 @pytest.fixture
 def damaged(pictures: Path, tmp_path: Path) -> Path:
     """The pictures, one of them cut off."""
@@ -158,15 +169,70 @@ def test_a_damaged_file_is_named(damaged: Path) -> None:
                 list(loader)
 
 
-@pytest.mark.parametrize("storage", ["memory", "source"])
-def test_a_damaged_file_is_skipped_counted_and_listed(damaged: Path, storage: str) -> None:
+@pytest.mark.parametrize("size", [1, 1 << 28])
+@pytest.mark.parametrize("storage", ["memory", "disk", "source"])
+def test_a_damaged_file_is_skipped_counted_and_listed(
+    damaged: Path, storage: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jumpml.data._part.BLOCK_BYTES", size)
     loaders = load_pictures(damaged, storage=storage, dataset={"on_error": "skip"})
+    assert loaders.fields["image"].missing == 0
+    loaders.bind(["image"])  # refuses values that are missing
     assert sum(len(loader.rows) for loader in (loaders.train, loaders.val, loaders.test)) == 59
     told = "\n".join(loaders.findings())
     assert "1 rows cannot be decoded and are skipped (on_error: skip)." in told
     assert "05.png" in told
     for loader in (loaders.train, loaders.val, loaders.test):
         assert all(bool(batch["image"].isfinite().all()) for batch in loader)
+
+
+def test_files_that_are_not_looked_at_make_no_rows_equal(pictures: Path) -> None:
+    assert "also stand in train" not in "\n".join(load_pictures(pictures, storage="source").findings())
+
+
+def test_a_source_of_which_no_row_can_be_decoded_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p" / "a").mkdir(parents=True)
+    (tmp_path / "p" / "a" / "1.png").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"^no row can be decoded; data set 'p', field 'image', row 0 \(a/1.png\): a/1"):
+        load_pictures(tmp_path / "p", dataset={"on_error": "skip"})
+
+
+def test_several_files_go_to_the_disk(tmp_path: Path) -> None:
+    parquet, pa = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+    for part in range(3):
+        parquet.write_table(pa.table({"a": np.arange(20.0) + 20 * part}), tmp_path / f"{part}.parquet")
+    source = {"kind": "parquet", "path": str(tmp_path / "*.parquet")}
+    data = {"datasets": {"d": {"source": source, "fields": {"a": {"kind": "number"}}}}}
+    memory, disk = (jumpml.create_dataloader({**data, "storage": storage}) for storage in ("memory", "disk"))
+    assert_same(epochs(memory), epochs(disk))
+
+
+def test_windows_are_never_written_out() -> None:
+    values = torch.randn(1003, 2, generator=torch.Generator().manual_seed(0)).unfold(0, 4, 1).movedim(-1, 1)
+    column = Column(values, "series")
+    loaders = DataLoaders({"x": column}, random_split(1000), features={"x": [Standardize()]})
+    loaders.bind(["x"])
+    kept = DataLoaders(
+        {"x": replace(column, values=values.contiguous())}, random_split(1000), features={"x": [Standardize()]}
+    )
+    assert_same(epochs(loaders), epochs(kept))
+    table = loaders.to("meta")._table
+    assert table.values["x"].shape == (1000, 4, 2)
+    assert table.values["x"].untyped_storage().nbytes() == 1003 * 2 * 4
+
+
+def test_what_is_looked_at_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"x": Column(torch.zeros(10, 3), "tensor")}
+    table = Table(fields, {name: column.info(name) for name, column in fields.items()})
+    monkeypatch.setattr("jumpml.data._table.BLOCK_BYTES", 100)
+    assert [len(block) for block in table.blocks("x", torch.arange(10))] == [4, 4, 2]
+
+
+def test_systems_without_posix_fallocate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    values = empty_on_disk([2, 3], torch.float32)
+    values[:] = 1
+    assert values.tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
 def test_fields_that_are_no_files_cannot_stay_in_them(table: Path) -> None:

@@ -141,7 +141,7 @@ def test_the_files_tell_nothing_of_this_machine(digits_deployed: Deployed) -> No
 def test_the_readme_says_how_to_predict(table_deployed: Deployed) -> None:
     text = (table_deployed.deployment.bundle / "README.md").read_text(encoding="utf-8")
     for line in (
-        "- `age`: a number, or null where it is missing",
+        "- `age`: a number; null where it is missing",
         "- `sex`: one of `female`, `male`; null where it is missing",
         "- `signal`: numbers, [3]",
         "- `cost`: a number, for the field `price`",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +56,24 @@ def model_of(loaders: DataLoaders, module: nn.Module) -> Model:
 def export(loaders: DataLoaders, module: nn.Module, folder: Path) -> Exportable:
     base = Base(model=model_of(loaders, module), file=folder / "none", loaders=loaders, trainer=untrained)
     return Unchanged().make("float32", base, folder / "model.onnx").module
+
+
+class Bags(nn.Module):
+    """A module whose export PyTorch's exporters have much to say about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bag = nn.EmbeddingBag(8, 1, padding_idx=0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bag((x > 0).long())
+
+
+def test_exporters_keep_their_troubles_to_themselves(
+    table_deployed: Deployed, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    export(table_deployed.loaders, Bags(), tmp_path)
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 300])

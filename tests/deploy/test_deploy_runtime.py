@@ -105,7 +105,7 @@ def test_a_picture_may_come_in_any_of_its_shapes(value: Any) -> None:
         (TENSOR, [1, None], "expected numbers that are finite, got nan."),
         (TENSOR, [[1, 2, 3]], "expected numbers of shape [2], got shape [1, 3]."),
         (TENSOR, [[1], [2, 3]], "expected numbers of shape [2], got [[1], [2, 3]]."),
-        (TENSOR, None, "expected numbers of shape [2], got shape []."),
+        (TENSOR, None, "expected a value; this model cannot do without."),
         (TENSOR, "1 2", "expected a list of numbers as JSON, got '1 2'."),
         (IMAGE, [0, 1, 2, 17], "expected numbers in [0, 16], got 17."),
         (IMAGE, [0, 1, 2, float("nan")], "expected numbers in [0, 16], got nan."),
@@ -193,7 +193,7 @@ def test_a_foreign_row_is_told(digits_deployed: Deployed) -> None:
         ("r.json", '[{"a": 1}]', [{"a": 1}]),
         ("r.json", '{"a": 1}', [{"a": 1}]),
         ("r.jsonl", '{"a": 1}\n\n{"a": null}\n', [{"a": 1}, {"a": None}]),
-        ("r.csv", "\ufeffa, b\n1 , x\n\n,\n", [{"a": "1", "b": "x"}, {"a": None, "b": None}]),
+        ("r.csv", "\ufeffa, b\n1 , x\n\n,NA\n", [{"a": "1", "b": "x"}, {"a": None, "b": None}]),
     ],
 )
 def test_rows_from_a_file(tmp_path: Path, name: str, text: str, rows: list[dict[str, Any]]) -> None:

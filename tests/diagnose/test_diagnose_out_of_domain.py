@@ -65,6 +65,15 @@ def test_permuted_columns_keep_each_column_and_break_the_rows() -> None:
     assert not torch.equal(permuted["a"], permuted["b"])
 
 
+def test_a_text_takes_its_mask_along_where_columns_are_permuted() -> None:
+    tokens = torch.arange(50).unsqueeze(1).remainder(torch.tensor([2, 3, 5]))
+    batch = {"text": tokens, "text.mask": tokens != 0, "a": torch.arange(50.0).unsqueeze(1)}
+    columns = [Elements(field="text", kind="text", shape=(3,)), NUMBERS[0]]
+    permuted = make_strangers(batch, columns, {}, _generator())["permuted columns"]
+    assert not permuted["text"].equal(tokens)
+    assert permuted["text.mask"].equal(permuted["text"] != 0)
+
+
 def test_each_kind_touches_its_own_fields() -> None:
     image, a = torch.rand(5, 3, 4, 4), torch.rand(5, 1)
     batch = {"image": image, "a": a, "b": a + 1}

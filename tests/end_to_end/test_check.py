@@ -546,6 +546,34 @@ WRONG_ROWS = (
         "  line 1, column 1: tasks: the model has none, so that nothing could be measured or deployed. A task names an "
         "output node, a target field and a kind.",
     ),
+    Case(
+        "regression whose target's features cannot be undone",
+        (
+            data("views:", "features:\n  b: [{module: {name: torch.nn.ReLU}}]\nviews:"),
+            model("multiclass, output: out, target: label", "regression, output: out, target: b"),
+        ),
+        "p.model.yaml: 1 mistake\n"
+        "  line 6, column 42: tasks.label.target: predictions are told in raw units, and the features of 'b' cannot be "
+        "undone. Take it out of `features`; where a node reads it, let another field have its column.",
+    ),
+    Case(
+        "regression whose target's features change its shape",
+        (
+            data("views:", "features:\n  b: [{impute: {indicator: true}}]\nviews:"),
+            model("multiclass, output: out, target: label", "regression, output: out, target: b"),
+        ),
+        "p.model.yaml: 1 mistake\n"
+        "  line 6, column 42: tasks.label.target: predictions are [batch, 1] float32 as in the data, and the features "
+        "of 'b' give [batch, 2] float32. Take it out of `features`; where a node reads it, let another field have its "
+        "column.",
+    ),
+    Case(
+        "yes and no as a number that a node reads too, for which it is standardized",
+        (model("multiclass, output: out, target: label", "binary, output: out, target: a"),),
+        "p.model.yaml: 1 mistake\n"
+        "  line 6, column 38: tasks.label.target: classes must stay codes, and 'a' has features. Take it out of "
+        "`features`; where a node reads it, let another field have its column.",
+    ),
     Case(  # what no shape tells of: an index feature has one code more than there are classes
         "first batch that fails",
         (

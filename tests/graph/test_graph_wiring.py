@@ -44,7 +44,8 @@ def test_no_inputs_at_all(make):
 
 
 def test_a_field_has_no_parts(make):
-    with refused("node 'out': reads 'x.0', but 'x' is a field. Only a node's output has parts; read 'x'."):
+    fix = "Only a node's output has parts; read 'x' or, of a text, 'x.mask'."
+    with refused(f"node 'out': reads 'x.0', but 'x' is a field. {fix}"):
         make({"out": (linear(), "x.0")})
 
 
@@ -73,6 +74,28 @@ def test_input_and_node_share_a_name(make):
     text = "node 'x': an input has this name too. Fields and nodes share one set of names: rename one."
     with refused(text):
         make({"x": (linear(), "x")})
+
+
+def test_a_node_has_the_name_of_its_target(make, category):
+    """An objective would compare what is predicted with itself, and call it perfect."""
+    nodes, tasks = {"y": (linear(), "x")}, {"t": Task(kind="multiclass", output="y", target="y")}
+    text = "node 'y': a field of the data has this name too. Fields and nodes share one set of names: rename one."
+    with refused(text):
+        make(nodes, tasks=tasks, fields={"y": category("y", 4)})
+    text = (
+        "task 't': 'y' is a node; the target of a task is a field. Fields and nodes share one set of names: rename "
+        "the node."
+    )
+    with refused(text):
+        make(nodes, tasks=tasks)
+
+
+def test_a_node_has_the_name_of_a_field_that_is_known_later(make, number):
+    model = make({"out": (linear(), "x")})
+    with refused(
+        "node 'out': a field of the data has this name too. Fields and nodes share one set of names: rename one."
+    ):
+        model.check_fields({"x": number, "out": number})
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "a@b", "all"])

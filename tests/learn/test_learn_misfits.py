@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from jumpml.core import FieldInfo, GraphError, LearnerError, Task, ValueInfo
-from jumpml.data import Column, DataLoaders, Noise, OneHot
+from jumpml.data import Column, DataLoaders, Mixup, Noise, OneHot
 from jumpml.graph import Model, Node
 from jumpml.learn import Learner, Phase
 from jumpml.objectives import CrossEntropy, VICReg
@@ -123,3 +123,29 @@ def test_classes_must_stay_codes() -> None:
         "task 'y': classes must stay codes, and 'y' has features. Take it out of `features`; where a node reads it, "
         "let another field have its column."
     )
+
+
+def test_a_mixture_must_mix_every_target_of_what_it_mixes() -> None:
+    y = Column(torch.arange(12) % 2, "category", classes=("no", "yes"))
+    columns = {"x": Column(torch.rand(12, 3), "tensor"), "y": y, "z": y}
+    splits = {"train": torch.arange(8), "val": torch.arange(8, 10), "test": torch.arange(10, 12)}
+
+    def learner(*targets: str) -> Learner:
+        loaders = DataLoaders(columns, splits, batch_size=4, augment={"x, y": [Mixup(alpha=0.5)]})
+        model = Model(
+            inputs={"x": loaders.info("x")},
+            nodes={name: Node(torch.nn.LazyLinear(2), "x") for name in ("a", "b")},
+            tasks={
+                target: Task(kind="multiclass", output=out, target=target)
+                for target, out in zip(targets, "ab", strict=False)
+            },
+            objectives={target: CrossEntropy((out, target)) for target, out in zip(targets, "ab", strict=False)},
+            fields=loaders.fields,
+        )
+        return Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1))
+
+    learner("y")
+    with pytest.raises(LearnerError) as caught:
+        learner("y", "z")
+    assert "`augment` mixes 'x' of different rows, and would leave their 'z' as it is." in str(caught.value)
+    assert "Name 'z' in that key of `augment` too, or leave the mixing out." in str(caught.value)

@@ -103,7 +103,7 @@ def test_reduce_passes_a_scalar_through_and_is_zero_where_no_row_counts() -> Non
     assert value.grad.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("rows", [1, 7, 64, 1000])
+@pytest.mark.parametrize("rows", [1, 7, 64, 1000, 1 << 14, 40_000])
 def test_many_losses_reduce_to_the_bits_of_each(rows: int) -> None:
     values = [torch.randn(rows), 100 * torch.rand(rows), torch.rand(rows + 1)]
     masked = Loss(torch.where(torch.arange(rows) > 0, values[0], torch.nan), torch.arange(rows) > 0)

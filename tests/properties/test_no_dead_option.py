@@ -322,6 +322,7 @@ CASES: dict[str, Case] = {
     "data.datasets.*.fields.*[category].kind": Case(TABLE, {f"{F}.c.kind": "number"}, refused="number"),
     "data.datasets.*.fields.*[category].column": Case(TABLE, {f"{F}.c.column": "yes"}),
     "data.datasets.*.fields.*[category].classes": Case(TABLE, {f"{F}.c.classes": ["v", "u", "w"]}),
+    "data.datasets.*.fields.*[category].rename": Case(TABLE, {f"{F}.c.rename": {"u": "w"}}),
     "data.datasets.*.fields.*[image].kind": Case(
         DIGITS, {f"{F}.image": {"kind": "tensor", "column": "images", "shape": [8, 8]}, "views": {}}, {"views": {}}
     ),
@@ -349,6 +350,11 @@ CASES: dict[str, Case] = {
     "data.augment": Case(DIGITS, {"augment": {"image": [{"noise": {"std": 0.1}}]}}),
     "data.views": Case(DIGITS, {"views": {"one": {"image": [{"noise": {"std": 0.2}}]}}}),
     "data.batch_size": Case(DIGITS, {"batch_size": 31}),
+    "data.root": Case(
+        TABLE,
+        {"root": "{folder}/elsewhere", "datasets.d.source.path": "table.csv"},
+        refused="there is no file 'table.csv' in the folder '.*elsewhere'",
+    ),
     "data.about": Case(DIGITS, {"about": {"description": "something told"}}, see=see_card),
     **{
         f"data.about.{key}": Case(
@@ -780,7 +786,7 @@ CASES |= {
 FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "multilabel": (
         {"column": "labels"},
-        {"column": "g", "classes": ["u+v", "v", "u"], "separator": "+"},
+        {"column": "g", "classes": ["u+v", "v", "u"], "separator": "+", "rename": {"u": "w"}},
     ),
     "date": ({"column": "day"}, {"column": "other_day", "format": "%Y-%d-%m"}),
     "image": ({"column": "file", "folder": "one", "shape": [1, 4, 4]}, {"folder": "two"}),
@@ -1018,6 +1024,7 @@ CASES |= {
     "data.mix.temperature": Case(TWO, {"mix.temperature": 9}, {"mix": {"by": "temperature", "temperature": 1.5}}),
     "data.mix.weights": Case(TWO, {"mix.weights.e": 5}, {"mix": {"by": "weights", "weights": {"d": 1, "e": 1}}}),
     "data.mix.batches": Case(TWO, {"mix.batches": "separate"}, {"mix": {"by": "uniform"}}),
+    "data.bucket": Case(CHANGED, {"bucket": "text"}),
     "data.storage": Case(TABLE, {"storage": "disk"}, see=see_memory),
     "data.workers": Case(TABLE, {"workers": 1}, refused="nothing is left for them to decode"),
 }

@@ -54,6 +54,7 @@ def data(
       a column that gives the target away, alone and on held-out rows
       an identifier: row numbers, or a name that almost every row has for itself
       test rows that differ from the train rows, or miss other values
+
     Worth knowing: constant columns, rows in two splits and rows almost equal, classes that are rare or never learned
     from, values far outside.
 

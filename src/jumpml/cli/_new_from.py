@@ -27,6 +27,7 @@ FEATURES = {  # of fields that have none by themselves, or need what is missing 
 }
 STEPS = 3000  # of the optimizer: about what a small network needs
 VOCABULARY = 5000
+FEW_ROWS = 10  # of a class: with fewer, not every split gets one
 COMMENT = 44  # where comments begin
 
 
@@ -103,20 +104,7 @@ class NewProject:
         yield from (f"    # {note}." for note in guess.notes)
         source = ", ".join(f"{key}: {scalar(value)}" for key, value in self._source().items())
         yield f"    source: {{{source}}}"
-        yield "    fields:"
-        yield from self._field(guess.target, "the target")
-        if self._in_table:
-            yield f"      {scalar(self._table)}:"
-            yield "        kind: table                       # many columns as one value"
-            yield "        columns:"
-            for column in self._in_table:
-                yield commented(f"          {scalar(column.column)}: {column.kind}", column.reason)
-        for column in self._alone:
-            yield from self._field(column, "")
-        out = [column for column in guess.columns if column.kind is None]
-        if out:
-            yield "    # Left out; name them among the fields where that is wrong:"
-            yield from (f"    #   {scalar(column.column)}: {column.reason}" for column in out)
+        yield from self._fields()
         yield from self._split()
         yield from self._features()
         yield ""
@@ -129,6 +117,23 @@ class NewProject:
     def _source(self) -> dict[str, Any]:
         told = dict(self.guess.source)
         return {"kind": told.pop("kind"), "path": self.path, **told}
+
+    def _fields(self) -> Iterator[str]:
+        guess = self.guess
+        yield "    fields:"
+        yield from self._field(guess.target, "the target")
+        if self._in_table:
+            yield f"      {scalar(self._table)}:"
+            yield commented("        kind: table", "many columns as one value")
+            yield "        columns:"
+            for column in self._in_table:
+                yield commented(f"          {scalar(column.column)}: {column.kind}", column.reason)
+        for column in self._alone:
+            yield from self._field(column, "")
+        out = [column for column in guess.columns if column.kind is None]
+        if out:
+            yield "    # Left out; name them among the fields where that is wrong:"
+            yield from (f"    #   {scalar(column.column)}: {column.reason}" for column in out)
 
     def _field(self, column: ColumnGuess, what: str) -> Iterator[str]:
         name, options = self._names[column.column], dict(column.options)
@@ -148,14 +153,22 @@ class NewProject:
             yield f"    # The rows stand in the order of {time.column}: learn from the past, measure on what came last."
             shares["time"] = self._names[time.column]
         else:
-            if guess.target.kind in {"category", "multilabel"}:
-                shares["stratify"] = self._target
-            shares["seed"] = 0
+            yield from self._by_chance(shares)
+        yield f"    split: {{{', '.join(f'{key}: {scalar(value)}' for key, value in shares.items())}}}"
+
+    def _by_chance(self, shares: dict[str, Any]) -> Iterator[str]:
+        """Add what a split by chance needs."""
+        guess = self.guess
+        if guess.rarest is not None and guess.rarest[1] < FEW_ROWS:
+            name, rows = guess.rarest
+            yield f"    # The class {name!r} has {rows} row{'' if rows == 1 else 's'}: too few to `stratify`."
+        elif guess.target.kind in {"category", "multilabel"}:
+            shares["stratify"] = self._target
+        shares["seed"] = 0
         if guess.equal_rows or guess.more_rows:
             many = "Some rows are equal" if guess.equal_rows else "Not all rows were looked at, and some may be equal"
             yield f"    # {many}: those go into one split, or the test would ask for what was learned by heart."
             shares["duplicates"] = "together"
-        yield f"    split: {{{', '.join(f'{key}: {scalar(value)}' for key, value in shares.items())}}}"
 
     def _features(self) -> Iterator[str]:
         lines = [
@@ -188,7 +201,7 @@ class NewProject:
         yield ""
         yield "nodes:"
         if len(inputs) > 1:
-            yield f"  {joined}: {{module: jumpml.blocks.Concat, inputs: {scalar(inputs)}}}"
+            yield from self._joined(inputs, joined)
             inputs = [joined]
         widths = "{widths: [128, 64], dropout: 0.1}"
         yield f"  {body}: {{module: jumpml.blocks.MLP, inputs: {scalar(inputs[0])}, args: {widths}}}"
@@ -200,6 +213,15 @@ class NewProject:
         yield ""
         yield "about:                                      # for the report card"
         yield from (f'  {key}: ""' for key in ("description", "intended_use", "limits", "owner"))
+
+    def _joined(self, inputs: list[str], joined: str) -> Iterator[str]:
+        """Nodes that put inputs side by side, each a vector a row."""
+        shaped = {self._names[column.column] for column in self._alone if len(column.options.get("shape", ())) > 1}
+        flat = {name: self._own(f"{name}_flat") for name in inputs if name in shaped}
+        for name, node in flat.items():
+            yield f"  {scalar(node)}: {{module: torch.nn.Flatten, inputs: {scalar(name)}}}"
+        vectors = [flat.get(name, name) for name in inputs]
+        yield f"  {joined}: {{module: jumpml.blocks.Concat, inputs: {scalar(vectors)}}}"
 
     def _learner(self) -> Iterator[str]:
         steps = math.ceil(0.7 * self.guess.rows / self._batch_size)

@@ -52,7 +52,7 @@ from jumpml.core._schema import json_schema
 from jumpml.core._spec import FileSpec, Spec
 from jumpml.core._tasks import TASK_KINDS, Task, TaskKind
 from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_function
-from jumpml.core._values import FieldInfo, ValueInfo
+from jumpml.core._values import MASK, FieldInfo, ValueInfo, field_of, masks_of
 
 __all__ = [
     "AttributedExample",
@@ -84,6 +84,7 @@ __all__ = [
     "LearnerError",
     "LearnerSpec",
     "Loss",
+    "MASK",
     "MissingExtraError",
     "Mistake",
     "ModelSpec",
@@ -113,9 +114,11 @@ __all__ = [
     "VariantRecord",
     "derive_seed",
     "did_you_mean",
+    "field_of",
     "join_errors",
     "json_schema",
     "load_spec",
+    "masks_of",
     "parse_override",
     "refusal",
     "resolve_class",

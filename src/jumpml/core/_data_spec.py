@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from os.path import normpath
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
@@ -143,6 +145,8 @@ class DataAbout(About):
 class DataSpec(FileSpec):
     """The data file: what the data is."""
 
+    root: str = ""
+    """Where the file's relative paths start, from its own folder, which it is where nothing is said."""
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     """The data sets by name. A field that stands in several of them is one field; the rows of a data set that lacks it
     miss it."""
@@ -157,6 +161,9 @@ class DataSpec(FileSpec):
     """Named augmentation policies, by field, that objectives ask for."""
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Rows a batch."""
+    bucket: str | None = None
+    """A text field. The rows of a train batch are then of similar length, and in every batch the text is cut to its
+    longest row, rounded up to a multiple of 8, so that little is computed on padding."""
     storage: Literal["memory", "disk", "source"] = "memory"
     """Where decoded values are held: in memory; on disk, for tables larger than memory; or nowhere, so that images and
     audio are read and decoded anew each epoch."""
@@ -164,3 +171,8 @@ class DataSpec(FileSpec):
     """Processes that read and decode, where `storage` is `source`."""
     about: DataAbout = DataAbout()
     """For the report card."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which relative paths start."""
+        return Path(normpath(super().folder / self.root)) if self.root else super().folder

@@ -44,6 +44,8 @@ class CategoryField(ColumnField):
     """The field's kind."""
     classes: tuple[str, ...] | None = None
     """The names in the order of their codes; sorted from the data where it is left out."""
+    rename: dict[str, str] = {}
+    """Names for what the column holds: `{"0": shirt, "<=50K.": "<=50K"}`; other values are names themselves."""
 
 
 class MultilabelField(ColumnField):
@@ -53,6 +55,8 @@ class MultilabelField(ColumnField):
     """The field's kind."""
     classes: tuple[str, ...] | None = None
     """The names in their order; sorted from the data where it is left out. Rows of zeros and ones need them."""
+    rename: dict[str, str] = {}
+    """Names for what the rows list: `{"0": admiration}`; other values are names themselves."""
     separator: Annotated[str, Field(min_length=1)] = ","
     """What separates two names where a row is a text."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from jumpml.core._spec import About, FileSpec, Name, NodePattern, Seed, Spec
+from jumpml.core._spec import About, FileSpec, InputName, Name, NodePattern, Seed, Spec
 
 Inputs = str | tuple[str, ...] | dict[str, str]
 Strength = Annotated[float, Field(ge=0)]
@@ -17,8 +17,8 @@ class InputSpec(Spec):
 
     shape: tuple[PositiveInt, ...]
     """The shape of one row, without the batch."""
-    dtype: Literal["float32", "int64"] = "float32"
-    """The type of its elements."""
+    dtype: Literal["float32", "int64", "bool"] = "float32"
+    """The type of its elements; a mask's is `bool`."""
 
 
 class NodeSpec(Spec):
@@ -27,7 +27,8 @@ class NodeSpec(Spec):
     module: str
     """The dotted name of a class: `torch.nn.*`, `jumpml.blocks.*`, or one from a package that you trust by name."""
     inputs: Inputs
-    """A name, a list (positional arguments) or a mapping (by argument name) of fields, nodes or `node.part`."""
+    """A name, a list (positional arguments) or a mapping (by argument name) of fields, nodes or `node.part`. A text
+    also has a mask, `field.mask`: bool `[batch, length]`, true where a token is."""
     args: dict[str, Any] = {}
     """The class's own arguments."""
 
@@ -175,8 +176,8 @@ class ModelSpec(FileSpec):
     """Makes the initial weights repeatable without touching torch's global generator."""
     data: str | None = None
     """A data file that gives shapes and classes, so that they need not be written twice."""
-    inputs: dict[Name, InputSpec] = {}
-    """Shapes of the fields that nodes read; may be left out where the data is known."""
+    inputs: dict[InputName, InputSpec] = {}
+    """Shapes of the fields that nodes read, and of texts' masks; may be left out where the data is known."""
     nodes: Annotated[dict[Name, NodeSpec], Field(min_length=1)]
     """The modules by name."""
     tasks: dict[Name, TaskSpec] = {}

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from jumpml.core._document import Document, Path_
+from jumpml.core._values import field_of
 
 if TYPE_CHECKING:
     from jumpml.core._errors import Mistake
@@ -99,6 +100,13 @@ Name = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^(?!all$)[^{re.escape(''.join(_RESERVED))}]+$"}),
 ]
 """What a user calls a node, a field, a task."""
+
+InputName = Annotated[
+    str,
+    AfterValidator(lambda value: _name(field_of(value)) and value),
+    WithJsonSchema({"type": "string", "pattern": f"^(?!all$)[^{re.escape(''.join(_RESERVED))}]+(\\.mask)?$"}),
+]
+"""What a node can read of the data: a field, or a text's mask."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 """A share."""

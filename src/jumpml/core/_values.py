@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 
+MASK = ".mask"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ValueInfo:
     """The shape and type of a value, as a model sees it.
 
     Attributes:
         shape: One row's shape, without the batch.
-        dtype: ``float32`` or ``int64``.
+        dtype: ``float32``, ``int64`` or, of a text's mask, ``bool``.
         classes: How many classes there are, where the values are class codes and that is known.
     """
 
@@ -54,3 +57,22 @@ class FieldInfo:
     columns: tuple[FieldInfo, ...] = ()
     options: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
+
+
+def masks_of(fields: Mapping[str, FieldInfo]) -> tuple[str, ...]:
+    """The masks that nodes can read beside the fields: a text's, which tells its tokens from padding.
+
+    Args:
+        fields: The data's.
+    """
+    return tuple(name + MASK for name, info in fields.items() if info.kind == "text")
+
+
+def field_of(name: str) -> str:
+    """The field that an input of a model is made of.
+
+    Example:
+        >>> field_of("message.mask"), field_of("message")
+        ('message', 'message')
+    """
+    return name.removesuffix(MASK)

@@ -1,5 +1,6 @@
 """Sources, tables, splits, features, augmentation and loaders: from the data file to batches of named tensors."""
 
+from jumpml.data._bucket import Bucketed
 from jumpml.data._build import build_dataloader
 from jumpml.data._loader import Loader
 from jumpml.data._loaders import DataLoaders
@@ -52,6 +53,7 @@ __all__ = [
     "Balanced",
     "Blob",
     "Blur",
+    "Bucketed",
     "CenterCrop",
     "Clip",
     "Colour",

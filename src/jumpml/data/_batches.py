@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import torch
 
-from jumpml.core import DataError
+from jumpml.core import DataError, field_of
 from jumpml.data._files import FileReader
 from jumpml.data.augment._policies import PLAIN
+from jumpml.data.features._pretrained import Pretrained
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
+    from jumpml.data._bucket import Cut
     from jumpml.data._order import Epoch
     from jumpml.data._table import Table
     from jumpml.data.augment._policies import Policies
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 Batch = dict[str, "Tensor"]
 BLOCK_BYTES = 1 << 25  # of rows that are gathered at once, so that an epoch of pictures is not held twice
+MOST_KEPT = 1 << 28  # bytes that features may make of a field and a split, to be kept; more where it was more before
 PRESENT = ".present"
 
 
@@ -54,6 +57,7 @@ class BatchMaker:
         policies: What is drawn for rows that are trained on; None for a split that is not.
         keep: Whether featurised values are kept, where they are the same for every epoch.
         workers: Processes that decode files.
+        cut: Which text is cut to the longest row of each batch; none where None.
     """
 
     def __init__(
@@ -65,12 +69,14 @@ class BatchMaker:
         policies: Policies | None,
         keep: bool,
         workers: int,
+        cut: Cut | None = None,
     ) -> None:
         self.table, self.rows = table, rows
+        self._cut = cut
         self._features, self._policies = features, policies
         self._keep = keep
         self._workers = workers
-        self._readers: dict[frozenset[str], FileReader] = {}
+        self._idle: dict[frozenset[str], FileReader] = {}  # each with its workers
         self._kept: dict[tuple[str, bool], tuple[tuple[Feature, ...], Tensor]] = {}
 
     def plan(self, names: Collection[str], draws: Sequence[str] = (), *, training: bool) -> Plan:
@@ -82,7 +88,8 @@ class BatchMaker:
         augmented = self._touched(PLAIN) if training and self._policies else ()
         for draw in draws:
             self._touched(draw)
-        fresh = tuple(n for n in names if n in augmented or n in self.table.files or not self._keep)
+        never_kept = {*self.table.files, *self.table.windows} if self._keep else {*names}
+        fresh = tuple(n for n in names if field_of(n) in augmented or n in never_kept or self._swells(n))
         return Plan(tuple(n for n in names if n not in fresh), fresh, tuple(draws), training)
 
     def make(self, epoch: Epoch, plan: Plan, *, first: int = 0, seed: int = 0, number: int = 0) -> Iterator[Batch]:
@@ -107,10 +114,15 @@ class BatchMaker:
             )
             ready = kept | shared
             parts = positions.split(sizes) if raw else ()
+            widths = self._widths(rows, sizes)
             for place, values in enumerate(zip(*ready.values(), strict=True) if ready else ((),) * len(sizes)):
                 batch: Batch = dict(zip(ready, values, strict=True))
+                if widths:
+                    batch = self._trimmed(batch, widths[place])
                 if raw:
                     undecided = {name: part[place] for name, part in decoded.items()} | next(files)
+                    if widths:  # before the draws, so that none loses what it adds
+                        undecided = self._trimmed(undecided, widths[place])
                     batch |= self._freshly(plan, undecided, parts[place], seed=seed, epoch=number, batch=first)
                 first += 1
                 yield batch
@@ -125,12 +137,13 @@ class BatchMaker:
         return self._policies.fields(draw)
 
     def _augments(self, plan: Plan) -> bool:
-        return plan.training and self._policies is not None and bool({*self._touched(PLAIN)} & {*plan.fresh})
+        fresh = {field_of(name) for name in plan.fresh}
+        return plan.training and self._policies is not None and bool({*self._touched(PLAIN)} & fresh)
 
     def _raw_fields(self, plan: Plan) -> set[str]:
         """What has to be decoded for each batch: a draw for several fields needs all of them."""
         draws = [*plan.draws, *([PLAIN] if self._augments(plan) else [])]
-        return {*plan.fresh}.union(*(self._touched(draw) for draw in draws))
+        return {field_of(name) for name in plan.fresh}.union(*(self._touched(draw) for draw in draws))
 
     def _ways(self, plan: Plan, raw: set[str]) -> tuple[Batch, Batch, Batch]:
         """What is gathered for a batch: this split's kept tensors, all splits' that serve as they are, and raw ones."""
@@ -151,6 +164,15 @@ class BatchMaker:
             known = self._kept[name, training] = (steps, self._features.apply_to(name, decoded, rows, keep=True))
         return known[1]
 
+    def _swells(self, name: str) -> bool:
+        """Whether features make too much of the split's values to keep: a word's id into a place for every word."""
+        steps = self._features.steps(name)
+        if not steps or any(isinstance(step, Pretrained) for step in steps):  # whose answers are dear
+            return False
+        one = self.table.take(name, self.rows[:1])
+        most = max(MOST_KEPT, one.nbytes * len(self.rows))
+        return self._features.apply_to(name, one).nbytes * len(self.rows) > most
+
     def _gather(self, tensors: Batch, index: Tensor, sizes: Sequence[int]) -> dict[str, Sequence[Tensor]]:
         """One gather a tensor, then slices, which no caller's write can harm."""
         index = index.to(self.table.device)
@@ -158,11 +180,12 @@ class BatchMaker:
 
     def _freshly(self, plan: Plan, values: Batch, positions: Tensor, **at: int) -> Batch:
         """The fields that are featurised for each batch, and the views' draws."""
-        batch = {name: values[name] for name in plan.fresh}
-        if self._augments(plan):
-            batch |= {name: content for name, content in self._draw(PLAIN, values, at).items() if name in batch}
+        plain = values | self._draw(PLAIN, values, at) if self._augments(plan) else values
+        batch = {name: plain[field_of(name)] for name in plan.fresh}
         for draw in plan.draws:
-            batch |= {f"{name}@{draw}": content for name, content in self._draw(draw, values, at).items()}
+            drawn = self._draw(draw, values, at)
+            masks = (name for name in self.table.masks if field_of(name) in drawn)
+            batch |= {f"{name}@{draw}": drawn[field_of(name)] for name in (*drawn, *masks)}
         rows = positions.to(self.table.device) if plan.training else None
         for key, content in batch.items():
             name, _, draw = key.partition("@")
@@ -175,17 +198,33 @@ class BatchMaker:
         touched = {name: values[name] for name in self._touched(draw)}
         return touched if self._policies is None else self._policies.apply(draw, touched, **at)
 
+    def _widths(self, rows: Tensor, sizes: Sequence[int]) -> list[int]:
+        """How long the text that is cut is in each batch; nothing where none is."""
+        if self._cut is None or self._features.steps(self._cut.field):
+            return []
+        return [self._cut.width(part) for part in rows.split(sizes)]
+
+    def _trimmed(self, values: Batch, width: int) -> Batch:
+        """The same values, but for the text that is cut and its mask."""
+        return {
+            name: content[:, :width].contiguous() if self._cut and field_of(name) == self._cut.field else content
+            for name, content in values.items()
+        }
+
     def _read_files(self, epoch: Epoch, raw: set[str], first: int) -> Iterator[Batch]:
         """For each batch what is decoded for it alone; nothing where no field is."""
         wanted = frozenset(raw & self.table.files.keys())
         if not wanted:
             yield from repeat({})
-        if wanted not in self._readers:
-            columns = {name: self.table.files[name] for name in sorted(wanted)}
-            self._readers[wanted] = FileReader(columns, self._workers)
+        reader = self._idle.pop(wanted, None)  # one that another iteration is using serves that one alone
+        if reader is None:
+            reader = FileReader({name: self.table.files[name] for name in sorted(wanted)}, self._workers)
         rows = (self.rows[part] for part in epoch.positions.split(epoch.sizes)[first:])
-        for batch in self._readers[wanted].read(rows):
-            yield {name: values.to(self.table.device) for name, values in batch.items()}
+        try:
+            for batch in reader.read(rows):
+                yield {name: values.to(self.table.device) for name, values in batch.items()}
+        finally:
+            self._idle[wanted] = reader
 
 
 def _blocks(epoch: Epoch, first: int, row_bytes: int) -> Iterator[tuple[Tensor, tuple[int, ...]]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jumpml.core import SpecError
 from jumpml.data._check import Checker
+from jumpml.data._disk import column_on_disk
 from jumpml.data._join import join_columns, join_raws
 from jumpml.data._loaders import DataLoaders
 from jumpml.data._mix import train_order
@@ -71,6 +72,7 @@ def build_dataloader(spec: DataSpec, trust: Collection[str] = ()) -> DataLoaders
         },
         batch_size=spec.batch_size,
         order=train_order(spec, columns, splits["train"], _shards(parts)),
+        bucket=spec.bucket,
         keep=spec.storage == "memory",
         workers=spec.workers,
         name=", ".join(spec.datasets),
@@ -85,10 +87,11 @@ def _columns(spec: DataSpec, parts: Mapping[str, Part], train: Tensor) -> dict[s
     for field, how in told.items():
         if KINDS[how.kind].learns:
             raws = {name: part.raws[field] for name, part in parts.items() if field in part.raws}
-            columns[field] = decode(join_raws(raws, counts), how, train.numpy())
+            decoded = decode(join_raws(raws, counts), how, train.numpy())
+            columns[field] = column_on_disk(decoded) if spec.storage == "disk" else decoded
         else:
             pieces = {name: part.columns[field] for name, part in parts.items() if field in part.columns}
-            columns[field] = join_columns(field, pieces, counts)
+            columns[field] = join_columns(field, pieces, counts, on_disk=spec.storage == "disk")
     return columns
 
 

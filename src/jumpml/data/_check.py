@@ -48,7 +48,9 @@ class Checker:
         """All mistakes that the file itself shows."""
         for name, dataset in self._spec.datasets.items():
             self._check_dataset(("datasets", name), dataset)
+        self._check_shared_fields()
         self._check_mix()
+        self._check_bucket()
         self._check_storage()
         self._check_features()
         self._check_changes(("augment",), self._spec.augment)
@@ -76,6 +78,21 @@ class Checker:
             elif name is not None and fields[name].kind != kind:
                 self._add((*path, "sample", key), f"expected a {kind} field, got {name!r}, a {fields[name].kind}.")
 
+    def _check_shared_fields(self) -> None:
+        """A field of several data sets is one field; what is decoded for all of them together is read in one way."""
+        first: dict[str, tuple[str, Any]] = {}
+        for name, dataset in self._spec.datasets.items():
+            for field, told in dataset.fields.items():
+                other, known = first.setdefault(field, (name, told))
+                keys = (
+                    {"kind"} if told.kind != known.kind or not KINDS[told.kind].learns else {*type(told).model_fields}
+                )
+                for key in sorted(keys - {"column"}):
+                    if getattr(told, key) != getattr(known, key):
+                        path = ("datasets", name, "fields", field, key)
+                        problem = f"{field!r} is one field, and the data set {other!r} says otherwise."
+                        self._add(path, problem, "Make them equal, or give the fields different names.")
+
     def _check_mix(self) -> None:
         mix, names = self._spec.mix, tuple(self._spec.datasets)
         if mix is None:
@@ -85,6 +102,17 @@ class Checker:
         elif mix.weights is not None and set(mix.weights) != set(names):
             told = f"expected a weight for each of {', '.join(names)}, got {', '.join(mix.weights) or 'none'}."
             self._add(("mix", "weights"), told)
+
+    def _check_bucket(self) -> None:
+        name, mix = self._spec.bucket, self._spec.mix
+        if name is None or not self._known(("bucket",), name):
+            return
+        if self._fields[name].kind != "text":
+            self._add(("bucket",), f"expected a text field, got {name!r}, a {self._fields[name].kind}.")
+        if mix is not None and (mix.by == "round_robin" or mix.batches == "separate"):
+            told = "`by: round_robin`" if mix.by == "round_robin" else "`batches: separate`"
+            problem = f"batches of rows of similar length cannot keep the data sets apart, as `mix` asks with {told}."
+            self._add(("bucket",), problem, "Leave one of the two out.")
 
     def _check_storage(self) -> None:
         spec = self._spec

@@ -13,6 +13,7 @@ import torch
 
 from jumpml.core import DataError
 from jumpml.data._cache import cache_folder
+from jumpml.data._table import overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,8 +42,11 @@ def empty_on_disk(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            # Asked for now: a file with holes would kill the process where the disk turns out to be full.
-            os.posix_fallocate(file.fileno(), 0, size)
+            if hasattr(os, "posix_fallocate"):  # macOS and Windows lack it
+                # Asked for now: a file with holes would kill the process where the disk turns out to be full.
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
             mapped = mmap.mmap(file.fileno(), size)
     except OSError as error:
         raise DataError(
@@ -71,21 +75,13 @@ def on_disk(blocks: Iterable[Mapping[str, Column]], count: int) -> dict[str, Col
                 values[name] = empty_on_disk([count, *column.values.shape[1:]], column.values.dtype)
             end = start + len(column)
             values[name][start:end] = column.values
-            joined[name] = _counted(joined.get(name), column)
+            joined[name] = column
         start = end
     return {name: replace(joined[name], values=stored) for name, stored in values.items()}
 
 
-def _counted(before: Column | None, block: Column) -> Column:
-    """A block's column, with the missing values of those before it."""
-    if before is None:
-        return block
-    pairs = zip(before.columns, block.columns, strict=True)
-    return replace(block, columns=tuple(replace(new, missing=old.missing + new.missing) for old, new in pairs))
-
-
 def column_on_disk(column: Column) -> Column:
     """The same column with its values on disk; windows that overlap stay where they are, which takes less room."""
-    if column.values.untyped_storage().nbytes() < column.values.nbytes:
+    if overlaps(column.values):
         return column
     return on_disk([{"": column}], len(column))[""]

@@ -46,14 +46,16 @@ class FileColumn:
     def __len__(self) -> int:
         return len(self.blobs)
 
-    def info(self, name: str) -> FieldInfo:
-        """What the field is."""
+    def info(self, name: str, rows: Tensor | None = None) -> FieldInfo:
+        """As `Column.info`."""
+        present = self.present()
+        present = present if present is None or rows is None else present[rows]
         return FieldInfo(
             name=name,
             kind=self.kind,
             value=ValueInfo(shape=self.shape),
             range=self.range,
-            missing=sum(blob is None for blob in self.blobs),
+            missing=0 if present is None else int((~present).sum()),
             options=self.options,
         )
 

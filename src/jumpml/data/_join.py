@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from jumpml.core import DataError
+from jumpml.data._disk import empty_on_disk
 from jumpml.data._files import FileColumn
 from jumpml.data.kinds import KINDS, Column, RawColumn, in_order
 
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
 Counts = dict[str, int]
 
 
-def join_columns(name: str, pieces: Mapping[str, Column | FileColumn], counts: Counts) -> Column | FileColumn:
+def join_columns(
+    name: str, pieces: Mapping[str, Column | FileColumn], counts: Counts, *, on_disk: bool = False
+) -> Column | FileColumn:
     """One field of all data sets.
 
     Args:
         name: The field.
         pieces: By data set that has it.
         counts: Rows by data set, of all of them in order. The rows of a data set without the field miss it.
+        on_disk: Whether the values are to lie on disk.
 
     Raises:
         DataError: Two data sets disagree about what the field is.
@@ -47,11 +51,15 @@ def join_columns(name: str, pieces: Mapping[str, Column | FileColumn], counts: C
     if head.kind == "category":
         classes = in_order(name for column in columns.values() for name in column.classes)
         classes = head.classes if set(classes) == set(head.classes) else classes
-    values = [
+    values = (
         _recoded(columns[key], classes) if key in columns else _missing(head, count) for key, count in counts.items()
-    ]
+    )
+    shape = (sum(counts.values()), *head.values.shape[1:])
+    joined = empty_on_disk(shape, head.values.dtype) if on_disk else torch.empty(shape, dtype=head.values.dtype)
+    for part, rows in zip(joined.split([*counts.values()]), values, strict=True):
+        part.copy_(rows)
     notes = tuple(note for column in columns.values() for note in column.notes)
-    return Column(torch.cat(values), head.kind, classes, head.range, head.columns, head.options, notes)
+    return Column(joined, head.kind, classes, head.range, head.columns, head.options, notes)
 
 
 def join_raws(pieces: Mapping[str, Sequence[RawColumn]], counts: Counts) -> list[RawColumn]:
@@ -85,7 +93,8 @@ def _place(raws: Mapping[str, RawColumn], counts: Counts) -> Callable[[int], str
 
 
 def _refuse_difference(name: str, one: tuple[str, Column | FileColumn], other: tuple[str, Column | FileColumn]) -> None:
-    first, second = one[1].info(name), other[1].info(name)
+    none = torch.arange(0)  # rows: how many values are missing is no difference
+    first, second = one[1].info(name, none), other[1].info(name, none)
     sides = [
         (what, getattr(first, what), getattr(second, what)) for what in ("kind", "range", "columns", "options")
     ] + [("shape", first.value.shape, second.value.shape)]
@@ -109,7 +118,7 @@ def _recoded(column: Column, classes: tuple[str, ...]) -> torch.Tensor:
 
 def _missing(like: Column, count: int) -> torch.Tensor:
     values = like.values
-    return torch.full((count, *values.shape[1:]), KINDS[like.kind].absent, dtype=values.dtype)
+    return torch.tensor(KINDS[like.kind].absent, dtype=values.dtype).expand(count, *values.shape[1:])
 
 
 def _join_files(pieces: Mapping[str, Column | FileColumn], counts: Counts) -> FileColumn:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.data._batches import Batch, BatchMaker
+    from jumpml.data._batches import Batch, BatchMaker, Plan
     from jumpml.data._order import Order
 
 
@@ -51,7 +51,7 @@ class Loader:
         self._order = order
         self._batch_size = batch_size
         self._training = training
-        self._plan = maker.plan(maker.table.names, training=training)
+        self._served: tuple[Collection[str] | None, Collection[str]] = (None, ())
         self._next = self._position = _Position(0, 0)
 
     def __len__(self) -> int:
@@ -79,9 +79,11 @@ class Loader:
         """Choose what batches hold, from the next ``iter`` on.
 
         Args:
-            fields: The plain fields; None for all. A field with missing values comes with ``<field>.present``.
+            fields: The plain fields, and the masks of texts that `DataLoaders.bind` names; None for all. A field with
+                missing values comes with ``<field>.present``.
             views: Draws of views, such as ``strong.0``: the batch holds ``<field>@strong.0`` for each field that the
-                view touches, drawn anew each batch, and ``<field>.present`` likewise.
+                view touches, drawn anew each batch, and ``<field>.present`` likewise; of a text whose mask was bound
+                also ``<field>.mask@strong.0``.
 
         Raises:
             DataError: There is no such field or view, or the loader draws none.
@@ -90,8 +92,8 @@ class Loader:
         unknown = next((name for name in fields or () if name not in names), None)
         if unknown is not None:
             raise DataError(f"the data has no field {unknown!r}. {did_you_mean(unknown, names)}")
-        plain = [name for name in names if fields is None or name in fields]
-        self._plan = self._maker.plan(plain, sorted(views), training=self._training)
+        self._plan(fields, views)
+        self._served = (fields, views)
 
     def __iter__(self) -> Iterator[Batch]:
         position = self._position = _Position(self._next.epoch, self._next.batch)
@@ -104,7 +106,7 @@ class Loader:
         return self._maker.make(order, self._maker.plan(self._maker.table.names, training=False))
 
     def decoded(self, field: str) -> Tensor:
-        """One field's decoded values before features, ``[rows, ...]`` in plain order."""
+        """One field's decoded values before features, ``[rows, ...]`` in plain order; of a mask, its text's."""
         return self._maker.table.take(field, self.rows)
 
     def take(self, field: str, positions: Tensor) -> Tensor:
@@ -129,10 +131,15 @@ class Loader:
             )
         self._next = self._position = _Position(epoch, batch)
 
+    def _plan(self, fields: Collection[str] | None, views: Collection[str]) -> Plan:
+        """What batches hold; made for each epoch, since nodes may come to read more."""
+        plain = [name for name in self._maker.table.names if fields is None or name in fields]
+        return self._maker.plan(plain, sorted(views), training=self._training)
+
     def _serve(self, position: _Position) -> Iterator[Batch]:
         number, seed = position.epoch, self.seed
         epoch = self._order.epoch(seed, number, self._batch_size)
-        for batch in self._maker.make(epoch, self._plan, first=position.batch, seed=seed, number=number):
+        for batch in self._maker.make(epoch, self._plan(*self._served), first=position.batch, seed=seed, number=number):
             position.batch += 1
             yield batch
         position.epoch, position.batch = number + 1, 0

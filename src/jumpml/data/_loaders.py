@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
 import torch
 
-from jumpml.core import DataError, FieldInfo, ValueInfo, did_you_mean
+from jumpml.core import MASK, DataError, FieldInfo, ValueInfo, did_you_mean, field_of, masks_of
 from jumpml.data._batches import BatchMaker
+from jumpml.data._bucket import Bucketed, Cut, padding_of
 from jumpml.data._findings import find
 from jumpml.data._loader import Loader
 from jumpml.data._order import InOrder, Mixture, Shuffled
@@ -18,6 +20,7 @@ from jumpml.data._validate import validate_rows, validate_steps
 from jumpml.data.augment._policies import PLAIN, Policies
 from jumpml.data.features._custom import as_features
 from jumpml.data.features._feature_map import DEFAULTS, FeatureMap, fit_steps, missing_problem
+from jumpml.data.features._tokens import PaddingMask
 from jumpml.data.features._train_rows import TrainRows
 from jumpml.data.kinds import Column, decoding, raw_rows
 from jumpml.data.splits._splits import SPLITS, Splits
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 
 @final
 class DataLoaders:
-    """Loaders of the train, validation and test rows of one data set, in memory.
+    """Loaders of the train, validation and test rows of a table of decoded fields.
 
     Args:
         columns: The decoded fields by name; all have the same number of rows.
@@ -48,6 +51,8 @@ class DataLoaders:
         views: Random changes by view and field, which objectives ask for.
         batch_size: Rows a batch.
         order: Which train rows an epoch serves, in which batches; all of them, shuffled, where None.
+        bucket: A text field: train batches are `Bucketed` by its length, and in every batch it is cut to its longest
+            row, rounded up to a multiple of 8, unless it has features.
         keep: Whether featurised values are kept in memory, so that they are computed once.
         workers: Processes that decode what stays in files.
         seed: What order and augmentation are drawn from.
@@ -55,7 +60,7 @@ class DataLoaders:
 
     Attributes:
         train, val, test: The loaders. Train batches are shuffled and augmented.
-        fields: What each field is, as decoded.
+        fields: What each field is, as decoded; only the rows of the splits count as missing a value.
         features: The fitted feature steps.
         left_out: Row numbers of the rows that are in no split, by the reason.
         name: The data set's name.
@@ -84,16 +89,18 @@ class DataLoaders:
         views: Mapping[str, Mapping[str, Sequence[Change]]] | None = None,
         batch_size: int = 64,
         order: Order | None = None,
+        bucket: str | None = None,
         keep: bool = True,
         workers: int = 0,
         seed: int = 0,
         name: str = "data",
     ) -> None:
         features, augment, views = as_features(features or {}), augment or {}, views or {}
-        fields = {key: column.info(key) for key, column in columns.items()}
         if batch_size < 1:
             raise DataError(f"expected a batch size of at least 1, got {batch_size}.")
         validate_rows(columns, splits)
+        served = torch.cat([splits[split] for split in SPLITS])  # what rows in no split lack is missed by nobody
+        fields = {key: column.info(key, served) for key, column in columns.items()}
         validate_steps(fields, features, augment, views)
         policies = Policies(augment, views, fields)
         self.policies = policies
@@ -101,7 +108,10 @@ class DataLoaders:
         self.fields: Mapping[str, FieldInfo] = MappingProxyType(fields)
         self.view_fields: Mapping[str, frozenset[str]] = MappingProxyType(policies.view_fields)
         self.features = FeatureMap({})
-        self._table = Table(columns)
+        for mask in masks_of(fields):
+            self.features.set(mask, [PaddingMask(padding_of(fields[field_of(mask)]))])
+        self._table = Table(columns, fields)
+        self._cut = None if bucket is None else Cut(bucket, fields, self._table)
         self._originals = {
             name: column.originals
             for name, column in columns.items()
@@ -115,14 +125,17 @@ class DataLoaders:
                 policies=policies if split == "train" else None,
                 keep=keep,
                 workers=workers,
+                cut=self._cut,
             )
             for split in SPLITS
         }
-        shuffled = Mixture({name: Shuffled(torch.arange(len(splits["train"])))})
+        order = order or Mixture({name: Shuffled(torch.arange(len(splits["train"])))})
+        if self._cut:
+            order = Bucketed(order, self._cut.lengths[splits["train"]])
         loaders = {
             split: Loader(
                 maker,
-                (order or shuffled) if split == "train" else InOrder(len(maker.rows)),
+                order if split == "train" else InOrder(len(maker.rows)),
                 batch_size=batch_size,
                 seed=seed,
                 training=split == "train",
@@ -145,6 +158,11 @@ class DataLoaders:
         return self.train.batch_size
 
     @property
+    def readable(self) -> tuple[str, ...]:
+        """What nodes can read: the fields, and the masks of texts."""
+        return (*self.fields, *masks_of(self.fields))
+
+    @property
     def seed(self) -> int:
         """What order and augmentation are drawn from."""
         return self.train.seed
@@ -159,7 +177,7 @@ class DataLoaders:
         return self.policies.mixes_rows
 
     def bind(self, inputs: Collection[str]) -> None:
-        """Say that nodes read these fields.
+        """Say that nodes read these fields, and masks of texts (``message.mask``), which batches then hold.
 
         From now on they have the default features of their kinds, where `features` says nothing. Fields that were bound
         before stay bound.
@@ -168,6 +186,9 @@ class DataLoaders:
             DataError: There is no such field, or its missing values would reach a node.
         """
         self._refuse_shared(inputs)
+        masks = [name for name in inputs if self._field(name).name != name]
+        self._table.masks = tuple(dict.fromkeys([*self._table.masks, *masks]))
+        inputs = [name for name in inputs if name not in masks]
         for name in inputs:
             info = self._field(name)
             default = DEFAULTS.get(info.kind, ())
@@ -181,7 +202,7 @@ class DataLoaders:
         self._check_late(inputs)
 
     def info(self, name: str) -> ValueInfo:
-        """A field's shape and type in a batch: after its features, where it has some or is bound.
+        """A field's shape and type in a batch: after its features, where it has some or is bound; or a text's mask's.
 
         Raises:
             DataError: There is no such field.
@@ -189,6 +210,13 @@ class DataLoaders:
         self._field(name)
         row = self.features.apply_to(name, self._table.take(name, self.train.rows[:1]))
         return ValueInfo(shape=tuple(row.shape[1:]), dtype=str(row.dtype).removeprefix("torch."))
+
+    def shortest(self) -> dict[str, ValueInfo]:
+        """The text that ``bucket`` cuts, and its mask, in the shortest batch that may come; nothing where none is."""
+        if self._cut is None or self.features.steps(self._cut.field):
+            return {}
+        names = (self._cut.field, self._cut.field + MASK)
+        return {name: replace(self.info(name), shape=(self._cut.shortest,)) for name in names}
 
     def to_raw(self, field: str, values: Tensor) -> Tensor:
         """Undo a field's features: a standardized target's predictions in the target's own units.
@@ -236,7 +264,8 @@ class DataLoaders:
 
     def decoding(self) -> dict[str, dict[str, JsonValue]]:
         """How each field's raw value becomes the decoded tensor, as plain values for a bundle."""
-        return {name: decoding(info) for name, info in self.fields.items()}
+        filled = {name: any(step.fills for step in self.features.steps(name)) for name in self.fields}
+        return {name: decoding(info, filled=filled[name]) for name, info in self.fields.items()}
 
     def raw(self, split: str, rows: Sequence[int]) -> list[dict[str, JsonValue]]:
         """Rows as a user of the deployed model would send them; decoding them gives the same tensors, bit for bit.
@@ -255,9 +284,13 @@ class DataLoaders:
         return raw_rows(values, {name: [sent[row] for row in chosen] for name, sent in self._originals.items()})
 
     def _field(self, name: str) -> FieldInfo:
-        if name not in self.fields:
-            raise DataError(f"the data set {self.name!r} has no field {name!r}. {did_you_mean(name, self.fields)}")
-        return self.fields[name]
+        """What is known of a field, or of the text behind a mask."""
+        if name not in self.readable:
+            near = did_you_mean(name, self.readable)
+            if name.endswith(MASK) and field_of(name) in self.fields:
+                near = f"Only a text has a mask, and {field_of(name)!r} is a {self.fields[field_of(name)].kind}."
+            raise DataError(f"the data set {self.name!r} has no field {name!r}. {near}")
+        return self.fields[field_of(name)]
 
     def _refuse_shared(self, fields: Collection[str]) -> None:
         """Refuse fields that features or nodes read as codes, where a mixture makes shares of classes of them."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
+BATCHES = ("mixed", "separate", "alternate")
+
+
 class Epoch(NamedTuple):
     """What one epoch serves.
 
@@ -198,7 +201,7 @@ class Mixture(Order):
             ``alternate``: likewise, and the data sets take turns, a full batch each.
 
     Raises:
-        DataError: A weight is missing, or is not above 0.
+        DataError: There is no pool, a weight is missing or not above 0, or ``batches`` is none of the three.
 
     Example:
         >>> order = Mixture({"a": Shuffled(torch.arange(6)), "b": Shuffled(torch.arange(6, 8))}, {"a": 1, "b": 1})
@@ -209,14 +212,18 @@ class Mixture(Order):
     def __init__(
         self, pools: Mapping[str, Pool], weights: Mapping[str, float] | None = None, batches: str = "mixed"
     ) -> None:
+        if not pools:
+            raise DataError("expected pools to draw from, got none.")
+        if batches not in BATCHES:
+            raise DataError(f"expected batches that are {', '.join(BATCHES)}; got {batches!r}.")
         self._pools = dict(pools)
-        self._total = sum(len(pool) for pool in pools.values())
         self._batches = batches
         self._counts = {name: len(pool) for name, pool in pools.items()}
         if weights is not None:
             if set(weights) != set(pools) or min(weights.values()) <= 0:
                 raise DataError(f"expected a weight above 0 for each of {', '.join(pools)}, got {dict(weights)}.")
-            self._counts = _shares(self._total, weights)
+            self._counts = _shares(sum(self._counts.values()), weights)
+        self._total = sum(self._counts.values())  # a row more for each data set whose share is below one row
 
     def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
         """Rows from every pool, shuffled together or batch by batch."""

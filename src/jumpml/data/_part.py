@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
+from math import prod
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from jumpml.data.sources._source import Source
 
 ROWS_SHOWN = 5  # of those that were skipped
-BLOCK_ROWS = 1 << 16  # decoded at a time on their way to the disk
+BLOCK_ROWS, BLOCK_BYTES = 1 << 16, 1 << 28  # at most so many are decoded at a time, where they are not to be held
 
 
 @final
@@ -65,6 +67,8 @@ def read_part(spec: DataSpec, name: str, source: Source) -> Part:
     columns, undecided = reader.fields()
     named = reader.split_columns()
     rejected = dict(sorted(reader.rejected.items()))
+    if len(rejected) == reader.count:
+        raise DataError(f"no row can be decoded; {next(_complaints(rejected, source))}")
     splits = choose_rows(
         spec,
         name,
@@ -74,7 +78,7 @@ def read_part(spec: DataSpec, name: str, source: Source) -> Part:
         usable=_usable(columns, rejected, reader.count),
         reach=_reach(columns),
     )
-    splits = Splits(splits, splits.left_out, [*source.findings, *splits.findings, *_skipped(rejected)])
+    splits = Splits(splits, splits.left_out, [*source.findings, *splits.findings, *_skipped(rejected, source)])
     shards = source.shards or (range(reader.count),)
     return Part(columns=columns, raws=undecided, splits=splits, count=reader.count, shards=shards)
 
@@ -85,13 +89,13 @@ class _Reader:
 
     Attributes:
         count: Its rows.
-        rejected: By row that could not be decoded, the first complaint about it.
+        rejected: By row that could not be decoded, what it was read for and the first complaint about it.
     """
 
     def __init__(self, spec: DataSpec, name: str, source: Source) -> None:
         self._spec, self._name, self._source = spec, name, source
         self._dataset = spec.datasets[name]
-        self.rejected: dict[int, str] = {}
+        self.rejected: dict[int, tuple[str, str]] = {}
         fields, on_disk = self._dataset.fields, spec.storage == "disk"
         self._reads = columns_read(fields, source.schema, self._split_names)
         self._by_blocks = [field for field, told in fields.items() if on_disk and KINDS[told.kind].by_blocks(told)]
@@ -134,9 +138,16 @@ class _Reader:
 
     def _blocks(self) -> Iterator[dict[str, Column]]:
         names = {column for field in self._by_blocks for column in self._reads[field]}
-        for start in range(0, self.count, BLOCK_ROWS):
-            arrays = self._source.read(names, start, start + BLOCK_ROWS)
+        size = self._block_rows(self._by_blocks)
+        for start in range(0, self.count, size):
+            arrays = self._source.read(names, start, start + size)
             yield {field: self._decoded(field, arrays, start) for field in self._by_blocks}
+
+    def _block_rows(self, fields: Collection[str]) -> int:
+        """How many rows of some fields are decoded at a time."""
+        told = [self._dataset.fields[field] for field in fields]
+        numbers = sum(prod(KINDS[how.kind].expected(how).shape) for how in told)  # of at most 8 bytes each
+        return max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, 8 * numbers)))
 
     def _in_files(self, field: str) -> FileColumn | None:
         """A field whose values stay in their files; None for any other."""
@@ -148,7 +159,10 @@ class _Reader:
         if blobs is None:
             return None
         if raws[0].skip:  # what is to be left out must be known before the rows are split
-            self._decoded(field, self._arrays)
+            size = self._block_rows([field])
+            for start in range(0, self.count, size):
+                some = {name: self._arrays[name][start : start + size] for name in self._reads[field]}
+                self._decoded(field, some, start)
         head = decode([replace(raws[0], values=raws[0].values[:1])], told)  # as all of them are
         return FileColumn(
             blobs=blobs,
@@ -170,7 +184,7 @@ class _Reader:
         """Remember the rows that could not be decoded."""
         for raw in raws:
             for row, problem in raw.rejected.items():
-                self.rejected.setdefault(start + row, str(raw.error(row, problem)))
+                self.rejected.setdefault(start + row, (raw.where, problem))
 
     def _raws(self, field: str, arrays: Mapping[str, NDArray], start: int = 0) -> list[RawColumn]:
         return [self._raw(name, f"field {field!r}", arrays, start) for name in self._reads[field]]
@@ -204,12 +218,17 @@ def _reach(columns: Mapping[str, Column | FileColumn]) -> tuple[int, int]:
     return max((before for before, _ in ends), default=0), max((after for _, after in ends), default=0)
 
 
-def _skipped(rejected: Mapping[int, str]) -> Iterator[str]:
+def _skipped(rejected: Mapping[int, tuple[str, str]], source: Source) -> Iterator[str]:
     if rejected:
         yield f"{len(rejected)} rows cannot be decoded and are skipped (on_error: skip)."
-        yield from list(rejected.values())[:ROWS_SHOWN]
+        yield from islice(_complaints(rejected, source), ROWS_SHOWN)
         if len(rejected) > ROWS_SHOWN:
             yield f"... and {len(rejected) - ROWS_SHOWN} more."
+
+
+def _complaints(rejected: Mapping[int, tuple[str, str]], source: Source) -> Iterator[str]:
+    # One at a time, as a source may have to read its file from the beginning to say where a row stands.
+    return (f"{where}, {source.place(row)}: {problem}" for row, (where, problem) in rejected.items())
 
 
 def join_splits(parts: Mapping[str, Part]) -> Splits:

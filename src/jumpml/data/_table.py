@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, final
 
 import torch
 
+from jumpml.core import field_of
 from jumpml.data._files import FileColumn
 
 if TYPE_CHECKING:
@@ -13,9 +15,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from jumpml.core import FieldInfo
     from jumpml.data.kinds._column import Column
 
-BLOCK_ROWS = 1 << 14
+BLOCK_ROWS, BLOCK_BYTES = 1 << 14, 1 << 26  # at most so much is looked at together
 
 
 @final
@@ -24,16 +27,18 @@ class Table:
 
     Args:
         columns: All with the same number of rows.
+        fields: What they are.
 
     Attributes:
         values: By field, the tensors among them, on the table's device.
-        present: By field with missing values, which rows have one.
+        windows: Those of them whose rows overlap in memory, which a copy would make many times as large.
+        present: By field with missing values in the rows that are served, which rows have one.
         files: By field, the others.
-        names: All fields, in their order.
+        masks: The masks of texts that nodes read, as ``message.mask``.
         device: Where the tensors are.
     """
 
-    def __init__(self, columns: Mapping[str, Column | FileColumn]) -> None:
+    def __init__(self, columns: Mapping[str, Column | FileColumn], fields: Mapping[str, FieldInfo]) -> None:
         self.values: dict[str, Tensor] = {}
         self.present: dict[str, Tensor] = {}
         self.files: dict[str, FileColumn] = {}
@@ -42,14 +47,22 @@ class Table:
                 self.files[name] = column
             else:
                 self.values[name] = column.values
-            present = column.present()
+            present = column.present() if fields[name].missing else None
             if present is not None:
                 self.present[name] = present
-        self.names = tuple(columns)
+        self.windows = frozenset(name for name, values in self.values.items() if overlaps(values))
+        self._fields = tuple(columns)
+        self.masks: tuple[str, ...] = ()
         self.device = torch.device("cpu")
 
-    def take(self, field: str, rows: Tensor) -> Tensor:
-        """Some rows of a field, ``[len(rows), ...]``; files are read here and now."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What batches can hold: all fields in their order, then the masks."""
+        return (*self._fields, *self.masks)
+
+    def take(self, name: str, rows: Tensor) -> Tensor:
+        """Some rows of a field, ``[len(rows), ...]``, or of the text behind a mask; files are read here and now."""
+        field = field_of(name)
         if field in self.files:
             return self.files[field].take(rows).to(self.device)
         values = self.values[field]
@@ -57,10 +70,25 @@ class Table:
 
     def blocks(self, field: str, rows: Tensor) -> Iterator[Tensor]:
         """The same, some rows at a time."""
-        return (self.take(field, part) for part in rows.split(BLOCK_ROWS))
+        shape = self.files[field].shape if field in self.files else self.values[field].shape[1:]
+        size = max(1, min(BLOCK_ROWS, BLOCK_BYTES // (8 * max(1, prod(shape)))))  # a value has at most 8 bytes
+        return (self.take(field, part) for part in rows.split(size))
 
     def to(self, device: torch.device | str) -> None:
         """Hold the tensors on another device."""
         self.device = torch.device(device)
-        self.values = {name: values.to(device) for name, values in self.values.items()}
+        self.values = {name: _moved(values, self.device) for name, values in self.values.items()}
         self.present = {name: mask.to(device) for name, mask in self.present.items()}
+
+
+def overlaps(values: Tensor) -> bool:
+    """Whether rows share their memory with others, as windows do."""
+    return values.untyped_storage().nbytes() < values.nbytes
+
+
+def _moved(values: Tensor, device: torch.device) -> Tensor:
+    """The same values on another device; windows stay windows, where a plain copy would write each of them out."""
+    if not overlaps(values):
+        return values.to(device)
+    held = values.as_strided((values.untyped_storage().nbytes() // values.element_size(),), (1,), 0)
+    return held.to(device).as_strided(values.shape, values.stride(), values.storage_offset())

@@ -36,6 +36,8 @@ def validate_rows(columns: Mapping[str, Column | FileColumn], splits: Mapping[st
     if set(splits) != set(SPLITS):
         raise DataError(f"expected the splits train, val and test, got {', '.join(splits) or 'none'}.")
     for name in SPLITS:
+        if not isinstance(splits[name], torch.Tensor):
+            raise DataError(f"the {name} split: expected a tensor of row numbers, got {type(splits[name]).__name__}.")
         if not len(splits[name]):
             raise DataError(f"the {name} split is empty.")
     count, chosen = next(iter(lengths.values())), [splits[name] for name in SPLITS]

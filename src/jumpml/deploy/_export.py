@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
     from jumpml.deploy._exportable import Exportable
 
-_CHATTER = "torch.onnx._internal.exporter._registration"  # tells at every export that torchvision is not installed
+_CHATTER = (  # loggers that tell of
+    "torch.onnx._internal.exporter._registration",  # torchvision that is not installed, at every export
+    "onnxscript.optimizer._constant_folding",  # what cannot be computed ahead
+    "onnx_ir.passes.common.initializer_deduplication",  # what cannot be stored once
+)
 
 
 def export_onnx(module: Exportable, rows: Mapping[str, NDArray], path: Path) -> None:
@@ -94,10 +98,10 @@ def verify_export(module: Exportable, rows: Mapping[str, NDArray], path: Path) -
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's talk of its own future, which no user of JumpML can act on."""
-    logger = logging.getLogger(_CHATTER)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Without the exporters' talk of themselves, which no user of JumpML can act on."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, _CHATTER)}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
@@ -106,7 +110,8 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", "# The axis name: batch will not be used", UserWarning)  # with two inputs
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def _reason(error: BaseException) -> str:

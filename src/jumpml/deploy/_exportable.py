@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from torch import Tensor, nn
 
-from jumpml.core import DeploymentError
+from jumpml.core import DeploymentError, field_of
 from jumpml.diagnose import embedding_node, embedding_width, flatten_embedding
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Exportable(nn.Module):
         loaders: Their fitted features are copied.
 
     Attributes:
-        fields: The fields that are read, in the order of `forward`'s arguments.
+        fields: The fields that are read, in the order of `forward`'s arguments. A text's mask is made of the text.
         output_names: Of `forward`'s answers: ``<task>.output`` for each task, then ``<task>.embedding`` for each of
             `embeddings`. Names hold no dot, so that no output bears a field's name.
         embeddings: The node by which rows are compared, by task; a task whose node is too wide for it is left out.
@@ -55,7 +55,7 @@ class Exportable(nn.Module):
             for name, task in model.tasks.items()
             if task.kind == "regression"
         }
-        self.fields: tuple[str, ...] = self._plan.fields
+        self.fields: tuple[str, ...] = tuple(dict.fromkeys(map(field_of, self._plan.fields)))
         self.output_names = (
             *(f"{task}.output" for task in model.tasks),
             *(f"{task}.embedding" for task in self.embeddings),
@@ -72,8 +72,8 @@ class Exportable(nn.Module):
             As `output_names`: logits as the model gives them, numbers ``[batch, *target's shape]`` in the target's raw
             units, and embeddings ``[batch, width]``.
         """
-        batch = {field: self.features.apply_to(field, value) for field, value in zip(self.fields, values, strict=True)}
-        nodes = self._plan(batch)
+        decoded = dict(zip(self.fields, values, strict=True))
+        nodes = self._plan({name: self.features.apply_to(name, decoded[field_of(name)]) for name in self._plan.fields})
         outputs = [self._raw(name, nodes[task.output]) for name, task in self.model.tasks.items()]
         return (*outputs, *(flatten_embedding(nodes[node]) for node in self.embeddings.values()))
 

@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _KINDS = {
-    "number": "a number, or null where it is missing",
-    "category": "one of {classes}; null where it is missing",
+    "number": "a number",
+    "category": "one of {classes}",
     "image": "numbers from {range[0]:g} to {range[1]:g}, {shape} as channels, height, width",
     "tensor": "numbers, {shape}",
-    "multilabel": "a list of {classes}; null where nothing is known",
-    "date": "a moment; null where it is missing",
+    "multilabel": "a list of {classes}",
+    "date": "a moment",
     "audio": "numbers from -1 to 1, {shape} as channels, samples",
     "mask": "codes of {classes}, {shape} as height, width; null where a class is not known",
-    "series": "numbers, {shape} as steps, channels; null where one is missing",
+    "series": "numbers, {shape} as steps, channels",
     "text": "a text",
     "table": "an object with {columns}",
 }
@@ -84,7 +84,8 @@ def _task(how: Mapping[str, Any]) -> str:
 
 def _input(how: Mapping[str, Any]) -> str:
     names = {"classes": _listed(how.get("classes", ())), "columns": _listed(tuple(how.get("columns", ())))}
-    return _KINDS[how["kind"]].format(**{**how, **names})
+    missing = "; null where it is missing" if how.get("missing") else ""
+    return _KINDS[how["kind"]].format(**{**how, **names}) + missing
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 SUMS = "SHA256SUMS"
 BATCH = 256  # rows that the model is given at a time
+NOTHING = ("", "NA", "NaN", "nan", "null", "?")  # what a cell of a csv file says where a value is missing
 
 
 @final
@@ -145,40 +146,42 @@ def decoder_of(how: Mapping[str, Any], files: Path | None = None) -> Decoder:
         files: The folder that paths of pictures and sounds start in; None refuses them, so that nobody who can send
             rows can make this machine open its files.
     """
-    decoder = _DECODERS[how["kind"]]
     tool = Tokenizer(how["tokenizer"]) if "tokenizer" in how else files
 
-    def decode_one(value: Any) -> NDArray:
-        if how.get("missing") and _is_missing(value):
-            return np.full(how["shape"], _ABSENT.get(how["kind"], np.nan), dtype=how["dtype"])
-        return decoder(value, how, tool)
+    return lambda value: _decoded(value, how, tool)
 
-    return decode_one
+
+def _decoded(value: Any, how: Mapping[str, Any], tool: Any = None) -> NDArray:
+    """One value, or what stands for none where the model can take that."""
+    if not _is_missing(value) or how["kind"] == "text":
+        return _DECODERS[how["kind"]](value, how, tool)
+    if not how.get("missing"):
+        raise ValueError("expected a value; this model cannot do without.")
+    return np.full(how["shape"], _ABSENT.get(how["kind"], np.nan), dtype=how["dtype"])
 
 
 def _number(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
-    return np.full(1, np.nan, dtype=np.float32) if _is_missing(value) else _finite(value, [1])
+    return _finite(value, [1])
 
 
 def _category(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
-    name = _name(value)
-    known = not _is_missing(value) and name in how["classes"]
-    return np.array(how["classes"].index(name) if known else -1, dtype=np.int64)
+    name = _renamed(value, how)
+    if name not in how["classes"] and not how.get("missing"):
+        raise ValueError(f"expected one of the {len(how['classes'])} classes that the model knows, got {name[:60]!r}.")
+    return np.array(how["classes"].index(name) if name in how["classes"] else -1, dtype=np.int64)
 
 
 def _multilabel(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
-    names = _labels(value, how)
+    names = [_renamed(name, how) for name in _labels(value, how)]
     return np.array([float(name in names) for name in how["classes"]], dtype=np.float32)
 
 
 def _date(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
-    if _is_missing(value):
-        return np.array(_ABSENT["date"])
     form = how.get("format")
     told = f"a date written as {form!r}" if form else "a date in ISO 8601, such as 2007-11-11"
     try:
         moment = datetime.strptime(value.strip(), form) if form else datetime.fromisoformat(value.strip())
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         raise ValueError(f"expected {told}, got {value!r:.60}.") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return np.array((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1), dtype=np.int64)
@@ -211,12 +214,14 @@ def _series(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
         decoded = values.astype(np.float32)
     if np.isinf(decoded).any():
         raise ValueError("expected numbers that are finite, or null where one is missing; got infinity.")
+    if np.isnan(decoded).any() and not how.get("missing"):
+        raise ValueError("expected a number for each step; this model cannot do without.")
     return decoded
 
 
 def _audio(value: Any, how: Mapping[str, Any], files: Path | None) -> NDArray:
     content, (channels, samples) = _content(value, files), how["shape"]
-    sound = np.asarray(_parsed(value), dtype=np.float64) if content is None else _sound(content, how["rate"])
+    sound = _samples(_parsed(value)) if content is None else _sound(content, how["rate"])
     sound = sound[np.newaxis] if sound.ndim == 1 else sound
     if sound.ndim != 2 or (len(sound) != channels and (content is None or 1 not in (len(sound), channels))):
         raise ValueError(f"expected {channels} lists of samples, got shape {list(sound.shape)}.")
@@ -228,13 +233,20 @@ def _audio(value: Any, how: Mapping[str, Any], files: Path | None) -> NDArray:
     return np.pad(cut, ((0, 0), (0, samples - cut.shape[1]))).astype(np.float32)
 
 
+def _samples(value: Any) -> NDArray:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"expected a list of samples, or equally long ones a channel, got {value!r:.60}.") from None
+
+
 def _text(value: Any, how: Mapping[str, Any], tokenizer: Tokenizer | None) -> NDArray:
     (length,) = how["shape"]
     if tokenizer is not None and (value is None or isinstance(value, str)):
         return np.array(tokenizer.ids(value or "", length)[0], dtype=np.int64)
-    ids = _array(value, [length])
-    if not ((ids >= 0) & (ids % 1 == 0)).all():
-        raise ValueError("expected token ids, which are whole numbers from 0.")
+    ids, size = _array(value, [length]), len(how["tokenizer"]["vocabulary"]) if "tokenizer" in how else math.inf
+    if not ((ids >= 0) & (ids < size) & (ids % 1 == 0)).all():
+        raise ValueError(f"expected token ids, which are whole numbers from 0{f' to {size - 1}' * (size < math.inf)}.")
     return ids.astype(np.int64)
 
 
@@ -248,7 +260,7 @@ def _table(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
             there = ", ".join(map(str, value)) or "nothing"
             raise ValueError(f"the column {name!r} is not there (null stands for missing). There is: {there}.")
         try:
-            number = _DECODERS[column["kind"]](value[name], column, None)
+            number = _decoded(value[name], column)
         except ValueError as error:
             raise ValueError(f"column {name!r}: {error}") from None
         numbers.append(np.nan if column["kind"] == "category" and number < 0 else number.item())
@@ -287,7 +299,7 @@ def _parsed(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"expected a list of numbers as JSON, got {value[:60]!r}.") from None
 
 
@@ -338,13 +350,18 @@ def _picture(content: bytes, shape: Sequence[int]) -> NDArray:
     channels, height, width = shape
     try:
         with Image.open(io.BytesIO(content)) as opened:
+            if opened.width * opened.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise ValueError(f"it has {opened.width} x {opened.height} pixels, far too many")
             image = ImageOps.exif_transpose(opened)
+            modes = {1: "F"} if image.mode[0] in "IF" else {1: "L", 3: "RGB", 4: "RGBA"}
+            if channels not in (modes if channels else {len(image.getbands()) - 1}):
+                raise ValueError(f"expected {channels or 1} channels, and this picture is of mode {image.mode}")
             if channels:
-                image = image.convert("F" if image.mode[0] in "IF" else {1: "L", 3: "RGB", 4: "RGBA"}[channels])
+                image = image.convert(modes[channels])
             if image.size != (width, height):
                 image = image.resize((width, height), Image.Resampling["BILINEAR" if channels else "NEAREST"])
             pixels = np.asarray(image, dtype=np.float64)
-    except (OSError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"the picture cannot be read: {error}.") from None
     return pixels.reshape(height, width, channels).transpose(2, 0, 1) if channels else pixels.reshape(height, width)
 
@@ -354,18 +371,22 @@ def _sound(content: bytes, rate: int) -> NDArray:
     try:
         with wave.open(io.BytesIO(content)) as file:
             width, channels, got = file.getsampwidth(), file.getnchannels(), file.getframerate()
-            frames = np.frombuffer(file.readframes(file.getnframes()), dtype=np.uint8).reshape(-1, width)
+            frames = np.frombuffer(file.readframes(file.getnframes()), dtype=np.uint8).reshape(-1, channels, width)
     except (wave.Error, EOFError, ValueError) as error:
         raise ValueError(f"expected a wav file of whole numbers: {error}.") from None
+    if width > 4:
+        raise ValueError(f"expected a wav file of whole numbers of at most 32 bits, got {8 * width}.")
     if got != rate:
         raise ValueError(f"expected {rate} samples a second, got {got}. Convert the file first.")
     # Little-endian bytes at the upper end of an int32; a single byte is unsigned and means 128 less.
-    whole = np.zeros((len(frames), 4), dtype=np.uint8)
-    whole[:, 4 - width :] = frames ^ 128 if width == 1 else frames
-    return (whole.view("<i4").reshape(-1, channels).T / 2**31).astype(np.float32)
+    whole = np.zeros((len(frames), channels, 4), dtype=np.uint8)
+    whole[..., 4 - width :] = frames ^ 128 if width == 1 else frames
+    return (whole.view("<i4")[..., 0].T / 2**31).astype(np.float32)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
+
+WORDS_KEPT = 100_000  # whose ids are remembered: a server must not grow with every word that it was ever sent
 
 
 @final
@@ -408,6 +429,8 @@ class Tokenizer:
     def _word(self, word: str) -> list[int]:
         found = self._known.get(word)
         if found is None:
+            if len(self._known) >= WORDS_KEPT:
+                self._known.clear()
             model = {"whole": self._whole, "bpe": self._merged, "wordpiece": self._pieces}[self._how["model"]]
             found = self._known[word] = model(word)
         return found
@@ -479,6 +502,12 @@ def _name(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
+def _renamed(value: Any, how: Mapping[str, Any]) -> str:
+    """A class's name, also where the value is what the data's author renamed to it."""
+    name = _name(value)
+    return how.get("rename", {}).get(name, name)
+
+
 def _labels(value: Any, how: Mapping[str, Any]) -> list[str]:
     """The names that a list holds, or a text between separators."""
     if isinstance(value, str):
@@ -491,9 +520,9 @@ def _labels(value: Any, how: Mapping[str, Any]) -> list[str]:
 def _stranger(value: Any, how: Mapping[str, Any]) -> Any:
     """What of a value the model does not know; None where it knows all."""
     if how["kind"] == "category":
-        return None if _is_missing(value) or _name(value) in how["classes"] else value
+        return None if _is_missing(value) or _renamed(value, how) in how["classes"] else value
     if how["kind"] == "multilabel" and not _is_missing(value):
-        return [name for name in _labels(value, how) if name not in how["classes"]] or None
+        return [name for name in _labels(value, how) if _renamed(name, how) not in how["classes"]] or None
     if how["kind"] == "table" and not _is_missing(value):
         strangers = {name: _stranger(_parsed(value)[name], column) for name, column in how["columns"].items()}
         return {name: stranger for name, stranger in strangers.items() if stranger is not None} or None
@@ -704,7 +733,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             return rows if isinstance(rows, list) else [rows]
     except OSError as error:
         raise BundleError(f"{path}: the file cannot be read: {error.strerror}.") from None
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise BundleError(f"{path}: this is no {path.suffix[1:]} file of UTF-8 text: {error}.") from None
     raise BundleError(
         f"{path}: expected a file that ends in .json, .jsonl or .csv, got {path.suffix or 'no ending'!r}."
@@ -712,7 +741,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _read_csv(path: Path, text: str) -> list[dict[str, Any]]:
-    """Spaces around a value are no part of it, and nothing stands for missing."""
+    """Spaces around a value are no part of it, and what `NOTHING` lists is missing, as in a data file's csv source."""
     records = [record for record in csv.reader(io.StringIO(text, newline="")) if record]
     header = [name.strip() for name in records[0]] if records else []
     for number, record in enumerate(records[1:]):
@@ -720,7 +749,8 @@ def _read_csv(path: Path, text: str) -> list[dict[str, Any]]:
             raise BundleError(
                 f"{path}: row {number}: expected {len(header)} values as in the header, got {len(record)}."
             )
-    return [dict(zip(header, (cell.strip() or None for cell in record), strict=True)) for record in records[1:]]
+    rows = ([None if cell in NOTHING else cell for cell in map(str.strip, record)] for record in records[1:])
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

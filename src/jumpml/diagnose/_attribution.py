@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import AttributedExample, Attribution, DataError, Figure, derive_seed
+from jumpml.core import AttributedExample, Attribution, DataError, Figure, derive_seed, field_of
 from jumpml.diagnose._decision import Decision
 from jumpml.diagnose._elements import elements_of, value_grid
 from jumpml.diagnose._embedding import inputs_of
@@ -92,7 +92,9 @@ def _explainable(loaders: DataLoaders, model: Model, task: str) -> tuple[Decisio
     cut = {floats[index] for index in unreached(decision, len(floats), list(values.values()))}
     explained = tuple(name for name in floats if name not in cut)
     notes = [
-        f"{task}: {name!r} is a whole number to the model; it has no attribution and is held fixed." for name in held
+        f"{task}: {name!r} is a whole number to the model; it has no attribution and is held fixed."
+        for name in held
+        if field_of(name) == name
     ]
     notes += [f"{task}: no gradient reaches {name!r}; it has no attribution and is held fixed." for name in sorted(cut)]
     order = (*explained, *(name for name in inputs if name not in explained))

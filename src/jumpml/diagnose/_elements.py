@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from jumpml.core import field_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -69,10 +71,11 @@ class Elements:
 
 
 def elements_of(loaders: DataLoaders, model: Model, fields: Iterable[str]) -> list[Elements]:
-    """The elements of each field as the model reads it."""
+    """The elements of each field as the model reads it; a text's mask has none of its own."""
     return [
         Elements(field=name, kind=_kind(loaders.fields[name].kind, shape), shape=shape)
         for name in fields
+        if name == field_of(name)
         for shape in [model.inputs[name].shape]
     ]
 

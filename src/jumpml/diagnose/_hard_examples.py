@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from jumpml.core import DiagnosisError, HardExample
+from jumpml.core import DiagnosisError, HardExample, field_of
 from jumpml.diagnose._elements import value_grid
 from jumpml.diagnose._embedding import inputs_of
 from jumpml.diagnose._examples import in_words
@@ -100,7 +100,8 @@ def hard_examples(
     places = _places(loaders.train.rows.cpu().numpy(), examples.rows, task)
     targets = loaders.train.decoded(target.name).cpu()[places]
     found = rank_hardness(examples, None if kind == "regression" else _codes(kind, targets).numpy())
-    image = next((f for f in inputs_of(model, model.tasks[task].output) if loaders.fields[f].kind == "image"), None)
+    read = map(field_of, inputs_of(model, model.tasks[task].output))
+    image = next((name for name in read if loaders.fields[name].kind == "image"), None)
     listed = []
     for rank, position in enumerate(found.position[:LISTED].tolist()):
         other = _other(kind, _codes(kind, targets[position : position + 1])[0], int(found.preferred[rank]))

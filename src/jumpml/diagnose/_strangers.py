@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jumpml.core import Figure
+from jumpml.core import Figure, field_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,9 @@ def make_strangers(
         kinds["shuffled"] = {p.field: _shuffled(batch[p.field], p, generator) for p in dense}
         kinds["noise"] = {p.field: _noise(batch[p.field], *moments[p.field], generator) for p in dense}
     if len(columns) > 1:
-        kinds["permuted columns"] = {name: _permuted(batch[name], generator) for name in columns}
+        orders = {name: torch.randperm(len(batch[name]), generator=generator) for name in columns}
+        dealt = {name: field_of(name) for name in batch if field_of(name) in orders}  # a text takes its mask along
+        kinds["permuted columns"] = {name: batch[name][orders[column]] for name, column in dealt.items()}
     return {kind: {**batch, **changed} for kind, changed in kinds.items()}
 
 
@@ -60,10 +62,6 @@ def _shuffled(values: Tensor, part: Elements, generator: torch.Generator) -> Ten
 
 def _noise(values: Tensor, mean: Tensor, std: Tensor, generator: torch.Generator) -> Tensor:
     return mean + std * torch.randn(values.shape, generator=generator)
-
-
-def _permuted(values: Tensor, generator: torch.Generator) -> Tensor:
-    return values[torch.randperm(len(values), generator=generator)]
 
 
 def auroc(familiar: Tensor, foreign: Tensor) -> Figure:

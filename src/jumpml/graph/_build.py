@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from jumpml.core import FieldInfo, ModelSpec, SpecError, Task, ValueInfo
+from jumpml.core import MASK, FieldInfo, ModelSpec, SpecError, Task, ValueInfo
 from jumpml.graph._construct import construct
 from jumpml.graph._file_problems import file_problems
-from jumpml.graph._node import Node, references
-from jumpml.graph._wiring import sources
+from jumpml.graph._node import Node, references, split
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 
 def fields_read(spec: ModelSpec) -> tuple[str, ...]:
-    """The fields that a model file's nodes read: every name that is no node.
+    """What a model file's nodes read of the data: every name that is no node's, and ``name.mask`` where that is read.
 
     Args:
         spec: The model file.
@@ -28,8 +27,9 @@ def fields_read(spec: ModelSpec) -> tuple[str, ...]:
         >>> fields_read(load_spec(ModelSpec, {"nodes": nodes}))
         ('x',)
     """
-    read = sources(reference for node in spec.nodes.values() for _, reference in references(node.inputs))
-    return tuple(sorted(read - spec.nodes.keys()))
+    read = {reference for node in spec.nodes.values() for _, reference in references(node.inputs)}
+    names = {name if name.endswith(MASK) else split(name)[0] for name in read if split(name)[0] not in spec.nodes}
+    return tuple(sorted(names))
 
 
 def build_tasks(spec: ModelSpec) -> dict[str, Task]:

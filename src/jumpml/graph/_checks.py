@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from jumpml.core import FieldInfo, Objective, Problem, Task, ValueInfo, did_you_mean
+from jumpml.core import FieldInfo, Objective, Problem, Task, ValueInfo, did_you_mean, field_of, masks_of
 from jumpml.graph._node import Node, split
 from jumpml.graph._patterns import pattern_problems
 from jumpml.graph._problem import refuse
-from jumpml.graph._references import name_problems, objective_references, output_references, unknown_fields
+from jumpml.graph._references import (
+    name_problems,
+    objective_references,
+    output_references,
+    target_references,
+    unknown_fields,
+)
 from jumpml.graph._tasks import featurised_targets, kind_problems, output_problems, target_problems
-from jumpml.graph._wiring import Wiring, wiring_problems
+from jumpml.graph._wiring import Wiring, namesakes, wiring_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,10 +46,11 @@ def check_structure(
     patterns = {name: objective.parameters_of for name, objective in objectives.items()}
     refuse(
         [
-            *name_problems(inputs=inputs, nodes=nodes, tasks=tasks, objectives=objectives),
+            *name_problems(inputs={field_of(name) for name in inputs}, nodes=nodes, tasks=tasks, objectives=objectives),
             *wiring,
             *kind_problems(tasks),
             *output_references({name: task.output for name, task in tasks.items()}, inputs, nodes),
+            *target_references({name: task.target for name, task in tasks.items()}, nodes, fields),
             *objective_references(others, inputs, nodes, fields),
             *_namesakes(tasks, objectives),
             *([] if wiring else pattern_problems(patterns, Wiring.of(edges))),
@@ -108,7 +115,9 @@ def check_outputs(
     refuse([*(target_problems(tasks, fields) if fields else []), *output_problems(tasks, inferred.values, fields)])
 
 
-def check_data(model: Model, fields: Mapping[str, FieldInfo], values: Mapping[str, ValueInfo]) -> None:
+def check_data(
+    model: Model, fields: Mapping[str, FieldInfo], values: Mapping[str, ValueInfo], undoable: Mapping[str, bool]
+) -> None:
     """A model against data that was not known when it was built.
 
     Raises:
@@ -116,10 +125,9 @@ def check_data(model: Model, fields: Mapping[str, FieldInfo], values: Mapping[st
     """
     problems: list[Problem] = []
     for name, info in model.inputs.items():
-        if name not in fields:
-            problems.append(
-                Problem(("inputs", name), "the data has no field of this name.", did_you_mean(name, fields))
-            )
+        known = (*fields, *masks_of(fields))
+        if name not in known:
+            problems.append(Problem(("inputs", name), "the data has no field of this name.", did_you_mean(name, known)))
         elif name in values and values[name] != info:
             problems.append(
                 Problem(("inputs", name), f"the model reads {info}, and the data gives {values[name]} after features.")
@@ -128,8 +136,9 @@ def check_data(model: Model, fields: Mapping[str, FieldInfo], values: Mapping[st
     refuse(
         [
             *problems,
+            *namesakes(model.node_names, fields, "a field of the data"),
             *target_problems(model.tasks, fields),
-            *featurised_targets(model.tasks, fields, values),
+            *featurised_targets(model.tasks, fields, values, undoable),
             *output_problems(model.tasks, model.values, fields),
             *unknown_fields(reads, model.values, fields),
         ]

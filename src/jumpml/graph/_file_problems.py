@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jumpml.core import Problem
 from jumpml.graph._node import references
 from jumpml.graph._patterns import pattern_problems
-from jumpml.graph._references import objective_references, output_references
+from jumpml.graph._references import objective_references, output_references, target_references
 from jumpml.graph._tasks import target_problems
 from jumpml.graph._wiring import Wiring, sources, wiring_problems
 
@@ -35,6 +35,7 @@ def file_problems(
     problems = [
         *wiring,
         *output_references({name: task.output for name, task in tasks.items()}, inputs, nodes),
+        *target_references({name: task.target for name, task in tasks.items()}, nodes, fields),
         *objective_references(reads, inputs, nodes, fields),
         *(target_problems(tasks, fields) if fields else []),
         *([] if wiring else pattern_problems(_patterns(spec), Wiring.of(nodes))),
@@ -42,7 +43,7 @@ def file_problems(
     if problems:
         return problems
     read = [reference for inputs_ in (*nodes.values(), *reads.values()) for _, reference in references(inputs_)]
-    return _unread(inputs, nodes, sources([*read, *(task.output for task in tasks.values())]))
+    return _unread(inputs, nodes, sources([*read, *(task.output for task in tasks.values())]).union(read))
 
 
 def _patterns(spec: ModelSpec) -> dict[str, tuple[str, ...]]:

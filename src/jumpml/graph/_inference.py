@@ -54,9 +54,9 @@ def _rows(value: ValueInfo) -> Tensor:
 
 
 def _read(reference: str, reader: str, results: Mapping[str, Any], inferred: Inferred) -> Any:
-    name, part = split(reference)
-    if part is None:
-        return results[name]
+    name, _ = split(reference)
+    if reference in results:
+        return results[reference]
     if reference not in inferred.values:
         text = f"reads {reference!r}, but {inferred.why_not(reference)}"
         raise refusal(GraphError, [Problem(("nodes", reader, "inputs"), text)])

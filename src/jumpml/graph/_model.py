@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, cast, final
 
 from torch import Tensor, nn
 
-from jumpml.core import FieldInfo, GraphError, Objective, Task, ValueInfo, did_you_mean
+from jumpml.core import FieldInfo, GraphError, Objective, Problem, Task, ValueInfo, did_you_mean
 from jumpml.graph._checks import check_data, check_outputs, check_structure
 from jumpml.graph._compiler import Compiler
 from jumpml.graph._inference import infer
@@ -15,6 +15,7 @@ from jumpml.graph._node import Node, split
 from jumpml.graph._objectives import connect, draws_of
 from jumpml.graph._patterns import matching
 from jumpml.graph._plan import LossPlan, Plan, compile_losses, compile_plan
+from jumpml.graph._problem import refuse
 from jumpml.graph._summary import table, text
 from jumpml.graph._wiring import Wiring
 
@@ -288,17 +289,42 @@ class Model(nn.Module):
             self.node(name).train(mode)
         return self
 
-    def check_fields(self, fields: Mapping[str, FieldInfo], values: Mapping[str, ValueInfo] = _NOTHING) -> None:
+    def check_fields(
+        self,
+        fields: Mapping[str, FieldInfo],
+        values: Mapping[str, ValueInfo] = _NOTHING,
+        undoable: Mapping[str, bool] = _NOTHING,
+    ) -> None:
         """Check the model against data that was not known when it was built.
 
         Args:
             fields: The data's fields.
             values: What fields look like after features; shapes of inputs are compared with those that are given.
+            undoable: By field with features, whether these can be undone, as a regression's target asks for.
 
         Raises:
-            GraphError: The data lacks a field, or a shape, a kind or a number of classes differs.
+            GraphError: The data lacks a field, a shape, a kind or a number of classes differs, or a target has
+                features that it cannot have.
         """
-        check_data(self, fields, values)
+        check_data(self, fields, values, undoable)
+
+    def check_shapes(self, inputs: Mapping[str, ValueInfo]) -> None:
+        """Check that rows of other shapes pass too: texts that are cut to the longest of a batch.
+
+        Args:
+            inputs: Their shapes; the other inputs are as they were.
+
+        Raises:
+            GraphError: A node cannot take them, or a task's output would change its shape.
+        """
+        modules = {name: self.node(name) for name in self.node_names}
+        inferred = infer(modules, self._wiring, {**self._inputs, **inputs}, seed=None)
+        changed = {
+            name: f"{task.output!r} is {self._values[task.output]}, and {inferred.values[task.output]} then."
+            for name, task in self._tasks.items()
+            if self._values[task.output] != inferred.values[task.output]
+        }
+        refuse([Problem(("tasks", name, "output"), text) for name, text in changed.items()])
 
     def __getstate__(self) -> dict[str, Any]:
         # Plans hold this object's table of modules; a copy makes its own.

@@ -45,6 +45,25 @@ def output_references(outputs: Mapping[str, str], inputs: Collection[str], nodes
     return problems
 
 
+def target_references(targets: Mapping[str, str], nodes: Collection[str], fields: Collection[str]) -> list[Problem]:
+    """Tasks whose target is a node; where the data's fields are known, `wiring_problems` has told of such a node.
+
+    Args:
+        targets: By task, its target.
+        nodes: All nodes.
+        fields: The data's fields.
+    """
+    return [
+        Problem(
+            ("tasks", task, "target"),
+            f"{name!r} is a node; the target of a task is a field.",
+            "Fields and nodes share one set of names: rename the node.",
+        )
+        for task, name in targets.items()
+        if name in nodes and name not in fields
+    ]
+
+
 def objective_references(
     reads: Mapping[str, Inputs], inputs: Collection[str], nodes: Collection[str], fields: Collection[str]
 ) -> list[Problem]:

@@ -36,22 +36,37 @@ def target_problems(tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo]) 
 
 
 def featurised_targets(
-    tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo], values: Mapping[str, ValueInfo]
+    tasks: Mapping[str, Task],
+    fields: Mapping[str, FieldInfo],
+    values: Mapping[str, ValueInfo],
+    undoable: Mapping[str, bool],
 ) -> list[Problem]:
-    """Classes that features have made into something else than codes.
+    """Classes that features change, and numbers whose predictions have no way back to raw units.
 
     Args:
         tasks: By name.
         fields: The data's fields, as decoded.
         values: The same after features.
+        undoable: By field with features, whether these can be undone.
     """
-    fix = "Take it out of `features`; where a node reads it, let another field have its column."
-    return [
-        Problem(("tasks", name, "target"), f"classes must stay codes, and {task.target!r} has features.", fix)
-        for name, task in tasks.items()
-        if (field := fields.get(task.target)) and field.kind == "category"
-        if values.get(task.target, field.value) != field.value
-    ]
+    problems = []
+    for name, task in tasks.items():
+        field, target = fields.get(task.target), task.target
+        if field is None or target not in undoable:
+            continue
+        if task.kind != "regression":
+            text = f"classes must stay codes, and {target!r} has features."
+        elif not undoable[target]:
+            text = f"predictions are told in raw units, and the features of {target!r} cannot be undone."
+        elif values[target].shape != field.value.shape:
+            text = (
+                f"predictions are {field.value} as in the data, and the features of {target!r} give {values[target]}."
+            )
+        else:
+            continue
+        fix = "Take it out of `features`; where a node reads it, let another field have its column."
+        problems.append(Problem(("tasks", name, "target"), text, fix))
+    return problems
 
 
 def output_problems(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jumpml.core import Problem, did_you_mean
+from jumpml.core import MASK, Problem, did_you_mean
 from jumpml.graph._node import Inputs, references, split
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Wiring:
         order, _ = _sort({name: sources(read) for name, read in reads.items()})
         ancestors: dict[str, frozenset[str]] = {}
         for name in order:
-            direct = sources(reads[name])
+            direct = sources(reads[name]) | {read for read in reads[name] if split(read)[0] not in reads}
             ancestors[name] = direct.union(*(ancestors.get(source, frozenset()) for source in direct))
         return cls(reads, arguments, order, ancestors)
 
@@ -55,17 +55,22 @@ def wiring_problems(inputs: Collection[str], nodes: Mapping[str, Inputs], fields
         nodes: By node, what it reads.
         fields: The fields of the data, where it is known: they explain an unknown name.
     """
-    problems = [
-        Problem(("nodes", name), "an input has this name too.", "Fields and nodes share one set of names: rename one.")
-        for name in nodes
-        if name in inputs
-    ]
+    problems = namesakes(nodes, inputs, "an input") + namesakes(nodes, {*fields} - {*inputs}, "a field of the data")
     for name, node_inputs in nodes.items():
         if not references(node_inputs):
             problems.append(Problem(("nodes", name, "inputs"), "reads nothing; a node must read a field or a node."))
         for key, reference in references(node_inputs):
             problems += unknown_source(("nodes", name, "inputs", *key), reference, [*inputs, *nodes], inputs, fields)
     return problems or _circles(nodes)
+
+
+def namesakes(nodes: Collection[str], others: Collection[str], what: str) -> list[Problem]:
+    """Nodes that have a field's name, so that an objective could not tell its target from what was predicted."""
+    return [
+        Problem(("nodes", name), f"{what} has this name too.", "Fields and nodes share one set of names: rename one.")
+        for name in nodes
+        if name in others
+    ]
 
 
 def unknown_source(
@@ -77,8 +82,13 @@ def unknown_source(
 ) -> list[Problem]:
     """Say that a reference leads nowhere, if it does."""
     name, part = split(reference)
-    if name in inputs and part is not None:
-        fix = f"Only a node's output has parts; read {name!r}."
+    if reference in inputs:
+        return []
+    if part is not None and (name in inputs or name in fields):
+        if part == MASK[1:]:
+            fix = "Only a text has a mask; where no data is given, say its shape under inputs."
+            return [Problem(path, f"reads {reference!r}, which is no input of the model.", fix)]
+        fix = f"Only a node's output has parts; read {name!r} or, of a text, '{name}{MASK}'."
         return [Problem(path, f"reads {reference!r}, but {name!r} is a field.", fix)]
     if name in known:
         return []

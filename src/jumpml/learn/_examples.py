@@ -65,11 +65,13 @@ class ExampleRecorder:
             rows: How many rows there are.
         """
         self._digest()
+        place = torch.arange(len(order), device=order.device)
+        last = order.new_full((rows,), -1).scatter_reduce_(0, order, place, "amax")
         for name, epoch in self._epoch.items():
             done = self._done.setdefault(name, {"loss": [], "margin": [], "predicted": []})
             for key, kept in done.items():
                 ordered = torch.cat(getattr(epoch, key))
-                kept.append(_by_row(ordered, order.to(ordered.device), rows).cpu())
+                kept.append(_by_row(ordered, last.to(ordered.device)).cpu())
         self._epoch = {}
 
     def history(self, rows: Tensor) -> dict[str, ExampleHistory]:
@@ -113,9 +115,8 @@ class ExampleRecorder:
         self._raw = {}
 
 
-def _by_row(ordered: Tensor, order: Tensor, rows: int) -> Tensor:
-    """Values by row, of values in the order of the batches."""
-    last = order.new_full((rows,), -1).scatter_reduce_(0, order, torch.arange(len(order), device=order.device), "amax")
+def _by_row(ordered: Tensor, last: Tensor) -> Tensor:
+    """Values by row, of values in the order of the batches; ``last`` is each row's place in it, or -1."""
     absent = torch.nan if ordered.is_floating_point() else -1
     return torch.where(last < 0, absent, ordered[last])
 

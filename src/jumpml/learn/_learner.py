@@ -17,7 +17,7 @@ from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
 from jumpml.learn._identity import refuse_another_run
 from jumpml.learn._meter import Meter, NonFinite
-from jumpml.learn._misfits import check_fit, refuse_idle
+from jumpml.learn._misfits import check_fit, check_lengths, refuse_idle
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Progress, Saving
 from jumpml.learn._random import RandomState
@@ -60,7 +60,7 @@ class Learner:
 
     Raises:
         LearnerError: The parts do not fit: an unknown phase, view or node, a batch too short for what needs two rows,
-            an optimizer of other parameters.
+            an optimizer of other parameters, a node that needs all tokens of a text that batches cut.
         GraphError: Model and data do not fit.
 
     Example:
@@ -105,8 +105,10 @@ class Learner:
         self._logs = tuple(log)
         self._lrs = [group["lr"] for group in optimizer.param_groups]
         check_fit(model, loaders, optimizer, self.phases)
-        loaders.bind([name for name in model.inputs if name in loaders.fields])
-        model.check_fields(loaders.fields, {name: loaders.info(name) for name in loaders.fields})
+        loaders.bind([name for name in model.inputs if name in loaders.readable])
+        values = {name: loaders.info(name) for name in loaders.readable}
+        model.check_fields(loaders.fields, values, loaders.features.undoable())
+        check_lengths(model, loaders)
         self._seed = seed
         self._random = RandomState(seed)
         self._ema = None if ema is None else EMA(model, ema)

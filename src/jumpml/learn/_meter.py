@@ -61,13 +61,14 @@ class Meter:
         window, self._window = self._window, []
         if not window:
             return []
-        records = []
-        means = self._means([losses for _, _, losses, _ in window])
-        for (step, lr, losses, size), values in zip(window, zip(*means.values(), strict=True), strict=True):
-            record = dict(zip(means, values, strict=True))
-            self._add(step, record, losses, size)
-            records.append(StepRecord(phase, step, record, lr))
-        return records
+        steps, lrs, losses, sizes = zip(*window, strict=True)
+        means = self._means(losses)
+        if not all(map(math.isfinite, means["total"])):
+            raise _first_non_finite(steps, means)
+        for name, values in means.items():
+            self._add(name, values, [_count(step.get(name), size) for step, size in zip(losses, sizes, strict=True)])
+        by_step = (dict(zip(means, values, strict=True)) for values in zip(*means.values(), strict=True))
+        return [StepRecord(phase, step, record, lr) for step, record, lr in zip(steps, by_step, lrs, strict=True)]
 
     def _means(self, steps: Sequence[Mapping[str, Loss]]) -> dict[str, list[float]]:
         """By objective, the means of every step, and ``total``, their weighted sum."""
@@ -76,15 +77,13 @@ class Meter:
         means["total"] = sum(weighted[1:], start=weighted[0])
         return dict(zip(means, torch.stack([*means.values()]).tolist(), strict=True))
 
-    def _add(self, step: int, record: Mapping[str, float], losses: Mapping[str, Loss], size: int) -> None:
-        """Take a step's means into the epoch's."""
-        for name, value in record.items():
-            if not math.isfinite(value):
-                raise NonFinite(step, name)
-            present = losses[name].present if name in losses else None
-            count = size if present is None else float(present.sum())
-            self._sums[name] = self._sums.get(name, 0.0) + value * count
-            self._rows[name] = self._rows.get(name, 0.0) + count
+    def _add(self, name: str, values: Sequence[float], counts: Sequence[float]) -> None:
+        """Take some steps' means of an objective into the epoch's."""
+        total = self._sums.get(name, 0.0)
+        for value, count in zip(values, counts, strict=True):
+            total += value * count
+        self._sums[name] = total
+        self._rows[name] = self._rows.get(name, 0.0) + sum(counts)
 
     def end_epoch(self) -> dict[str, float]:
         """Means over the epoch's rows, by objective; the next epoch starts at nothing."""
@@ -99,3 +98,14 @@ class Meter:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self._window, self._sums, self._rows = [], dict(state["sums"]), dict(state["rows"])
+
+
+def _count(loss: Loss | None, size: int) -> float:
+    """The rows that a mean is of; those of the batch for the total."""
+    return size if loss is None or loss.present is None else float(loss.present.sum())
+
+
+def _first_non_finite(steps: Sequence[int], means: Mapping[str, Sequence[float]]) -> NonFinite:
+    """The first step with a loss that is not finite, and the first objective in it: where one is not, no total is."""
+    place = next(place for place, total in enumerate(means["total"]) if not math.isfinite(total))
+    return NonFinite(steps[place], next(name for name, values in means.items() if not math.isfinite(values[place])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, refusal
+from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, field_of, refusal
 from jumpml.objectives import EWC
 
 if TYPE_CHECKING:
@@ -39,16 +39,47 @@ def check_fit(model: Model, loaders: DataLoaders, optimizer: Optimizer, phases: 
         raise refusal(LearnerError, problems)
 
 
+def check_lengths(model: Model, loaders: DataLoaders) -> None:
+    """Refuse a model that cannot take a text as short as ``bucket`` cuts it.
+
+    Raises:
+        LearnerError: A node, or a task's output, depends on the whole length.
+    """
+    shortest = {name: value for name, value in loaders.shortest().items() if name in model.inputs}
+    if not shortest:
+        return
+    try:
+        model.check_shapes(shortest)
+    except GraphError as error:
+        field, value = field_of(next(iter(shortest))), next(iter(shortest.values()))
+        whole = loaders.fields[field].value.shape[0]
+        needs = f"it needs all {whole} tokens of {field!r}, which `bucket` cuts to {value.shape[0]} or more"
+        fix = "Pool over the tokens before, as jumpml.blocks.MaskedMean does, or leave `bucket` out of the data file."
+        raise refusal(LearnerError, [Problem(p.path, f"{needs}: {p.text}", fix) for p in error.problems]) from error
+
+
 def find_misfits(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -> list[Problem]:
     """All that does not fit in model, data and phases, whatever the optimizer."""
     patterns = [*_wrong_patterns(model, phases)]
     return [
         *_unknown_phases(model, phases),
         *_wrong_views(model, loaders),
+        *_unmixed_targets(model, loaders),
         *_idle_phases(model, phases),
         *_vain_consolidation(model, phases),
         *(patterns or _lone_rows(model, loaders, phases)),
     ]
+
+
+def _unmixed_targets(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
+    """Tasks whose inputs are mixed between rows, and whose target is not."""
+    for mixed in loaders.policies.mixed:
+        for name, task in model.tasks.items():
+            read = [field for field in mixed if field in model.ancestors(task.output)]
+            if read and task.target not in mixed:
+                text = f"`augment` mixes {read[0]!r} of different rows, and would leave their {task.target!r} as it is."
+                fix = f"Name {task.target!r} in that key of `augment` too, or leave the mixing out."
+                yield Problem(("tasks", name, "target"), text, fix)
 
 
 def idle(name: str) -> Problem:
@@ -110,7 +141,8 @@ def _wrong_views(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
 
 
 def _sources(model: Model, value: str) -> frozenset[str]:
-    return frozenset((value,)) if value in model.inputs or value not in model.values else model.ancestors(value)
+    known = value in model.values and value not in model.inputs
+    return model.ancestors(value) if known else frozenset((value, field_of(value)))
 
 
 def _place(model: Model, objective: str, key: str) -> tuple[str, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import torch
+
+ONE_THREAD = 1 << 14  # values that torch sums in one thread, alone or in a row of a matrix; it may split up more
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +34,8 @@ def reduce(loss: Loss) -> Tensor:
         >>> reduce(Loss(torch.tensor([1.0, 3.0, float("nan")]), torch.tensor([True, True, False])))
         tensor(2.)
     """
-    total, rows = _parts(loss)
-    return total / rows
+    value, rows = _parts(loss)
+    return value.sum() / rows
 
 
 def reduce_all(losses: Sequence[Loss]) -> Tensor:
@@ -46,13 +49,22 @@ def reduce_all(losses: Sequence[Loss]) -> Tensor:
         >>> reduce_all([Loss(torch.tensor([1.0, 3.0])), Loss(torch.tensor(5.0))])
         tensor([2., 5.])
     """
-    totals, rows = zip(*map(_parts, losses), strict=True)
-    return torch.stack(totals) / torch.tensor(rows, device=totals[0].device)
+    values, rows = zip(*map(_parts, losses), strict=True)
+    totals = torch.cat([_sums(list(alike)) for _, alike in groupby(values, key=lambda value: value.shape)])
+    return totals / torch.tensor(rows, device=totals.device)
 
 
 def _parts(loss: Loss) -> tuple[Tensor, Tensor | int]:
-    """The sum over the rows that count, and their number; where none does, nothing over one."""
+    """Values with nothing at the rows that do not count, and the number of those that do, at least one."""
     value, present = loss
     if present is None:
-        return value.sum(), value.numel()
-    return torch.where(present, value, 0.0).sum(), present.sum().clamp(min=1)
+        return value, value.numel()
+    return torch.where(present, value, 0.0), present.sum().clamp(min=1)
+
+
+def _sums(values: Sequence[Tensor]) -> Tensor:
+    """The sum of each of several values of one shape."""
+    first = values[0]
+    if first.ndim == 1 and len(first) <= ONE_THREAD:
+        return torch.stack(list(values)).sum(1)  # one call for all, and the same bits
+    return torch.stack([value.sum() for value in values])

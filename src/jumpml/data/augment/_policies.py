@@ -69,7 +69,12 @@ class Policies:
     @property
     def mixes_rows(self) -> bool:
         """Whether the plain fields' rows are mixed with each other."""
-        return any(group.mixes for group in self._groups[PLAIN])
+        return bool(self.mixed)
+
+    @property
+    def mixed(self) -> tuple[tuple[str, ...], ...]:
+        """The plain fields whose rows are mixed with each other, those together that are mixed alike."""
+        return tuple(group.fields for group in self._groups[PLAIN] if group.mixes)
 
     @property
     def shared(self) -> frozenset[str]:

@@ -116,7 +116,7 @@ class Log(Feature):
         if self.offset is None:
             return
         lowest = min(float(block.nan_to_num(nan=torch.inf).amin()) for block in train.blocks())
-        if lowest + self.offset <= 0:
+        if float(torch.tensor(lowest) + self.offset) <= 0:  # as float32, in which `forward` adds them
             fix = f"Take an offset above {-lowest:g}, or none: then the logarithm keeps the sign."
             raise DataError(
                 f"field {field.name!r}: log with offset {self.offset:g} of {lowest:g} does not exist. {fix}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
@@ -61,14 +61,19 @@ class Custom(Feature):
         """What the module gives."""
         return self.module(values)
 
+    @property
+    def undoable(self) -> bool:
+        """Whether the module has an ``inverse``."""
+        return hasattr(self.module, "inverse")
+
     def inverse(self, values: Tensor) -> Tensor:
         """What the module's own ``inverse`` gives.
 
         Raises:
             DataError: It has none.
         """
-        undo = getattr(self.module, "inverse", None)
-        return super().inverse(values) if undo is None else undo(values)
+        undo: Any = self.module.inverse if self.undoable else super().inverse
+        return undo(values)
 
 
 def as_features(steps: Mapping[str, Sequence[nn.Module]]) -> dict[str, list[Feature]]:
@@ -81,12 +86,14 @@ def as_features(steps: Mapping[str, Sequence[nn.Module]]) -> dict[str, list[Feat
 
 
 def fills(step: Feature, train: TrainRows, field: FieldInfo) -> bool:
-    """Whether nothing missing comes out of the train rows, and whether as many rows come out as go in.
+    """Whether nothing missing comes out, and whether as many rows come out as go in.
+
+    Where no train row lacks a value, a row of nothing else is tried: other rows, or a deployed model's, may lack some.
 
     Raises:
         DataError: Something else than a tensor with a row for each row comes out.
     """
-    filled = True
+    filled, tried = True, False
     for block in train.blocks():
         out = step.serve(block, keep=True)
         if not isinstance(out, Tensor) or out.dim() == 0 or len(out) != len(block):
@@ -94,10 +101,23 @@ def fills(step: Feature, train: TrainRows, field: FieldInfo) -> bool:
             raise DataError(
                 f"field {field.name!r}: {step.name} gives {got} for {len(block)} rows; expected a tensor [batch, ...]."
             )
-        filled = filled and not (out.is_floating_point() and bool(torch.isnan(out).any()))
+        filled, tried = filled and not _lacks(out), tried or _lacks(block)
         if not missing_values(field):
             break  # nothing to fill; one block has shown the shape
-    return filled
+    return filled and (tried or _fills_a_row(step, next(train.blocks())[:1]))
+
+
+def _lacks(values: Tensor) -> bool:
+    return values.is_floating_point() and bool(torch.isnan(values).any())
+
+
+def _fills_a_row(step: Feature, row: Tensor) -> bool:
+    if not row.is_floating_point():
+        return True
+    try:
+        return not _lacks(step.serve(torch.full_like(row, torch.nan), keep=True))
+    except Exception:  # a user's module may refuse such a row in any way
+        return False
 
 
 def _as_feature(step: object, field: str) -> Feature:

@@ -86,6 +86,11 @@ class Feature(nn.Module, ABC):
         """
         return self(values)
 
+    @property
+    def undoable(self) -> bool:
+        """Whether `inverse` leads back."""
+        return type(self).inverse is not Feature.inverse
+
     def inverse(self, values: Tensor) -> Tensor:
         """What came in, as far as it can be told.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast, final
 
 from torch import Tensor, nn
 
+from jumpml.core import field_of
 from jumpml.data.features._codes import OneHot
 from jumpml.data.features._dates import Cycles
 from jumpml.data.features._scale import Standardize
@@ -39,8 +40,8 @@ class FeatureMap(nn.Module):
     Always in evaluation mode: a step that holds a network must not change while another one trains.
 
     Args:
-        steps: Fitted ones, by field. A field's name never becomes an attribute's: its steps are the submodule
-            ``field_<name>``.
+        steps: Fitted ones, by field, or by ``<field>.mask`` for what makes a text's mask of its tokens. A field's name
+            never becomes an attribute's: its steps are the submodule ``field_<name>``, or ``mask_<name>``.
 
     Example:
         >>> import torch
@@ -58,7 +59,7 @@ class FeatureMap(nn.Module):
 
     def set(self, field: str, steps: Sequence[Feature]) -> None:
         """Give a field its steps; what they learned is no parameter."""
-        self.add_module(f"field_{field}", nn.Sequential(*steps).requires_grad_(False).eval())
+        self.add_module(_attribute(field), nn.Sequential(*steps).requires_grad_(False).eval())
 
     def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode."""
@@ -74,7 +75,7 @@ class FeatureMap(nn.Module):
 
     def steps(self, field: str) -> tuple[Feature, ...]:
         """One field's steps; empty where it has none."""
-        return tuple(cast("Iterable[Feature]", self._modules.get(f"field_{field}", ())))
+        return tuple(cast("Iterable[Feature]", self._modules.get(_attribute(field), ())))
 
     def apply_to(self, field: str, values: Tensor, train_rows: Tensor | None = None, *, keep: bool = False) -> Tensor:
         """Featurise one field's decoded values.
@@ -89,6 +90,11 @@ class FeatureMap(nn.Module):
             values = step.serve(values, train_rows, keep=keep)
         return values
 
+    def undoable(self) -> dict[str, bool]:
+        """By field that has steps, whether all of them can be undone."""
+        fields = (name.removeprefix("field_") for name in self._modules)
+        return {field: all(step.undoable for step in self.steps(field)) for field in fields if self.steps(field)}
+
     def inverse(self, field: str, values: Tensor) -> Tensor:
         """Turn featurised values, or predictions of them, back into decoded ones.
 
@@ -98,6 +104,11 @@ class FeatureMap(nn.Module):
         for step in reversed(self.steps(field)):
             values = step.inverse(values)
         return values
+
+
+def _attribute(name: str) -> str:
+    field = field_of(name)
+    return f"field_{field}" if field == name else f"mask_{field}"
 
 
 def fit_steps(steps: Sequence[Feature], train: TrainRows, field: FieldInfo) -> list[Feature]:

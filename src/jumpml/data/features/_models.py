@@ -151,10 +151,10 @@ class TransformersModel(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Float32 ``[batch, width]`` of token ids ``[batch, length]``, of images, or of recordings.
 
-        Token ids must be those of the model's own tokenizer; 0 counts as padding.
+        Token ids must be those of the model's own tokenizer, padding among them; 0 where the model names none.
         """
         if values.dtype == torch.int64:
-            mask = (values != 0).long()
+            mask = (values != (self.model.config.pad_token_id or 0)).long()
             hidden = self.model(input_ids=values, attention_mask=mask).last_hidden_state
             weights = mask.unsqueeze(-1).to(hidden.dtype)
             return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)

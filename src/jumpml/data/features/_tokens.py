@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
@@ -12,6 +12,31 @@ from jumpml.data.features._feature import Feature
 if TYPE_CHECKING:
     from jumpml.core import FieldInfo
     from jumpml.data.features._train_rows import TrainRows
+
+
+@final
+class PaddingMask(Feature):
+    """Where a text has tokens. Every text has it under the name ``<field>.mask``; no file asks for it.
+
+    Args:
+        padding: The id behind a text's end.
+
+    Example:
+        >>> PaddingMask()(torch.tensor([[7, 8, 0]]))
+        tensor([[ True,  True, False]])
+    """
+
+    name = "mask"
+    reads = ("tokens",)
+    fills = True
+
+    def __init__(self, padding: int = 0) -> None:
+        super().__init__()
+        self.padding = padding
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Bool ``[batch, length]`` of token ids ``[batch, length]``."""
+        return values != self.padding
 
 
 @final
@@ -25,6 +50,7 @@ class Bag(Feature):
 
     Attributes:
         document_counts: int64 ``[vocabulary]``, how many train rows hold each token.
+        padding: int64, the id of padding.
 
     Example:
         >>> from jumpml.data import Column, TrainRows
@@ -37,9 +63,10 @@ class Bag(Feature):
 
     name = "bag"
     reads = ("tokens",)
-    learns = ("document_counts",)
+    learns = ("document_counts", "padding")
     fills = True
     document_counts: Tensor
+    padding: Tensor
 
     def __init__(self, *, binary: bool = False) -> None:
         super().__init__()
@@ -47,11 +74,12 @@ class Bag(Feature):
 
     def fit(self, train: TrainRows, field: FieldInfo) -> None:
         """Find the vocabulary."""
-        self.learn(document_counts=_document_counts(train)[0])
+        padding = _padding(field)
+        self.learn(document_counts=_document_counts(train, padding)[0], padding=padding)
 
     def forward(self, values: Tensor) -> Tensor:
         """Float32 ``[batch, vocabulary]`` of token ids ``[batch, length]``."""
-        counts = _count(values, self.document_counts.shape[0])
+        counts = _count(values, self.document_counts.shape[0], self.padding)
         return (counts > 0).to(torch.float32) if self.binary else counts
 
 
@@ -67,6 +95,7 @@ class TfIdf(Feature):
 
     Attributes:
         idf: float32 ``[vocabulary]``.
+        padding: int64, the id of padding.
 
     Example:
         >>> from jumpml.data import Column, TrainRows
@@ -79,9 +108,10 @@ class TfIdf(Feature):
 
     name = "tfidf"
     reads = ("tokens",)
-    learns = ("idf",)
+    learns = ("idf", "padding")
     fills = True
     idf: Tensor
+    padding: Tensor
 
     def __init__(self, *, sublinear: bool = False) -> None:
         super().__init__()
@@ -89,12 +119,13 @@ class TfIdf(Feature):
 
     def fit(self, train: TrainRows, field: FieldInfo) -> None:
         """Count the texts that hold each token."""
-        counts, rows = _document_counts(train)
-        self.learn(idf=((1 + rows) / (1 + counts.double())).log().add(1).float())
+        padding = _padding(field)
+        counts, rows = _document_counts(train, padding)
+        self.learn(idf=((1 + rows) / (1 + counts.double())).log().add(1).float(), padding=padding)
 
     def forward(self, values: Tensor) -> Tensor:
         """Float32 ``[batch, vocabulary]`` of token ids ``[batch, length]``."""
-        counts = _count(values, self.idf.shape[0])
+        counts = _count(values, self.idf.shape[0], self.padding)
         if self.sublinear:
             counts = torch.where(counts > 0, 1 + torch.where(counts > 0, counts, 1.0).log(), 0.0)
         weighted = counts * self.idf
@@ -102,15 +133,21 @@ class TfIdf(Feature):
         return weighted / torch.where(length > 0, length, 1.0)
 
 
-def _count(ids: Tensor, vocabulary: int) -> Tensor:
-    """How often each token stands in each row, float32 ``[batch, vocabulary]``; 0 for padding and unknown ids."""
-    known = (ids > 0) & (ids < vocabulary)
+def _padding(field: FieldInfo) -> Tensor:
+    """The id of padding, which a tokenizer that somebody else learned may have anywhere."""
+    how: Any = field.options.get("tokenizer", {})
+    return torch.tensor(how.get("padding", 0))
+
+
+def _count(ids: Tensor, vocabulary: int, padding: Tensor) -> Tensor:
+    """How often each token stands in each row, float32 ``[batch, vocabulary]``; 0 for padding and what is beyond."""
+    known = (ids != padding) & (ids < vocabulary)
     counts = torch.zeros(ids.shape[0], vocabulary, device=ids.device)
     return counts.scatter_add(1, torch.where(known, ids, 0), known.to(torch.float32))
 
 
-def _document_counts(train: TrainRows) -> tuple[Tensor, int]:
-    """How many train rows hold each token, int64 ``[vocabulary]``, and how many train rows there are."""
+def _document_counts(train: TrainRows, padding: Tensor) -> tuple[Tensor, int]:
+    """How many train rows hold each token but padding, int64 ``[vocabulary]``, and how many train rows there are."""
     vocabulary = 1 + max(int(block.amax()) for block in train.blocks())
     counts, rows = torch.zeros(vocabulary, dtype=torch.int64), 0
     for block in train.blocks():
@@ -118,6 +155,5 @@ def _document_counts(train: TrainRows) -> tuple[Tensor, int]:
         kept = block.sort(dim=1).values
         first = torch.ones_like(kept, dtype=torch.bool)
         first[:, 1:] = kept[:, 1:] != kept[:, :-1]
-        counts += torch.bincount(kept[first], minlength=vocabulary)
-    counts[0] = 0
+        counts += torch.bincount(kept[first & (kept != padding)], minlength=vocabulary)
     return counts, rows

@@ -30,7 +30,6 @@ FORMATS = (  # beside ISO 8601; a day that is first is tried before a month
     *("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d/%m/%Y %H:%M"),
     *("%m/%d/%Y %H:%M", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%d-%m-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y"),
 )
-DATES_TRIED = 1000
 MISSING_MARKS = {  # that stand for a missing number, in small letters
     *(
         "n/a",
@@ -70,7 +69,7 @@ def guess_column(name: str, values: NDArray, *, is_target: bool) -> ColumnGuess:
     if kind == "b":
         return ColumnGuess(column=name, kind="category", reason="yes or no")
     if kind == "M":
-        return _dates(name, values.astype("datetime64[s]").astype(np.int64)[~np.isnat(values)])
+        return _dates(name, values)
     if kind in "iuf":
         return _numbers(name, values.astype(np.float64), is_target=is_target)
     known = [value for value in values.tolist() if not is_missing(value)]
@@ -85,7 +84,7 @@ def guess_column(name: str, values: NDArray, *, is_target: bool) -> ColumnGuess:
         return _numbers(name, numbers, is_target=is_target, marks=marks)
     if not all(isinstance(value, str) for value in known):
         return ColumnGuess(column=name, kind=None, reason=f"values such as {str(known[0])[:30]!r} are no plain ones")
-    return _texts(name, known)
+    return _texts(name, known, whole=len(known) == len(values))
 
 
 def told_kind(name: str, kind: str, values: NDArray) -> ColumnGuess:
@@ -146,14 +145,14 @@ def _tells_rows_apart(name: str, known: NDArray, *, whole: bool, distinct: int) 
     return "almost every row has another whole number, and the name says so" if NAMED.search(name) else ""
 
 
-def _texts(name: str, known: list[str]) -> ColumnGuess:
+def _texts(name: str, known: list[str], *, whole: bool) -> ColumnGuess:
     counts, rows = Counter(known), len(known)
     distinct = len(counts)
     if distinct == 1:
         return ColumnGuess(column=name, kind=None, reason=f"constant: every value is {known[0][:30]!r}")
     form = _date_format(known)
     if form is not None:
-        rises = _rises(np.array([seconds_of(value, form.get("format")) for value in known]))
+        rises = whole and _rises(np.array([seconds_of(value, form.get("format")) for value in known]))
         return ColumnGuess(column=name, kind="date", reason=_told_dates(known[0], form), options=form, in_order=rises)
     words = sum(len(text.split()) * count for text, count in counts.items()) / rows
     told = f"{distinct:,} different texts in {rows:,} rows"
@@ -189,10 +188,12 @@ def _rows_of_arrays(name: str, values: NDArray) -> ColumnGuess:
     return ColumnGuess(column=name, kind="tensor", reason=f"numbers of shape {shape}", options={"shape": shape})
 
 
-def _dates(name: str, seconds: NDArray) -> ColumnGuess:
-    if not len(seconds):
+def _dates(name: str, values: NDArray) -> ColumnGuess:
+    missing = np.isnat(values)
+    if bool(missing.all()):
         return ColumnGuess(column=name, kind=None, reason="no row has a value")
-    return ColumnGuess(column=name, kind="date", reason="the file says that they are dates", in_order=_rises(seconds))
+    rises = not missing.any() and _rises(values.astype("datetime64[s]").astype(np.int64))
+    return ColumnGuess(column=name, kind="date", reason="the file says that they are dates", in_order=rises)
 
 
 def _rises(seconds: NDArray) -> bool:
@@ -216,7 +217,7 @@ def _as_numbers(values: NDArray) -> tuple[NDArray | None, tuple[str, ...]]:
 
 def _date_format(known: Sequence[Any]) -> dict[str, Any] | None:
     """What a data file says of dates that are written so; None where they are none."""
-    tried = list(dict.fromkeys(known))[:DATES_TRIED]
+    tried = dict.fromkeys(known)
     for form in (None, *FORMATS):
         try:
             for value in tried:

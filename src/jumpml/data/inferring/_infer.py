@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from jumpml.core import DataError, did_you_mean
 from jumpml.data.inferring._guess import IGNORE, KINDS, guess_column, told_kind
 from jumpml.data.inferring._open_table import MISSING, open_table, reopen_csv
 from jumpml.data.inferring._records import ColumnGuess, TableGuess
+from jumpml.data.kinds._category import name_of
 from jumpml.data.kinds._kind import is_missing
 
 if TYPE_CHECKING:
@@ -78,6 +81,7 @@ def infer_table(
         task=_task(wanted, columns[target]),
         rows=rows,
         more_rows=count > ROWS,
+        rarest=_rarest(wanted, columns[target][:rows]),
         equal_rows=_any_equal([columns[name][:rows] for name in used]),
         notes=tuple(notes),
     )
@@ -127,8 +131,15 @@ def _refuse_target(path: str, target: ColumnGuess, used: Sequence[str]) -> None:
 def _task(target: ColumnGuess, values: NDArray) -> str:
     if target.kind != "category":
         return TASKS[str(target.kind)]
-    known = {str(value) for value in values.tolist() if not is_missing(value)}
-    return "binary" if len(known) == 2 else "multiclass"
+    return "binary" if len(_rows_of_classes(values)) == 2 else "multiclass"
+
+
+def _rarest(target: ColumnGuess, values: NDArray) -> tuple[str, int] | None:
+    return min(_rows_of_classes(values).items(), key=itemgetter(1)) if target.kind == "category" else None
+
+
+def _rows_of_classes(values: NDArray) -> Counter[str]:
+    return Counter(name_of(value) for value in values.tolist() if not is_missing(value))
 
 
 def _any_equal(columns: Sequence[NDArray]) -> bool:

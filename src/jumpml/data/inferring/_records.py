@@ -43,6 +43,7 @@ class TableGuess:
         task: The task's kind.
         rows: How many rows were looked at.
         more_rows: Whether there are others.
+        rarest: Of a category to be predicted, the class with the fewest rows and how many those are; else None.
         equal_rows: Whether some rows are equal, in all that is not left out.
         notes: What was guessed of the file as a whole.
     """
@@ -53,6 +54,7 @@ class TableGuess:
     task: str
     rows: int
     more_rows: bool
+    rarest: tuple[str, int] | None
     equal_rows: bool
     notes: tuple[str, ...] = ()
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from jumpml.core import DataError, FieldInfo, ValueInfo, did_you_mean
-from jumpml.data.kinds._kind import Decoded, Kind, shape_problem
+from jumpml.data.kinds._kind import Decoded, Kind, is_missing, shape_problem
 from jumpml.data.kinds._numbers import number_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from pydantic import JsonValue
@@ -38,7 +38,7 @@ class CategoryKind(Kind):
 
     def decode(self, raws: Sequence[RawColumn], told: Any, train: NDArray[np.int64] | None = None) -> Decoded:
         """The codes."""
-        return decode_category(raws[0], told.classes)
+        return decode_category(raws[0], told.classes, told.rename)
 
     def expected(self, told: Any) -> ValueInfo:
         """One code."""
@@ -49,8 +49,9 @@ class CategoryKind(Kind):
         return told.classes is not None
 
     def mistakes(self, told: Any) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
-        """Two classes of one name."""
+        """Two classes of one name; a new name that is no class, or that is renamed itself."""
         yield from twice_named(told.classes or ())
+        yield from misnamed(told.rename, told.classes)
 
     def problem(self, column: Column) -> str:
         """A code a row, of a class or -1."""
@@ -77,12 +78,15 @@ class CategoryKind(Kind):
             yield f"{len(info.classes)} classes in {count} rows; is it an identifier?"
 
 
-def decode_category(raw: RawColumn, classes: Sequence[str] | None = None) -> Decoded:
+def decode_category(
+    raw: RawColumn, classes: Sequence[str] | None = None, rename: Mapping[str, str] | None = None
+) -> Decoded:
     """One name a row; None and NaN are missing.
 
     Args:
         raw: Texts, booleans or numbers; a whole number is written as one (``3``, not ``3.0``).
         classes: The names in the order of their codes; from the data where None, numbers in their order, else sorted.
+        rename: Names by what the column holds, where it holds another; None where nobody can give any.
 
     Raises:
         DataError: A value is none of ``classes``, or a row holds several values.
@@ -90,15 +94,17 @@ def decode_category(raw: RawColumn, classes: Sequence[str] | None = None) -> Dec
     if raw.values.ndim != 1:
         shape = list(raw.values.shape[1:])
         raise DataError(f"{raw.where}: expected one value a row for a category, got rows of shape {shape}.")
-    names, codes, present = _names(raw)
+    held, codes, present = _names(raw)
+    names = [(rename or {}).get(name, name) for name in held]
     known = tuple(classes) if classes is not None else in_order(names)
     index = {name: code for code, name in enumerate(known)}
     lookup = np.array([index.get(name, -1) for name in names], dtype=np.int64)
     decoded = np.full(len(raw.values), -1, dtype=np.int64)
     decoded[present] = lookup[codes]
     for row in np.flatnonzero(present & (decoded < 0)):
-        raw.reject(int(row), unknown_class(names[codes[np.count_nonzero(present[:row])]], known))
-    return Decoded(values=torch.from_numpy(decoded), classes=known)
+        name = held[codes[np.count_nonzero(present[:row])]]
+        raw.reject(int(row), unknown_class(name, known, rename))
+    return Decoded(values=torch.from_numpy(decoded), classes=known, options=renaming(rename or {}))
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -106,9 +112,27 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names), key=_class_order))
 
 
-def unknown_class(name: str, known: Sequence[str]) -> str:
-    """The complaint about a name that is none of the classes."""
-    return f"expected one of the {len(known)} classes, got {name!r}. {did_you_mean(name, known)}".rstrip()
+def unknown_class(name: str, known: Sequence[str], rename: Mapping[str, str] | None) -> str:
+    """The complaint about what is neither the name of a class nor renamed to one."""
+    near = did_you_mean(name, [*known, *(rename or {})])
+    fix = None if rename is None else "If it is another way of writing one, the field's `rename` can say so."
+    return " ".join(filter(None, [f"expected one of the {len(known)} classes, got {name!r}.", near, fix]))
+
+
+def renaming(rename: Mapping[str, str]) -> dict[str, JsonValue]:
+    """What a bundle needs to know of other names; nothing where there are none."""
+    return {"rename": dict(rename)} if rename else {}
+
+
+def misnamed(
+    rename: Mapping[str, str], classes: Sequence[str] | None
+) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """Mistakes in what a file renames: what comes out must be a class, and stay what it is when it is read again."""
+    for held, name in rename.items():
+        if rename.get(name, name) != name:
+            yield ("rename", held), f"{name!r} is renamed too, to {rename[name]!r}; which of the two is meant?", ""
+        elif classes is not None and name not in classes:
+            yield ("rename", held), f"{name!r} is none of the classes.", did_you_mean(name, classes)
 
 
 def name_of(value: object) -> str:
@@ -151,7 +175,11 @@ def _names(raw: RawColumn) -> tuple[list[str], NDArray, NDArray]:
     """The different values as text, each present row's index into them, and which rows are present."""
     values = raw.values
     if values.dtype.kind == "O":
-        present = np.array([value is not None for value in values], dtype=bool)
+        present = np.array([_is_name(raw, row, value) for row, value in enumerate(values)], dtype=bool)
+        # As texts, since values of several types have no order.
+        values = np.array(
+            [name_of(value) if known else "" for value, known in zip(values, present, strict=True)], object
+        )
     elif values.dtype.kind == "f":
         present = ~np.isnan(values)
     elif values.dtype.kind in "biuU":
@@ -160,6 +188,13 @@ def _names(raw: RawColumn) -> tuple[list[str], NDArray, NDArray]:
         raise DataError(f"{raw.where}: expected texts or numbers for a category, got {values.dtype}.")
     distinct, codes = np.unique(values[present], return_inverse=True)
     return [name_of(value) for value in distinct], codes, present
+
+
+def _is_name(raw: RawColumn, row: int, value: object) -> bool:
+    if isinstance(value, (list, tuple, dict, np.ndarray)):
+        raw.reject(row, f"expected one value for a category, got {str(value)[:60]}.")
+        return False
+    return not is_missing(value)
 
 
 def _class_order(name: str) -> tuple[int, float, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast, final
 
 import torch
@@ -88,9 +88,15 @@ class Column:
         first, end = (cast("int", step) for step in window)
         return max(0, -first), max(0, end - 1)
 
-    def info(self, name: str) -> FieldInfo:
-        """What the field is, for those who do not need its values."""
+    def info(self, name: str, rows: Tensor | None = None) -> FieldInfo:
+        """What the field is, for those who do not need its values.
+
+        Args:
+            name: The field's.
+            rows: int64, the rows whose missing values count; all where None.
+        """
         present = self.present()
+        present = present if present is None or rows is None else present[rows]
         return FieldInfo(
             name=name,
             kind=self.kind,
@@ -102,7 +108,16 @@ class Column:
             classes=self.classes,
             range=self.range,
             missing=0 if present is None else int((~present).sum()),
-            columns=self.columns,
+            columns=self._columns_of(rows),
             options=self.options,
             notes=self.notes,
         )
+
+    def _columns_of(self, rows: Tensor | None) -> tuple[FieldInfo, ...]:
+        """What a table's columns are, each with its missing values."""
+        if not self.columns:
+            return ()
+        chosen = torch.arange(len(self)) if rows is None else rows
+        missing = sum(self.values[part].isnan().sum(0) for part in chosen.split(BLOCK_ROWS))
+        counts = torch.as_tensor(missing).tolist()
+        return tuple(replace(column, missing=count) for column, count in zip(self.columns, counts, strict=True))

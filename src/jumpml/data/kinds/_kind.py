@@ -99,7 +99,7 @@ class Kind(ABC):
 
     def by_blocks(self, told: Any) -> bool:
         """Whether some rows decode to the same values alone as among all others."""
-        return True
+        return not self.learns
 
     def num_codes(self, column: Column) -> int | None:
         """How many different codes the values may hold; None where they are no codes."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from jumpml.core import DataError, ValueInfo
-from jumpml.data.kinds._category import in_order, name_of, twice_named, unknown_class, unseen
+from jumpml.data.kinds._category import in_order, misnamed, name_of, renaming, twice_named, unknown_class, unseen
 from jumpml.data.kinds._kind import Decoded, Kind, is_missing, known_whole, rows_without_nan, shape_problem
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class MultilabelKind(Kind):
         """A 1 for each name that a row has."""
         raw = raws[0]
         if raw.values.ndim == 2 and raw.values.dtype.kind in "buif":
-            return _of_flags(raw, told.classes, told.separator)
-        return _of_names(raw, told.classes, told.separator)
+            return _of_flags(raw, told)
+        return _of_names(raw, told)
 
     def expected(self, told: Any) -> ValueInfo:
         """As many places as classes."""
@@ -47,8 +47,9 @@ class MultilabelKind(Kind):
         return told.classes is not None
 
     def mistakes(self, told: Any) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
-        """Two classes of one name."""
+        """Two classes of one name; a new name that is no class, or that is renamed itself."""
         yield from twice_named(told.classes or ())
+        yield from misnamed(told.rename, told.classes)
 
     def problem(self, column: Column) -> str:
         """0 or 1 for each class, or NaN for all."""
@@ -86,12 +87,13 @@ def labels_in(value: object, separator: str) -> list[str]:
     return [name_of(value)]
 
 
-def _of_names(raw: RawColumn, classes: Sequence[str] | None, separator: str) -> Decoded:
+def _of_names(raw: RawColumn, told: Any) -> Decoded:
     if raw.values.ndim != 1:
         shape = list(raw.values.shape[1:])
         raise DataError(f"{raw.where}: expected a list of names or a text a row, got rows of shape {shape}.")
-    rows = [None if is_missing(value) else labels_in(value, separator) for value in raw.values.tolist()]
-    known = tuple(classes) if classes is not None else in_order(name for row in rows for name in row or ())
+    rows = [None if is_missing(value) else labels_in(value, told.separator) for value in raw.values.tolist()]
+    new = told.rename
+    known = told.classes or in_order(new.get(name, name) for row in rows for name in row or ())
     if not known:
         raise DataError(f"{raw.where}: no row names any class.")
     index = {name: place for place, name in enumerate(known)}
@@ -100,16 +102,20 @@ def _of_names(raw: RawColumn, classes: Sequence[str] | None, separator: str) -> 
         if names is None:
             values[row] = np.nan
             continue
-        unknown = next((name for name in names if name not in index), None)
+        unknown = next((name for name in names if new.get(name, name) not in index), None)
         if unknown is not None:
-            raw.reject(row, unknown_class(unknown, known))
+            raw.reject(row, unknown_class(unknown, known, new))
             continue
-        values[row, [index[name] for name in names]] = 1
-    return Decoded(values=torch.from_numpy(values), classes=known, options={"separator": separator})
+        values[row, [index[new.get(name, name)] for name in names]] = 1
+    return Decoded(values=torch.from_numpy(values), classes=known, options=_options(told))
 
 
-def _of_flags(raw: RawColumn, classes: Sequence[str] | None, separator: str) -> Decoded:
-    values, width = raw.values.astype(np.float32), raw.values.shape[1]
+def _options(told: Any) -> dict[str, JsonValue]:
+    return {"separator": told.separator, **renaming(told.rename)}
+
+
+def _of_flags(raw: RawColumn, told: Any) -> Decoded:
+    values, width, classes = raw.values.astype(np.float32), raw.values.shape[1], told.classes
     if classes is None or len(classes) != width:
         told = "no classes are named" if classes is None else f"{len(classes)} classes are named"
         raise DataError(f"{raw.where}: expected a name for each of the {width} places of a row, but {told}.")
@@ -118,4 +124,4 @@ def _of_flags(raw: RawColumn, classes: Sequence[str] | None, separator: str) -> 
     for row in np.flatnonzero(~good):
         raw.reject(int(row), f"expected 0 or 1 for each class, got {raw.values[row].tolist()}.")
         values[row] = np.nan
-    return Decoded(values=torch.from_numpy(values), classes=tuple(classes), options={"separator": separator})
+    return Decoded(values=torch.from_numpy(values), classes=classes, options=_options(told))

@@ -143,11 +143,14 @@ def _pixels(blob: Blob, convert: Any, size: tuple[int, int], method: str) -> NDA
     except ImportError:
         raise MissingExtraError("pillow", "vision", "reading picture files") from None
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(blob.read())) as opened:
+        with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(io.BytesIO(blob.read()))
+        with opened:
             ImageOps.exif_transpose(opened, in_place=True)
             image = convert(opened)
             resized = image if image.size == size else image.resize(size, Image.Resampling[method])
             return np.asarray(resized)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{blob.name}: the picture cannot be read: {error}.") from None
+        problem = str(error).partition(" <_io.")[0]  # an address in memory would make each run's record another
+        raise DataError(f"{blob.name}: the picture cannot be read: {problem}.") from None

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from jumpml.core import FieldInfo
 
 
-def decoding(info: FieldInfo) -> dict[str, JsonValue]:
+def decoding(info: FieldInfo, *, filled: bool = False) -> dict[str, JsonValue]:
     """How a raw value becomes the decoded tensor.
+
+    Args:
+        info: What the field is.
+        filled: Whether its features fill what is missing, so that a value may be so even where none of the data is.
 
     An image is ``(raw - low) / (high - low)``, computed in float64 and then made float32; a category's code is its
     class's place in ``classes``, -1 for null or another name; a number's null is NaN.
@@ -27,8 +31,8 @@ def decoding(info: FieldInfo) -> dict[str, JsonValue]:
     if info.range is not None:
         told["range"] = list(info.range)
     if info.columns:
-        told["columns"] = {column.name: decoding(column) for column in info.columns}
-    if info.missing:
+        told["columns"] = {column.name: decoding(column, filled=filled) for column in info.columns}
+    if info.missing or filled:
         told["missing"] = True
     return told | dict(info.options)
 

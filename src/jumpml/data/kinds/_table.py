@@ -121,11 +121,8 @@ def _told(kinds: dict[str, str | None]) -> str:
 
 def _decoded(raw: RawColumn, kind: str | None) -> tuple[FieldInfo, NDArray[np.float32]]:
     if kind == "number":
-        values = decode_number(raw).values[:, 0].numpy()
-        info = FieldInfo(
-            name=raw.column, kind="number", value=ValueInfo(shape=(1,)), missing=int(np.isnan(values).sum())
-        )
-        return info, values
+        info = FieldInfo(name=raw.column, kind="number", value=ValueInfo(shape=(1,)))
+        return info, decode_number(raw).values[:, 0].numpy()
     decoded = decode_category(raw)
     if len(decoded.classes) > MOST_CODES:
         raise DataError(
@@ -133,8 +130,7 @@ def _decoded(raw: RawColumn, kind: str | None) -> tuple[FieldInfo, NDArray[np.fl
         )
     codes = decoded.values.numpy()
     value = ValueInfo(shape=(), dtype="int64", classes=len(decoded.classes) or None)
-    missing = int((codes < 0).sum())
-    info = FieldInfo(name=raw.column, kind="category", value=value, classes=decoded.classes, missing=missing)
+    info = FieldInfo(name=raw.column, kind="category", value=value, classes=decoded.classes)
     return info, np.where(codes < 0, np.nan, codes).astype(np.float32)
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+WORDS_KEPT = 100_000  # whose ids are remembered: a server must not grow with every word that it was ever sent
+
+
 @final
 class Tokenizer:
     """Text to token ids."""
@@ -58,6 +61,8 @@ class Tokenizer:
     def _word(self, word: str) -> list[int]:
         found = self._known.get(word)
         if found is None:
+            if len(self._known) >= WORDS_KEPT:
+                self._known.clear()
             model = {"whole": self._whole, "bpe": self._merged, "wordpiece": self._pieces}[self._how["model"]]
             found = self._known[word] = model(word)
         return found

@@ -56,13 +56,16 @@ def _score(values: NDArray, truth: NDArray, *, is_category: bool) -> float:
 
     if len(np.unique(values)) < 2:  # NaN counts as one value
         return 0.0
+    low, high = np.nanmin(values), np.nanmax(values)
+    # From 0 to 1: scikit-learn's trees are of float32, which could not tell two days apart.
+    inputs = ((values - low) / (high - low if high > low else 1.0))[:, None]
     size: Any = {"min_samples_leaf": max(2, len(values) // 500), "max_leaf_nodes": LEAVES, "random_state": 0}
     folds = KFold(FOLDS, shuffle=True, random_state=0)
     if is_category:
         truth = truth.astype(np.int64)
         tree = DecisionTreeClassifier(class_weight="balanced", **size)
-        return _above_chance(np.asarray(cross_val_predict(tree, values[:, None], truth, cv=folds)), truth)
-    told = np.asarray(cross_val_predict(DecisionTreeRegressor(**size), values[:, None], truth, cv=folds))
+        return _above_chance(np.asarray(cross_val_predict(tree, inputs, truth, cv=folds)), truth)
+    told = np.asarray(cross_val_predict(DecisionTreeRegressor(**size), inputs, truth, cv=folds))
     return max(0.0, float(1 - np.square(truth - told).sum() / np.square(truth - truth.mean()).sum()))
 
 

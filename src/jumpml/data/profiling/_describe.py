@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,13 +28,14 @@ def describe(variable: Variable, alone: float | None) -> VariableProfile:
     """
     known = variable.known
     distinct = np.unique(known)
-    shared = {
+    shared: dict[str, Any] = {
         "name": variable.name,
         "field": variable.field,
         "kind": variable.kind,
         "missing": variable.missing,
         "distinct": len(distinct),
         "alone": alone,
+        "known": {split: int((~np.isnan(variable.of(split))).sum()) for split in SPLITS},
     }
     if not len(known):
         return VariableProfile(**shared)

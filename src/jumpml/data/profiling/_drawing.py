@@ -114,9 +114,7 @@ def _patch(colour: str, label: str) -> Any:
 def _draw_variable(axes: Axes, variable: VariableProfile) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    shares = {
-        split: [count / max(1, sum(variable.counts[split])) for count in variable.counts[split]] for split in SPLITS
-    }
+    shares = {split: [count / max(1, variable.known[split]) for count in variable.counts[split]] for split in SPLITS}
     if variable.kind == "category":
         names = [_cut(name) for name in variable.classes[:NAMES]]
         for shift, (split, values) in enumerate(shares.items()):

@@ -35,6 +35,7 @@ class VariableProfile:
             for a category.
         classes: The names behind the bars of a category, the most frequent ones.
         counts: Rows by bar, in each split.
+        known: Rows that have a value, in each split; of a category with many classes more than stand in the bars.
         alone: How well it predicts the target by itself, on held-out rows: 0 is as good as knowing nothing, 1 is
             perfect. None where there is no target, or this is one.
     """
@@ -48,6 +49,7 @@ class VariableProfile:
     edges: tuple[float, ...] = ()
     classes: tuple[str, ...] = ()
     counts: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    known: Mapping[str, int] = dataclasses.field(default_factory=dict)
     alone: float | None = None
 
     @property

@@ -132,7 +132,7 @@ def _outliers(variable: Variable) -> Iterator[Suspicion]:
         return
     far = int(((known < low - FAR * width) | (known > high + FAR * width)).sum())
     if far > MANY_FAR * len(known) or np.abs(known - middle).max() > VERY_FAR * width:
-        yield _outlier(variable, f"{far:,} values lie far outside the middle half, up to {_end(known, middle)}.")
+        yield _outlier(variable, f"{far:,} values lie far outside the middle half, such as {_end(known, middle)}.")
 
 
 def _end(known: np.ndarray, middle: float) -> str:
@@ -140,5 +140,6 @@ def _end(known: np.ndarray, middle: float) -> str:
 
 
 def _outlier(variable: Variable, told: str) -> Suspicion:
-    fix = "Are they right? `clip`, `log` or `quantile` among the features tame them."
+    tame = "`clip`, `log` or `quantile` among the features tame them."
+    fix = "Look at those rows." if variable.is_measure else f"Are they right? {tame}"
     return Suspicion(what="outliers", where=variable.name, text=f"{told} {fix}", level="note")

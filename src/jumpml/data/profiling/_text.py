@@ -52,7 +52,7 @@ def spark(counts: Sequence[int]) -> str:
 
 def told(variable: VariableProfile) -> str:
     """The values in a few words: the most frequent classes, or least, median and greatest."""
-    bars, total = variable.bars, max(1, sum(variable.bars))
+    bars, total = variable.bars, max(1, sum(variable.known.values()))
     if variable.kind == "category":
         shown = list(zip(variable.classes, bars, strict=True))[:CLASSES_SHOWN] if bars else []
         names = ", ".join(f"{name} {count / total:.0%}" for name, count in shown if count)

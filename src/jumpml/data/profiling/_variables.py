@@ -25,6 +25,7 @@ LARGE = 64  # numbers a row: of a field with more, some measures are taken inste
 LARGE_ROWS = 500  # and of fewer rows, for each may be a file that is read and decoded
 CELLS = 20_000_000  # rows times columns of a table: 160 MB of numbers
 BLOCK_ROWS = 4096
+PLAIN = ("number", "category", "date", "table", "multilabel")  # whose values are variables as they are
 NEVER = torch.iinfo(torch.int64).min  # a missing date
 
 
@@ -40,6 +41,7 @@ class Variable:
         order: int64 ``[rows]``, row numbers in the data set.
         missing: The share of all rows without a value.
         classes: The names behind codes.
+        is_measure: Whether the numbers are no values of the data, but taken of larger ones.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Variable:
     order: NDArray[np.int64]
     missing: float
     classes: tuple[str, ...] = ()
+    is_measure: bool = False
 
     def of(self, split: str) -> NDArray[np.float64]:
         """The values of a split's rows."""
@@ -73,6 +76,7 @@ class Sampler:
     def __init__(self, loaders: DataLoaders, rows: int) -> None:
         self._loaders = loaders
         self._rows = rows
+        self._chosen: dict[int, dict[str, Tensor]] = {}
 
     def count(self, info: FieldInfo) -> int:
         """How many rows of a field are looked at."""
@@ -99,6 +103,7 @@ class Sampler:
                 order=order,
                 missing=min(1.0, missing / total),
                 classes=classes,
+                is_measure=not (_each(info) or info.kind in PLAIN),
             )
 
     def _loader(self, split: str) -> Any:
@@ -108,16 +113,18 @@ class Sampler:
         size = math.prod(info.value.shape)
         small = size <= LARGE or info.kind in {"table", "multilabel", "text"}
         most = min(self._rows, CELLS // max(1, size)) if small else min(self._rows, LARGE_ROWS)
-        counts = {split: len(self._loader(split).rows) for split in SPLITS}
-        share = min(1.0, most / sum(counts.values()))
-        return {split: _chosen(count, max(1, int(count * share))) for split, count in counts.items()}
+        if most not in self._chosen:
+            counts = {split: len(self._loader(split).rows) for split in SPLITS}
+            share = min(1.0, most / sum(counts.values()))
+            self._chosen[most] = {s: _some(count, max(1, int(count * share))) for s, count in counts.items()}
+        return self._chosen[most]
 
     def _blocks(self, info: FieldInfo, split: str, positions: Tensor) -> Iterator[Tensor]:
         loader, some = self._loader(split), max(1, BLOCK_ROWS * LARGE // max(LARGE, math.prod(info.value.shape)))
         return (loader.take(info.name, part) for part in positions.split(some))
 
 
-def _chosen(count: int, wanted: int) -> Tensor:
+def _some(count: int, wanted: int) -> Tensor:
     """Positions of some rows, in order; the same each time."""
     if wanted >= count:
         return torch.arange(count)
@@ -134,10 +141,22 @@ def _measure(info: FieldInfo) -> Callable[[Tensor], Tensor]:
         how: Any = info.options.get("tokenizer", {})
         return lambda tokens: (tokens != how.get("padding", 0)).sum(1, keepdim=True)
     if info.kind == "mask":
-        return lambda codes: torch.stack([(codes == code).flatten(1).double().mean(1) for code in _codes(info)], dim=1)
-    if info.kind in {"number", "table", "multilabel"} or _each(info):
+        return lambda codes: _shares(codes.flatten(1), len(_codes(info)))
+    if info.kind in PLAIN or _each(info):
         return lambda values: values.flatten(1)
-    return lambda values: torch.stack([values.flatten(1).mean(1), values.flatten(1).std(1, correction=0)], dim=1)
+    return lambda values: _mean_and_spread(values.flatten(1).double())
+
+
+def _shares(codes: Tensor, classes: int) -> Tensor:
+    """Each class's share of a row's places whose class is known."""
+    counts = torch.stack([(codes == code).sum(1) for code in range(classes)], dim=1)
+    return counts.double() / (codes >= 0).sum(1, keepdim=True)
+
+
+def _mean_and_spread(values: Tensor) -> Tensor:
+    """Of a row's known values."""
+    mean = values.nanmean(1, keepdim=True)
+    return torch.cat([mean, (values - mean).square().nanmean(1, keepdim=True).sqrt()], dim=1)
 
 
 def _told(info: FieldInfo, width: int) -> list[tuple[str, str, tuple[str, ...], int]]:

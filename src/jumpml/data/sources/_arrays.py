@@ -41,6 +41,7 @@ class ArraySource(Source):
             told = ", ".join(f"{name}: {length}" for name, length in lengths.items()) or "no column"
             raise DataError(f"expected columns with equally many rows, got {told}.")
         self._length = next(iter(lengths.values()))
+        self._words = {name: _words(values) for name, values in self._columns.items()}
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> ArraySource:
@@ -61,7 +62,7 @@ class ArraySource(Source):
     @property
     def schema(self) -> Mapping[str, str]:
         """Each column's type in words."""
-        return MappingProxyType({name: _words(values) for name, values in self._columns.items()})
+        return MappingProxyType(self._words)
 
     @property
     def length(self) -> int:

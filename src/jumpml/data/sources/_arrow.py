@@ -5,23 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 from jumpml.core import DataError
-from jumpml.data.sources._arrow_values import arrays_of, arrow_words, columns_in, fields_of
+from jumpml.data.sources._arrow_values import fields_of
 from jumpml.data.sources._data_file import DataFile, is_remote
-from jumpml.data.sources._groups import Groups
-from jumpml.data.sources._source import Source
+from jumpml.data.sources._groups import GroupedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     import pyarrow as pa
-    from numpy.typing import NDArray
 
 _FILE_MARK = b"ARROW1"  # without it, it is a stream
 
 
 @final
-class ArrowSource(Source):
+class ArrowSource(GroupedSource):
     """An Arrow file, also called Feather, or an Arrow stream; mapped into memory where it is on this machine.
 
     Its record batches are the shards. Only the batches that are asked for are touched, and of a compressed file
@@ -38,32 +35,7 @@ class ArrowSource(Source):
         self._file = DataFile(str(path))
         with self._file.open() as content:
             self._is_stream = content.read(len(_FILE_MARK)) != _FILE_MARK
-        self._schema, lengths = self._scan()
-        self._columns = columns_in(self._schema, self._file.path)
-        self._groups = Groups(lengths, self._load)
-
-    @property
-    def schema(self) -> Mapping[str, str]:
-        """Each column's type in words; a struct's columns are ``struct.column``."""
-        return arrow_words(self._columns)
-
-    @property
-    def length(self) -> int:
-        """How many rows there are."""
-        return self._groups.length
-
-    @property
-    def shards(self) -> tuple[range, ...]:
-        """The record batches."""
-        return self._groups.ranges
-
-    def read(self, names: Collection[str], start: int = 0, stop: int | None = None) -> dict[str, NDArray]:
-        """Some columns of some rows."""
-        self._refuse_unknown(names)
-        self._file.check()
-        table = self._groups.read(tuple(names), start, stop)
-        table = self._schema.empty_table() if table is None else table
-        return arrays_of(table, tuple(names), lambda row: self.place(start + row), self._file.path)
+        super().__init__(self._file, *self._scan())
 
     def _scan(self) -> tuple[pa.Schema, list[int]]:
         """The schema, and each batch's rows, of which one column is enough to know."""
@@ -88,7 +60,7 @@ class ArrowSource(Source):
                 return pa.Table.from_batches([reader.get_batch(group)])
             return next(pa.Table.from_batches([batch]) for index, batch in enumerate(reader) if index == group)
         except (pa.ArrowException, OSError, EOFError) as error:
-            rows = self._groups.ranges[group]
+            rows = self.shards[group]
             problem = f"batch {group} (rows {rows.start} to {rows.stop - 1}) is damaged: {error}"
             raise DataError(f"{self._file.path}: {problem}") from None
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jumpml.core import DataError
-from jumpml.data.sources._blob import BytesBlob, FileBlob
+from jumpml.data.sources._blob import BytesBlob, FileBlob, file_blob
 from jumpml.data.sources._data_file import DataFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -52,7 +53,9 @@ def arrow_words(columns: Mapping[str, pa.DataType]) -> dict[str, str]:
     return {name: _words(kind) for name, kind in columns.items()}
 
 
-def arrays_of(table: pa.Table, names: Iterable[str], place: Callable[[int], str], where: str) -> dict[str, NDArray]:
+def arrays_of(
+    table: pa.Table, names: Iterable[str], place: Callable[[int], str], where: str, folder: Path | None = None
+) -> dict[str, NDArray]:
     """Columns as arrays.
 
     Args:
@@ -60,6 +63,7 @@ def arrays_of(table: pa.Table, names: Iterable[str], place: Callable[[int], str]
         names: Of the columns, as `columns_in` tells them.
         place: Names a row of the table for people.
         where: What holds the table.
+        folder: Where the paths of encoded files start, which must lie in it; anywhere where None.
 
     Raises:
         DataError: A column's type has no array.
@@ -69,9 +73,11 @@ def arrays_of(table: pa.Table, names: Iterable[str], place: Callable[[int], str]
     while any(pa.types.is_struct(field.type) and not _is_file(field.type) for field in table.schema):
         table = _unnested(table)
     try:
-        return {name: _array(table[name], place) for name in names}
+        return {name: _array(table[name], place, folder) for name in names}
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         raise DataError(f"{where}: {error}") from None
+    except DataError as error:
+        raise DataError(f"{where}, {error}") from None
     except _NoArrayError as error:
         name = next(name for name in names if table[name].type == error.args[0])
         problem = f"the column {name!r} is of the type {error.args[0]}, which is no column of values"
@@ -156,21 +162,21 @@ def _words(kind: Any) -> str:
     return "float64" if is_a.is_decimal(kind) else plain.get(str(kind), str(kind))
 
 
-def _array(column: Any, place: Callable[[int], str]) -> NDArray:
+def _array(column: Any, place: Callable[[int], str], folder: Path | None) -> NDArray:
     import pyarrow as pa
 
     kind, is_a = column.type, pa.types
     if is_a.is_dictionary(kind):
-        return _array(column.cast(kind.value_type), place)
+        return _array(column.cast(kind.value_type), place, folder)
     if hasattr(kind, "storage_type"):
-        return _extension(column, place)
+        return _extension(column, place, folder)
     if _is_text(kind):
         return shared_texts(column.cast(pa.string()))
     if _is_bytes(kind):
-        return object_array(_blobs(column, None, place), len(column))
+        return object_array(_blobs(column, None, place, folder), len(column))
     if _is_file(kind):
         parts = dict(zip((field.name for field in kind), column.flatten(), strict=True))
-        return object_array(_blobs(parts["bytes"], parts["path"], place), len(column))
+        return object_array(_blobs(parts["bytes"], parts["path"], place, folder), len(column))
     if _is_list(kind):
         return _lists(column)
     if is_a.is_temporal(kind):
@@ -268,7 +274,7 @@ def _nested(row: Any) -> Any:
     return array if array.dtype.kind in "iuf" else row
 
 
-def _extension(column: Any, place: Callable[[int], str]) -> NDArray:
+def _extension(column: Any, place: Callable[[int], str], folder: Path | None) -> NDArray:
     """A type of somebody's own: by what it is stored as, in its shape where it has one."""
     import pyarrow as pa
 
@@ -276,7 +282,7 @@ def _extension(column: Any, place: Callable[[int], str]) -> NDArray:
     stored = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
     shape = getattr(kind, "shape", None)
     if shape is None or stored.null_count:
-        return _array(stored, place)
+        return _array(stored, place, folder)
     values = stored.combine_chunks()
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     while _is_list(values.type):
@@ -284,10 +290,17 @@ def _extension(column: Any, place: Callable[[int], str]) -> NDArray:
     return values.to_numpy(zero_copy_only=False).reshape(len(column), *shape)
 
 
-def _blobs(contents: Any, paths: Any, place: Callable[[int], str]) -> Iterable[Blob | None]:
+def _blobs(contents: Any, paths: Any, place: Callable[[int], str], folder: Path | None) -> Iterable[Blob | None]:
     known = [None] * len(contents) if paths is None else paths.to_pylist()
     for row, (content, path) in enumerate(zip(contents, known, strict=True)):
         if content.is_valid:
             yield BytesBlob(content.as_py(), path or place(row))
         else:
-            yield None if path is None else FileBlob(DataFile(path), path)
+            yield None if path is None else _file_of(path, place(row), folder)
+
+
+def _file_of(path: str, where: str, folder: Path | None) -> Blob:
+    try:
+        return FileBlob(DataFile(path), path) if folder is None else file_blob(folder, path)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ZIP_HEADER = 30  # bytes before a member's name in its own header
 _DEFLATED = 8
+_LARGEST = 1 << 30  # bytes of a row's content in an archive
 
 
 class Blob(ABC):
@@ -125,6 +126,7 @@ class ZipBlob(Blob):
         member: The member's path in it.
         offset: Where the member's header begins.
         packed: How many bytes it takes in the archive.
+        size: How many it has unpacked.
         method: 0 where it is stored as it is, 8 where it is deflated.
         crc: The checksum of its content.
     """
@@ -133,6 +135,7 @@ class ZipBlob(Blob):
     member: str
     offset: int
     packed: int
+    size: int
     method: int
     crc: int
 
@@ -143,6 +146,10 @@ class ZipBlob(Blob):
 
     def read(self) -> bytes:
         """The member's bytes, unpacked and checked."""
+        if self.size > _LARGEST:
+            raise DataError(
+                f"{self.name}: the member unpacks to {self.size / 1e9:.1f} GB; unpack the archive yourself."
+            )
         with self.file.open() as content:
             content.seek(self.offset)
             header = _whole(content, _ZIP_HEADER, self)
@@ -150,7 +157,9 @@ class ZipBlob(Blob):
             content.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
             stored = _whole(content, self.packed, self)
         try:
-            unpacked = zlib.decompress(stored, -zlib.MAX_WBITS) if self.method == _DEFLATED else stored
+            # Never more than was told, whatever a few bytes may unpack to.
+            unpack = zlib.decompressobj(-zlib.MAX_WBITS)
+            unpacked = unpack.decompress(stored, self.size + 1) if self.method == _DEFLATED else stored
         except zlib.error as error:
             raise DataError(f"{self.name}: the member is damaged: {error}.") from None
         if zlib.crc32(unpacked) != self.crc:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def unlike(one: str, other: str) -> bool:
+    """Whether two types, in words, cannot be one column: texts and something else; of nothing, all is missing."""
+    return "nothing" not in {one, other} and ("text" in one) != ("text" in other)
+
+
 @final
 class ConcatSource(Source):
     """The rows of several sources, one source after the other.
@@ -60,6 +65,7 @@ class ConcatSource(Source):
     def read(self, names: Collection[str], start: int = 0, stop: int | None = None) -> dict[str, NDArray]:
         """Some columns of some rows."""
         self._refuse_unknown(names)
+        self._refuse_unlike(names)
         row_range(start, start, stop)  # refuses what is no range
         blocks = [*self._blocks(names, start, stop)]
         return {name: np.concatenate([block[name] for block in blocks]) for name in names}
@@ -71,6 +77,15 @@ class ConcatSource(Source):
         inner = self._parts[index].place(row - starts[index])
         where = inner.partition(" (")[2].removesuffix(")") or f"{inner} of {self._names[index]}"
         return f"row {row} ({where})"
+
+    def _refuse_unlike(self, names: Collection[str]) -> None:
+        """Refuse texts together with what is none, which a part that lacks all values has neither of."""
+        schemas = [part.schema for part in self._parts]
+        for column in names:
+            for part, schema in zip(self._names, schemas, strict=True):
+                one, other = schemas[0][column], schema[column]
+                if unlike(one, other):
+                    raise DataError(f"{part}: the column {column!r} is {other} here and {one} in {self._names[0]}.")
 
     def _starts(self) -> Sequence[int]:
         """The first row of each part, as far as the lengths are known."""
@@ -95,5 +110,4 @@ class ConcatSource(Source):
             first = max(start - at, 0)
             block = part.read(names, first, None if stop is None else stop - at)
             yield block
-            count = first + len(next(iter(block.values())))
-            at += count if part.length is None else part.length
+            at += first + len(next(iter(block.values()))) if part.length is None else part.length

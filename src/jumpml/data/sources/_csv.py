@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, final
 
 from jumpml.core import DataError
@@ -86,9 +87,10 @@ class CsvSource(Source):
 
     def place(self, row: int) -> str:
         """The row's number, and its line in the file (which blank lines and quoted line ends make another)."""
-        for index, (line, _) in enumerate(self._records()):
-            if index == row + (not self._told_header):
-                return f"row {row} (line {line} of {self._file.name})"
+        with suppress(UnicodeError, csv.Error, *UNPACKING_ERRORS):  # it is asked for on the way to another error
+            for index, (line, _) in enumerate(self._records()):
+                if index == row + (not self._told_header):
+                    return f"row {row} (line {line} of {self._file.name})"
         return f"row {row}"
 
     def _read_header(self, told: Sequence[str] | None) -> list[str]:

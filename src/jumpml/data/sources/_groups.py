@@ -1,53 +1,83 @@
-"""Rows that are stored in groups, of which any can be loaded on its own."""
+"""Files whose rows are stored in groups, of which any can be loaded on its own as an Arrow table."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from jumpml.data.sources._source import row_range
+from jumpml.data.sources._arrow_values import arrays_of, arrow_words, columns_in
+from jumpml.data.sources._source import Source, row_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from jumpml.data.sources._data_file import DataFile
 
 
-@final
-class Groups:
-    """Reads ranges of rows out of groups; the last group stays, as the next range often begins in it.
+class GroupedSource(Source):
+    """Reads ranges of rows out of groups, its shards; the last group stays, as the next range often begins in it.
 
     Args:
+        file: The file.
+        schema: Of its rows.
         lengths: Rows of each group.
-        load: Gives some columns of a group.
-
-    Attributes:
-        ranges: Each group's rows.
     """
 
-    def __init__(self, lengths: Sequence[int], load: Callable[[int, tuple[str, ...]], pa.Table]) -> None:
+    def __init__(self, file: DataFile, schema: pa.Schema, lengths: Sequence[int]) -> None:
+        self._file, self._schema = file, schema
+        self._columns = columns_in(schema, file.path)
         starts = [0, *accumulate(lengths)]
-        self.ranges = tuple(range(start, stop) for start, stop in pairwise(starts))
-        self.length = starts[-1]
-        self._load = load
+        self._ranges = tuple(range(start, stop) for start, stop in pairwise(starts))
+        self._length = starts[-1]
         self._last: tuple[int, tuple[str, ...], pa.Table] | None = None
 
-    def read(self, names: tuple[str, ...], start: int, stop: int | None) -> pa.Table | None:
-        """Some columns of some rows; None where that is no row."""
+    @property
+    def schema(self) -> Mapping[str, str]:
+        """Each column's type in words; a nested value's columns are ``outer.inner``."""
+        return arrow_words(self._columns)
+
+    @property
+    def length(self) -> int:
+        """How many rows there are."""
+        return self._length
+
+    @property
+    def shards(self) -> tuple[range, ...]:
+        """The groups."""
+        return self._ranges
+
+    def read(self, names: Collection[str], start: int = 0, stop: int | None = None) -> dict[str, NDArray]:
+        """Some columns of some rows."""
+        self._refuse_unknown(names)
+        self._file.check()
+        table = self._table(tuple(names), start, stop)
+        path = self._file.path
+        return arrays_of(table, tuple(names), lambda row: self.place(start + row), path, Path(path).parent)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_last": None}
+
+    @abstractmethod
+    def _load(self, group: int, names: tuple[str, ...]) -> pa.Table:
+        """Some columns of a group."""
+
+    def _table(self, names: tuple[str, ...], start: int, stop: int | None) -> pa.Table:
         import pyarrow as pa
 
-        rows = row_range(self.length, start, stop)
+        rows = row_range(self._length, start, stop)
         parts = []
-        for group, told in enumerate(self.ranges):
+        for group, told in enumerate(self._ranges):
             first, last = max(rows.start, told.start), min(rows.stop, told.stop)
             if first < last:
                 parts.append(self._group(group, names).slice(first - told.start, last - first))
                 if last == told.stop:
                     self._last = None  # the next range does not begin in it
-        return pa.concat_tables(parts) if parts else None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_last": None}
+        return pa.concat_tables(parts) if parts else self._schema.empty_table()
 
     def _group(self, group: int, names: tuple[str, ...]) -> pa.Table:
         if self._last is None or self._last[:2] != (group, names):

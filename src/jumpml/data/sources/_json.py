@@ -7,24 +7,22 @@ import json
 from typing import IO, TYPE_CHECKING, Any, final
 
 from jumpml.core import DataError
-from jumpml.data.sources._arrow_values import arrays_of, arrow_words, columns_in, fields_of
+from jumpml.data.sources._arrow_values import fields_of
 from jumpml.data.sources._data_file import UNPACKING_ERRORS, DataFile, bad_text
-from jumpml.data.sources._groups import Groups
-from jumpml.data.sources._source import Source
+from jumpml.data.sources._groups import GroupedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
-    from numpy.typing import NDArray
 
 BLOCK_SIZE = 8 << 20  # bytes that are parsed at a time, which bounds the memory of a read by ranges
 _WORDS = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
 @final
-class JsonSource(Source):
+class JsonSource(GroupedSource):
     """A file with a JSON object a line; its blocks of some megabytes are the shards.
 
     The file is parsed once when it is opened, which tells the columns, their types and the number of rows. A key that
@@ -48,32 +46,7 @@ class JsonSource(Source):
             self._offsets.append(offset)
         if not sum(lengths):
             raise DataError(f"{path}: the file is empty; expected a JSON object a line.")
-        self._schema = self._unified(schemas)
-        self._columns = columns_in(self._schema, self._file.path)
-        self._groups = Groups(lengths, self._load)
-
-    @property
-    def schema(self) -> Mapping[str, str]:
-        """Each column's type in words; an object's keys are ``object.key``."""
-        return arrow_words(self._columns)
-
-    @property
-    def length(self) -> int:
-        """How many rows there are."""
-        return self._groups.length
-
-    @property
-    def shards(self) -> tuple[range, ...]:
-        """The blocks."""
-        return self._groups.ranges
-
-    def read(self, names: Collection[str], start: int = 0, stop: int | None = None) -> dict[str, NDArray]:
-        """Some columns of some rows."""
-        self._refuse_unknown(names)
-        self._file.check()
-        table = self._groups.read(tuple(names), start, stop)
-        table = self._schema.empty_table() if table is None else table
-        return arrays_of(table, tuple(names), lambda row: self.place(start + row), self._file.path)
+        super().__init__(self._file, self._unified(schemas), lengths)
 
     def place(self, row: int) -> str:
         """The row's number, and its line in the file (which blank lines make another)."""

@@ -92,5 +92,13 @@ def _in_archive(file: DataFile) -> Iterator[tuple[str, Blob]]:
             raise DataError(f"{file.path}: the member {name!r} is {how}; pack it by deflate, or unpack the archive.")
         yield (
             name,
-            ZipBlob(file, name, member.header_offset, member.compress_size, member.compress_type, member.CRC),
+            ZipBlob(
+                file,
+                name,
+                member.header_offset,
+                member.compress_size,
+                member.file_size,
+                member.compress_type,
+                member.CRC,
+            ),
         )

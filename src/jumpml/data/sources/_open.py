@@ -9,7 +9,7 @@ from jumpml.core import DataError, SplitSources, UntrustedNameError, did_you_mea
 from jumpml.data.sources._array_files import IdxSource, NpySource
 from jumpml.data.sources._arrow import ArrowSource
 from jumpml.data.sources._by_split import SplitSource
-from jumpml.data.sources._concat import ConcatSource
+from jumpml.data.sources._concat import ConcatSource, unlike
 from jumpml.data.sources._csv import CsvSource, delimiter_problem
 from jumpml.data.sources._files import AUDIO_SUFFIXES, IMAGE_SUFFIXES, FilesSource, pattern_problem
 from jumpml.data.sources._huggingface import HuggingFaceSource
@@ -99,7 +99,7 @@ def _open_splits(
             if words is None:
                 problem = f"this source has no column {column!r}, which that of train has."
                 mistakes.append(spec.mistake((*at, split), problem, did_you_mean(column, source.schema)))
-            elif ("text" in words) != ("text" in train[column]):
+            elif unlike(words, train[column]):
                 problem = f"the column {column!r} is {words} here and {train[column]} in the source of train."
                 mistakes.append(spec.mistake((*at, split), problem))
     common = set.intersection(*(set(source.schema) for source in sources.values()))

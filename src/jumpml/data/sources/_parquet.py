@@ -5,21 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 from jumpml.core import DataError
-from jumpml.data.sources._arrow_values import arrays_of, arrow_words, columns_in
 from jumpml.data.sources._data_file import DataFile, is_remote
-from jumpml.data.sources._groups import Groups
-from jumpml.data.sources._source import Source
+from jumpml.data.sources._groups import GroupedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     import pyarrow as pa
-    from numpy.typing import NDArray
 
 
 @final
-class ParquetSource(Source):
+class ParquetSource(GroupedSource):
     """A parquet file; its row groups are the shards, and at most one of them more than was asked for is in memory.
 
     Args:
@@ -33,37 +29,11 @@ class ParquetSource(Source):
         self._file = DataFile(str(path))
         self._opened: Any = None
         metadata = self._parquet().metadata
-        self._columns = columns_in(self._parquet().schema_arrow, self._file.path)
         lengths = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-        self._groups = Groups(lengths, self._load)
-
-    @property
-    def schema(self) -> Mapping[str, str]:
-        """Each column's type in words; a struct's columns are ``struct.column``."""
-        return arrow_words(self._columns)
-
-    @property
-    def length(self) -> int:
-        """How many rows there are."""
-        return self._groups.length
-
-    @property
-    def shards(self) -> tuple[range, ...]:
-        """The row groups."""
-        return self._groups.ranges
-
-    def read(self, names: Collection[str], start: int = 0, stop: int | None = None) -> dict[str, NDArray]:
-        """Some columns of some rows."""
-        self._refuse_unknown(names)
-        self._file.check()
-        wanted = tuple(names)
-        table = self._groups.read(wanted, start, stop)
-        if table is None:
-            table = self._parquet().schema_arrow.empty_table()
-        return arrays_of(table, wanted, lambda row: self.place(start + row), self._file.path)
+        super().__init__(self._file, self._parquet().schema_arrow, lengths)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_opened": None}
+        return super().__getstate__() | {"_opened": None}
 
     def _parquet(self) -> Any:
         import pyarrow as pa
@@ -84,6 +54,6 @@ class ParquetSource(Source):
             # One thread, as those of a parent would be missing in a forked worker.
             return self._parquet().read_row_group(group, columns=list(names), use_threads=False)
         except (pa.ArrowException, OSError) as error:
-            rows = self._groups.ranges[group]
+            rows = self.shards[group]
             problem = f"row group {group} (rows {rows.start} to {rows.stop - 1}) is damaged: {error}"
             raise DataError(f"{self._file.path}: {problem}") from None

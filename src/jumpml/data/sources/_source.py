@@ -59,9 +59,10 @@ class Source(ABC):
         return f"row {row}"
 
     def _refuse_unknown(self, names: Collection[str]) -> None:
+        schema = self.schema
         for name in names:
-            if name not in self.schema:
-                raise DataError(f"the source has no column {name!r}. {did_you_mean(name, self.schema)}".rstrip())
+            if name not in schema:
+                raise DataError(f"the source has no column {name!r}. {did_you_mean(name, schema)}".rstrip())
 
 
 def row_range(length: int, start: int, stop: int | None) -> range:

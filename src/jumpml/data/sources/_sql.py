@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS_AT_A_TIME = 8192
+_READS = re.compile(r"(?:[\s(]|--[^\n]*\n|/\*.*?\*/)*(?:select|with|values|table)\b", re.IGNORECASE | re.DOTALL)
 _PROBED = 1000  # rows that tell the columns' types
 
 
@@ -53,6 +55,8 @@ class SqlSource(Source):
     ) -> None:
         if (url is None) == (path is None) or (table is None) == (query is None):
             raise DataError("expected one of `url` and `path`, and one of `table` and `query`.")
+        if query is not None and not _READS.match(query):
+            raise DataError(f"expected a query that only reads, a SELECT, got {query!r:.60}.")
         self._file = None if path is None else DataFile(str(path))
         self._url = (
             os.path.expandvars(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
@@ -15,7 +16,7 @@ from jumpml.data.splits._keys import codes_of, refuse_missing, times_of, undecod
 from jumpml.data.splits._random import cut_val, fold_split, random_split
 from jumpml.data.splits._review import Review
 from jumpml.data.splits._rules import deciding_column, stratified, way_of
-from jumpml.data.splits._splits import SPLITS, Splits, splits_of, unusable_rows
+from jumpml.data.splits._splits import SPLITS, Splits, splits_of, unusable_rows, usable_rows
 from jumpml.data.splits._stable import stable_split
 from jumpml.data.splits._strata import strata_of
 from jumpml.data.splits._timed import WINDOW, border_rows, time_split
@@ -55,8 +56,8 @@ def choose_rows(
         SpecError: A split is empty, a class too small, a field missing in all train rows, or a row in two splits.
         DataError: A value that decides about its row is missing, or cannot decide.
     """
-    chooser = _Chooser(spec, name, columns, raws, place)
-    rows = chooser.deal(usable, reach)
+    chooser = _Chooser(spec, name, columns, raws, place, usable=usable)
+    rows = chooser.deal(reach)
     review = Review(spec, name, rows, place)
     mistakes = [*review.empty()] or [
         *review.missing(columns),
@@ -83,20 +84,23 @@ class _Chooser:
         columns: Mapping[str, Column | FileColumn],
         raws: Mapping[str, RawColumn],
         place: Callable[[int], str],
+        *,
+        usable: NDArray[np.bool_] | None,
     ) -> None:
         self._spec, self._name, self._columns, self._raws, self._place = spec, name, columns, raws, place
+        self._usable = usable
         self._dataset = spec.datasets[name]
         self._split, fields = self._dataset.split, self._dataset.fields
         self.compared = [comparable(column) for field, column in {**raws, **columns}.items() if field in fields]
 
-    def deal(self, usable: NDArray[np.bool_] | None, reach: tuple[int, int]) -> Splits:
+    def deal(self, reach: tuple[int, int]) -> Splits:
         """Read what decides about the rows, then deal them."""
-        split, way = self._split, way_of(self._dataset)
+        split, way, usable = self._split, way_of(self._dataset), self._usable
         shares = {"train": split.train, "val": split.val, "test": split.test, "usable": usable}
         if way in {"column", "sources", "train sources"}:
-            deal = partial(self._by_column, *self._told_parts(), usable, reach)
+            deal = partial(self._by_column, *self._told_parts(), reach)
         elif way == "time":
-            deal = partial(time_split, times_of(self._told("time")), gap=split.gap, reach=reach, **shares)
+            deal = partial(time_split, times_of(self._told("time"), usable), gap=split.gap, reach=reach, **shares)
         elif way == "stable":
             deal = partial(stable_split, self._told("stable").values, seed=split.seed, **shares)
         elif split.fold is not None:
@@ -115,9 +119,10 @@ class _Chooser:
 
     def _told_parts(self) -> tuple[NDArray[np.int64], dict[str, Any] | None]:
         """Each row's part as a column or its source tells, and what to respect where val is still to be cut."""
-        raw = self._raws[str(deciding_column(self._dataset))]
+        raw = replace(self._raws[str(deciding_column(self._dataset))], skip=False)  # a row without a split is refused
         parts = decode_category(raw, SPLITS).values.numpy()
-        absent = np.flatnonzero(parts < 0)
+        rows = usable_rows(len(parts), self._usable)
+        absent = rows[parts[rows] < 0]
         if len(absent):
             raise raw.error(int(absent[0]), "expected train, val or test, got nothing.")
         return parts, self._chance() if way_of(self._dataset) == "train sources" else None
@@ -126,15 +131,14 @@ class _Chooser:
         self,
         parts: NDArray[np.int64],
         chance: dict[str, Any] | None,
-        usable: NDArray[np.bool_] | None,
         reach: tuple[int, int],
     ) -> Splits:
-        parts = parts.copy() if usable is None else np.where(usable, parts, -1)
+        parts = parts.copy() if self._usable is None else np.where(self._usable, parts, -1)
         border = border_rows(parts, reach)
         parts[border] = -1
         if chance is not None:
             parts = cut_val(parts, val=self._split.val, **chance)
-        return splits_of(parts, unusable_rows(usable) | {WINDOW: border})
+        return splits_of(parts, unusable_rows(self._usable) | {WINDOW: border})
 
     def _chance(self) -> dict[str, Any]:
         """What chance has to respect."""
@@ -143,18 +147,20 @@ class _Chooser:
             columns = [column for name in stratified(split) if isinstance(column := self._columns[name], Column)]
             strata, names = strata_of(columns, split.bins)
         groups = None if split.group is None else codes_of(self._told("group").values)
+        if groups is not None:
+            groups = np.where(groups < 0, groups.max() + 1, groups)  # only rows that are in no split miss theirs
         if split.duplicates == "together":
             equal = np.unique(row_keys(self.compared), return_inverse=True)[1]
             groups = equal if groups is None else merged(groups, equal)
         return {"strata": strata, "names": names, "groups": groups, "seed": split.seed}
 
     def _told(self, key: str) -> RawColumn:
-        """What a key names, a field or else a column of the source; every row has a value."""
+        """What a key names, a field or else a column of the source; every row that may be in a split has a value."""
         value = getattr(self._split, key)
         column = self._columns.get(value)
         if isinstance(column, Column):
             told = undecoded(column, value, f"data set {self._name!r}, field {value!r}", self._place)
         else:
             told = self._raws[value]
-        refuse_missing(told, {"stable": "key"}.get(key, key))
+        refuse_missing(told, {"stable": "key"}.get(key, key), self._usable)
         return told

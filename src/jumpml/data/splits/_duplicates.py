@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,9 +44,9 @@ def row_keys(values: Iterable[Tensor], rows: Tensor | None = None) -> NDArray[np
         >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
         (True, False)
     """
-    fields = [field.reshape(len(field), -1) for field in values]
+    fields = list(values)
     count = len(fields[0]) if rows is None else len(rows)
-    width = sum(field.shape[1] * field.element_size() // 4 for field in fields)
+    width = sum(prod(field.shape[1:]) * field.element_size() // 4 for field in fields)
     # Fixed factors: keys of different calls can be compared.
     factors = np.random.default_rng(2014).integers(0, 2**64, (2, width + 1), dtype=np.uint64)
     keys = np.empty(count, dtype=np.uint64)
@@ -71,7 +72,7 @@ def comparable(column: Column | FileColumn | RawColumn) -> Tensor:
 
 def _words(rows: Tensor) -> NDArray[np.uint64]:
     """The rows' bytes as 32-bit words; -0.0 as 0.0, and every NaN alike."""
-    values = rows.cpu()
+    values = rows.cpu().flatten(1) if rows.ndim > 1 else rows.cpu()[:, None]
     if values.is_floating_point():
         values = torch.where(values.isnan(), torch.nan, values + 0)
     return np.ascontiguousarray(values.numpy()).view(np.uint32).astype(np.uint64)

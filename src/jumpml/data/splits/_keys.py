@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jumpml.data.kinds import KINDS, Column, RawColumn
+from jumpml.data.splits._splits import usable_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,19 +40,25 @@ def codes_of(values: NDArray) -> NDArray[np.int64]:
     return np.where(_missing(values), -1, np.unique(values, return_inverse=True)[1].reshape(-1))
 
 
-def times_of(raw: RawColumn) -> NDArray:
+def times_of(raw: RawColumn, usable: NDArray[np.bool_] | None = None) -> NDArray:
     """Numbers or datetimes as they are; texts as numbers, or as seconds since 1970, in UTC where no zone is told.
+
+    Args:
+        raw: The values, one a row.
+        usable: bool ``[rows]``; what the other rows have does not matter.
 
     Raises:
         DataError: A text is neither, or a value is missing.
     """
-    refuse_missing(raw, "time")
+    refuse_missing(raw, "time", usable)
     if raw.values.dtype.kind in "buifM":
         return raw.values
-    seconds, read, expected = np.empty(len(raw)), _number_or_none, "a number"
-    if read(str(raw.values[0])) is None:
+    seconds, read, expected = np.full(len(raw), np.nan), _number_or_none, "a number"
+    rows = usable_rows(len(raw), usable).tolist()
+    if rows and read(str(raw.values[rows[0]])) is None:
         read, expected = _seconds_or_none, "a time such as 2024-05-31 or 2024-05-31T12:00:00"
-    for row, value in enumerate(raw.values):
+    for row in rows:
+        value = raw.values[row]
         time = read(str(value))
         if time is None:
             raise raw.error(row, f"expected {expected}, got {str(value)!r}.")
@@ -59,19 +66,21 @@ def times_of(raw: RawColumn) -> NDArray:
     return seconds
 
 
-def refuse_missing(raw: RawColumn, what: str) -> None:
+def refuse_missing(raw: RawColumn, what: str, usable: NDArray[np.bool_] | None = None) -> None:
     """Say which row has no value, where values decide about rows.
 
     Args:
         raw: The values, one a row.
         what: What they are: ``group``, ``time`` or ``key``.
+        usable: bool ``[rows]``; the other rows need none.
 
     Raises:
         DataError: A row has none, or values are no single ones.
     """
     if raw.values.ndim != 1:
         raise raw.error(0, f"expected one value a row for its {what}, got {list(raw.values.shape[1:])} of them.")
-    missing = np.flatnonzero(_missing(raw.values))
+    rows = usable_rows(len(raw), usable)
+    missing = rows[_missing(raw.values[rows])]
     if len(missing):
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise raw.error(int(missing[0]), f"the row has no {what}{more}, so that it is for no split.")

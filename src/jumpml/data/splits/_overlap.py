@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PAIRS_SHOWN = 3
 LOOKED_AT = 100_000  # rows of a split; of more, as many in even steps
+ROOM = 1 << 29  # bytes of a split's values of one field, likewise
 WORK = 10**11  # multiplications for one field of two splits: a few seconds
 FEW = 4  # numbers; fewer do not tell rows apart, so that many are near by chance
 NARROW = 8  # elements of a tensor, likewise
@@ -39,13 +40,15 @@ def overlap_findings(
     if not values:
         return
     keys = {split: row_keys(values.values(), rows) for split, rows in splits.items()}
-    for later, earlier, pairs in shared_rows(keys):
+    # Rows whose files are not looked at may differ in them.
+    for later, earlier, pairs in shared_rows(keys) if values.keys() == fields.keys() else ():
         told = _told(pairs, splits[later], splits[earlier], earlier)
         yield f"{later} rows that also stand in {earlier}: {len(pairs)}, such as {told}."
     for earlier, later in combinations(splits, 2):
         for what, width, search in _searches(fields, values):
-            seen = _evenly(len(splits[earlier]), LOOKED_AT)
-            looked = _evenly(len(splits[later]), min(LOOKED_AT, max(1, WORK // (width * len(seen)))))
+            most = min(LOOKED_AT, max(1, ROOM // values[what][:1].nbytes)) if what in values else LOOKED_AT
+            seen = _evenly(len(splits[earlier]), most)
+            looked = _evenly(len(splits[later]), min(most, max(1, WORK // (width * len(seen)))))
             pairs = search(splits[later][looked], splits[earlier][seen])
             pairs = np.stack([looked[pairs[:, 0]], seen[pairs[:, 1]]], axis=1)
             pairs = pairs[keys[later][pairs[:, 0]] != keys[earlier][pairs[:, 1]]]

@@ -153,6 +153,11 @@ class _Rows:
     names: Sequence[str] | None
     groups: NDArray | None
 
+    def __post_init__(self) -> None:
+        for name, values in (("strata", self.strata), ("groups", self.groups)):
+            if values is not None and len(values) != self.count:
+                raise DataError(f"expected {name} of {self.count} rows, got {len(values)}.")
+
     def take(self, rows: NDArray) -> _Rows:
         """The same of some rows; without groups where none has two of them."""
         strata = None if self.strata is None else self.strata[rows]

@@ -94,6 +94,8 @@ def border_rows(parts: NDArray, reach: tuple[int, int]) -> NDArray[np.int64]:
 
 def _as_numbers(times: NDArray) -> NDArray:
     """Times that can be subtracted; datetimes in seconds, exact to a microsecond, NaN where missing."""
+    if times.dtype.kind not in "buifM":
+        raise DataError(f"expected times as numbers or datetime64, got {times.dtype}.")
     if times.dtype.kind != "M":
         return times
     seconds = times.astype("datetime64[us]").astype(np.int64) / 1e6

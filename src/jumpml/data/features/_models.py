@@ -137,7 +137,8 @@ class TransformersModel(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         try:
-            from transformers import AutoModel  # pyright: ignore[reportMissingImports] (the extra `hub`, which the tests do without)
+            # The tests do without the extra `hub`.
+            from transformers import AutoModel  # pyright: ignore[reportMissingImports]
         except ModuleNotFoundError as error:
             raise MissingExtraError("transformers", "hub", "a pretrained model of the hub") from error
         try:

@@ -181,14 +181,12 @@ def test_resume_at_any_batch_equals_no_interruption(batches: int, seed: int) -> 
 
 def test_the_mask_is_that_of_the_augmented_tokens_and_of_each_view() -> None:
     steps = {"message": [DropTokens(0.5)]}
-    loaders = loaders_of(bucket="message", augment=steps, views={"strong": steps, "other": {"price": []}})
+    loaders = loaders_of(bucket="message", augment=steps, views={"strong": steps})
     loaders.bind(["message", "message.mask"])
-    loaders.train.serve(["message", "message.mask"], ["strong.0", "other.0"])
+    loaders.train.serve(["message", "message.mask"], ["strong.0"])
     lost = 0
     for batch in loaders.train:
-        assert set(batch) == {
-            *("message", "message.mask", "message@strong.0", "message.mask@strong.0"),
-        } | {"price@other.0"} & set(batch)
+        assert set(batch) == {"message", "message.mask", "message@strong.0", "message.mask@strong.0"}
         for draw in ("", "@strong.0"):
             assert batch[f"message.mask{draw}"].equal(batch[f"message{draw}"] != 0)
         lost += int(batch["message.mask"].sum() - batch["message.mask@strong.0"].sum())
@@ -315,8 +313,8 @@ def test_a_masked_model_gives_the_same_of_cut_and_of_whole_texts(seed: int) -> N
 def test_bucketing_saves_padding_on_real_messages(shared_data: Path) -> None:
     """A count of the padded tokens of one epoch of the SMS spam collection (Almeida et al. 2011) in batches of 32.
 
-    Whole texts have 171,389, random batches that are cut 138,653, bucketed ones 15,741 (counted on 2026-07-25); the
-    factors leave room.
+    Whole texts have 171,389, random batches that are cut 136,317, bucketed ones 15,741, as counted when this was
+    written; the factors leave room.
     """
     source = {"kind": "csv", "path": str(shared_data / "sms_spam" / "SMSSpamCollection"), "delimiter": "\t"}
     data: dict[str, Any] = {

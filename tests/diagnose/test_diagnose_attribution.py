@@ -237,8 +237,8 @@ def test_what_cannot_be_undone_is_shown_as_the_model_reads_it(
     info = loaders.info("x")
     model = Model(
         inputs={"x": info},
-        nodes={"y": Node(nn.Linear(info.shape[0], 2), "x")},
-        tasks={"y": Task(kind="multiclass", output="y", target="y")},
+        nodes={"out": Node(nn.Linear(info.shape[0], 2), "x")},
+        tasks={"y": Task(kind="multiclass", output="out", target="y")},
     )
     (found,), _ = attribute(loaders, model, "y", predict(loaders, model, "test")["y"], 0)
     for example in found.examples:

@@ -160,3 +160,10 @@ def test_the_bundle_answers_raw_test_rows_as_the_model_does(finished: Finished, 
     )  # four digits printed
     assert accuracy["int8"] >= accuracy["float32"] - INT8_DROP
     assert accuracy["int8"] == pytest.approx(float(variants(finished.said)["int8"]["digit/accuracy"]), abs=1e-4)
+
+
+def test_diagnose_stays_a_verb_after_its_room_was_imported() -> None:
+    """Importing a package below another one sets an attribute of its name there."""
+    code = "import jumpml, jumpml.diagnose as room; print(callable(jumpml.diagnose), room.KNN.__name__)"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert said == "True KNN\n"

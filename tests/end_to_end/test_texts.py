@@ -12,6 +12,7 @@ import torch
 import jumpml
 from jumpml.core import LearnerError, SpecError
 from jumpml.data import Column, DataLoaders, DropTokens, random_split
+from jumpml.diagnose import diagnose
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +74,7 @@ def test_from_training_to_a_file_that_takes_tokens_alone(tmp_path: Path) -> None
     learner.fit()
     results = jumpml.eval_model(loaders, model)
     assert results["label/accuracy"].value > 0.8
-    assert jumpml.diagnose(loaders, model, learner.history).record.hard_examples
+    assert diagnose(loaders, model, learner.history).record.hard_examples
     jumpml.deploy_model(results, model, {"variants": {}, "bundle": "b"}, folder=tmp_path)
     (file,) = (tmp_path / "b").rglob("*.onnx")
     session = onnxruntime.InferenceSession(file)

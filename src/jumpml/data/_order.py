@@ -54,9 +54,10 @@ class Pool(ABC):
         if not len(rows):
             raise DataError("expected rows to draw from, got none.")
         self.rows = rows
+        self._count = len(rows)  # asking a tensor costs more than the rest of a short epoch's bookkeeping
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return self._count
 
     @abstractmethod
     def cycle(self, generator: Generator) -> Tensor:
@@ -71,10 +72,10 @@ class Pool(ABC):
             epoch: The epoch.
             key: Tells the pools of one run apart.
         """
-        parts, start, end = [], epoch * count, (epoch + 1) * count
-        for number in range(start // len(self), math.ceil(end / len(self))):
+        parts, start, end, cycle = [], epoch * count, (epoch + 1) * count, self._count
+        for number in range(start // cycle, math.ceil(end / cycle)):
             generator = torch.Generator().manual_seed(derive_seed(seed, "order", *([key] if key else []), number))
-            first = number * len(self)
+            first = number * cycle
             parts.append(self.cycle(generator)[max(start - first, 0) : end - first])
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 

@@ -12,6 +12,7 @@ import torch
 
 import jumpml
 from jumpml.core import CheckpointError, LearnerError, Loss, NonFiniteLossError, SpecError, Task
+from jumpml.data import Column, DataLoaders, Mixture, Weighted
 from jumpml.learn import Checkpoints, Learner, Phase, Saving
 from jumpml.learn._examples import ExampleRecorder
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+    from jumpml.data import Order
 
 DATA = {
     "datasets": {
@@ -584,3 +587,21 @@ def test_rows_served_twice_or_not_at_all_are_recorded_so() -> None:
     history = recorder.history(torch.arange(4))["y"]
     np.testing.assert_array_equal(history.loss, [[2.0, np.nan, np.nan, 3.0]])
     assert history.predicted.tolist() == [[-1, -1, -1, -1]]
+
+
+def test_a_run_that_draws_its_rows_otherwise_is_another_run(tmp_path: Path) -> None:
+    columns = {"x": Column(torch.rand(20, 2), "tensor"), "y": Column(torch.rand(20, 1), "number")}
+    splits = {"train": torch.arange(16), "val": torch.arange(16, 18), "test": torch.arange(18, 20)}
+
+    def learner(order: Order | None) -> Learner:
+        loaders = DataLoaders(columns, splits, batch_size=4, order=order)
+        net = {"nodes": {"out": {"module": "jumpml.blocks.Head", "inputs": "x"}}}
+        task = {"tasks": {"y": {"kind": "regression", "output": "out", "target": "y"}}}
+        model = jumpml.load_model({**net, **task}, loaders)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        return Learner(loaders, model, optimizer, saving=Saving(folder=tmp_path))
+
+    learner(None).train_epoch()
+    assert learner(None).resume()
+    with pytest.raises(CheckpointError, match="belongs to another run: how rows are drawn: "):
+        learner(Mixture({"all": Weighted(torch.arange(16), torch.arange(16.0))})).resume()

@@ -418,6 +418,7 @@ class Learner:
             "seed": str(self._seed),
             "train rows": str(len(self.loaders.train.rows)),
             "batch size": str(self.loaders.batch_size),
+            "how rows are drawn": self.loaders.train.fingerprint(),
             "optimizer": type(self.optimizer).__name__,
             "clip_norm": str(self._clip_norm),
             "ema": self._ema.name if self._ema else "none",

@@ -11,6 +11,7 @@ import torch
 import jumpml
 from jumpml.core import DataError, DataSpec, SpecError, load_spec
 from jumpml.data import Column, DataLoaders, build_dataloader
+from jumpml.data._files import FileColumn
 from jumpml.data._join import join_columns
 
 
@@ -148,6 +149,16 @@ def test_data_sets_must_agree_about_a_field() -> None:
     ):
         with pytest.raises(DataError, match=text):
             join_columns("x", {"a": number, "b": other}, {"a": 2, "b": len(other)})
+
+
+def test_files_in_one_data_set_and_arrays_in_another_are_no_one_field() -> None:
+    arrays = Column(torch.zeros(2, 1, 2, 2), "image", range=(0.0, 255.0))
+    files = FileColumn(
+        blobs=[None], decode=np.asarray, where="field 'x'", kind="image", shape=(1, 2, 2), range=(0.0, 255.0)
+    )
+    for pieces in ({"a": arrays, "b": files}, {"a": files, "b": arrays}):
+        with pytest.raises(DataError, match="with `storage: source` one would leave it in its files"):
+            join_columns("x", pieces, {name: len(column) for name, column in pieces.items()})
 
 
 def test_classes_keep_the_order_that_the_file_gives() -> None:

@@ -78,6 +78,7 @@ class BatchMaker:
         self._workers = workers
         self._idle: dict[frozenset[str], FileReader] = {}  # each with its workers
         self._kept: dict[tuple[str, bool], tuple[tuple[Feature, ...], Tensor]] = {}
+        self._swelling: dict[str, tuple[tuple[Feature, ...], bool]] = {}
 
     def plan(self, names: Collection[str], draws: Sequence[str] = (), *, training: bool) -> Plan:
         """Decide the ways of some fields and draws.
@@ -169,9 +170,13 @@ class BatchMaker:
         steps = self._features.steps(name)
         if not steps or any(isinstance(step, Pretrained) for step in steps):  # whose answers are dear
             return False
-        one = self.table.take(name, self.rows[:1])
-        most = max(MOST_KEPT, one.nbytes * len(self.rows))
-        return self._features.apply_to(name, one).nbytes * len(self.rows) > most
+        known = self._swelling.get(name)
+        if known is None or known[0] != steps:
+            one = self.table.take(name, self.rows[:1])
+            most = max(MOST_KEPT, one.nbytes * len(self.rows))
+            swells = self._features.apply_to(name, one).nbytes * len(self.rows) > most
+            known = self._swelling[name] = (steps, swells)
+        return known[1]
 
     def _gather(self, tensors: Batch, index: Tensor, sizes: Sequence[int]) -> dict[str, Sequence[Tensor]]:
         """One gather a tensor, then slices, which no caller's write can harm."""

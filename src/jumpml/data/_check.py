@@ -10,6 +10,7 @@ from jumpml.data.augment._group import group_problems, names_of
 from jumpml.data.features._build import build_feature
 from jumpml.data.features._feature_map import steps_problem
 from jumpml.data.kinds import KINDS
+from jumpml.data.kinds._encoded import EncodedKind
 from jumpml.data.splits._rules import split_mistakes
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from jumpml.core import Dataset, DataSpec, Mistake
     from jumpml.data.features._feature import Feature
 
-IN_FILES = {"image", "audio"}
+IN_FILES = sorted(name for name, kind in KINDS.items() if isinstance(kind, EncodedKind))
 KeyPath = tuple[str | int, ...]
 
 
@@ -116,8 +117,8 @@ class Checker:
 
     def _check_storage(self) -> None:
         spec = self._spec
-        if spec.storage == "source" and not {info.kind for info in self._fields.values()} & IN_FILES:
-            self._add(("storage",), f"only fields of kind {' and '.join(sorted(IN_FILES))} can stay in their source.")
+        if spec.storage == "source" and not any(info.kind in IN_FILES for info in self._fields.values()):
+            self._add(("storage",), f"only fields of kind {' and '.join(IN_FILES)} can stay in their source.")
         if spec.workers and spec.storage != "source":
             fix = "Leave it out, or write `storage: source`."
             self._add(("workers",), f"with `storage: {spec.storage}` nothing is left for them to decode.", fix)

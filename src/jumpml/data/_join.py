@@ -93,6 +93,12 @@ def _place(raws: Mapping[str, RawColumn], counts: Counts) -> Callable[[int], str
 
 
 def _refuse_difference(name: str, one: tuple[str, Column | FileColumn], other: tuple[str, Column | FileColumn]) -> None:
+    if isinstance(one[1], FileColumn) != isinstance(other[1], FileColumn):
+        raise DataError(
+            f"field {name!r} is not the same in the data sets {one[0]!r} and {other[0]!r}: with `storage: source` one "
+            "would leave it in its files, and the other has no files. Write another `storage`, or give the fields "
+            "different names."
+        )
     none = torch.arange(0)  # rows: how many values are missing is no difference
     first, second = one[1].info(name, none), other[1].info(name, none)
     sides = [

@@ -70,7 +70,7 @@ class LogMel(Feature):
 
     def problem(self, field: FieldInfo, fields: Mapping[str, FieldInfo]) -> str:
         """Needs recordings."""
-        return "" if field.kind == "audio" else f"{self.name} is for audio; this field is a {field.kind}."
+        return _only_audio(self.name, field)
 
     def fit(self, train: TrainRows, field: FieldInfo) -> None:
         """Make the waves and the bands for the field's sampling rate.
@@ -171,7 +171,7 @@ class MFCC(Feature):
 
     def problem(self, field: FieldInfo, fields: Mapping[str, FieldInfo]) -> str:
         """Needs recordings."""
-        return "" if field.kind == "audio" else f"{self.name} is for audio; this field is a {field.kind}."
+        return _only_audio(self.name, field)
 
     def fit(self, train: TrainRows, field: FieldInfo) -> None:
         """Make the bands.
@@ -184,6 +184,10 @@ class MFCC(Feature):
     def forward(self, values: Tensor) -> Tensor:
         """Float32 ``[batch, channels, coefficients, frames]`` of ``[batch, channels, samples]``."""
         return self.cosines @ self.log_mel(values)
+
+
+def _only_audio(name: str, field: FieldInfo) -> str:
+    return "" if field.kind == "audio" else f"{name} is for audio; this field is a {field.kind}."
 
 
 def mel_bands(mels: int, window: int, rate: int, low: float, high: float) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,8 @@ class TaskKind:
         objective: The objective's kind.
         prediction: How the output becomes a decision: ``softmax``, ``sigmoid`` (of each logit) or ``identity``.
         metrics: The figures that are reported where none are named; the first is the kind's headline.
+        decides: What is decided: a ``class``, any number of ``labels``, or ``numbers``.
+        at: Where it is decided: once a ``row``, at each of a picture's ``pixels``, or at each of a text's ``tokens``.
     """
 
     name: str
@@ -27,6 +29,13 @@ class TaskKind:
     objective: str
     prediction: str
     metrics: tuple[str, ...]
+    decides: Literal["class", "labels", "numbers"]
+    at: Literal["row", "pixels", "tokens"] = "row"
+
+    @property
+    def one_logit(self) -> bool:
+        """Whether a single logit, that of the second of two classes, decides."""
+        return self.decides == "class" and self.prediction == "sigmoid"
 
 
 TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType(
@@ -37,6 +46,7 @@ TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType(
             objective="cross_entropy",
             prediction="softmax",
             metrics=("accuracy", "macro_f1", "auroc", "log_loss"),
+            decides="class",
         ),
         "binary": TaskKind(
             name="binary",
@@ -44,6 +54,7 @@ TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType(
             objective="binary_cross_entropy",
             prediction="sigmoid",
             metrics=("accuracy", "f1", "auroc", "log_loss"),
+            decides="class",
         ),
         "multilabel": TaskKind(
             name="multilabel",
@@ -51,6 +62,7 @@ TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType(
             objective="binary_cross_entropy",
             prediction="sigmoid",
             metrics=("micro_f1", "macro_f1", "average_precision", "subset_accuracy", "hamming_loss"),
+            decides="labels",
         ),
         "regression": TaskKind(
             name="regression",
@@ -58,6 +70,7 @@ TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType(
             objective="mse",
             prediction="identity",
             metrics=("rmse", "mae", "r2"),
+            decides="numbers",
         ),
     }
 )

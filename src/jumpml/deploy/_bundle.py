@@ -129,7 +129,7 @@ def _write_files(
 def _task(task: Task, loaders: DataLoaders) -> dict[str, Any]:
     field = loaders.fields[task.target]
     told: dict[str, Any] = {"kind": task.kind, "target": task.target}
-    if task.kind == "regression":
+    if task.brings.decides == "numbers":
         return told | {"shape": list(field.value.shape)}
     return told | {"classes": list(field.classes or ("0", "1"))}
 
@@ -175,10 +175,10 @@ def _golden(
 
 def _named(task: Task, output: Any, loaders: DataLoaders) -> list[Any]:
     decided = decide(task.kind, torch.from_numpy(output))
-    if task.kind == "regression":
+    if task.brings.decides == "numbers":
         return [value.item() if value.numel() == 1 else value.tolist() for value in decided]
     classes = _task(task, loaders)["classes"]
-    if task.kind == "multilabel":
+    if task.brings.decides == "labels":
         return [[name for name, has in zip(classes, row, strict=True) if has] for row in decided.tolist()]
     return [classes[code] for code in decided.tolist()]
 

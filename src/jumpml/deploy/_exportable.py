@@ -53,7 +53,7 @@ class Exportable(nn.Module):
         self._targets = {
             name: (task.target, loaders.fields[task.target].value.shape)
             for name, task in model.tasks.items()
-            if task.kind == "regression"
+            if task.brings.decides == "numbers"
         }
         self.fields: tuple[str, ...] = tuple(dict.fromkeys(map(field_of, self._plan.fields)))
         self.output_names = (

@@ -75,7 +75,7 @@ damage; it does not show who made the bundle.
 
 
 def _task(how: Mapping[str, Any]) -> str:
-    if how["kind"] == "regression":
+    if "classes" not in how:
         what = "a number" if math.prod(how["shape"]) == 1 else f"numbers, {how['shape']}"
     else:
         what = f"{'any' if how['kind'] == 'multilabel' else 'one'} of {_listed(how['classes'])}"

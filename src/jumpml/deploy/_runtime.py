@@ -664,7 +664,7 @@ def decide(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
         raise BundleError(
             f"row {int(np.argmin(finite))}: the model's output is not finite; its input may be far too large."
         )
-    if how["kind"] == "regression":
+    if "classes" not in how:  # numbers are predicted
         return [{"prediction": value.item() if value.size == 1 else value.tolist()} for value in output]
     logits, names = output.astype(np.float64), how["classes"]
     if how["kind"] == "multilabel":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from jumpml.core import TASK_KINDS
 from jumpml.graph import decide, probabilities, scores
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Decision:
             values: Of the inputs.
         """
         output = self._output(values)
-        if self.kind == "regression":
+        if TASK_KINDS[self.kind].decides == "numbers":
             return output.reshape(len(output), -1).mean(1)
         logits = scores(self.kind, output)
         return self._decided(codes, logits, -logits)
@@ -60,9 +61,9 @@ class Decision:
 
     def _decided(self, codes: Tensor, for_it: Tensor, against: Tensor) -> Tensor:
         """What speaks for the decision, of what speaks for and against each class."""
-        if self.kind == "binary":
+        if TASK_KINDS[self.kind].one_logit:
             return torch.where(codes > 0, for_it, against)
-        if self.kind == "multilabel":
+        if TASK_KINDS[self.kind].decides == "labels":
             count = codes.sum(1)
             return torch.where(count > 0, (for_it * codes).sum(1) / count.clamp(min=1), against.amin(1))
         return for_it.gather(1, codes.unsqueeze(1)).squeeze(1)

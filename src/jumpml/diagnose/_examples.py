@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from jumpml.core import TASK_KINDS
 from jumpml.graph import decide
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ def choose_examples(kind: str, predictions: Predictions, generator: torch.Genera
 
 
 def _error(kind: str, predictions: Predictions) -> Tensor:
-    if kind == "regression":
+    if TASK_KINDS[kind].decides == "numbers":
         difference = predictions.output - predictions.target
         return difference.reshape(len(difference), -1).abs().mean(1)
     decided = decide(kind, predictions.output)
     wrong = (decided != predictions.target.reshape(decided.shape)).float()
-    return wrong.mean(1) if kind == "multilabel" else wrong
+    return wrong.mean(1) if TASK_KINDS[kind].decides == "labels" else wrong
 
 
 def in_words(kind: str, field: FieldInfo, value: Tensor) -> str:
@@ -48,9 +49,9 @@ def in_words(kind: str, field: FieldInfo, value: Tensor) -> str:
         field: The target.
         value: A class code, 0 and 1 of each label, or numbers in raw units.
     """
-    if kind == "multilabel":
+    if TASK_KINDS[kind].decides == "labels":
         return ", ".join(name for name, has in zip(field.classes, value.tolist(), strict=True) if has) or "no label"
-    if kind == "regression":
+    if TASK_KINDS[kind].decides == "numbers":
         text = f"{float(value.mean()):.4g}"
         return text if value.numel() == 1 else f"mean {text}"
     code = int(value)

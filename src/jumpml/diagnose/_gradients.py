@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import Tensor
 
+from jumpml.core import TASK_KINDS
 from jumpml.diagnose._ranking import curve_areas
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Explanation:
     def _confidence(self, rows: slice) -> tuple[Callable[..., Tensor], Tensor]:
         """The height of the curves, and the sign by which an attribution supports the decision, ``[n, 1]``."""
         codes, held = self.codes[rows], [x[rows] for x in self._held]
-        if self._decision.kind != "regression":
+        if TASK_KINDS[self._decision.kind].decides != "numbers":
             return lambda *values: self._decision.probability(codes, *values, *held), torch.ones(1, device=codes.device)
         inputs = [x[rows] for x in self._inputs]
         start = [b.expand_as(x) for b, x in zip(self._baselines, inputs, strict=True)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from jumpml.core import DiagnosisError, HardExample, field_of
+from jumpml.core import TASK_KINDS, DiagnosisError, HardExample, field_of
 from jumpml.diagnose._elements import value_grid
 from jumpml.diagnose._embedding import inputs_of
 from jumpml.diagnose._examples import in_words
@@ -99,7 +99,7 @@ def hard_examples(
     kind, target = model.tasks[task].kind, loaders.fields[model.tasks[task].target]
     places = _places(loaders.train.rows.cpu().numpy(), examples.rows, task)
     targets = loaders.train.decoded(target.name).cpu()[places]
-    found = rank_hardness(examples, None if kind == "regression" else _codes(kind, targets).numpy())
+    found = rank_hardness(examples, None if TASK_KINDS[kind].decides == "numbers" else _codes(kind, targets).numpy())
     read = map(field_of, inputs_of(model, model.tasks[task].output))
     image = next((name for name in read if loaders.fields[name].kind == "image"), None)
     listed = []
@@ -122,14 +122,14 @@ def hard_examples(
 
 def _codes(kind: str, targets: Tensor) -> Tensor:
     """Decoded targets as int64: class codes ``[rows]``, or 0 and 1 of each label ``[rows, labels]``."""
-    return (targets if kind == "multilabel" else targets.flatten()).nan_to_num().long()
+    return (targets if TASK_KINDS[kind].decides == "labels" else targets.flatten()).nan_to_num().long()
 
 
 def _other(kind: str, target: Tensor, preferred: int) -> Tensor | None:
     """What the model prefers to a row's target; None where that is nothing."""
     if preferred < 0:
         return None
-    if kind != "multilabel":
+    if TASK_KINDS[kind].decides != "labels":
         return None if preferred == int(target) else torch.tensor(preferred)
     changed = target.clone()
     changed[preferred] = 1 - changed[preferred]

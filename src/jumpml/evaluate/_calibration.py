@@ -32,7 +32,9 @@ def calibrate(sample: Sample) -> Calibration:
     """
     right = (sample.decided == sample.target).double()
     stated = sample.probabilities.double()
-    confidence = stated.amax(1) if sample.kind == "multiclass" else torch.maximum(stated, 1 - stated)
+    confidence = (
+        stated.amax(1) if sample.decides == "class" and stated.dim() == 2 else torch.maximum(stated, 1 - stated)
+    )
     return calibration_of(confidence.flatten(), right.flatten())
 
 

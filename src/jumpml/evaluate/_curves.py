@@ -30,7 +30,7 @@ def curves(sample: Sample) -> dict[str, tuple[Curve, ...]]:
         By title: ROC and precision against recall, for several classes or labels the mean of each against the rest; for
         regression predicted against true values and residuals, evenly spaced rows where there are many.
     """
-    if sample.kind == "regression":
+    if sample.decides == "numbers":
         return _scatter(sample)
     scores, truths = sample.rankings()
     if not truths.shape[1]:

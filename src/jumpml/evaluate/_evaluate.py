@@ -106,8 +106,8 @@ def _evaluate_task(
         classes=classes,
         figures=measured.figures,
         higher_is_better=measured.higher_is_better,
-        confusion=_confusion(sample) if sample.kind != "multilabel" and 0 < len(classes) <= MOST_CLASSES else None,
-        labels=_labels(sample) if sample.kind == "multilabel" else (),
+        confusion=_confusion(sample) if sample.decides == "class" and 0 < len(classes) <= MOST_CLASSES else None,
+        labels=_labels(sample) if sample.decides == "labels" else (),
         calibration=calibrate(sample) if classes else None,
         curves=curves(sample),
     )
@@ -134,5 +134,5 @@ def _empty_classes(sample: Sample, classes: Sequence[str]) -> list[str]:
     if not classes:
         return []
     empty = [name for name, count in zip(classes, sample.class_counts.tolist(), strict=True) if not count]
-    of = "has the label" if sample.kind == "multilabel" else "is of class"
+    of = "has the label" if sample.decides == "labels" else "is of class"
     return [f"no row of the split {of} {', '.join(map(repr, empty))}."] if empty else []

@@ -81,7 +81,7 @@ def _balanced_accuracy(s: Sample) -> Tensor:
 
 
 def _macro_f1(s: Sample) -> Tensor:
-    if s.kind == "multilabel":
+    if s.decides == "labels":
         twice, marked = _f1_of_labels(s)
         return (twice[marked > 0] / marked[marked > 0]).mean()
     from torchmetrics.functional.classification import multiclass_f1_score
@@ -132,7 +132,7 @@ def _average_precision(s: Sample) -> Tensor:
 
 
 def _rankings(s: Sample) -> tuple[Tensor, Tensor]:
-    if s.kind != "multilabel":
+    if s.decides != "labels":
         _several_classes(s)
     scores, truths = s.rankings()
     if not truths.shape[1]:

@@ -99,7 +99,7 @@ def _part(
     present = batch.get(f"{task.target}.present")
     if present is None:
         present = torch.ones(len(target), dtype=torch.bool)
-    if task.kind == "regression":  # while everything is still on one device
+    if task.brings.decides == "numbers":  # while everything is still on one device
         output = loaders.to_raw(task.target, output.reshape(target.shape))
         target = loaders.to_raw(task.target, target)
     return output.cpu(), target.cpu(), present.cpu()

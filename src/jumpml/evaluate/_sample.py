@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 
-from jumpml.core import EvaluationError
+from jumpml.core import TASK_KINDS, EvaluationError
 from jumpml.graph import decide, probabilities, scores
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class Sample:
         if wrong:
             fix = "Look at the losses: training may have diverged."
             raise EvaluationError(f"the model's output is NaN or infinite in {wrong} of {len(output)} rows. {fix}")
-        if kind == "regression":
+        if TASK_KINDS[kind].decides == "numbers":
             target = _vectors(target)
             numbers = output.reshape(target.shape)
             return cls(kind=kind, target=target, logits=numbers, probabilities=numbers, decided=numbers)
         return cls(
             kind=kind,
-            target=target if kind == "multiclass" else _zero_or_one(kind, target),
+            target=_zero_or_one(kind, target) if TASK_KINDS[kind].prediction == "sigmoid" else target,
             logits=scores(kind, output),
             probabilities=probabilities(kind, output),
             decided=decide(kind, output),
@@ -67,20 +67,27 @@ class Sample:
         return len(self.target)
 
     @property
+    def decides(self) -> str:
+        """``class``, ``labels`` or ``numbers``."""
+        return TASK_KINDS[self.kind].decides
+
+    @property
     def num_classes(self) -> int:
-        """Of the task; 0 for regression."""
-        return {"binary": 2, "regression": 0}.get(self.kind, self.logits.shape[-1])
+        """Of the task; 0 where numbers are predicted."""
+        if self.decides == "numbers":
+            return 0
+        return 2 if TASK_KINDS[self.kind].one_logit else self.logits.shape[-1]
 
     @property
     def class_counts(self) -> Tensor:
         """Rows of each class, int64 ``[classes]``; a row of a multilabel task may be of several, or of none."""
-        return self.target.sum(0) if self.kind == "multilabel" else self.target.bincount(minlength=self.num_classes)
+        return self.target.sum(0) if self.decides == "labels" else self.target.bincount(minlength=self.num_classes)
 
     @property
     def right(self) -> Tensor:
         """Which rows are decided rightly, bool ``[rows]``; of several labels, those with no label wrong."""
         right = self.decided == self.target
-        return right.all(1) if self.kind == "multilabel" else right
+        return right.all(1) if self.decides == "labels" else right
 
     def rankings(self) -> tuple[Tensor, Tensor]:
         """Scores and truths of each class against the rest, without the classes that no row or every row is of.
@@ -88,7 +95,7 @@ class Sample:
         Returns:
             Probabilities, and int64 0 and 1; ``[rows, rankings]`` each. One of two classes is ranked once.
         """
-        if self.kind == "multiclass":
+        if self.probabilities.dim() == 2 and self.decides == "class":
             scores, truths = self.probabilities, F.one_hot(self.target, self.num_classes)
         else:
             scores, truths = (values.reshape(len(self), -1) for values in (self.probabilities, self.target))
@@ -112,10 +119,11 @@ def _vectors(x: Tensor) -> Tensor:
 
 
 def _zero_or_one(kind: str, target: Tensor) -> Tensor:
-    target = target if kind == "multilabel" else target.flatten()
+    several = TASK_KINDS[kind].decides == "labels"
+    target = target if several else target.flatten()
     wrong = (target != 0) & (target != 1)
     if wrong.any():
-        rows = int((wrong.any(1) if kind == "multilabel" else wrong).sum())
+        rows = int((wrong.any(1) if several else wrong).sum())
         raise EvaluationError(
             f"a {kind} target is 0 or 1; {rows} of {len(target)} rows are not, such as {target[wrong][0]:g}."
         )

@@ -87,11 +87,11 @@ def _head_width(node: str, tasks: Mapping[str, Task], fields: Mapping[str, Field
     for name, task in tasks.items():
         if task.output != node:
             continue
-        if task.kind == "binary":
+        if task.brings.one_logit:
             widths[name] = 1
         elif task.target in fields:
             field = fields[task.target]
-            widths[name] = prod(field.value.shape) if task.kind == "regression" else len(field.classes)
+            widths[name] = prod(field.value.shape) if task.brings.decides == "numbers" else len(field.classes)
         else:
             return (
                 f"and nothing is known of {task.target!r}, the target of task {name!r}. Give out_features, or give the "

@@ -28,7 +28,7 @@ def scores(kind: str, output: Tensor) -> Tensor:
         >>> scores("binary", torch.tensor([[2.0], [-1.0]]))
         tensor([ 2., -1.])
     """
-    return output.flatten() if kind == "binary" else output
+    return output.flatten() if TASK_KINDS[kind].one_logit else output
 
 
 def probabilities(kind: str, output: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ def target_problems(tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo]) 
             fix = f"A field of this kind goes with {' or '.join(fits)}."
             text = f"a {task.kind} task needs a target of kind {wanted}, and {task.target!r} is of kind {field.kind}."
             problems.append(Problem(path, text, fix))
-        elif task.kind == "binary" and field.kind == "category" and len(field.classes) != 2:
+        elif task.brings.one_logit and field.kind == "category" and len(field.classes) != 2:
             text = f"a binary task needs a target with 2 classes, and {task.target!r} has {len(field.classes)}."
             problems.append(Problem(path, text, "With more classes its kind is multiclass."))
     return problems
@@ -54,7 +54,7 @@ def featurised_targets(
         field, target = fields.get(task.target), task.target
         if field is None or target not in undoable:
             continue
-        if task.kind != "regression":
+        if task.brings.decides != "numbers":
             text = f"classes must stay codes, and {target!r} has features."
         elif not undoable[target]:
             text = f"predictions are told in raw units, and the features of {target!r} cannot be undone."
@@ -88,14 +88,14 @@ def _output_misfit(task: Task, output: ValueInfo, field: FieldInfo | None) -> st
     width, what = prod(output.shape), f"{task.output!r} is {output}"
     if "float" not in output.dtype:
         return f"its output must be a floating point number, and {what}."
-    one_a_class = task.kind in {"multiclass", "multilabel"}
+    one_a_class = task.brings.decides != "numbers" and not task.brings.one_logit
     if one_a_class and len(output.shape) != 1:
         return f"a {task.kind} task needs an output [batch, classes], and {what}."
     if one_a_class and field is not None and width != len(field.classes):
         return f"the output {what}, {width} wide, and the target {task.target!r} has {len(field.classes)} classes."
-    if task.kind == "binary" and output.shape not in {(), (1,)}:
+    if task.brings.one_logit and output.shape not in {(), (1,)}:
         return f"a binary task needs an output [batch] or [batch, 1], and {what}."
-    if task.kind == "regression" and field is not None and width != prod(field.value.shape):
+    if task.brings.decides == "numbers" and field is not None and width != prod(field.value.shape):
         size = prod(field.value.shape)
         return (
             f"the output {what}, {width} numbers a row, and the target {task.target!r} is {field.value}, {size} a row."

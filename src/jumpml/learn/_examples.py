@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import ExampleHistory, Loss
+from jumpml.core import TASK_KINDS, ExampleHistory, Loss
 from jumpml.graph import decide, scores
 
 if TYPE_CHECKING:
@@ -128,13 +128,13 @@ def _with_nan(loss: Loss) -> Tensor:
 
 def _margin(kind: str, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Margin and decision of each row, as `core.ExampleHistory` has them."""
-    if kind == "regression":
+    if TASK_KINDS[kind].decides == "numbers":
         margin = -(output.flatten(1) - target.flatten(1)).abs().mean(1)
         return margin, torch.full_like(margin, -1, dtype=torch.int64)
     score, decided = scores(kind, output), decide(kind, output)
-    if kind == "binary":
+    if TASK_KINDS[kind].one_logit:
         return torch.where(target.flatten() > 0, score, -score), decided
-    if kind == "multilabel":
+    if TASK_KINDS[kind].decides == "labels":
         margin, worst = torch.where(target > 0, score, -score).min(1)
         return margin, torch.where((decided == target).all(1), -1, worst)
     code = target.clamp(min=0).unsqueeze(1)

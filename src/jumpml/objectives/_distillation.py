@@ -69,7 +69,11 @@ class Distillation(ObjectiveModule):
         if student and source and not (same_rows(student.shape, source.shape) and student.dtype == "float32"):
             fix = "Give both models the same output."
             raise self.wrong_shape(0, f"{source} like {self.inputs[1]!r}", student, fix)
-        if student and self.kind == "multiclass" and (len(student.shape) != 1 or student.shape[0] < 2):
+        if (
+            student
+            and TASK_KINDS[self.kind].prediction == "softmax"
+            and (len(student.shape) != 1 or student.shape[0] < 2)
+        ):
             fix = "For a single logit take kind='binary'."
             raise self.wrong_shape(0, "[batch, classes] float32 with two classes or more", student, fix)
 
@@ -85,9 +89,9 @@ class Distillation(ObjectiveModule):
             ObjectiveError: The two hold different numbers of elements.
         """
         source = filled(shaped_like(student, source, self.error).detach(), present)
-        if self.kind == "regression":
+        if TASK_KINDS[self.kind].decides == "numbers":
             return Loss(mean_of_rows(F.mse_loss(student, source, reduction="none")), present)
-        divergence = _softmax_divergence if self.kind == "multiclass" else _sigmoid_divergence
+        divergence = _softmax_divergence if TASK_KINDS[self.kind].prediction == "softmax" else _sigmoid_divergence
         value = divergence(student / self.temperature, source / self.temperature)
         return Loss(value * self.temperature**2, present)
 

@@ -12,6 +12,7 @@ from jumpml.report import _words as words
 from jumpml.report._blocks import Block, Cell, Chart, Charts, Gallery, Heading, Image, Mark, Section, Text, Tile
 from jumpml.report._charts import bar_chart
 from jumpml.report._faithfulness import faithfulness
+from jumpml.report._record import decides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,8 +70,7 @@ class _Answers:
     @property
     def _numbers(self) -> bool:
         """Whether the answers are numbers, which are never right or wrong."""
-        task = self.record.evaluation.tasks.get(self.task)
-        return task is not None and task.kind == "regression"
+        return decides(self.record.evaluation.tasks.get(self.task)) == "numbers"
 
     def _weighed_rows(self) -> tuple[Chart, ...]:
         """For fields of one element, such as a table's columns: a chart a row, in which they stand side by side."""

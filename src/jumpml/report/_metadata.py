@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from jumpml.report import _words as words
+from jumpml.report._record import decides
 
 if TYPE_CHECKING:
     from jumpml.core import TaskEvaluation
@@ -83,7 +84,7 @@ def _task_type(record: CardRecord, task: TaskEvaluation) -> str:
     ]
     kinds = {field.get("kind") for name, field in fields if name != task.target}
     what = next((kind for kind in ("image", "audio", "text") if kind in kinds), "tabular")
-    return f"{what}-{'regression' if task.kind == 'regression' else 'classification'}"
+    return f"{what}-{'regression' if decides(task) == 'numbers' else 'classification'}"
 
 
 def _result(record: CardRecord, name: str, task: TaskEvaluation) -> dict[str, Any]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from jumpml.core import DeploymentRecord, DiagnosisRecord, EpochRecord, EvaluationRecord, Record, RunRecord
+from jumpml.core import (
+    TASK_KINDS,
+    DeploymentRecord,
+    DiagnosisRecord,
+    EpochRecord,
+    EvaluationRecord,
+    Record,
+    RunRecord,
+    TaskEvaluation,
+)
 
 
 class CardRecord(Record):
@@ -35,3 +44,9 @@ class CardRecord(Record):
         about = self.spec(kind).get("about")
         value = about.get(key) if isinstance(about, dict) else None
         return value if isinstance(value, str) else ""
+
+
+def decides(task: TaskEvaluation | None) -> str:
+    """What a task's kind decides, as `core.TaskKind` has it; empty where another version wrote of another kind."""
+    kind = TASK_KINDS.get(task.kind) if task else None
+    return kind.decides if kind else ""

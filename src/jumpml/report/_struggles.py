@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jumpml.report import _pixels as pixels
 from jumpml.report import _words as words
 from jumpml.report._blocks import Block, Cell, Gallery, Heading, Image, Mark, Section, Table, Text, Tile
+from jumpml.report._record import decides
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +41,7 @@ def struggles_section(record: CardRecord) -> Section:
         return Section(key, title, (Text(text, "note"),))
     blocks: list[Block] = []
     for task, group in groupby(record.diagnosis.hard_examples, key=lambda example: example.task):
-        evaluated = record.evaluation.tasks.get(task)
-        told = {"regression": _NUMBERS, "multilabel": _LABELS}.get(evaluated.kind if evaluated else "", _CLASSES)
+        told = {"numbers": _NUMBERS, "labels": _LABELS}.get(decides(record.evaluation.tasks.get(task)), _CLASSES)
         blocks += [Heading(f"Task {words.name(task)}"), Text(told), *_task(list(group))]
     return Section(key, title, tuple(blocks))
 

@@ -76,11 +76,12 @@ class Compiler:
         for name, draw in self._calls(reached):
             parts = [reference for reference, at in reached if at == draw and split(reference)[0] == name != reference]
             reads = tuple(slots[self.drawn(reference, draw)] for reference in self._wiring.reads[name])
-            keys = tuple(self._parts[reference] for reference in parts)
-            step = Step(name, self._attributes[name], reads, self._wiring.arguments[name], keys)
-            steps[name in self._frozen].append(step)
             for reference in (name, *parts):
                 slots[reference, draw] = len(slots)
+            output = slots[name, draw]
+            picked = tuple((slots[reference, draw], self._parts[reference]) for reference in parts)
+            step = Step(name, self._attributes[name], reads, self._wiring.arguments[name], output, picked)
+            steps[name in self._frozen].append(step)
         names = tuple(map(key, fields))
         return Program(
             modules=self._modules, fields=names, frozen=tuple(steps[True]), live=tuple(steps[False]), slots=slots

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, cast, final
 
+import torch
 from torch import Tensor, nn
 
 from jumpml.core import FieldInfo, GraphError, Objective, Problem, Task, ValueInfo, did_you_mean
@@ -16,6 +17,7 @@ from jumpml.graph._objectives import connect, draws_of
 from jumpml.graph._patterns import matching
 from jumpml.graph._plan import LossPlan, Plan, compile_losses, compile_plan
 from jumpml.graph._problem import refuse
+from jumpml.graph._routine import run_while_tracing
 from jumpml.graph._summary import table, text
 from jumpml.graph._wiring import Wiring
 
@@ -78,7 +80,8 @@ class Model(nn.Module):
         self._inputs, self._tasks, self._fields = dict(inputs), dict(tasks), dict(fields)
         self._wiring = Wiring.of({name: node.inputs for name, node in nodes.items()})
         self._frozen: frozenset[str] = frozenset()
-        self._plans: dict[Any, Plan | LossPlan] = {}
+        self._plans: dict[tuple[str, ...] | str | None, Plan] = {}
+        self._loss_plans: dict[tuple[str, frozenset[str]], LossPlan] = {}
         self._attributes = {name: self._adopt(f"node_{name}", nodes[name].module) for name in self._wiring.order}
         inferred = infer({name: nodes[name].module for name in self._wiring.order}, self._wiring, self._inputs, seed)
         self._values, self._parts = inferred.values, inferred.keys
@@ -193,10 +196,9 @@ class Model(nn.Module):
             GraphError: An output does not exist, or the batch lacks a field.
         """
         wanted = outputs if outputs is None or isinstance(outputs, str) else tuple(outputs)
-        if wanted not in self._plans:
-            names = dict.fromkeys(task.output for task in self._tasks.values()) if wanted is None else wanted
-            self._plans[wanted] = self.plan(names, batch)
-        values = cast("Plan", self._plans[wanted])(batch)
+        if torch.compiler.is_compiling() or wanted not in self._plans:
+            self._prepare(wanted, tuple(batch))
+        values = self._plans[wanted](batch)
         return values if wanted is not None else {name: values[task.output] for name, task in self._tasks.items()}
 
     def losses(self, batch: Mapping[str, Tensor], phase: str = "supervised") -> dict[str, Tensor]:
@@ -213,13 +215,28 @@ class Model(nn.Module):
             GraphError: The batch lacks what an active objective needs.
         """
         wanted = (phase, frozenset(batch))
-        if wanted not in self._plans:
-            self._plans[wanted] = self.plan_losses(phase, batch)
-        losses, _ = cast("LossPlan", self._plans[wanted])(batch)
+        if torch.compiler.is_compiling() or wanted not in self._loss_plans:
+            self._prepare_losses(phase, tuple(batch))
+        losses, _ = self._loss_plans[wanted](batch)
         return {
             name: value if present is None else value.where(present, value.new_zeros(()))
             for name, (value, present) in losses.items()
         }
+
+    # torch.compile runs these two as they are, while it traces; what is then read from the tables, it guards. So a plan
+    # that is gone makes it trace anew, as another model's does.
+
+    @run_while_tracing
+    def _prepare(self, wanted: tuple[str, ...] | str | None, available: Collection[str]) -> None:
+        if wanted not in self._plans:
+            names = dict.fromkeys(task.output for task in self._tasks.values()) if wanted is None else wanted
+            self._plans[wanted] = self.plan(names, available)
+
+    @run_while_tracing
+    def _prepare_losses(self, phase: str, available: Collection[str]) -> None:
+        wanted = (phase, frozenset(available))
+        if wanted not in self._loss_plans:
+            self._loss_plans[wanted] = self.plan_losses(phase, available)
 
     def plan(self, names: Iterable[str], available: Collection[str]) -> Plan:
         """Compile what is needed for some values.
@@ -273,6 +290,7 @@ class Model(nn.Module):
         trained = [self.node(name) for name in nodes]
         self._frozen = frozenset(self.node_names) - frozenset(nodes)
         self._plans.clear()
+        self._loss_plans.clear()
         for name in self._frozen:
             self.node(name).requires_grad_(False)
         for module in trained:  # last, so that a module that several nodes share trains if one of them does
@@ -328,7 +346,7 @@ class Model(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # Plans hold this object's table of modules; a copy makes its own.
-        return {**self.__dict__, "_plans": {}}
+        return {**self.__dict__, "_plans": {}, "_loss_plans": {}}
 
     def _compiler(self, available: Collection[str], no_gradient: Collection[str]) -> Compiler:
         return Compiler(

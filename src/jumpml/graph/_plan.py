@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import and_
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import TYPE_CHECKING, final
 
 from jumpml.core import GraphError, Loss, Objective, did_you_mean
 from jumpml.graph._objectives import draws_of
 from jumpml.graph._program import Program, Request, key
+from jumpml.graph._routine import LossStep, Routine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -30,8 +29,7 @@ class Plan:
     def __init__(self, names: tuple[str, ...], program: Program) -> None:
         self.names = names
         self.fields = program.fields
-        self._program = program
-        self._slots = tuple((name, program.slots[name, None]) for name in names)
+        self._routine = Routine(program, {name: program.slots[name, None] for name in names})
 
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The values by name.
@@ -42,17 +40,7 @@ class Plan:
         Raises:
             GraphError: The batch lacks a field.
         """
-        values = self._program.run(batch)
-        return {name: values[slot] for name, slot in self._slots}
-
-
-class LossStep(NamedTuple):
-    """One objective's call."""
-
-    objective: str
-    module: str
-    positions: tuple[int, ...]
-    present: tuple[int, ...]
+        return self._routine(batch)[1]
 
 
 @final
@@ -67,11 +55,11 @@ class LossPlan:
     def __init__(self, program: Program, losses: tuple[LossStep, ...], tensors: Collection[str]) -> None:
         self.fields = program.fields
         self.nodes = tuple(dict.fromkeys(step.node for step in (*program.frozen, *program.live)))
-        self._program, self._losses = program, losses
         first = len(program.fields)
-        self._values = tuple(
-            (key(request), slot) for request, slot in program.slots.items() if slot >= first and request[0] in tensors
-        )
+        named = {
+            key(request): slot for request, slot in program.slots.items() if slot >= first and request[0] in tensors
+        }
+        self._routine = Routine(program, named, losses)
 
     def __call__(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Loss], dict[str, Tensor]]:
         """The losses by objective, and every node's output by name (``encoder``, ``encoder@strong.0``, ``lstm.0``).
@@ -84,23 +72,7 @@ class LossPlan:
         Raises:
             GraphError: The batch lacks a field.
         """
-        values = self._program.run(batch)
-        modules: Any = self._program.modules
-        losses: dict[str, Loss] = {}
-        name = ""
-        try:
-            for name, module, positions, present in self._losses:
-                read = [values[position] for position in positions]
-                if present:
-                    losses[name] = modules[module](
-                        *read, present=reduce(and_, [values[position] for position in present])
-                    )
-                else:
-                    losses[name] = modules[module](*read)
-        except Exception as error:
-            error.add_note(f"in objective {name!r}")
-            raise
-        return losses, {name: values[slot] for name, slot in self._values}
+        return self._routine(batch)
 
 
 def compile_plan(names: Iterable[str], known: Collection[str], compiler: Compiler) -> Plan:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import torch
-from torch import Tensor, nn
-
-from jumpml.core import GraphError
-from jumpml.graph._inferred import describe
-from jumpml.graph._node import class_name
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from torch import nn
 
 Request = tuple[str, str | None]  # a reference, and the draw ("strong.0") on which its value is wanted
 
@@ -25,25 +20,35 @@ def key(request: Request) -> str:
 
 
 class Step(NamedTuple):
-    """One call of a module. Values stand in one list, in the order in which they come to be."""
+    """One call of a module. Values are numbered in the order in which they come to be.
+
+    Attributes:
+        node: Its name.
+        module: Its key in the model's table of modules.
+        positions: The values that it reads.
+        arguments: The names under which it reads them, or None where they are positional.
+        output: The value that it gives.
+        parts: The elements of it that are values too: their numbers, and the index or key that picks them.
+    """
 
     node: str
     module: str
     positions: tuple[int, ...]
     arguments: tuple[str, ...] | None
-    parts: tuple[int | str, ...]
+    output: int
+    parts: tuple[tuple[int, int | str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """Runs steps on a batch.
+    """What is computed of a batch, in which order.
 
     Attributes:
         modules: The model's own table, so that a module that is replaced there is replaced here.
-        fields: The batch's keys that are read; their values come first in the list.
+        fields: The batch's keys that are read; their values come first.
         frozen: Steps that run without gradient.
         live: The other steps.
-        slots: By request, where its value stands in the list.
+        slots: By request, the number of its value.
     """
 
     modules: Mapping[str, nn.Module | None]
@@ -51,45 +56,3 @@ class Program:
     frozen: tuple[Step, ...]
     live: tuple[Step, ...]
     slots: Mapping[Request, int]
-
-    def run(self, batch: Mapping[str, Tensor]) -> list[Any]:
-        """All values of the program.
-
-        Raises:
-            GraphError: The batch lacks a field.
-        """
-        try:
-            values: list[Any] = [batch[name] for name in self.fields]
-        except KeyError:
-            missing = ", ".join(repr(name) for name in self.fields if name not in batch)
-            raise GraphError(f"the batch lacks {missing}; it holds: {', '.join(batch) or 'nothing'}.") from None
-        if self.frozen:
-            with torch.no_grad():
-                self._execute(self.frozen, values)
-        self._execute(self.live, values)
-        return values
-
-    def _execute(self, steps: tuple[Step, ...], values: list[Any]) -> None:
-        # The training loop's hot path: nothing is looked up that compiling could know.
-        modules: Any = self.modules
-        step = None
-        try:
-            for step in steps:
-                _, module, positions, arguments, parts = step
-                read = [values[position] for position in positions]
-                if arguments is None:
-                    output = modules[module](*read)
-                else:
-                    output = modules[module](**dict(zip(arguments, read, strict=True)))
-                values.append(output)
-                for part in parts:
-                    values.append(output[part])
-        except Exception as error:
-            if step is not None:
-                error.add_note(self._where(step, values))
-            raise
-
-    def _where(self, step: Step, values: list[Any]) -> str:
-        names = {slot: key(request) for request, slot in self.slots.items()}
-        read = ", ".join(f"{names[position]} {describe(values[position])}" for position in step.positions)
-        return f"in node {step.node!r} ({class_name(type(self.modules[step.module]))}), which was given {read}"

@@ -1,0 +1,184 @@
+"""A program written out as one straight Python function.
+
+A loop over a list of steps costs more a node than calling the node's module does, and ``torch.compile`` would have to
+guard every tuple of that list. Written out, a node costs a look into the model's table of modules and a call.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from keyword import iskeyword
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, final
+
+import torch
+
+from jumpml.core import GraphError
+from jumpml.graph._inferred import describe
+from jumpml.graph._node import class_name
+from jumpml.graph._program import Program, Step, key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from types import CodeType
+
+    from torch import Tensor
+
+
+P = ParamSpec("P")
+
+
+class LossStep(NamedTuple):
+    """One objective's call."""
+
+    objective: str
+    module: str
+    positions: tuple[int, ...]
+    present: tuple[int, ...]
+
+
+class Line(NamedTuple):
+    """A line of the function, and the call that stands on it: a failure there is this call's."""
+
+    text: str
+    call: Step | LossStep | None = None
+
+
+@final
+class Routine:
+    """Runs a program, and objectives on its values.
+
+    Args:
+        program: What is computed.
+        named: By name, the position of a value that is returned.
+        losses: The objectives' calls.
+    """
+
+    def __init__(self, program: Program, named: Mapping[str, int], losses: Sequence[LossStep] = ()) -> None:
+        self._program, self._named, self._losses = program, dict(named), tuple(losses)
+        self._modules: Any = program.modules
+        self._lines = _lines(program, self._named, self._losses)
+        # Equal programs share their code, so that torch.compile knows the plan of a copied model again.
+        code = _code("\n".join(line.text for line in self._lines))
+        scope: dict[str, Any] = {"no_grad": torch.no_grad, **_constants(program)}
+        exec(code, scope)
+        self._run = scope["run"]
+
+    def __call__(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The losses by objective, and the named values.
+
+        Raises:
+            GraphError: The batch lacks a field.
+        """
+        try:
+            return self._run(batch, self._modules)
+        except Exception as error:
+            lacking = self._explain(error, batch)
+            if lacking is None:
+                raise
+        raise lacking
+
+    def __reduce__(self) -> tuple[type[Routine], tuple[Any, ...]]:
+        return Routine, (self._program, self._named, self._losses)
+
+    def _explain(self, error: Exception, batch: Mapping[str, Tensor]) -> GraphError | None:
+        """Note at an error where it came from; a field that the batch lacks is an error of its own."""
+        places = ((frame, line) for frame, line in walk_tb(error.__traceback__) if frame.f_code is self._run.__code__)
+        frame, line = next(places, (None, 0))
+        if frame is None:
+            return None
+        call = self._lines[line - 1].call
+        if isinstance(call, Step):
+            error.add_note(self._where(call, frame.f_locals))
+        elif isinstance(call, LossStep):
+            error.add_note(f"in objective {call.objective!r}")
+        elif isinstance(error, KeyError):
+            missing = ", ".join(repr(name) for name in self._program.fields if name not in batch)
+            return GraphError(f"the batch lacks {missing}; it holds: {', '.join(batch) or 'nothing'}.")
+        return None
+
+    def _where(self, step: Step, values: Mapping[str, Any]) -> str:
+        names = {position: key(request) for request, position in self._program.slots.items()}
+        read = ", ".join(f"{names[position]} {describe(values[f'v{position}'])}" for position in step.positions)
+        return f"in node {step.node!r} ({class_name(type(self._modules[step.module]))}), which was given {read}"
+
+
+def run_while_tracing(method: Callable[P, None]) -> Callable[P, None]:
+    """Let ``torch.compile`` call a method instead of tracing it, for what it leaves behind.
+
+    The mark is all that ``torch.compiler.assume_constant_result`` sets; but that imports the compiler, for a second.
+    """
+    method._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
+    return method
+
+
+@lru_cache(maxsize=256)
+def _code(source: str) -> CodeType:
+    return compile(source, "<jumpml plan>", "exec")
+
+
+def _lines(program: Program, named: Mapping[str, int], losses: Sequence[LossStep]) -> list[Line]:
+    lines = [Line("def run(batch, modules):")]
+    lines += [Line(f" v{position} = batch[{name!r}]") for position, name in enumerate(program.fields)]
+    read = {position for loss in losses for position in (*loss.positions, *loss.present)}
+    unused = _unused(program, read.union(named.values()))
+    if program.frozen:
+        lines.append(Line(" with no_grad():"))
+    for indent, steps in (("  ", program.frozen), (" ", program.live)):
+        for step in steps:
+            lines.append(Line(f"{indent}v{step.output} = modules[{step.module!r}]({_arguments(step)})", step))
+            lines += [
+                Line(f"{indent}v{position} = v{step.output}[{_constant(step.output, number, part)}]", step)
+                for number, (position, part) in enumerate(step.parts)
+            ]
+            if step.output in unused:
+                lines.append(Line(f"{indent}del {', '.join(_values(unused[step.output]))}"))
+    for number, loss in enumerate(losses):
+        given = _values(loss.positions)
+        if loss.present:
+            given.append(f"present={' & '.join(_values(loss.present))}")
+        lines.append(Line(f" l{number} = modules[{loss.module!r}]({', '.join(given)})", loss))
+    results = ", ".join(f"{loss.objective!r}: l{number}" for number, loss in enumerate(losses))
+    values = ", ".join(f"{name!r}: v{position}" for name, position in named.items())
+    return [*lines, Line(f" return {{{results}}}, {{{values}}}")]
+
+
+def _unused(program: Program, kept: Collection[int]) -> dict[int, list[int]]:
+    """By step (the number of its output), the values that nothing reads after it: without gradient they are memory."""
+    last: dict[int, int] = {}
+    for step in (*program.frozen, *program.live):
+        last |= dict.fromkeys([step.output, *(position for position, _ in step.parts), *step.positions], step.output)
+    unused: dict[int, list[int]] = {}
+    for position, output in last.items():
+        if position >= len(program.fields) and position not in kept:
+            unused.setdefault(output, []).append(position)
+    return unused
+
+
+def _arguments(step: Step) -> str:
+    values = _values(step.positions)
+    if step.arguments is None:
+        return ", ".join(values)
+    pairs = zip(step.arguments, values, strict=True)
+    # Python reads identifiers beyond ASCII as their normal forms, and would call another argument.
+    plain = {name for name in step.arguments if name.isidentifier() and name.isascii() and not iskeyword(name)}
+    return ", ".join(f"{name}={value}" if name in plain else f"**{{{name!r}: {value}}}" for name, value in pairs)
+
+
+def _values(positions: Sequence[int]) -> list[str]:
+    return [f"v{position}" for position in positions]
+
+
+def _constant(output: int, number: int, part: object) -> str:
+    """A part's key as the text of a program: written out, or by a name of its own where that cannot be."""
+    return repr(part) if type(part) in {int, str} else f"k{output}_{number}"
+
+
+def _constants(program: Program) -> dict[str, object]:
+    """The keys that cannot be written out, such as an enumeration's members."""
+    return {
+        _constant(step.output, number, part): part
+        for step in (*program.frozen, *program.live)
+        for number, (_, part) in enumerate(step.parts)
+        if type(part) not in {int, str}
+    }

@@ -1,5 +1,31 @@
 """Ready-made modules for nodes, under the name that model files use: ``jumpml.blocks.ConvEncoder``."""
 
-from jumpml.graph.blocks import MLP, Concat, ConvEncoder, Head, MaskedMean
+from jumpml.graph.blocks import (
+    MLP,
+    CausalDecoder,
+    Concat,
+    ConvEncoder,
+    Embedding,
+    FTTransformer,
+    Head,
+    MaskedMean,
+    ResidualMLP,
+    ResNet,
+    TabularEmbedding,
+    TransformerEncoder,
+)
 
-__all__ = ["MLP", "Concat", "ConvEncoder", "Head", "MaskedMean"]
+__all__ = [
+    "MLP",
+    "CausalDecoder",
+    "Concat",
+    "ConvEncoder",
+    "Embedding",
+    "FTTransformer",
+    "Head",
+    "MaskedMean",
+    "ResNet",
+    "ResidualMLP",
+    "TabularEmbedding",
+    "TransformerEncoder",
+]

@@ -27,7 +27,7 @@ from jumpml.core._load_spec import SPECS, SpecSource, load_spec
 from jumpml.core._model_spec import ModelSpec
 from jumpml.core._overrides import parse_override
 from jumpml.core._placing import join_errors, refusal, with_lines
-from jumpml.core._protocols import Loss, Objective, Recorded, Trainer, Training
+from jumpml.core._protocols import Connectable, Loss, Objective, Recorded, Trainer, Training
 from jumpml.core._random import derive_seed
 from jumpml.core._records import (
     AttributedExample,
@@ -55,6 +55,7 @@ from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_functi
 from jumpml.core._values import MASK, FieldInfo, ValueInfo, field_of, masks_of
 
 __all__ = [
+    "Connectable",
     "AttributedExample",
     "Attribution",
     "Calibration",

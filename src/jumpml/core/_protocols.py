@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -11,6 +11,27 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from jumpml.core._values import ValueInfo
+
+
+@runtime_checkable
+class Connectable(Protocol):
+    """A node's module that wants to know more of what it reads than its shape: how many codes there are to embed.
+
+    An ``nn.Module`` with this method is told when the graph is built, before the pass that makes lazy modules real, and
+    again when shapes are checked anew.
+    """
+
+    def connect(self, *values: ValueInfo, **named: ValueInfo) -> None:
+        """Make what depends on the values, or check that it fits.
+
+        Args:
+            values: Of each argument of ``forward``, in order.
+            named: Likewise, where the node names its arguments.
+
+        Raises:
+            ValueError: They are not such as the module reads.
+        """
+        ...
 
 
 class Loss(NamedTuple):

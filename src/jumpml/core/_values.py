@@ -21,12 +21,15 @@ class ValueInfo:
     Attributes:
         shape: One row's shape, without the batch.
         dtype: ``float32``, ``int64`` or, of a text's mask, ``bool``.
-        classes: How many classes there are, where the values are class codes and that is known.
+        classes: How many there are, where the values are codes of classes or ids of tokens and that is known.
+        cardinalities: By element of a row that is a vector, how many codes it may hold, 0 where it holds any number;
+            empty where all do, or nothing is known. So a table's vector says which elements are to be embedded.
     """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
     classes: int | None = field(default=None, compare=False)
+    cardinalities: tuple[int, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return f"[{', '.join(['batch', *map(str, self.shape)])}] {self.dtype}"

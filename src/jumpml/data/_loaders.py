@@ -202,14 +202,17 @@ class DataLoaders:
         self._check_late(inputs)
 
     def info(self, name: str) -> ValueInfo:
-        """A field's shape and type in a batch: after its features, where it has some or is bound; or a text's mask's.
+        """What a field is in a batch: after its features, where it has some or is bound; or a text's mask.
+
+        Beside shape and type it says how many codes there are: tokens, or what a node may embed.
 
         Raises:
             DataError: There is no such field.
         """
-        self._field(name)
+        field, steps = self._field(name), self.features.steps(name)
         row = self.features.apply_to(name, self._table.take(name, self.train.rows[:1]))
-        return ValueInfo(shape=tuple(row.shape[1:]), dtype=str(row.dtype).removeprefix("torch."))
+        value = ValueInfo(shape=tuple(row.shape[1:]), dtype=str(row.dtype).removeprefix("torch."))
+        return steps[-1].described(value) if steps else replace(value, classes=field.value.classes)
 
     def shortest(self) -> dict[str, ValueInfo]:
         """The text that ``bucket`` cuts, and its mask, in the shortest batch that may come; nothing where none is."""

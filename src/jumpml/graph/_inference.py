@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from jumpml.core import GraphError, Problem, ValueInfo, refusal
+from jumpml.graph._connect import connect_node
 from jumpml.graph._fit import what_would_fit
 from jumpml.graph._inferred import ROWS, Inferred, Output, describe, has_rows, info, parts_of
 from jumpml.graph._node import class_name, split
@@ -38,6 +39,9 @@ def infer(
     results: dict[str, Any] = {name: _rows(value).to(device) for name, value in inputs.items()}
     for name in wiring.order:
         values = [_read(reference, name, results, inferred) for reference in wiring.reads[name]]
+        known = [inferred.values[reference] for reference in wiring.reads[name] if reference in inferred.values]
+        if len(known) == len(values):
+            connect_node(name, modules[name], known, wiring.arguments[name], seed)
         with single_values(modules[name]) as found:
             results[name] = _run(name, modules[name], wiring, values, seed)
         inferred.need_two_rows.update([name] if found else [])
@@ -93,6 +97,7 @@ def _no_trace(module: nn.Module, name: str, seed: int | None) -> Iterator[None]:
         with torch.no_grad(), own_draws(0 if seed is None and not lazy else seed, "lazy", name):
             yield
     finally:
+        module.train(modes[0][1])  # parts that it made in the pass follow it
         for part, training in modes:
             part.training = training
         with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, final
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from jumpml.data.features._feature import Feature
 
 if TYPE_CHECKING:
-    from jumpml.core import FieldInfo
+    from jumpml.core import FieldInfo, ValueInfo
     from jumpml.data.features._train_rows import TrainRows
 
 
@@ -100,6 +101,11 @@ class Index(Feature):
         indices[0] = 0
         self.learn(indices=indices)
 
+    def described(self, value: ValueInfo) -> ValueInfo:
+        """As many indices as the embedding needs rows."""
+        shared = self.min_count > 1 or self.unknown == "rare"
+        return replace(value, classes=len(self.indices) + shared)
+
     def forward(self, values: Tensor) -> Tensor:
         """Int64 ``[batch]`` of codes ``[batch]``."""
         return self.indices[values + 1]
@@ -150,6 +156,10 @@ class Hash(Feature):
         digests = (hashlib.sha256(f"{self.seed}:{name}".encode()).digest() for name in field.classes)
         buckets = [int.from_bytes(digest[:8], "big") % self.buckets + 1 for digest in digests]
         self.learn(indices=torch.tensor([0, *buckets]))
+
+    def described(self, value: ValueInfo) -> ValueInfo:
+        """The buckets, and 0."""
+        return replace(value, classes=self.buckets + 1)
 
     def forward(self, values: Tensor) -> Tensor:
         """Int64 ``[batch]`` of codes ``[batch]``."""

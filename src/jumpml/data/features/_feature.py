@@ -13,7 +13,7 @@ from jumpml.core import DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jumpml.core import FieldInfo
+    from jumpml.core import FieldInfo, ValueInfo
     from jumpml.data.features._train_rows import TrainRows
 
 WORDS = ("numbers", "codes", "codes map", "indices", "dates", "tokens", "table")  # what fields and steps give
@@ -50,6 +50,14 @@ class Feature(nn.Module, ABC):
     def writes(self, incoming: str) -> str:
         """What goes out, in the words of `reads`, where ``incoming`` comes in."""
         return "numbers"
+
+    def described(self, value: ValueInfo) -> ValueInfo:
+        """What is known of what goes out.
+
+        Args:
+            value: Its shape and type, to which a step that gives codes adds how many there are.
+        """
+        return value
 
     def problem(self, field: FieldInfo, fields: Mapping[str, FieldInfo]) -> str:
         """Why the step cannot be on this field, beyond `reads`; empty where it can.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, final
 
 import torch
@@ -11,7 +13,7 @@ from jumpml.data.features._feature import Feature
 from jumpml.data.features._statistics import positive
 
 if TYPE_CHECKING:
-    from jumpml.core import FieldInfo
+    from jumpml.core import FieldInfo, ValueInfo
     from jumpml.data.features._train_rows import TrainRows
 
 
@@ -71,6 +73,14 @@ class Encode(Feature):
         """Take means and deviations, and note what is missing and which classes the train rows have."""
         self._fit_numbers(train, field)
         self._fit_categories(train, field)
+
+    def described(self, value: ValueInfo) -> ValueInfo:
+        """Of ``index``, how many indices each category has."""
+        if self.one_hot:
+            return value
+        ends = [*self.starts.tolist(), len(self.indices)]
+        sizes = [after - before for before, after in pairwise(ends)]
+        return replace(value, cardinalities=(*[0] * (len(self.numbers) + len(self.lacking)), *sizes))
 
     def forward(self, values: Tensor) -> Tensor:
         """Float32 ``[batch, width]`` of ``[batch, columns]``."""

@@ -1,0 +1,76 @@
+"""Codes as vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.parameter import UninitializedParameter, is_lazy
+
+if TYPE_CHECKING:
+    from jumpml.core import ValueInfo
+
+
+@final
+class Embedding(nn.Module):
+    """A vector for each token of a text, or for each class of a category; read backwards, logits from vectors.
+
+    How many codes there are is taken from the graph: a text's vocabulary, or what the features ``index`` and ``hash``
+    give. Numbers of the embedding's width are turned into logits by the same table, so that a language model that uses
+    one such module at both ends has tied weights (Press & Wolf 2017, https://aclanthology.org/E17-2025/).
+
+    Shapes: int64 ``[batch, *any]`` to ``[batch, *any, width]``, and ``[batch, *any, width]`` to ``[batch, *any,
+    num_codes]``. Initialisation: normal with deviation ``width ** -0.5``, so that logits of normalized vectors have a
+    variance of 1.
+
+    Args:
+        width: Of the vectors.
+        num_codes: How many codes there are; known from the data where None.
+
+    Raises:
+        ValueError: ``width`` or ``num_codes`` is below 1; or, when the graph is built, the values hold more codes than
+            ``num_codes``; or, when it is called, nobody has said how many there are.
+
+    Example:
+        >>> words = Embedding(8, num_codes=100)
+        >>> words(torch.tensor([[5, 7, 0]])).shape, words(torch.zeros(1, 3, 8)).shape
+        (torch.Size([1, 3, 8]), torch.Size([1, 3, 100]))
+    """
+
+    def __init__(self, width: int, num_codes: int | None = None) -> None:
+        super().__init__()
+        if width < 1 or (num_codes is not None and num_codes < 1):
+            raise ValueError(f"width and num_codes must be 1 or more; got {width} and {num_codes}.")
+        self.width = width
+        self.weight = UninitializedParameter()
+        if num_codes is not None:
+            self._make(num_codes)
+
+    def connect(self, values: ValueInfo) -> None:
+        """Make the table for a field's codes."""
+        if values.dtype != "int64" or values.classes is None:
+            return
+        if is_lazy(self.weight):
+            self._make(values.classes)
+        elif values.classes > len(self.weight):
+            raise ValueError(f"They hold {values.classes} codes, and num_codes is {len(self.weight)}.")
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Vectors of codes, or logits of vectors."""
+        if is_lazy(self.weight):
+            raise ValueError(
+                "Embedding does not know how many codes there are. Give num_codes; or give the data, and let it read a "
+                "text, or a category with the feature index or hash."
+            )
+        if values.is_floating_point():
+            return F.linear(values, self.weight)
+        return F.embedding(values, self.weight)
+
+    def extra_repr(self) -> str:
+        """What `print` shows between the brackets."""
+        return f"{self.width}, num_codes={None if is_lazy(self.weight) else len(self.weight)}"
+
+    def _make(self, num_codes: int) -> None:
+        self.weight = nn.Parameter(torch.randn(num_codes, self.width) * self.width**-0.5)

@@ -1,0 +1,96 @@
+"""The layers that all transformers here are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jumpml.graph.blocks._attention import Attention
+
+
+@final
+class TransformerLayer(nn.Module):
+    """Attention, then a small network at each position, each of the normalized values and added to them.
+
+    Normalizing first (Xiong et al. 2020, https://arxiv.org/abs/2002.04745) trains without a warm-up.
+
+    Shapes: ``[batch, length, width]`` to the same.
+
+    Args:
+        width: Of the vectors.
+        attention: Its attention.
+        hidden: The width of the small network's inner layer.
+        dropout: The share of that layer's outputs that is set to zero while training.
+        gated: ``relu(a) * b`` (Shazeer 2020, https://arxiv.org/abs/2002.05202) in the place of GELU.
+    """
+
+    def __init__(
+        self, width: int, attention: Attention, *, hidden: int, dropout: float = 0.0, gated: bool = False
+    ) -> None:
+        super().__init__()
+        self.gated = gated
+        self.before_attention = nn.LayerNorm(width)
+        self.attention = attention
+        self.before_network = nn.LayerNorm(width)
+        self.inward = nn.Linear(width, 2 * hidden if gated else hidden)
+        self.outward = nn.Linear(hidden, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, values: Tensor, attended: Tensor | None = None) -> Tensor:
+        """What comes out, for what comes in."""
+        values = values + self.dropout(self.attention(self.before_attention(values), attended))
+        inner = self.inward(self.before_network(values))
+        if self.gated:
+            gate, inner = inner.chunk(2, dim=-1)
+            inner = F.relu(gate) * inner
+        else:
+            inner = F.gelu(inner)
+        return values + self.dropout(self.outward(inner))
+
+
+def temper(layers: Sequence[TransformerLayer]) -> nn.ModuleList:
+    """Divide what each layer adds by the root of how many additions there are, so that depth does not add up.
+
+    (Radford et al. 2019, https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf)
+    """
+    made = nn.ModuleList(layers)
+    with torch.no_grad():
+        for layer in layers:
+            for projection in (layer.attention.outward, layer.outward):
+                projection.weight.mul_((2 * len(made)) ** -0.5)
+    return made
+
+
+def check_depth(depth: int) -> None:
+    """Refuse a depth below 1.
+
+    Raises:
+        ValueError: It is.
+    """
+    if depth < 1:
+        raise ValueError(f"depth must be 1 or more; got {depth}.")
+
+
+def check_sequence(block: str, values: Tensor, mask: Tensor | None = None) -> None:
+    """Refuse what is no sequence of vectors, or a mask that does not go with it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if values.ndim != 3 or not values.is_floating_point():
+        raise ValueError(f"{block} reads vectors [batch, length, width]; got {_said(values)}.")
+    if mask is not None and (mask.shape != values.shape[:2] or mask.dtype != torch.bool):
+        raise ValueError(
+            f"{block} reads values [batch, length, width] and a mask [batch, length] of bool; got {_said(values)} and "
+            f"{_said(mask)}."
+        )
+
+
+def _said(values: Tensor) -> str:
+    return f"{list(values.shape)} {str(values.dtype).removeprefix('torch.')}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import shlex
-import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -190,16 +189,15 @@ class Project:
         value = spec.model_dump(mode="json")
         if kind == "data":
             value["root"] = str(spec.folder.resolve())
-        if kind == "model" and value["data"] is not None:
-            value["data"] = f"{self.name}.data.yaml"
+        if kind == "model":
+            value = _with_graphs(self.model, value, folder)
+            if value["data"] is not None:
+                value["data"] = f"{self.name}.data.yaml"
         if kind == "deploy":
             for name, variant in value["variants"].items():
                 if variant["distill"]:
-                    source = spec.folder / variant["distill"]["into"]
-                    copy = folder / name / source.name  # apart, so that it can bear any name
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(source, copy)
-                    variant["distill"]["into"] = f"{name}/{source.name}"
+                    source = load_spec(ModelSpec, spec.folder / variant["distill"]["into"])
+                    variant["distill"]["into"] = _save_model(source, folder, name)
         return value
 
     def _save_run(self, folder: Path, loaders: DataLoaders, model: Model) -> None:
@@ -270,6 +268,23 @@ class _Stages:
 
 def _save(path: Path, record: Any) -> None:
     write_file(path, record.model_dump_json(indent=2) + "\n")
+
+
+def _save_model(spec: ModelSpec, folder: Path, name: str) -> str:
+    """Write a model file, and those that it nests, into a folder of its own, so that it can bear any name."""
+    place = folder / name
+    place.mkdir(parents=True, exist_ok=True)
+    write_file(place / f"{spec.stem}.model.yaml", _yaml(_with_graphs(spec, spec.model_dump(mode="json"), place)))
+    return f"{name}/{spec.stem}.model.yaml"
+
+
+def _with_graphs(spec: ModelSpec, value: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A model file's values, with the files that it nests written into the folder."""
+    for name, node in spec.nodes.items():
+        if node.graph is not None:
+            inner = load_spec(ModelSpec, spec.folder / node.graph)
+            value["nodes"][name]["graph"] = _save_model(inner, folder, name)
+    return value
 
 
 def _yaml(value: dict[str, Any]) -> str:

@@ -11,12 +11,14 @@ from jumpml.core import (
     DataSpec,
     DeploySpec,
     GraphError,
+    JumpMLError,
     LearnerSpec,
     ModelSpec,
     ObjectiveError,
     SpecError,
     ValueInfo,
     did_you_mean,
+    join_errors,
     load_spec,
     with_lines,
 )
@@ -272,16 +274,17 @@ def _parts(
     """What the model is made of; raises all mistakes at once, with those that are known already."""
     made: dict[str, Any] = {"tasks": build_tasks(spec)}
     mistakes = [*known, *_metric_mistakes(spec)]
+    errors: list[JumpMLError] = [SpecError(spec.source, mistakes)] if mistakes else []
     for part, build in {
         "nodes": lambda: build_nodes(spec, inputs, fields, trust),
         "objectives": lambda: build_objectives(spec),
     }.items():
         try:
             made[part] = build()
-        except SpecError as error:
-            mistakes += error.mistakes
-    if mistakes:
-        raise SpecError(spec.source, mistakes)
+        except JumpMLError as error:  # of this file, or of one that it nests
+            errors.append(error)
+    if errors:
+        raise join_errors(errors)
     return made
 
 

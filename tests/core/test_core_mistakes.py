@@ -126,7 +126,6 @@ def test_all_mistakes_of_a_model_file_are_told_at_once(tmp_path: Path) -> None:
         "line 2, column 1: seed: expected a number below 4294967296, got 4294967296.",
         'line 4, column 30: nodes.a.inputs: expected text, a list or a mapping, got 3. Write it in quotes: "3".',
         'line 5, column 39: nodes.b.inputs[0]: expected text, got 1. Write it in quotes: "1".',
-        "line 6, column 3: nodes.c.module: this key is missing.",
         "line 6, column 7: nodes.c.modul: this key is unknown. Did you mean 'module'?",
         'line 6, column 38: nodes.c.inputs.x: expected text, got 1. Write it in quotes: "1".',
         "line 7, column 3: nodes.all: the name 'all' is taken: it means every one.",

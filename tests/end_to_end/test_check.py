@@ -189,8 +189,7 @@ WRONG_FILES = (
         (data("batch_size", "batchsize"), model("{module: torch", "{modul: torch")),
         "p.data.yaml: 1 mistake\n"
         "  line 10, column 1: batchsize: this key is unknown. Did you mean 'batch_size'?\n"
-        "p.model.yaml: 2 mistakes\n"
-        "  line 4, column 3: nodes.out.module: this key is missing.\n"
+        "p.model.yaml: 1 mistake\n"
         "  line 4, column 9: nodes.out.modul: this key is unknown. Did you mean 'module'?",
     ),
     Case(

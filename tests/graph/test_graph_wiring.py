@@ -98,7 +98,7 @@ def test_a_node_has_the_name_of_a_field_that_is_known_later(make, number):
         model.check_fields({"x": number, "out": number})
 
 
-@pytest.mark.parametrize("name", ["", "a.b", "a@b", "all"])
+@pytest.mark.parametrize("name", ["", "a.", ".b", "a.all", "a@b", "all"])
 def test_reserved_names(make, name):
     with refused(f"node {name!r}: a name must not be empty, be 'all', or hold '.' or '@'."):
         make({name: (linear(), "x")})

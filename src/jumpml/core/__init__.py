@@ -24,7 +24,7 @@ from jumpml.core._files import sha256_of, sync_folder, write_file, write_json
 from jumpml.core._history import ExampleHistory, History
 from jumpml.core._learner_spec import LearnerSpec, PhaseSpec
 from jumpml.core._load_spec import SPECS, SpecSource, load_spec
-from jumpml.core._model_spec import ModelSpec
+from jumpml.core._model_spec import LayerSpec, ModelSpec, NodeSpec
 from jumpml.core._overrides import parse_override
 from jumpml.core._placing import join_errors, refusal, with_lines
 from jumpml.core._protocols import Connectable, Loss, Objective, Recorded, Trainer, Training
@@ -83,12 +83,14 @@ __all__ = [
     "JumpMLError",
     "LabelCounts",
     "LearnerError",
+    "LayerSpec",
     "LearnerSpec",
     "Loss",
     "MASK",
     "MissingExtraError",
     "Mistake",
     "ModelSpec",
+    "NodeSpec",
     "NonFiniteLossError",
     "Objective",
     "ObjectiveError",

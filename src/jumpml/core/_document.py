@@ -41,10 +41,21 @@ class Document:
         """A mistake at a path, placed where the path or its nearest ancestor stands."""
         ancestors = [path[:length] for length in range(len(path), -1, -1)]
         overridden = any(ancestor in self.overridden for ancestor in ancestors)
+        # The node of a nested graph, `outer.inner`, stands where the graph does.
+        ancestors = [
+            other
+            for ancestor in ancestors
+            for other in (ancestor, *((*ancestor[:-1], head) for head in _heads(ancestor[-1:])))
+        ]
         line, column = None, None
         if not overridden:
             line, column = next((self.positions[a] for a in ancestors if a in self.positions), (None, None))
         return Mistake(key=dotted(path), problem=problem, fix=fix, line=line, column=column, overridden=overridden)
+
+
+def _heads(last: Path_) -> list[str]:
+    name = str(*last) if last else ""
+    return [name[:place] for place, mark in enumerate(name) if mark == "."][::-1]
 
 
 class Bounds:

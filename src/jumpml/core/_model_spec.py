@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from jumpml.core._objective_spec import ObjectiveSpec, TaskObjectiveSpec
-from jumpml.core._spec import About, FileSpec, InputName, Name, Seed, Spec
+from jumpml.core._spec import About, FileSpec, InputName, Name, Seed, Spec, exactly_one
 
 Inputs = str | tuple[str, ...] | dict[str, str]
 
@@ -21,16 +28,65 @@ class InputSpec(Spec):
     """The type of its elements; a mask's is `bool`."""
 
 
-class NodeSpec(Spec):
-    """One named module and what it reads."""
+class LayerSpec(Spec):
+    """One of a node's layers."""
 
     module: str
+    """The dotted name of a class, as a node's."""
+    args: dict[str, Any] = {}
+    """The class's own arguments."""
+
+
+_FORMS = ("module", "layers", "graph", "shares")  # what a node can be made of
+_BELONGS = {"args": ("module",), "repeat": ("module", "layers")}  # keys that only some forms have
+
+
+class NodeSpec(Spec):
+    """One named step and what it reads: a module, layers in a row, another model file, or another node's weights."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one(*_FORMS))
+
+    module: str | None = None
     """The dotted name of a class: `torch.nn.*`, `jumpml.blocks.*`, or one from a package that you trust by name."""
-    inputs: Inputs
+    layers: Annotated[tuple[str | LayerSpec, ...], Field(min_length=1)] | None = None
+    """Or modules in a row, each of which reads what the one before it gives: a dotted name, or one with `args`."""
+    graph: str | None = None
+    """Or another model file, from this file's folder; its nodes are `node.name` here. Its inputs are what `inputs`
+    binds to them by name, else what bears the same name here. Its tasks and objectives stay behind."""
+    shares: str | None = None
+    """Or another node, whose module, with its very weights, reads something else here."""
+    inputs: Inputs = ()
     """A name, a list (positional arguments) or a mapping (by argument name) of fields, nodes or `node.part`. A text
     also has a mask, `field.mask`: bool `[batch, length]`, true where a token is."""
     args: dict[str, Any] = {}
-    """The class's own arguments."""
+    """The class's own arguments, with `module`."""
+    repeat: PositiveInt = 1
+    """So many fresh copies in a row, with `module` or `layers`; the first input is what the copy before gives."""
+
+    @property
+    def form(self) -> str:
+        """What the node is made of: `module`, `layers`, `graph` or `shares`."""
+        return next(form for form in _FORMS if getattr(self, form) is not None)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        said = [form for form in _FORMS if getattr(self, form) is not None]
+        if len(said) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(_FORMS)}; got {' and '.join(said) or 'none'}")
+        for key, forms in _BELONGS.items():
+            if getattr(self, key) != type(self).model_fields[key].default and said[0] not in forms:
+                raise ValueError(f"{key} goes with {' or '.join(forms)}; this node has {said[0]}")
+        if self.graph is None and "inputs" not in self.model_fields_set:
+            raise ValueError("inputs is missing: a node reads a field or another node")
+        if self.graph is not None and isinstance(self.inputs, tuple) and self.inputs:
+            raise ValueError("a graph's inputs have names; write inputs: {its name: the name here}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _what_is_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the other forms and their keys."""
+        fields = type(self).model_fields
+        return {key: value for key, value in write(self).items() if key == "inputs" or value != fields[key].default}
 
 
 class TaskSpec(Spec):

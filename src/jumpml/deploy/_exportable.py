@@ -79,7 +79,7 @@ class Exportable(nn.Module):
 
     def parameter_count(self) -> int:
         """The parameters of the nodes that run."""
-        names = {task.output.partition(".")[0] for task in self.model.tasks.values()}
+        names = {self.model.node_of(task.output) or "" for task in self.model.tasks.values()}
         needed = names.union(*(self.model.ancestors(name) for name in names)) & set(self.model.node_names)
         return sum(p.numel() for p in {p for name in needed for p in self.model.node(name).parameters()})
 

@@ -77,9 +77,7 @@ def study(
             "there is nothing to train on: no task has an objective of its own in the supervised phase."
         )
     references = [task.output for task in student.tasks.values()]
-    read = [
-        name for objective in own.values() for name in objective.inputs if name.partition(".")[0] in student.node_names
-    ]
+    read = [name for objective in own.values() for name in objective.inputs if student.node_of(name)]
     whole = _Whole(student, [*references, *read])
     nodes = {names["student"]: Node(whole, list(whole.fields))}
     objectives: dict[str, Any] = {task: _moved(objective, student, names["student"]) for task, objective in own.items()}
@@ -102,9 +100,7 @@ def _moved(objective: Objective, student: Model, node: str) -> Objective:
     """The objective as it reads the student's values through the one node."""
     moved = copy.deepcopy(objective)
     moved.when = (SUPERVISED,)  # the one phase that there is; the student's other phases are over
-    moved.inputs = tuple(
-        f"{node}.{name}" if name.partition(".")[0] in student.node_names else name for name in moved.inputs
-    )
+    moved.inputs = tuple(f"{node}.{name}" if student.node_of(name) else name for name in moved.inputs)
     return moved
 
 

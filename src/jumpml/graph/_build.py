@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from jumpml.core import MASK, FieldInfo, ModelSpec, SpecError, Task, ValueInfo
-from jumpml.graph._construct import construct
-from jumpml.graph._file_problems import file_problems
-from jumpml.graph._node import Node, references, split
+from jumpml.core import MASK, FieldInfo, ModelSpec, Task, ValueInfo, join_errors
+from jumpml.graph._construct import Constructor
+from jumpml.graph._file_problems import file_problems, kept_parts
+from jumpml.graph._names import Names
+from jumpml.graph._nesting import flatten, place
+from jumpml.graph._node import Node, references
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -27,9 +29,14 @@ def fields_read(spec: ModelSpec) -> tuple[str, ...]:
         >>> fields_read(load_spec(ModelSpec, {"nodes": nodes}))
         ('x',)
     """
-    read = {reference for node in spec.nodes.values() for _, reference in references(node.inputs)}
-    names = {name if name.endswith(MASK) else split(name)[0] for name in read if split(name)[0] not in spec.nodes}
-    return tuple(sorted(names))
+    parts = flatten(spec)
+    names = Names({name: part.inputs for name, part in parts.items()})
+    kept = kept_parts(spec, parts).values()
+    read = {reference for part in kept for _, reference in references(part.inputs)}
+    outside = {name: names.split(name)[0] for name in read}
+    return tuple(
+        sorted({name if name.endswith(MASK) else field for name, field in outside.items() if field not in names})
+    )
 
 
 def build_tasks(spec: ModelSpec) -> dict[str, Task]:
@@ -73,6 +80,7 @@ def build_nodes(
 
     Raises:
         SpecError: Names, wiring, modules or their arguments are wrong; all mistakes with their lines.
+        JumpMLError: The same for several files, where one nests others.
 
     Example:
         >>> from jumpml.core import load_spec
@@ -82,25 +90,18 @@ def build_nodes(
         >>> build_nodes(spec, {"x": ValueInfo(shape=(4,))}, {}, seed=0)["out"].inputs
         'x'
     """
-    tasks = build_tasks(spec)
-    mistakes = [
-        spec.mistake(problem.path, problem.text, problem.fix) for problem in file_problems(spec, inputs, tasks, fields)
-    ]
-    nodes: dict[str, Node] = {}
-    for name, node in spec.nodes.items():
-        made = construct(
-            name,
-            node.module,
-            node.args,
-            tasks=tasks,
-            fields=fields,
-            trust=trust,
-            seed=spec.seed if seed is None else seed,
-        )
-        if isinstance(made, nn.Module):
-            nodes[name] = Node(made, node.inputs)
-        else:
-            mistakes.append(spec.mistake(made.path, made.text, made.fix))
-    if mistakes:
-        raise SpecError(spec.source, mistakes)
-    return nodes
+    tasks, parts = build_tasks(spec), flatten(spec)
+    problems = file_problems(spec, parts, inputs, tasks, fields)
+    parts = kept_parts(spec, parts)
+    constructor = Constructor(tasks=tasks, fields=fields, trust=trust, seed=spec.seed if seed is None else seed)
+    modules: dict[str, nn.Module] = {}
+    for name, part in parts.items():
+        if part.owner is None:
+            made = constructor.make(name, part.node)
+            if isinstance(made, nn.Module):
+                modules[name] = made
+            else:
+                problems += made
+    if problems:
+        raise join_errors([place(spec, parts, problem) for problem in problems])
+    return {name: Node(modules[part.owner or name], part.inputs) for name, part in parts.items()}

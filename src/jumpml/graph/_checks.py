@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from jumpml.core import FieldInfo, Objective, Problem, Task, ValueInfo, did_you_mean, field_of, masks_of
-from jumpml.graph._node import Node, split
+from jumpml.graph._names import Names
+from jumpml.graph._node import Node
 from jumpml.graph._patterns import pattern_problems
 from jumpml.graph._problem import refuse
 from jumpml.graph._references import (
     name_problems,
     objective_references,
     output_references,
+    parts_problems,
     target_references,
     unknown_fields,
 )
@@ -43,15 +45,17 @@ def check_structure(
     others = {name: objective.inputs for name, objective in objectives.items() if name not in tasks}
     edges = {name: node.inputs for name, node in nodes.items()}
     wiring = wiring_problems(inputs, edges, fields)
+    names = Names(edges)
     patterns = {name: objective.parameters_of for name, objective in objectives.items()}
     refuse(
         [
             *name_problems(inputs={field_of(name) for name in inputs}, nodes=nodes, tasks=tasks, objectives=objectives),
+            *parts_problems(names),
             *wiring,
             *kind_problems(tasks),
-            *output_references({name: task.output for name, task in tasks.items()}, inputs, nodes),
+            *output_references({name: task.output for name, task in tasks.items()}, inputs, names),
             *target_references({name: task.target for name, task in tasks.items()}, nodes, fields),
-            *objective_references(others, inputs, nodes, fields),
+            *objective_references(others, inputs, names, fields),
             *_namesakes(tasks, objectives),
             *([] if wiring else pattern_problems(patterns, Wiring.of(edges))),
         ]
@@ -109,7 +113,7 @@ def check_outputs(
         [
             Problem((kind, name), f"reads {reference!r}, but {inferred.why_not(reference)}")
             for kind, name, reference in read
-            if reference not in inferred.values and split(reference)[0] in inferred.outputs
+            if reference not in inferred.values and inferred.names.split(reference)[0] in inferred.outputs
         ]
     )
     refuse([*(target_problems(tasks, fields) if fields else []), *output_problems(tasks, inferred.values, fields)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jumpml.graph._node import split
 from jumpml.graph._program import Program, Request, Step, key
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class Compiler:
         no_gradient: Collection[str],
         available: Collection[str],
     ) -> None:
+        self._split = wiring.names.split
         self._wiring, self._parts, self._modules, self._attributes = wiring, parts, modules, attributes
         nodes = wiring.reads.keys()
         self._frozen = {name for name in no_gradient if wiring.ancestors[name] & nodes <= set(no_gradient)}
@@ -47,7 +47,7 @@ class Compiler:
 
     def drawn(self, reference: str, draw: str | None) -> Request:
         """The request for a value on a draw: the plain value where the draw touches nothing that it depends on."""
-        name, _ = split(reference)
+        name, _ = self._split(reference)
         origins = self._wiring.ancestors.get(name, (name,))
         touched = draw is not None and any(f"{origin}@{draw}" in self._available for origin in origins)
         return reference, draw if touched else None
@@ -74,11 +74,13 @@ class Compiler:
         slots = {request: position for position, request in enumerate(fields)}
         steps: dict[bool, list[Step]] = {True: [], False: []}
         for name, draw in self._calls(reached):
-            parts = [reference for reference, at in reached if at == draw and split(reference)[0] == name != reference]
+            wanted = [reference for reference, at in reached if at == draw and self._split(reference)[0] == name]
+            parts = [reference for reference in wanted if self._split(reference)[1] is not None]
             reads = tuple(slots[self.drawn(reference, draw)] for reference in self._wiring.reads[name])
-            for reference in (name, *parts):
-                slots[reference, draw] = len(slots)
-            output = slots[name, draw]
+            output = len(set(slots.values()))
+            # a nested graph stands for its last node's output
+            slots |= {(reference, draw): output for reference in {name, *wanted}.difference(parts)}
+            slots |= {(reference, draw): position for position, reference in enumerate(parts, start=output + 1)}
             picked = tuple((slots[reference, draw], self._parts[reference]) for reference in parts)
             step = Step(name, self._attributes[name], reads, self._wiring.arguments[name], output, picked)
             steps[name in self._frozen].append(step)
@@ -96,16 +98,16 @@ class Compiler:
             if request not in reached:
                 reached[request] = None
                 reference, draw = request
-                left += [self.drawn(read, draw) for read in reversed(self._wiring.reads.get(split(reference)[0], ()))]
+                left += [self.drawn(read, draw) for read in reversed(self._wiring.reads.get(self._split(reference)[0], ()))]
         return reached
 
     def _fields(self, reached: Iterable[Request]) -> list[Request]:
-        return [request for request in reached if split(request[0])[0] not in self._wiring.reads]
+        return [request for request in reached if self._split(request[0])[0] not in self._wiring.reads]
 
     def _calls(self, reached: Iterable[Request]) -> list[Request]:
         """The nodes to call, on their draws: first those without gradient, then by the graph's order."""
         place = {name: position for position, name in enumerate(self._wiring.order)}
-        calls = dict.fromkeys((split(reference)[0], draw) for reference, draw in reached)
+        calls = dict.fromkeys((self._split(reference)[0], draw) for reference, draw in reached)
         return sorted(
             (call for call in calls if call[0] in place), key=lambda call: (call[0] not in self._frozen, place[call[0]])
         )

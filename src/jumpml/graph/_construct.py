@@ -1,8 +1,9 @@
-"""One node of a model file: the class that it names, called with the arguments that it gives."""
+"""The modules of a model file: the classes that it names, called with the arguments that it gives."""
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -11,56 +12,96 @@ from torch import nn
 from jumpml.core import FieldInfo, Problem, Task, UntrustedNameError, did_you_mean, resolve_class
 from jumpml.graph._node import class_name, signature_text
 from jumpml.graph._random import own_draws
+from jumpml.graph._repeat import Repeat
 from jumpml.graph.blocks import Head
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from jumpml.core import NodeSpec
 
-def construct(
-    name: str,
-    module: str,
-    args: Mapping[str, Any],
-    *,
-    tasks: Mapping[str, Task],
-    fields: Mapping[str, FieldInfo],
-    trust: Collection[str],
-    seed: int | None,
-) -> nn.Module | Problem:
-    """A node's module, or what is wrong with it.
 
-    Args:
-        name: The node's name.
-        module: The dotted name of its class.
-        args: The class's arguments.
+@dataclass(frozen=True, kw_only=True)
+class Constructor:
+    """Makes the modules of a model file.
+
+    Attributes:
         tasks: All tasks: a head takes its width from its own.
         fields: The data's fields, as far as they are known.
-        trust: Packages from which the module may come.
+        trust: Packages from which modules may come.
         seed: Of the weights, together with the node's name; torch's global generator draws them where None.
     """
-    path, arguments = ("nodes", name, "args"), dict(args)
-    try:
-        cls = resolve_class(module, nn.Module, trust)
-    except UntrustedNameError as error:
-        return Problem(("nodes", name, "module"), str(error))
-    if cls is Head and "out_features" not in arguments:
-        width = _head_width(name, tasks, fields)
-        if isinstance(width, str):
-            return Problem(path, f"out_features is left out, {width}")
-        arguments["out_features"] = width
-    problem = _misfit(path, cls, arguments)
-    if problem is not None:
-        return problem
-    try:
-        with own_draws(seed, "node", name), lazy_layers_are_meant():
-            return cls(**arguments)
-    except Exception as error:  # a constructor may raise anything when it dislikes what the file gives it
-        said = f"{type(error).__name__}: {str(error).strip().rstrip('.')}"
-        return Problem(path, f"{_called(cls)} does not take these arguments. {said}.")
+
+    tasks: Mapping[str, Task]
+    fields: Mapping[str, FieldInfo]
+    trust: Collection[str]
+    seed: int | None
+
+    def make(self, name: str, node: NodeSpec) -> nn.Module | list[Problem]:
+        """A node's module, or what is wrong with it.
+
+        Args:
+            name: The node's name.
+            node: What the file says; it has a module or layers.
+        """
+        copies = [self._one(name, node, (str(index),) if node.repeat > 1 else ()) for index in range(node.repeat)]
+        modules = [made for made in copies if isinstance(made, nn.Module)]
+        if len(modules) < len(copies):
+            return next(made for made in copies if not isinstance(made, nn.Module))
+        return modules[0] if len(modules) == 1 else Repeat(modules)
+
+    def _one(self, name: str, node: NodeSpec, index: tuple[str, ...]) -> nn.Module | list[Problem]:
+        if node.layers is None:
+            made = self.construct(name, ("nodes", name), str(node.module), node.args, index)
+            return [made] if isinstance(made, Problem) else made
+        layers: list[nn.Module | Problem] = []
+        for position, layer in enumerate(node.layers):
+            path, purpose = ("nodes", name, "layers", position), (*index, str(position))
+            module, args = (layer, {}) if isinstance(layer, str) else (layer.module, layer.args)
+            layers.append(self.construct(name, path, module, args, purpose))
+        problems = [made for made in layers if isinstance(made, Problem)]
+        return problems or nn.Sequential(*(made for made in layers if isinstance(made, nn.Module)))
+
+    def construct(
+        self,
+        name: str,
+        path: tuple[str | int, ...],
+        module: str,
+        args: Mapping[str, Any],
+        index: tuple[str, ...] = (),
+    ) -> nn.Module | Problem:
+        """One module, or what is wrong with it.
+
+        Args:
+            name: The node's name.
+            path: Where the file says it.
+            module: The dotted name of its class.
+            args: The class's arguments.
+            index: Which of the node's modules it is: each draws weights of its own.
+        """
+        place, arguments = (*path, "args"), dict(args)
+        try:
+            cls = resolve_class(module, nn.Module, self.trust)
+        except UntrustedNameError as error:
+            return Problem((*path, "module"), str(error))
+        if cls is Head and "out_features" not in arguments:
+            width = _head_width(name, self.tasks, self.fields)
+            if isinstance(width, str):
+                return Problem(place, f"out_features is left out, {width}")
+            arguments["out_features"] = width
+        problem = _misfit(place, cls, arguments)
+        if problem is not None:
+            return problem
+        try:
+            with own_draws(self.seed, "node", name, *index), lazy_layers_are_meant():
+                return cls(**arguments)
+        except Exception as error:  # a constructor may raise anything when it dislikes what the file gives it
+            said = f"{type(error).__name__}: {str(error).strip().rstrip('.')}"
+            return Problem(place, f"{_called(cls)} does not take these arguments. {said}.")
 
 
-def _misfit(path: tuple[str, ...], cls: type[nn.Module], arguments: Mapping[str, Any]) -> Problem | None:
+def _misfit(path: tuple[str | int, ...], cls: type[nn.Module], arguments: Mapping[str, Any]) -> Problem | None:
     """Arguments that the constructor does not know, or lacks."""
     parameters = inspect.signature(cls).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):

@@ -13,7 +13,7 @@ from jumpml.core import GraphError, Problem, ValueInfo, refusal
 from jumpml.graph._connect import connect_node
 from jumpml.graph._fit import what_would_fit
 from jumpml.graph._inferred import ROWS, Inferred, Output, describe, has_rows, info, parts_of
-from jumpml.graph._node import class_name, split
+from jumpml.graph._node import class_name
 from jumpml.graph._norms import single_values
 from jumpml.graph._random import own_draws
 
@@ -35,7 +35,7 @@ def infer(
     """
     parameters = (parameter for module in modules.values() for parameter in module.parameters())
     device = next((parameter.device for parameter in parameters), torch.device("cpu"))
-    inferred = Inferred(values=dict(inputs))
+    inferred = Inferred(dict(inputs), wiring.names)
     results: dict[str, Any] = {name: _rows(value).to(device) for name, value in inputs.items()}
     for name in wiring.order:
         values = [_read(reference, name, results, inferred) for reference in wiring.reads[name]]
@@ -46,7 +46,15 @@ def infer(
             results[name] = _run(name, modules[name], wiring, values, seed)
         inferred.need_two_rows.update([name] if found else [])
         _note(name, modules[name], results[name], inferred)
+    inferred.values.update(
+        {graph: inferred.values[nodes[0]] for graph, nodes in wiring.names.graphs.items() if _one(nodes, inferred)}
+    )
     return inferred
+
+
+def _one(nodes: tuple[str, ...], inferred: Inferred) -> bool:
+    """Whether a nested graph stands for one value."""
+    return len(nodes) == 1 and nodes[0] in inferred.values
 
 
 def _rows(value: ValueInfo) -> Tensor:
@@ -58,9 +66,9 @@ def _rows(value: ValueInfo) -> Tensor:
 
 
 def _read(reference: str, reader: str, results: Mapping[str, Any], inferred: Inferred) -> Any:
-    name, _ = split(reference)
-    if reference in results:
-        return results[reference]
+    name, part = inferred.names.split(reference)
+    if reference in results or part is None:
+        return results[name if reference not in results else reference]
     if reference not in inferred.values:
         text = f"reads {reference!r}, but {inferred.why_not(reference)}"
         raise refusal(GraphError, [Problem(("nodes", reader, "inputs"), text)])

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from jumpml.core import ValueInfo, did_you_mean
-from jumpml.graph._node import split
+from jumpml.graph._names import Names
 
 ROWS = 2  # batch normalization needs two rows; and an output that has not two rows has lost the batch
 
@@ -33,23 +33,25 @@ class Inferred:
 
     Attributes:
         values: Shape and type by input, node and ``node.part``. What is no tensor with the batch first is left out.
+        names: What references stand for.
         keys: By ``node.part``, the index or key that picks it.
         outputs: By node, what it gave.
         need_two_rows: The nodes that fail in training on a batch of a single row.
     """
 
     values: dict[str, ValueInfo]
+    names: Names
     keys: dict[str, int | str] = field(default_factory=dict)
     outputs: dict[str, Output] = field(default_factory=dict)
     need_two_rows: set[str] = field(default_factory=set)
 
     def why_not(self, reference: str) -> str:
         """Why a reference to a node stands for no value."""
-        name, part = split(reference)
+        name, part = self.names.split(reference)
         output = self.outputs[name]
         node = f"node {name!r} ({output.module})"
         if part is None:
-            picks = [value for value in self.values if split(value)[0] == name]
+            picks = [value for value in self.values if self.names.split(value)[0] == name]
             return f"{node} gives {len(output.parts)} values. Pick one: {', '.join(picks)}."
         if not output.parts:
             return f"{node} gives one tensor, {self.values[name]}. Read {name!r}."

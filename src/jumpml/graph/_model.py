@@ -12,7 +12,7 @@ from jumpml.core import FieldInfo, GraphError, Objective, Problem, Task, ValueIn
 from jumpml.graph._checks import check_data, check_outputs, check_structure
 from jumpml.graph._compiler import Compiler
 from jumpml.graph._inference import infer
-from jumpml.graph._node import Node, split
+from jumpml.graph._node import Node
 from jumpml.graph._objectives import connect, draws_of
 from jumpml.graph._patterns import matching
 from jumpml.graph._plan import LossPlan, Plan, compile_losses, compile_plan
@@ -82,7 +82,9 @@ class Model(nn.Module):
         self._frozen: frozenset[str] = frozenset()
         self._plans: dict[tuple[str, ...] | str | None, Plan] = {}
         self._loss_plans: dict[tuple[str, frozenset[str]], LossPlan] = {}
-        self._attributes = {name: self._adopt(f"node_{name}", nodes[name].module) for name in self._wiring.order}
+        self._attributes: dict[str, str] = {}
+        for name in self._wiring.order:
+            self._attributes[name] = self._adopt(f"node_{name}".replace(".", "__"), nodes[name].module)
         inferred = infer({name: nodes[name].module for name in self._wiring.order}, self._wiring, self._inputs, seed)
         self._values, self._parts = inferred.values, inferred.keys
         self._need_two_rows = frozenset(inferred.need_two_rows)
@@ -96,6 +98,10 @@ class Model(nn.Module):
             connect(("tasks" if name in tasks else "objectives", name), objective, known, held, seed)
 
     def _adopt(self, attribute: str, module: nn.Module) -> str:
+        # A module that several nodes share stands once: its weights are saved once.
+        known = next((key for key, other in self._modules.items() if other is module), None)
+        if known is not None:
+            return known
         # A node called `names` must not hide `node_names`.
         while hasattr(type(self), attribute) or attribute in self._modules:
             attribute += "_"
@@ -149,6 +155,20 @@ class Model(nn.Module):
             raise GraphError(f"there is no node {name!r}. {did_you_mean(name, self._attributes)}".rstrip())
         return cast("nn.Module", self._modules[self._attributes[name]])
 
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The nested graphs, whose nodes are ``graph.node``."""
+        return tuple(self._wiring.names.graphs)
+
+    def node_of(self, reference: str) -> str | None:
+        """The node that a value comes from; None for a field.
+
+        Args:
+            reference: An input, a node, a nested graph or ``node.part``.
+        """
+        name, _ = self._wiring.names.split(reference)
+        return name if name in self._attributes else None
+
     def select(self, patterns: Iterable[str]) -> tuple[str, ...]:
         """The nodes that any of the patterns names, in the graph's order.
 
@@ -169,7 +189,7 @@ class Model(nn.Module):
         Raises:
             GraphError: There is no such node.
         """
-        node, _ = split(name)
+        node, _ = self._wiring.names.split(name)
         self.node(node)
         return self._wiring.ancestors[node]
 

@@ -23,7 +23,8 @@ class Node:
     Attributes:
         module: Any ``nn.Module``; a lazy one takes its sizes from the graph.
         inputs: One name, a sequence of names (positional arguments) or a mapping (by argument name). A name is that of
-            an input, of a node, or ``node.part``: an element of a tuple (``lstm.0``) or of a dict (``bert.logits``).
+            an input, of a node, or ``node.part``: an element of a tuple (``lstm.0``) or of a dict (``bert.logits``). A dot in a node's own name
+            stands between a nested graph and its nodes: ``outer.inner``.
 
     Example:
         >>> from torch import nn
@@ -44,15 +45,13 @@ def references(inputs: Inputs) -> list[tuple[Key, str]]:
     return [((position,), name) for position, name in enumerate(inputs)]
 
 
-def split(reference: str) -> tuple[str, str | None]:
-    """A reference as the name and the part, if any.
-
-    Example:
-        >>> split("lstm.0"), split("encoder")
-        (('lstm', '0'), ('encoder', None))
-    """
-    name, dot, part = reference.partition(".")
-    return name, part if dot else None
+def renamed(inputs: Inputs, rename: Callable[[str], str]) -> Inputs:
+    """The same inputs by other names."""
+    if isinstance(inputs, str):
+        return rename(inputs)
+    if isinstance(inputs, Mapping):
+        return {argument: rename(name) for argument, name in inputs.items()}
+    return tuple(map(rename, inputs))
 
 
 def class_name(cls: type) -> str:

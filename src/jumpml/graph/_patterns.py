@@ -44,14 +44,17 @@ def pattern_problems(patterns: Mapping[str, Iterable[str]], wiring: Wiring) -> l
 
 
 def _match(pattern: str, wiring: Wiring) -> set[str]:
-    nodes = set(wiring.order)
+    nodes, graphs = set(wiring.order), wiring.names.graphs
     if pattern in nodes:
         return {pattern}
+    if pattern in graphs:
+        return {*wiring.names.members(pattern)}
     if pattern == "all":
         return nodes
     upto, colon, name = pattern.partition(":")
-    if colon and upto == "upto" and name in nodes:
-        return {name} | (wiring.ancestors[name] & nodes)
+    if colon and upto == "upto" and (name in nodes or name in graphs):
+        upto_these = _match(name, wiring)
+        return upto_these.union(*(wiring.ancestors[node] & nodes for node in upto_these))
     found = {name for name in nodes if fnmatchcase(name, pattern)}
     if found:
         return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import Problem, did_you_mean
-from jumpml.graph._node import Inputs, references, split
+from jumpml.graph._names import Names, prefixes
+from jumpml.graph._node import Inputs, references
 from jumpml.graph._wiring import unknown_source
 
 if TYPE_CHECKING:
@@ -20,28 +21,45 @@ def name_problems(**kinds: Collection[str]) -> list[Problem]:
         Problem((kind, name), "a name must not be empty, be 'all', or hold '.' or '@'.")
         for kind, names in kinds.items()
         for name in names
-        if name in {"", "all"} or any(mark in name for mark in _RESERVED)
+        if any(_reserved(part) for part in (name.split(".") if kind == "nodes" else [name]))
     ]
 
 
-def output_references(outputs: Mapping[str, str], inputs: Collection[str], nodes: Collection[str]) -> list[Problem]:
+def _reserved(name: str) -> bool:
+    return name in {"", "all"} or any(mark in name for mark in _RESERVED)
+
+
+def parts_problems(names: Names) -> list[Problem]:
+    """Nodes whose name would be taken for a part of another's output."""
+    fix = "A dot stands between a nested graph and its nodes: rename one."
+    return [
+        Problem(("nodes", name), f"{group!r} is a node, and this would be a part of what it gives.", fix)
+        for name in names
+        for group in prefixes(name)[1:]
+        if group in names
+    ]
+
+
+def output_references(outputs: Mapping[str, str], inputs: Collection[str], names: Names) -> list[Problem]:
     """Tasks whose output is no node.
 
     Args:
         outputs: By task, its output.
         inputs: The fields that nodes read.
-        nodes: All nodes.
+        names: The nodes'.
     """
     problems = []
     for task, reference in outputs.items():
-        name, _ = split(reference)
+        name, _ = names.split(reference)
         path = ("tasks", task, "output")
         if name in inputs:
             problems.append(
-                Problem(path, f"{name!r} is a field; the output of a task is a node.", did_you_mean(name, nodes))
+                Problem(path, f"{name!r} is a field; the output of a task is a node.", did_you_mean(name, names))
             )
-        elif name not in nodes:
-            problems.append(Problem(path, f"there is no node {name!r}.", did_you_mean(name, nodes)))
+        elif name not in names:
+            text, fix = names.problem(reference)
+            text = f"{reference!r} {text}" if text else f"there is no node {name!r}."
+            problems.append(Problem(path, text, fix or did_you_mean(name, names)))
     return problems
 
 
@@ -65,24 +83,24 @@ def target_references(targets: Mapping[str, str], nodes: Collection[str], fields
 
 
 def objective_references(
-    reads: Mapping[str, Inputs], inputs: Collection[str], nodes: Collection[str], fields: Collection[str]
+    reads: Mapping[str, Inputs], inputs: Collection[str], names: Names, fields: Collection[str]
 ) -> list[Problem]:
     """Objectives that read what does not exist.
 
     Args:
         reads: By objective, its inputs.
         inputs: The fields that nodes read.
-        nodes: All nodes.
+        names: The nodes'.
         fields: The data's fields; while nothing is known of them, any name but the first may be a target.
     """
     problems = []
     for objective, read in reads.items():
         for position, (key, reference) in enumerate(references(read)):
-            name, part = split(reference)
+            name, part = names.split(reference)
             if part is None and (name in fields or (position > 0 and not fields)):
                 continue
             path = ("objectives", objective, "inputs", *key)
-            problems += unknown_source(path, reference, [*inputs, *nodes, *fields], inputs, ())
+            problems += unknown_source(path, reference, names, {*inputs, *fields}, ())
     return problems
 
 

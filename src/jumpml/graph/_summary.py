@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jumpml.graph._node import class_name, split
+from jumpml.graph._node import class_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,10 +52,10 @@ def _objective(name: str, objective: Objective) -> str:
 
 
 def _shape(model: Model, name: str) -> str:
-    parts = {value: info for value, info in model.values.items() if split(value)[0] == name}
+    parts = {value: info for value, info in model.values.items() if model.node_of(value) == name and value not in model.graphs}
     if name in parts:
         return str(parts[name])
-    return "; ".join(f"{value.partition('.')[2]}: {info}" for value, info in parts.items())
+    return "; ".join(f"{value.removeprefix(f'{name}.')}: {info}" for value, info in parts.items())
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jumpml.core import MASK, Problem, did_you_mean
-from jumpml.graph._node import Inputs, references, split
+from jumpml.graph._names import Names
+from jumpml.graph._node import Inputs, references
 
 if TYPE_CHECKING:
     from typing import Self
@@ -22,29 +23,27 @@ class Wiring:
         arguments: By node, the names of those arguments, or None where they are positional.
         order: The nodes, each after all that it reads, otherwise as they were given.
         ancestors: By node, every input and node that it reads, transitively.
+        names: What references stand for.
     """
 
     reads: Mapping[str, tuple[str, ...]]
     arguments: Mapping[str, tuple[str, ...] | None]
     order: tuple[str, ...]
     ancestors: Mapping[str, frozenset[str]]
+    names: Names
 
     @classmethod
     def of(cls, nodes: Mapping[str, Inputs]) -> Self:
         """Sort a graph that has no problems."""
         reads = {name: tuple(reference for _, reference in references(inputs)) for name, inputs in nodes.items()}
         arguments = {name: tuple(inputs) if isinstance(inputs, Mapping) else None for name, inputs in nodes.items()}
-        order, _ = _sort({name: sources(read) for name, read in reads.items()})
+        names = Names(nodes)
+        order, _ = _sort({name: names.sources(read) for name, read in reads.items()})
         ancestors: dict[str, frozenset[str]] = {}
         for name in order:
-            direct = sources(reads[name]) | {read for read in reads[name] if split(read)[0] not in reads}
+            direct = names.sources(reads[name]) | {read for read in reads[name] if names.split(read)[0] not in names}
             ancestors[name] = direct.union(*(ancestors.get(source, frozenset()) for source in direct))
-        return cls(reads, arguments, order, ancestors)
-
-
-def sources(reads: Iterable[str]) -> frozenset[str]:
-    """The inputs and nodes behind references."""
-    return frozenset(split(reference)[0] for reference in reads)
+        return cls(reads, arguments, order, ancestors, names)
 
 
 def wiring_problems(inputs: Collection[str], nodes: Mapping[str, Inputs], fields: Collection[str]) -> list[Problem]:
@@ -55,13 +54,14 @@ def wiring_problems(inputs: Collection[str], nodes: Mapping[str, Inputs], fields
         nodes: By node, what it reads.
         fields: The fields of the data, where it is known: they explain an unknown name.
     """
+    names = Names(nodes)
     problems = namesakes(nodes, inputs, "an input") + namesakes(nodes, {*fields} - {*inputs}, "a field of the data")
     for name, node_inputs in nodes.items():
         if not references(node_inputs):
             problems.append(Problem(("nodes", name, "inputs"), "reads nothing; a node must read a field or a node."))
         for key, reference in references(node_inputs):
-            problems += unknown_source(("nodes", name, "inputs", *key), reference, [*inputs, *nodes], inputs, fields)
-    return problems or _circles(nodes)
+            problems += unknown_source(("nodes", name, "inputs", *key), reference, names, inputs, fields)
+    return problems or _circles(nodes, names)
 
 
 def namesakes(nodes: Collection[str], others: Collection[str], what: str) -> list[Problem]:
@@ -76,34 +76,36 @@ def namesakes(nodes: Collection[str], others: Collection[str], what: str) -> lis
 def unknown_source(
     path: tuple[str | int, ...],
     reference: str,
-    known: Collection[str],
+    names: Names,
     inputs: Collection[str],
     fields: Collection[str],
 ) -> list[Problem]:
     """Say that a reference leads nowhere, if it does."""
-    name, part = split(reference)
-    if reference in inputs:
+    name, part = names.split(reference)
+    if reference in inputs or name in names or name in inputs and part is None:
         return []
+    text, fix = names.problem(reference)
+    if text:
+        return [Problem(path, f"reads {reference!r}, which {text}", fix)]
     if part is not None and (name in inputs or name in fields):
         if part == MASK[1:]:
             fix = "Only a text has a mask; where no data is given, say its shape under inputs."
             return [Problem(path, f"reads {reference!r}, which is no input of the model.", fix)]
         fix = f"Only a node's output has parts; read {name!r} or, of a text, '{name}{MASK}'."
         return [Problem(path, f"reads {reference!r}, but {name!r} is a field.", fix)]
-    if name in known:
-        return []
     if name in fields:
         fix = "The data has this field: add its shape under inputs, or leave inputs out."
         return [Problem(path, f"reads {name!r}, which is no input of the model.", fix)]
     text = f"reads {name!r}, which is neither a field nor a node."
-    near = did_you_mean(name, [*known, *fields])
+    near = did_you_mean(name, [*inputs, *names, *fields])
     if not inputs and not fields and not near.startswith("Did"):
         near = "No fields are known: give their shapes under inputs, or give the data."
     return [Problem(path, text, near)]
 
 
-def _circles(nodes: Mapping[str, Inputs]) -> list[Problem]:
-    _, left = _sort({name: sources(reference for _, reference in references(inputs)) for name, inputs in nodes.items()})
+def _circles(nodes: Mapping[str, Inputs], names: Names) -> list[Problem]:
+    reads = {node: names.sources(reference for _, reference in references(inputs)) for node, inputs in nodes.items()}
+    _, left = _sort(reads)
     if not left:
         return []
     # Every node that is left reads another that is left, so walking back must come round.

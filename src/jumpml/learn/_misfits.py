@@ -183,7 +183,7 @@ def _needs(model: Model, name: str, phase: Phase) -> Iterator[str]:
         objective = model.objectives[active]
         if objective.inputs and not objective.per_example:
             yield f"objective {active!r} ({type(objective).__name__})"
-        nodes = {value.partition(".")[0] for value in objective.inputs}.union(
+        nodes = {model.node_of(value) or value for value in objective.inputs}.union(
             *(_sources(model, value) for value in objective.inputs)
         )
         for node in sorted(nodes & trained & model.need_two_rows):

@@ -1,0 +1,91 @@
+"""What references stand for: a node, a node of a nested graph, or a part of what one gives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import final
+
+from jumpml.core import did_you_mean
+from jumpml.graph._node import Inputs, references
+
+
+@final
+class Names(Collection[str]):
+    """The nodes' names. ``outer.inner`` is the node `inner` of the graph `outer`.
+
+    Args:
+        nodes: By node, what it reads.
+
+    Attributes:
+        graphs: By nested graph, those of its nodes whose output no other of its nodes reads.
+
+    Example:
+        >>> names = Names({"lstm": "x", "outer.body": "lstm.0", "outer.head": "outer.body"})
+        >>> names.split("lstm.0"), names.split("outer.body.logits"), names.split("outer"), names.split("y")
+        (('lstm', '0'), ('outer.body', 'logits'), ('outer.head', None), ('y', None))
+    """
+
+    def __init__(self, nodes: Mapping[str, Inputs]) -> None:
+        self._nodes = dict.fromkeys(nodes)
+        groups: dict[str, list[str]] = {}
+        for node in nodes:
+            for group in prefixes(node)[1:]:
+                groups.setdefault(group, []).append(node)
+        self.graphs = dict.fromkeys(groups, ())
+        reads = {name: {self.split(read)[0] for _, read in references(inputs)} for name, inputs in nodes.items()}
+        for group, members in groups.items():
+            read = set[str]().union(*(reads[member] for member in members))
+            self.graphs[group] = tuple(member for member in members if member not in read)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._nodes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def split(self, reference: str) -> tuple[str, str | None]:
+        """A reference as the node, and the part of its output, if any.
+
+        A graph with one output stands for that. What is no node's comes as the name before the first dot.
+        """
+        for name in prefixes(reference):
+            if name in self._nodes:
+                return name, reference[len(name) + 1 :] or None
+        if len(outputs := self.graphs.get(reference, ())) == 1:
+            return outputs[0], None
+        if any(name in self.graphs for name in prefixes(reference)):
+            return reference, None
+        name, _, part = reference.partition(".")
+        return name, part or None
+
+    def sources(self, reads: Iterable[str]) -> frozenset[str]:
+        """The inputs and nodes behind references."""
+        return frozenset(self.split(reference)[0] for reference in reads)
+
+    def members(self, graph: str) -> tuple[str, ...]:
+        """A nested graph's nodes."""
+        return tuple(name for name in self._nodes if name.startswith(f"{graph}."))
+
+    def problem(self, reference: str) -> tuple[str, str]:
+        """Why a reference into a nested graph is no node, and what would be; nothing where it is no such reference."""
+        graph = next((name for name in prefixes(reference) if name in self.graphs), None)
+        if graph is None or self.split(reference)[0] in self._nodes:
+            return "", ""
+        if graph == reference:
+            outputs = ", ".join(self.graphs[graph])
+            return f"is a graph with {len(self.graphs[graph])} outputs.", f"Read one of its nodes: {outputs}."
+        return f"is no node of the graph {graph!r}.", did_you_mean(reference, self.members(graph))
+
+
+def prefixes(name: str) -> list[str]:
+    """A dotted name and all that it begins with, the longest first.
+
+    Example:
+        >>> prefixes("a.b.c")
+        ['a.b.c', 'a.b', 'a']
+    """
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(len(parts), 0, -1)]

@@ -154,6 +154,13 @@ LEARN: dict[str, Any] = {
     "checkpoint": {"every": {"epochs": 1}, "best": {"metric": "val/digit/accuracy"}},
     "log": ["jsonl"],
 }
+LAYERS: dict[str, Any] = copy.deepcopy(NET)
+LAYERS["nodes"]["flat"] = {"layers": ["torch.nn.Flatten", {"module": "torch.nn.LeakyReLU"}], "inputs": "image"}
+LAYERS["nodes"]["pick"] = {"module": "torch.nn.Flatten", "inputs": "image"}
+LAYERS["nodes"]["join"] = {"module": "jumpml.blocks.Concat", "inputs": ["flat", "pick"]}
+LAYERS["nodes"]["encoder"]["inputs"] = "join"
+NESTED: dict[str, Any] = copy.deepcopy(NET)
+NESTED["nodes"]["flat"] = {"graph": "{folder}/one.model.yaml", "inputs": "image"}
 DEPLOY: dict[str, Any] = {"variants": {}, "bundle": "b"}
 SMALL = copy.deepcopy(NET) | {"objectives": {}}
 
@@ -380,6 +387,12 @@ CASES: dict[str, Case] = {
         refused="no task and no objective reads its output",
     ),
     "model.nodes.*.module": Case(NET, {"nodes.flat.module": "torch.nn.ReLU"}),
+    "model.nodes.*.layers": Case(LAYERS, {"nodes.flat.layers": ["torch.nn.Flatten", "torch.nn.Tanh"]}),
+    "model.nodes.*.layers.module": Case(LAYERS, {"nodes.flat.layers.1.module": "torch.nn.ReLU"}),
+    "model.nodes.*.layers.args": Case(LAYERS, {"nodes.flat.layers.1.args": {"negative_slope": 0.5}}),
+    "model.nodes.*.graph": Case(NESTED, {"nodes.flat.graph": "{folder}/other.model.yaml"}),
+    "model.nodes.*.shares": Case(LAYERS, {"nodes.flat": {"shares": "pick", "inputs": "image"}}),
+    "model.nodes.*.repeat": Case(NET, {"nodes.flat.repeat": 2}),
     "model.nodes.*.inputs": Case(NET, {"nodes.digit.inputs": "flat"}),
     "model.nodes.*.args": Case(NET, {"nodes.encoder.args.widths": [16, 9]}),
     "model.tasks": Case(NET, {"tasks": {}}, refused="no task has this node as its output"),
@@ -1067,6 +1080,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, high in (("w", 1.0), ("v", 2.0)):
         save_file({"weight": torch.full((2, 4), high), "bias": torch.zeros(2)}, folder / f"{name}.safetensors")
     late = [line.replace(",w,", ",u,") for line in lines[:50]] + lines[50:]
+    for name, module in (("one", "Flatten"), ("other", "AdaptiveAvgPool2d, args: {output_size: 2}")):
+        inner = f"{{a: {{module: torch.nn.{module}, inputs: image}}, b: {{module: torch.nn.Flatten, inputs: a}}}}"
+        (folder / f"{name}.model.yaml").write_text(f"nodes: {inner}")
     (folder / "late.csv").write_text("\n".join([head, *late]))  # classes that no train row has, by the column `part`
     np.savez(
         folder / "changes.npz",

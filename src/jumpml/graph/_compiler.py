@@ -98,7 +98,9 @@ class Compiler:
             if request not in reached:
                 reached[request] = None
                 reference, draw = request
-                left += [self.drawn(read, draw) for read in reversed(self._wiring.reads.get(self._split(reference)[0], ()))]
+                left += [
+                    self.drawn(read, draw) for read in reversed(self._wiring.reads.get(self._split(reference)[0], ()))
+                ]
         return reached
 
     def _fields(self, reached: Iterable[Request]) -> list[Request]:

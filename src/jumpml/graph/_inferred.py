@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from jumpml.core import ValueInfo, did_you_mean
-from jumpml.graph._names import Names
+
+if TYPE_CHECKING:
+    from jumpml.graph._names import Names
 
 ROWS = 2  # batch normalization needs two rows; and an output that has not two rows has lost the batch
 

@@ -12,7 +12,6 @@ from jumpml.core import FieldInfo, GraphError, Objective, Problem, Task, ValueIn
 from jumpml.graph._checks import check_data, check_outputs, check_structure
 from jumpml.graph._compiler import Compiler
 from jumpml.graph._inference import infer
-from jumpml.graph._node import Node
 from jumpml.graph._objectives import connect, draws_of
 from jumpml.graph._patterns import matching
 from jumpml.graph._plan import LossPlan, Plan, compile_losses, compile_plan
@@ -23,6 +22,8 @@ from jumpml.graph._wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+
+    from jumpml.graph._node import Node
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -55,6 +56,7 @@ class Model(nn.Module):
     Example:
         >>> import torch
         >>> from jumpml.core import Task, ValueInfo
+        >>> from jumpml.graph import Node
         >>> model = Model(
         ...     inputs={"x": ValueInfo(shape=(4,))},
         ...     nodes={"body": Node(nn.Linear(4, 8), "x"), "out": Node(nn.LazyLinear(3), "body")},

@@ -17,7 +17,7 @@ class Names(Collection[str]):
         nodes: By node, what it reads.
 
     Attributes:
-        graphs: By nested graph, those of its nodes whose output no other of its nodes reads.
+        graphs: By nested graph, those of its nodes whose output nothing else in it reads.
 
     Example:
         >>> names = Names({"lstm": "x", "outer.body": "lstm.0", "outer.head": "outer.body"})
@@ -27,15 +27,20 @@ class Names(Collection[str]):
 
     def __init__(self, nodes: Mapping[str, Inputs]) -> None:
         self._nodes = dict.fromkeys(nodes)
-        groups: dict[str, list[str]] = {}
-        for node in nodes:
-            for group in prefixes(node)[1:]:
-                groups.setdefault(group, []).append(node)
-        self.graphs = dict.fromkeys(groups, ())
-        reads = {name: {self.split(read)[0] for _, read in references(inputs)} for name, inputs in nodes.items()}
-        for group, members in groups.items():
-            read = set[str]().union(*(reads[member] for member in members))
-            self.graphs[group] = tuple(member for member in members if member not in read)
+        graphs = dict.fromkeys(group for node in nodes for group in prefixes(node)[1:])
+        self.graphs: dict[str, tuple[str, ...]] = {}
+        for graph in sorted(graphs, key=len, reverse=True):  # inner ones first
+            self.graphs[graph] = self._outputs(graph, nodes)
+
+    def _outputs(self, graph: str, nodes: Mapping[str, Inputs]) -> tuple[str, ...]:
+        def child(name: str) -> str:
+            return ".".join(name.split(".")[: graph.count(".") + 2])
+
+        members = self.members(graph)
+        edges = {(child(member), child(read)) for member in members for _, read in references(nodes[member])}
+        read = {source for reader, source in edges if reader != source}
+        ends = dict.fromkeys(child(member) for member in members if child(member) not in read)
+        return tuple(node for end in ends for node in self.graphs.get(end, (end,)))
 
     def __contains__(self, name: object) -> bool:
         return name in self._nodes

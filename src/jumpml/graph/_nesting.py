@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from jumpml.core import JumpMLError, ModelSpec, Problem, SpecError, did_you_mean, field_of, join_errors, load_spec
 from jumpml.graph._names import Names
 from jumpml.graph._node import Inputs, Key, references, renamed
+from jumpml.graph._wiring import unknown_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jumpml.core import NodeSpec
 
 _DATA = (".yaml", ".yml", ".json")  # endings of files that can run nothing
@@ -84,8 +83,8 @@ def place(spec: ModelSpec, parts: Mapping[str, Part], problem: Problem) -> SpecE
     """
     path: tuple[str | int, ...] = problem.path
     if path[0] == "nodes" and path[1:] and (part := parts.get(str(path[1]))):
-        inputs = path[3:] if path[2:3] == ("inputs",) else None
-        spec, path = (part.spec, ("nodes", part.key, *path[2:])) if inputs not in part.places else part.places[inputs]
+        bound = part.places.get(path[3:]) if path[2:3] == ("inputs",) else None
+        spec, path = bound or (part.spec, ("nodes", part.key, *path[2:]))
     return SpecError(spec.source, [spec.mistake(path, problem.text, problem.fix)])
 
 
@@ -126,10 +125,12 @@ class _Level:
             chain = " nests ".join(file.name for file in (*circle, path))
             return self._refuse(place, f"this graph holds itself: {chain}.", "A graph cannot be a node of itself.")
         try:
-            inner = _Level(load_spec(ModelSpec, path), (*self._files, path.resolve())).parts
+            spec = load_spec(ModelSpec, path)
+            inner = _Level(spec, (*self._files, path.resolve())).parts
         except JumpMLError as error:
             self._errors.append(error)
             return None
+        self._errors += _unlisted(spec, inner)
         self._nested[name] = inner
         return self._bind(name, node, inner, share=None)
 
@@ -168,8 +169,8 @@ class _Level:
 
         for key, part in inner.items():
             owner = f"{share}.{part.owner or key}" if share else part.owner and f"{name}.{part.owner}"
-            outside = [(spot, read) for spot, read in references(part.inputs) if not _inside(read, names)]
-            places = {spot: (self._spec, _said(name, node, field_of(read))) for spot, read in outside}
+            outside = [(spot, field_of(read)) for spot, read in references(part.inputs) if not _inside(read, names)]
+            places = {spot: (self._spec, _said(name, node, field)) for spot, field in outside if field in bound}
             self.parts[f"{name}.{key}"] = replace(
                 part, inputs=renamed(part.inputs, rename), owner=owner, places={**part.places, **places}
             )
@@ -191,6 +192,18 @@ class _Level:
         return dict.fromkeys(free, node.inputs)
 
 
+def _unlisted(spec: ModelSpec, parts: Parts) -> list[JumpMLError]:
+    """What a file reads that is neither a node nor among its inputs, where it lists these."""
+    names = Names({key: part.inputs for key, part in parts.items()})
+    return [
+        place(spec, parts, problem)
+        for key, part in parts.items()
+        for spot, reference in references(part.inputs)
+        if spec.inputs and part.spec is spec
+        for problem in unknown_source(("nodes", key, "inputs", *spot), reference, names, spec.inputs, ())
+    ]
+
+
 def _inside(reference: str, names: Names) -> bool:
     name, _ = names.split(reference)
     return name in names or name in names.graphs or bool(names.problem(reference)[0])
@@ -200,4 +213,4 @@ def _said(name: str, node: NodeSpec, field: str) -> tuple[str | int, ...]:
     """Where a file says what a graph's input is bound to."""
     if isinstance(node.inputs, Mapping) and field in node.inputs:
         return ("nodes", name, "inputs", field)
-    return ("nodes", name, "inputs") if node.inputs else ("nodes", name)
+    return ("nodes", name, "inputs")

@@ -23,8 +23,8 @@ class Node:
     Attributes:
         module: Any ``nn.Module``; a lazy one takes its sizes from the graph.
         inputs: One name, a sequence of names (positional arguments) or a mapping (by argument name). A name is that of
-            an input, of a node, or ``node.part``: an element of a tuple (``lstm.0``) or of a dict (``bert.logits``). A dot in a node's own name
-            stands between a nested graph and its nodes: ``outer.inner``.
+            an input, of a node, or ``node.part``: an element of a tuple (``lstm.0``) or of a dict (``bert.logits``).
+            A dot in a node's own name stands between a nested graph and its nodes: ``outer.inner``.
 
     Example:
         >>> from torch import nn

@@ -52,7 +52,11 @@ def _objective(name: str, objective: Objective) -> str:
 
 
 def _shape(model: Model, name: str) -> str:
-    parts = {value: info for value, info in model.values.items() if model.node_of(value) == name and value not in model.graphs}
+    parts = {
+        value: info
+        for value, info in model.values.items()
+        if model.node_of(value) == name and value not in model.graphs
+    }
     if name in parts:
         return str(parts[name])
     return "; ".join(f"{value.removeprefix(f'{name}.')}: {info}" for value, info in parts.items())

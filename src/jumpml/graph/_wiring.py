@@ -82,7 +82,7 @@ def unknown_source(
 ) -> list[Problem]:
     """Say that a reference leads nowhere, if it does."""
     name, part = names.split(reference)
-    if reference in inputs or name in names or name in inputs and part is None:
+    if reference in inputs or name in names or (name in inputs and part is None):
         return []
     text, fix = names.problem(reference)
     if text:

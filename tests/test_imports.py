@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).parents[1] / "src" / "jumpml"
 TOP = ("__init__", "_verbs", "_check", "_project")  # with the cli, the only ones that know every room
-ROOMS = ("core", "data", "graph", "objectives", "evaluate", "diagnose", "learn", "deploy", "report", "cli")
+ROOMS = (
+    *("core", "pretrained", "data", "graph", "objectives", "evaluate"),
+    *("diagnose", "learn", "deploy", "report", "cli"),
+)
 ALLOWED: dict[str, tuple[str, ...]] = {
     "core": (),
-    "data": ("core",),
-    "graph": ("core",),
+    "pretrained": ("core",),
+    "data": ("core", "pretrained"),
+    "graph": ("core", "pretrained"),
     "objectives": ("core", "data", "graph"),
     "evaluate": ("core", "data", "graph", "objectives"),
     "diagnose": ("core", "data", "graph", "objectives", "evaluate"),
     "learn": ("core", "data", "graph", "objectives", "evaluate"),
-    "deploy": ("core", "data", "graph", "objectives", "evaluate", "diagnose"),
+    "deploy": ("core", "pretrained", "data", "graph", "objectives", "evaluate", "diagnose"),
     "report": ("core",),
     "cli": (*ROOMS, *TOP),
     "blocks": ("graph",),

@@ -1,53 +1,29 @@
-"""Pretrained models from files and hubs."""
+"""Pretrained models as a data file's features."""
 
 from __future__ import annotations
 
-import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from jumpml.core import DataError, DataSpec, DeploymentError, MissingExtraError
-from jumpml.data import OnnxModel, Pretrained, TransformersModel, build_dataloader, load_weights
+from jumpml.core import DataError, FieldInfo, SpecError, ValueInfo
+from jumpml.data import Pretrained, TrainRows, build_dataloader
+from jumpml.data.features._kept import fingerprint
+from jumpml.pretrained import OnnxModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from jumpml.core import DataSpec
+
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUMPML_CACHE", str(tmp_path / "cache"))
-
-
-def rows(count: int = 10) -> Tensor:
-    return torch.randn(count, 3, generator=torch.Generator().manual_seed(1))
-
-
-def test_weights_from_files(tmp_path: Path) -> None:
-    module = nn.Linear(3, 2)
-    save_file(module.state_dict(), tmp_path / "w.safetensors")
-    torch.save(module.state_dict(), tmp_path / "w.pt")
-    for name in ("w.safetensors", "w.pt"):
-        assert load_weights(nn.Linear(3, 2), tmp_path / name)(rows()).equal(module(rows()))
-        with pytest.raises(DataError, match=rf"{name}: the weights are not those of Linear: .*size mismatch"):
-            load_weights(nn.Linear(3, 5), tmp_path / name)
-    torch.save([1, 2], tmp_path / "list.pt")
-    with pytest.raises(DataError, match=r"list\.pt: expected a state_dict, tensors by name; got a list\."):
-        load_weights(nn.Linear(3, 2), tmp_path / "list.pt")
-
-
-def test_a_file_of_code_is_not_run(tmp_path: Path) -> None:
-    class Trap:
-        def __reduce__(self) -> Any:
-            return (exec, ("raise SystemExit",))
-
-    (tmp_path / "w.pt").write_bytes(pickle.dumps({"weight": Trap()}))
-    with pytest.raises(DataError, match=r"w\.pt: no weights can be read"):
-        load_weights(nn.Linear(3, 2), tmp_path / "w.pt")
 
 
 def test_a_data_file_names_weights(data_spec: Callable[[str], DataSpec], tmp_path: Path) -> None:
@@ -70,77 +46,90 @@ def test_a_data_file_names_weights(data_spec: Callable[[str], DataSpec], tmp_pat
     torch.testing.assert_close(batch, module(loaders.test.decoded("x"))[: len(batch)])
 
 
-def onnx_file(path: Path, *, rows_fixed: bool = False) -> nn.Module:
-    module = nn.Linear(3, 2).eval()
-    shapes = None if rows_fixed else ({0: torch.export.Dim.DYNAMIC},)
-    program = torch.onnx.export(module, (rows(4),), dynamo=True, dynamic_shapes=shapes, verbose=False)
-    if program is None:
-        pytest.fail("torch.onnx.export returned nothing")
-    path.write_bytes(program.model_proto.SerializeToString())
-    return module
+IRIS = """\
+datasets:
+  d:
+    source: {kind: sklearn, name: iris}
+    fields:
+      x: {kind: tensor, column: data, shape: [4]}
+features:
+  x: [{pretrained: STEP}]
+"""
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # torch.export's own, in torch 2.13
-@pytest.mark.parametrize("rows_fixed", [False, True])
-def test_an_onnx_file_is_a_module(tmp_path: Path, rows_fixed: bool) -> None:
-    pytest.importorskip("onnxruntime")
-    module = onnx_file(tmp_path / "m.onnx", rows_fixed=rows_fixed)
-    model = OnnxModel((tmp_path / "m.onnx").read_bytes())
-    step = Pretrained(model)
-    for count in (1, 4, 10):
-        torch.testing.assert_close(step(rows(count)), module(rows(count)), rtol=1e-5, atol=1e-6)
-    copied = pickle.loads(pickle.dumps(step))
-    assert copied(rows()).equal(step(rows()))
-    torch.testing.assert_close(step.serve(rows(), keep=True), module(rows()), rtol=1e-5, atol=1e-6)
-    with pytest.raises(Exception, match="cannot become a part of an exported model") as error:
-        torch.export.export(step, (rows(),))
-    assert isinstance(error.value, DeploymentError) or "DeploymentError" in repr(error.value)
-
-
-def test_what_is_no_onnx_file() -> None:
-    pytest.importorskip("onnxruntime")
-    with pytest.raises(DataError, match=r"^ONNX Runtime cannot read the file: "):
-        OnnxModel(b"no model")
-
-
-def test_an_onnx_file_of_two_inputs() -> None:
+def add(path: Path, *reads: str) -> Path:
+    """An ONNX file that adds what it reads, rows of four numbers each."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n"]) for name in "abc"]
-    graph = onnx.helper.make_graph([onnx.helper.make_node("Add", ["a", "b"], ["c"])], "g", values[:2], values[2:])
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 4]) for name in (*reads, "sum")]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Sum", list(reads), ["sum"])], "g", values[:-1], values[-1:])
     opset = [onnx.helper.make_opsetid("", 18)]
-    content = onnx.helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString()
-    text = r"reads one value of floats or int64; this one reads a: tensor\(float\), b: tensor\(float\)\.$"
-    with pytest.raises(DataError, match=text):
-        OnnxModel(content)
+    path.write_bytes(onnx.helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString())
+    return path
 
 
-# --- the hub ----------------------------------------------------------------------------------------------------------
+def test_a_data_file_names_an_onnx_file(data_spec: Callable[[str], DataSpec], tmp_path: Path) -> None:
+    add(tmp_path / "same.onnx", "a")
+    loaders = build_dataloader(data_spec(IRIS.replace("STEP", "{file: same.onnx}")))
+    batch = next(iter(loaders.test))["x"]
+    assert batch.equal(loaders.test.decoded("x")[: len(batch)])
+    assert list((tmp_path / "cache").rglob("*.safetensors"))  # its answers are kept
+    step = Pretrained(OnnxModel((tmp_path / "same.onnx").read_bytes()))
+    other = Pretrained(OnnxModel(add(tmp_path / "b.onnx", "b").read_bytes()))
+    assert fingerprint(step.model) != fingerprint(other.model)
 
 
-def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'jumpml\[hub\]'"):
-        TransformersModel("any/name")
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ("{file: two.onnx}", r"two\.onnx: an ONNX file as a feature reads one value; this one reads a, b\."),
+        ("{file: two.onnx, module: torch.nn.Linear}", "an ONNX file is a whole model, so that `module` would change"),
+        ("{file: tow.onnx}", r"there is no file .*tow\.onnx\. Did you mean 'two\.onnx'\?"),
+        (
+            "{file: w.safetensors}",
+            r"w\.safetensors holds weights only\. Name the class that they are of under `module`\.",
+        ),
+        ("{file: w.safetensors, module: torch.nn.Bilinear}", r"torch\.nn\.Bilinear\(\) fails: TypeError: "),
+        (
+            "{file: w.safetensors, module: torch.nn.Linear, args: {in_features: 4, out_features: 3}}",
+            r"these are not the weights of Linear: nothing fits\. Not in the file: weight \(the file has 'wieght'\)",
+        ),
+        ("{sentences: ./nothing}", "(transformers cannot load|needs the package 'transformers')"),
+        (
+            "{timm: a, transformers: b}",
+            "expected exactly one of file, transformers, sentences, timm; got transformers and",
+        ),
+        ("{module: torch.nn.Linear, timm: a}", "`module` is the class of the weights in a `file`, which is missing"),
+        ("{transformers: a, args: {b: 1}}", "`args` are those of `module` or of a `timm` model, which are missing"),
+        ("{sentences: a, output: 1}", "a model of `sentences` gives one vector a row, so that `output` would choose"),
+    ],
+)
+def test_what_is_wrong_has_its_line(data_spec: Callable[[str], DataSpec], tmp_path: Path, step: str, told: str) -> None:
+    add(tmp_path / "two.onnx", "a", "b")
+    save_file({"wieght": torch.zeros(3, 4)}, tmp_path / "w.safetensors")
+    with pytest.raises(SpecError, match=rf"line 7, column \d+: features\.x\[0\].*: .*{told}"):
+        build_dataloader(data_spec(IRIS.replace("STEP", step)))
 
 
-@pytest.mark.filterwarnings("ignore")  # transformers' own
-def test_a_model_of_transformers_from_a_folder(tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers")
-    config = transformers.BertConfig(
-        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+class Words(nn.Module):
+    """A model of token ids that knows its vocabulary."""
+
+    def __init__(self, *vocabulary: str) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.float()
+
+
+def test_a_text_must_be_written_in_the_model_s_own_tokens() -> None:
+    tokens = torch.tensor([[1, 2], [2, 0]])
+    how = {"tokenizer": {"vocabulary": ["", "a", "b"]}}
+    field = FieldInfo(name="text", kind="text", value=ValueInfo(shape=(2,), dtype="int64"), options=how)  # type: ignore
+    Pretrained(Words("", "a", "b")).fit(TrainRows(tokens), field)
+    text = (
+        r"^field 'text': its 3 tokens are not the 2 that the pretrained model knows, so that every id would stand for "
+        r"another\. Give the field the model's own: tokenizer: \{kind: file, path: \.\.\./tokenizer\.json\}\.$"
     )
-    torch.manual_seed(0)
-    transformers.BertModel(config).save_pretrained(tmp_path / "bert")
-    step = Pretrained(TransformersModel(str(tmp_path / "bert")))
-    tokens = torch.tensor([[2, 3, 4, 0], [5, 6, 7, 8]])
-    out = step(tokens)
-    assert out.shape == (2, 8)
-    torch.testing.assert_close(out[:1], step(tokens[:1, :3]), rtol=1e-4, atol=1e-5)  # padding changes nothing
-    config.pad_token_id = 1  # RoBERTa's
-    transformers.BertModel(config).save_pretrained(tmp_path / "other")
-    other = Pretrained(TransformersModel(str(tmp_path / "other")))
-    padded = other(torch.tensor([[2, 3, 4, 1]]))
-    torch.testing.assert_close(padded, other(torch.tensor([[2, 3, 4]])), rtol=1e-4, atol=1e-5)
-    with pytest.raises(DataError, match="transformers cannot load"):
-        TransformersModel(str(tmp_path / "nothing"))
+    with pytest.raises(DataError, match=text):
+        Pretrained(Words("", "a")).fit(TrainRows(tokens), field)

@@ -997,13 +997,20 @@ CASES |= {
         )
         for key, value, text in (
             ("module", "torch.nn.Conv1d", "Conv1d.* fails: TypeError"),
-            ("args", {"in_features": 4, "out_features": 3}, "the weights are not those of Linear"),
+            ("args", {"in_features": 4, "out_features": 3}, "these are not the weights of Linear"),
             ("output", "last", "gives one tensor, and no output 'last'"),
         )
     },
-    "data.features.*.pretrained.transformers": Case(
-        ARRAYS, {"features.t": [{"pretrained": {"transformers": "./nothing"}}]}, refused="transformers"
-    ),
+    **{
+        f"data.features.*.pretrained.{key}": Case(
+            ARRAYS, {"features.t": [{"pretrained": {key: "./nothing"}}]}, refused=refused
+        )
+        for key, refused in (
+            ("transformers", "transformers"),
+            ("sentences", "transformers"),
+            ("timm", "`timm` cannot be imported|timm cannot make"),
+        )
+    },
 }
 # --- loaders ---
 TWO = copy.deepcopy(TABLE)

@@ -15,6 +15,7 @@ from jumpml.core._errors import (
     Mistake,
     NonFiniteLossError,
     ObjectiveError,
+    PretrainedError,
     Problem,
     RunError,
     SpecError,
@@ -47,6 +48,7 @@ from jumpml.core._records import (
     RunRecord,
     TaskEvaluation,
     VariantRecord,
+    WeightsRecord,
 )
 from jumpml.core._schema import json_schema
 from jumpml.core._spec import FileSpec, Spec
@@ -96,6 +98,7 @@ __all__ = [
     "ObjectiveError",
     "PhaseSpec",
     "OutOfDomain",
+    "PretrainedError",
     "Problem",
     "Record",
     "Recorded",
@@ -115,6 +118,7 @@ __all__ = [
     "UntrustedNameError",
     "ValueInfo",
     "VariantRecord",
+    "WeightsRecord",
     "derive_seed",
     "did_you_mean",
     "field_of",

@@ -49,6 +49,10 @@ class DataError(JumpMLError):
     """The data cannot be read, decoded or split as the data file says."""
 
 
+class PretrainedError(JumpMLError):
+    """A model or weights that were made elsewhere cannot be read, or do not fit."""
+
+
 class GraphError(JumpMLError):
     """Nodes, their wiring or their shapes do not fit together."""
 

@@ -224,24 +224,33 @@ class Pretrained(Spec):
     """What a frozen model makes of the field; its answers are kept on disk."""
 
     file: str | None = None
-    """An ONNX file, or weights (safetensors, or `torch.save`'s), from the data file's folder."""
+    """An ONNX file, or weights of `module` (safetensors, `torch.save`'s, a checkpoint's folder), from the data file's
+    folder."""
     module: str | None = None
     """The class that the weights are of."""
     args: dict[str, Any] = {}
-    """What it is made with."""
+    """What the class is made with, or the model of timm."""
     transformers: str | None = None
     """A model of the Hugging Face hub, or a folder from the data file's (`./name`), in the place of a file."""
+    sentences: str | None = None
+    """A model of sentences, as `sentence-transformers` saves one: a name on the hub, or a folder (`./name`)."""
+    timm: str | None = None
+    """A model of timm, by its name. It reads pictures in [0, 1]."""
     output: str | int | None = None
     """Which of several outputs, by name or place; the first where it is left out."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Pretrained:
-        if (self.file is None) == (self.transformers is None):
-            raise ValueError("expected either `file` or `transformers`")
-        if self.module is None and self.args:
-            raise ValueError("`args` are those of `module`, which is missing")
-        if self.transformers is not None and (self.module is not None or self.output is not None):
-            raise ValueError("a model of `transformers` needs neither `module` nor `output`")
+        origins = ("file", "transformers", "sentences", "timm")
+        said = [name for name in origins if getattr(self, name) is not None]
+        if len(said) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(origins)}; got {' and '.join(said) or 'none'}")
+        if self.module is not None and said != ["file"]:
+            raise ValueError("`module` is the class of the weights in a `file`, which is missing")
+        if self.args and self.module is None and said != ["timm"]:
+            raise ValueError("`args` are those of `module` or of a `timm` model, which are missing")
+        if self.output is not None and said[0] in {"transformers", "sentences"}:
+            raise ValueError(f"a model of `{said[0]}` gives one vector a row, so that `output` would choose nothing")
         return self
 
 

@@ -244,6 +244,44 @@ class EpochRecord(Record):
     seconds: float
 
 
+class WeightsRecord(Record):
+    """What of some weights from elsewhere went into a module."""
+
+    source: str
+    """The file."""
+    sha256: str
+    """Its checksum."""
+    matched: tuple[str, ...]
+    """What the module took, by its own names."""
+    missing: tuple[str, ...] = ()
+    """What the module has and the file has not; it keeps its first values."""
+    unexpected: tuple[str, ...] = ()
+    """What the file has and the module has not, by the file's names."""
+    unlike: dict[str, str] = {}
+    """What both have with other shapes or types, by the module's names, each with both in words; not taken."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether module and file have the same weights."""
+        return not (self.missing or self.unexpected or self.unlike)
+
+    def __str__(self) -> str:
+        count = len(self.matched) + len(self.missing) + len(self.unlike)
+        parts = [f"{len(self.matched)} of {count} weights from {self.source}"]
+        parts += [f"not in the file: {_few(self.missing)}"] if self.missing else []
+        parts += [f"not in the module: {_few(self.unexpected)}"] if self.unexpected else []
+        parts += (
+            [f"of another shape: {_few(tuple(f'{k} ({v})' for k, v in self.unlike.items()))}"] if self.unlike else []
+        )
+        return "; ".join(parts)
+
+
+def _few(names: tuple[str, ...], most: int = 5) -> str:
+    """Some of many names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 class RunRecord(Record):
     """What was run: enough to run it again."""
 
@@ -258,5 +296,7 @@ class RunRecord(Record):
     """What the data summary says: rows by split, fields, findings."""
     nodes: tuple[dict[str, JsonValue], ...] = ()
     """The model's table: node, module, inputs, shape, parameters."""
+    weights: dict[str, WeightsRecord] = {}
+    """What nodes began with, where it came from elsewhere, by node."""
     command: str = ""
     """The command that repeats it."""

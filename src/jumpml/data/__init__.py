@@ -23,7 +23,6 @@ from jumpml.data.features._dates import Cycles, Elapsed
 from jumpml.data.features._feature import Feature
 from jumpml.data.features._feature_map import FeatureMap
 from jumpml.data.features._impute import Impute
-from jumpml.data.features._models import OnnxModel, TransformersModel, load_weights
 from jumpml.data.features._pictures import CenterCrop, Greyscale, Normalize, Resize
 from jumpml.data.features._pretrained import Pretrained
 from jumpml.data.features._quantile import Quantile
@@ -96,7 +95,6 @@ __all__ = [
     "Noise",
     "Normalize",
     "OneHot",
-    "OnnxModel",
     "Order",
     "Permute",
     "Policies",
@@ -122,7 +120,6 @@ __all__ = [
     "TfIdf",
     "TimeShift",
     "TrainRows",
-    "TransformersModel",
     "VariableProfile",
     "Weighted",
     "ZNorm",
@@ -130,7 +127,6 @@ __all__ = [
     "draw_examples",
     "fold_split",
     "infer_table",
-    "load_weights",
     "profile",
     "random_split",
     "stable_split",

@@ -12,6 +12,7 @@ import torch
 from jumpml.core import DeploymentError
 from jumpml.deploy._difference import TOLERANCE, largest_difference, scale
 from jumpml.deploy._session import BATCH, Session
+from jumpml.pretrained import put_files_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,6 +61,7 @@ def export_onnx(module: Exportable, rows: Mapping[str, NDArray], path: Path) -> 
     except Exception as error:
         raise DeploymentError(f"the model cannot be exported to ONNX: {_reason(error)}") from error
     graph = onnx.load(path)
+    put_files_in(graph, module)
     if not all(value.type.tensor_type.shape.dim[0].dim_param for value in graph.graph.input):
         raise DeploymentError(
             "the model cannot be exported to ONNX for batches of any size: a module makes the number of rows a "

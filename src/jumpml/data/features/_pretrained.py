@@ -51,8 +51,10 @@ class Pretrained(Feature):
         """Learn nothing, but see what comes out of the train rows.
 
         Raises:
-            DataError: The model cannot read them, or does not give a row for each.
+            DataError: The model cannot read them, or does not give a row for each; or a text is written in the ids of
+                another tokenizer than the model's.
         """
+        self._check_tokens(field)
         try:
             self.fills = fills(self, train, field)
         except DataError:
@@ -60,6 +62,16 @@ class Pretrained(Feature):
         except Exception as error:
             what = f"the pretrained model cannot read the train rows: {type(error).__name__}: {error}"
             raise DataError(f"field {field.name!r}: {what}") from error
+
+    def _check_tokens(self, field: FieldInfo) -> None:
+        vocabulary: Any = getattr(self.model, "vocabulary", None)
+        how: Any = field.options.get("tokenizer")
+        if vocabulary is not None and how is not None and tuple(how["vocabulary"]) != vocabulary:
+            raise DataError(
+                f"field {field.name!r}: its {len(how['vocabulary'])} tokens are not the {len(vocabulary)} that the "
+                "pretrained model knows, so that every id would stand for another. Give the field the model's own: "
+                "tokenizer: {kind: file, path: .../tokenizer.json}."
+            )
 
     def forward(self, values: Tensor) -> Tensor:
         """One of the model's outputs, ``[batch, ...]``."""

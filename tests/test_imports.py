@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "jumpml"
 TOP = ("__init__", "_verbs", "_check", "_project")  # with the cli, the only ones that know every room
 ROOMS = (
     *("core", "pretrained", "data", "graph", "objectives", "evaluate"),
-    *("diagnose", "learn", "deploy", "report", "cli"),
+    *("diagnose", "learn", "deploy", "report", "testing", "cli"),
 )
 ALLOWED: dict[str, tuple[str, ...]] = {
     "core": (),
@@ -32,6 +32,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "learn": ("core", "data", "graph", "objectives", "evaluate"),
     "deploy": ("core", "pretrained", "data", "graph", "objectives", "evaluate", "diagnose"),
     "report": ("core",),
+    "testing": (*(room for room in ROOMS if room not in {"testing", "cli"}), "blocks"),
     "cli": (*ROOMS, *TOP),
     "blocks": ("graph",),
     **dict.fromkeys(TOP, (*ROOMS, *TOP, "blocks")),

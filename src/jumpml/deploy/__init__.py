@@ -5,6 +5,8 @@ from jumpml.deploy._bundle import add_file
 from jumpml.deploy._changes import Change, Distill, Factorize, Lessons, Quantize
 from jumpml.deploy._deploy import deploy
 from jumpml.deploy._deployment import Deployment
+from jumpml.deploy._export import NamedModule, export_onnx, verify_export
+from jumpml.deploy._extra import require_onnx
 from jumpml.deploy._factorize import Factorization, ThinLinear, factorize
 from jumpml.deploy._gate import Gate
 from jumpml.deploy._runtime import BundleError, Predictor, read_rows
@@ -27,4 +29,8 @@ __all__ = [
     "Predictor",
     "read_rows",
     "BundleError",
+    "NamedModule",
+    "export_onnx",
+    "verify_export",
+    "require_onnx",
 ]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from jumpml.core import DeploymentError
 from jumpml.deploy._difference import TOLERANCE, largest_difference, scale
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jumpml.deploy._exportable import Exportable
-
 _CHATTER = (  # loggers that tell of
     "torch.onnx._internal.exporter._registration",  # torchvision that is not installed, at every export
     "onnxscript.optimizer._constant_folding",  # what cannot be computed ahead
@@ -29,7 +28,19 @@ _CHATTER = (  # loggers that tell of
 )
 
 
-def export_onnx(module: Exportable, rows: Mapping[str, NDArray], path: Path) -> None:
+class NamedModule(nn.Module):
+    """A module whose inputs and outputs have names in an ONNX file.
+
+    Attributes:
+        fields: The names of `forward`'s arguments, ``[batch, ...]`` each.
+        output_names: Those of the tuple that it returns.
+    """
+
+    fields: tuple[str, ...]
+    output_names: tuple[str, ...]
+
+
+def export_onnx(module: NamedModule, rows: Mapping[str, NDArray], path: Path) -> None:
     """Write a module as one ONNX file whose batch may have any size.
 
     Args:
@@ -72,7 +83,7 @@ def export_onnx(module: Exportable, rows: Mapping[str, NDArray], path: Path) -> 
     onnx.save(graph, path)
 
 
-def verify_export(module: Exportable, rows: Mapping[str, NDArray], path: Path) -> None:
+def verify_export(module: NamedModule, rows: Mapping[str, NDArray], path: Path) -> None:
     """Compare the file with the module on rows.
 
     Args:

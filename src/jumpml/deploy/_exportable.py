@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, final
 
-from torch import Tensor, nn
-
 from jumpml.core import DeploymentError, field_of
+from jumpml.deploy._export import NamedModule
 from jumpml.diagnose import embedding_node, embedding_width, flatten_embedding
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
 
@@ -18,7 +19,7 @@ MOST_WIDTH = 2048  # an embedding's; its precision matrix of so many squared num
 
 
 @final
-class Exportable(nn.Module):
+class Exportable(NamedModule):
     """What is exported of a model: features, the nodes that the tasks need, and predictions in the target's raw units.
 
     Args:

@@ -1,0 +1,6 @@
+"""Conformance checks that users run on parts of their own, and this project on its own."""
+
+from jumpml.testing._error import ConformanceError
+from jumpml.testing._node import check_node
+
+__all__ = ["ConformanceError", "check_node"]

@@ -8,6 +8,7 @@ import pytest
 
 from jumpml.core import DataSpec, DeploySpec, FileSpec, LearnerSpec, ModelSpec, SpecError, load_spec
 from jumpml.core._feature_spec import FeatureStep
+from jumpml.core._objective_spec import OBJECTIVE_SPECS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def mistakes(folder: Path, cls: type[FileSpec], text: str) -> list[str]:
 
 NAMES = r"a name must not be empty, unprintable or hold any of . @ , / \ : * ? [ ]"
 STEPS = f"expected exactly one step, one of: {', '.join(FeatureStep.model_fields)}"
-OBJECTIVES = "cross_entropy, binary_cross_entropy, mse, vicreg, l1, l2, ewc"
+OBJECTIVES = ", ".join(OBJECTIVE_SPECS)
 
 DATA = r"""
 datasets:
@@ -137,7 +138,8 @@ def test_all_mistakes_of_a_model_file_are_told_at_once(tmp_path: Path) -> None:
         "line 8, column 56: inputs.x.shape: expected a list, got 8.",
         "line 10, column 9: tasks.one.kind: expected one of multiclass, binary, multilabel, regression, got 'multi'. "
         "Did you mean 'multilabel' or 'multiclass'?",
-        "line 11, column 3: tasks.two: objective.label_smoothing is for multiclass tasks; this task is binary.",
+        "line 11, column 3: tasks.two: objective.label_smoothing is an option of cross_entropy; the objective of "
+        "this binary task is binary_cross_entropy.",
         "line 12, column 67: tasks.three.objective.label_smoothing: expected a number below 1, got 1.",
         "line 12, column 87: tasks.three.objective.weght: this key is unknown. Did you mean 'weight'?",
         "line 12, column 98: tasks.three.metrics: expected a list, got 'accuracy'. Put it in [ ] for a list of one.",
@@ -151,7 +153,7 @@ def test_all_mistakes_of_a_model_file_are_told_at_once(tmp_path: Path) -> None:
         "line 17, column 28: objectives.y.inputs: expected a list, got 'a'. Put it in [ ] for a list of one.",
         "line 17, column 39: objectives.y.weight: expected a finite number, got nan.",
         "line 18, column 3: objectives.z.kind: this key is missing; expected one of "
-        "binary_cross_entropy, cross_entropy, ewc, l1, l2, mse, vicreg.",
+        f"{', '.join(sorted(OBJECTIVE_SPECS))}.",
         f"line 19, column 7: objectives.q.kind: expected one of {OBJECTIVES}, got 'L1'. Did you mean 'l1'?",
         "line 20, column 18: objectives.e.parameters: expected a pattern as text, or {upto: name}.",
         'line 21, column 18: objectives.f.parameters: expected text or a list, got 3. Write it in quotes: "3".',

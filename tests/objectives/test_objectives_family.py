@@ -15,10 +15,12 @@ from jumpml.objectives import (
     L1,
     L2,
     BinaryCrossEntropy,
+    Contrastive,
     CrossEntropy,
     Distillation,
     MeanSquaredError,
     ObjectiveModule,
+    Quantile,
     reduce,
 )
 
@@ -64,6 +66,20 @@ CASES = {
         lambda g: (normal()(g), codes(2, 1)(g).double()),
         (NAN,),
     ),
+    "cross_entropy_weighed": Case(
+        lambda: CrossEntropy(PAIR, class_weights=[1, 2, 0, 4]).double(), drawn(normal(4), codes(4)), (-1,)
+    ),
+    "cross_entropy_focal": Case(
+        lambda: CrossEntropy(PAIR, focal=2.0, label_smoothing=0.1), drawn(normal(4), codes(4)), (-1,)
+    ),
+    "cross_entropy_at_positions": Case(
+        lambda: CrossEntropy(PAIR, label_smoothing=0.1), drawn(normal(3, 2, 2), codes(3, 2, 2)), (-1,)
+    ),
+    "binary_focal": Case(
+        lambda: BinaryCrossEntropy(PAIR, focal=2.0, positive_weight=3.0), drawn(normal(1), codes(2)), (-1,)
+    ),
+    "quantile": Case(lambda: Quantile(PAIR), drawn(normal(6), normal(2)), (NAN,)),
+    "contrastive": Case(lambda: Contrastive(("a", "b", "same")), drawn(normal(3), normal(3), codes(2)), (NAN, -1)),
     "mse": Case(lambda: MeanSquaredError(PAIR), drawn(normal(1), normal()), (NAN,)),
     "mse_of_grids": Case(lambda: MeanSquaredError(PAIR), drawn(normal(2, 3), normal(2, 3)), (NAN,)),
     "l1": Case(lambda: L1("node"), drawn(normal(2, 3))),
@@ -111,7 +127,8 @@ def assert_absent_rows_do_not_count(
     for x, value in zip(rest, absent, strict=True):
         x[~present] = value
     loss = objective(first, *rest, present=present)
-    assert loss.present is present
+    assert loss.present is not None
+    assert not loss.present[~present].any()
     total = reduce(loss)
     total.backward()
     assert first.grad is not None

@@ -231,7 +231,7 @@ def test_shapes_that_fit_are_taken(objective: ObjectiveModule, shapes: list[Any]
         (lambda: CrossEntropy(PAIR, label_smoothing=1), "CrossEntropy: expected label_smoothing in [0, 1), got 1."),
         (
             lambda: BinaryCrossEntropy(PAIR, positive_weight=0),
-            "BinaryCrossEntropy: expected a positive_weight above 0, got 0.",
+            "BinaryCrossEntropy: expected a positive_weight above 0, or 'balanced'; got 0.",
         ),
         (
             lambda: Distillation(PAIR, kind="multiclas"),

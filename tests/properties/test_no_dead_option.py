@@ -127,6 +127,7 @@ NET: dict[str, Any] = {
         "agree": {"kind": "vicreg", "inputs": "encoder", "views": "one", "projector": [8], "when": ["self_supervised"]},
         "l1": {"kind": "l1", "inputs": "encoder", "weight": 0.1},
         "l2": {"kind": "l2", "inputs": "encoder", "weight": 0.1},
+        "same": {"kind": "supervised_contrastive", "inputs": ["encoder", "label"]},
         "ce": {"kind": "cross_entropy", "inputs": ["digit", "label"], "weight": 0.1},
         "ewc": {"kind": "ewc", "weight": 0.1, "when": ["all"]},
     },
@@ -145,6 +146,8 @@ REGRESSOR: dict[str, Any] = {
     },
     "objectives": {
         "mse": {"kind": "mse", "inputs": ["out", "y"], "weight": 0.5},
+        "middle": {"kind": "quantile", "inputs": ["out", "y"], "quantiles": [0.4]},
+        "pairs": {"kind": "contrastive", "inputs": ["out", "flag", "yes"]},
         "bce": {"kind": "binary_cross_entropy", "inputs": ["flag", "yes"], "weight": 0.5},
     },
 }
@@ -404,6 +407,11 @@ CASES: dict[str, Case] = {
     "model.tasks.*.objective.weight": Case(NET, {"tasks.digit.objective": {"weight": 2}}),
     "model.tasks.*.objective.when": Case(NET, {"tasks.digit.objective": {"when": ["other"]}}),
     "model.tasks.*.objective.label_smoothing": Case(NET, {"tasks.digit.objective": {"label_smoothing": 0.2}}),
+    "model.tasks.*.objective.kind": Case(NET, {"tasks.digit.objective": {"kind": "mse"}}, refused="does not fit"),
+    "model.tasks.*.objective.class_weights": Case(
+        NET, {"tasks.digit.objective": {"class_weights": [1, 2, 1, 1, 1, 1, 1, 1, 1, 1]}}
+    ),
+    "model.tasks.*.objective.focal": Case(NET, {"tasks.digit.objective": {"focal": 2}}),
     "model.tasks.*.objective.positive_weight": Case(REGRESSOR, {"tasks.yes.objective": {"positive_weight": 3}}),
     "model.objectives": Case(NET, {"objectives": {"l1": {"kind": "l1", "inputs": "digit"}}}),
     "model.objectives.*[cross_entropy].inputs": Case(
@@ -412,6 +420,23 @@ CASES: dict[str, Case] = {
     "model.objectives.*[cross_entropy].label_smoothing": Case(NET, {"objectives.ce.label_smoothing": 0.2}),
     "model.objectives.*[binary_cross_entropy].inputs": Case(REGRESSOR, {"objectives.bce.inputs": ["out", "yes"]}),
     "model.objectives.*[binary_cross_entropy].positive_weight": Case(REGRESSOR, {"objectives.bce.positive_weight": 3}),
+    "model.objectives.*[cross_entropy].class_weights": Case(NET, {"objectives.ce.class_weights": [1] * 9 + [4]}),
+    "model.objectives.*[cross_entropy].focal": Case(NET, {"objectives.ce.focal": 2}),
+    "model.objectives.*[binary_cross_entropy].focal": Case(REGRESSOR, {"objectives.bce.focal": 2}),
+    "model.objectives.*[quantile].inputs": Case(REGRESSOR, {"objectives.middle.inputs": ["flag", "y"]}),
+    "model.objectives.*[quantile].kind": Case(
+        REGRESSOR, {"objectives.middle.kind": "mse"}, refused="quantiles: this key is unknown"
+    ),
+    "model.objectives.*[quantile].quantiles": Case(REGRESSOR, {"objectives.middle.quantiles": [0.6]}),
+    "model.objectives.*[contrastive].inputs": Case(REGRESSOR, {"objectives.pairs.inputs": ["out", "out", "yes"]}),
+    "model.objectives.*[contrastive].kind": Case(REGRESSOR, {"objectives.pairs.kind": "mse"}, refused="a list of 2"),
+    "model.objectives.*[contrastive].margin": Case(REGRESSOR, {"objectives.pairs.margin": 3}),
+    "model.objectives.*[supervised_contrastive].inputs": Case(NET, {"objectives.same.inputs": ["digit", "label"]}),
+    "model.objectives.*[supervised_contrastive].kind": Case(
+        NET, {"objectives.same.kind": "mse"}, refused="expected target"
+    ),
+    "model.objectives.*[supervised_contrastive].temperature": Case(NET, {"objectives.same.temperature": 0.5}),
+    "model.objectives.*[supervised_contrastive].views": Case(NET, {"objectives.same.views": "one"}),
     "model.objectives.*[mse].inputs": Case(REGRESSOR, {"objectives.mse.inputs": ["flag", "y"]}),
     "model.objectives.*[vicreg].inputs": Case(NET, {"objectives.agree.inputs": "digit"}),
     "model.objectives.*[vicreg].views": Case(NET, {"objectives.agree.views": ["one", "two"]}),
@@ -433,6 +458,9 @@ CASES: dict[str, Case] = {
             ("cross_entropy", "ce", NET),
             ("binary_cross_entropy", "bce", REGRESSOR),
             ("mse", "mse", REGRESSOR),
+            ("quantile", "middle", REGRESSOR),
+            ("contrastive", "pairs", REGRESSOR),
+            ("supervised_contrastive", "same", NET),
             ("vicreg", "agree", NET),
             ("l1", "l1", NET),
             ("l2", "l2", NET),

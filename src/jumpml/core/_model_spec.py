@@ -15,6 +15,7 @@ from pydantic import (
 
 from jumpml.core._objective_spec import ObjectiveSpec, TaskObjectiveSpec
 from jumpml.core._spec import About, FileSpec, InputName, Name, Seed, Spec, exactly_one
+from jumpml.core._tasks import TASK_KINDS
 
 Inputs = str | tuple[str, ...] | dict[str, str]
 
@@ -101,13 +102,13 @@ class TaskSpec(Spec):
     metrics: tuple[str, ...] | None = None
     """Names of metrics, where the kind's own are not wanted."""
     objective: TaskObjectiveSpec | None = TaskObjectiveSpec()
-    """Changes to the task's objective; `null` switches it off."""
+    """Changes to the task's objective, or another kind that fits the task; `null` switches it off."""
 
     @model_validator(mode="after")
-    def _options_fit_the_kind(self) -> Self:
-        for option, kinds in (("label_smoothing", ["multiclass"]), ("positive_weight", ["binary", "multilabel"])):
-            if self.objective and getattr(self.objective, option) is not None and self.kind not in kinds:
-                raise ValueError(f"objective.{option} is for {' and '.join(kinds)} tasks; this task is {self.kind}")
+    def _objective_fits_the_kind(self) -> Self:
+        misfit = self.objective.misfit(TASK_KINDS[self.kind]) if self.objective else ""
+        if misfit:
+            raise ValueError(misfit)
         return self
 
 

@@ -21,6 +21,7 @@ class TaskKind:
         prediction: How the output becomes a decision: ``softmax``, ``sigmoid`` (of each logit) or ``identity``.
         metrics: The figures that are reported where none are named; the first is the kind's headline.
         decides: What is decided: a ``class``, any number of ``labels``, or ``numbers``.
+        others: Further kinds of objective that can take its place.
         at: Where it is decided: once a ``row``, at each of a picture's ``pixels``, or at each of a text's ``tokens``.
     """
 
@@ -30,6 +31,7 @@ class TaskKind:
     prediction: str
     metrics: tuple[str, ...]
     decides: Literal["class", "labels", "numbers"]
+    others: tuple[str, ...] = ()
     at: Literal["row", "pixels", "tokens"] = "row"
 
     @property

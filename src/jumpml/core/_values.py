@@ -24,12 +24,14 @@ class ValueInfo:
         classes: How many there are, where the values are codes of classes or ids of tokens and that is known.
         cardinalities: By element of a row that is a vector, how many codes it may hold, 0 where it holds any number;
             empty where all do, or nothing is known. So a table's vector says which elements are to be embedded.
+        class_counts: How many train rows each class has, by name in the order of the codes, where that is known.
     """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
     classes: int | None = field(default=None, compare=False)
     cardinalities: tuple[int, ...] = field(default=(), compare=False)
+    class_counts: Mapping[str, int] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"[{', '.join(['batch', *map(str, self.shape)])}] {self.dtype}"

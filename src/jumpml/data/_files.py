@@ -46,8 +46,8 @@ class FileColumn:
     def __len__(self) -> int:
         return len(self.blobs)
 
-    def info(self, name: str, rows: Tensor | None = None) -> FieldInfo:
-        """As `Column.info`."""
+    def info(self, name: str, rows: Tensor | None = None, train: Tensor | None = None) -> FieldInfo:
+        """As `Column.info`; what stays in files has no classes to count."""
         present = self.present()
         present = present if present is None or rows is None else present[rows]
         return FieldInfo(

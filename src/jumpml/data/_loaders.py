@@ -100,7 +100,7 @@ class DataLoaders:
             raise DataError(f"expected a batch size of at least 1, got {batch_size}.")
         validate_rows(columns, splits)
         served = torch.cat([splits[split] for split in SPLITS])  # what rows in no split lack is missed by nobody
-        fields = {key: column.info(key, served) for key, column in columns.items()}
+        fields = {key: column.info(key, served, splits["train"]) for key, column in columns.items()}
         validate_steps(fields, features, augment, views)
         policies = Policies(augment, views, fields)
         self.policies = policies

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import TASK_KINDS, SpecError
+from jumpml.objectives._binary_cross_entropy import BinaryCrossEntropy
+from jumpml.objectives._contrastive import Contrastive, SupervisedContrastive
+from jumpml.objectives._cross_entropy import CrossEntropy
+from jumpml.objectives._distances import MeanSquaredError
 from jumpml.objectives._ewc import EWC
 from jumpml.objectives._penalties import L1, L2
-from jumpml.objectives._supervised import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+from jumpml.objectives._quantile import Quantile
 from jumpml.objectives._vicreg import VICReg
 
 if TYPE_CHECKING:
@@ -20,6 +24,9 @@ KINDS: Mapping[str, type[ObjectiveModule]] = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
     "mse": MeanSquaredError,
+    "quantile": Quantile,
+    "contrastive": Contrastive,
+    "supervised_contrastive": SupervisedContrastive,
     "vicreg": VICReg,
     "l1": L1,
     "l2": L2,
@@ -50,10 +57,12 @@ def build_objectives(spec: ModelSpec) -> dict[str, Objective]:
     objectives: dict[str, Objective] = {}
     for name, task in spec.tasks.items():
         if task.objective is not None:
-            options = task.objective.model_dump(exclude_none=True)
-            objectives[name] = KINDS[TASK_KINDS[task.kind].objective]((task.output, task.target), **options)
+            changes = task.objective
+            made = KINDS[changes.kind or TASK_KINDS[task.kind].objective]
+            shared = {"weight": changes.weight, "when": changes.when}
+            objectives[name] = made((task.output, task.target), **shared, **changes.options())
     for name, objective in spec.objectives.items():
-        options: dict[str, Any] = objective.model_dump(exclude={"kind"})
+        options: dict[str, Any] = objective.model_dump(exclude={"kind"}, exclude_none=True)
         if "parameters" in options:
             options["parameters_of"] = options.pop("parameters")
         objectives[name] = KINDS[objective.kind](**options)

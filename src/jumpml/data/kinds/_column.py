@@ -88,12 +88,13 @@ class Column:
         first, end = (cast("int", step) for step in window)
         return max(0, -first), max(0, end - 1)
 
-    def info(self, name: str, rows: Tensor | None = None) -> FieldInfo:
+    def info(self, name: str, rows: Tensor | None = None, train: Tensor | None = None) -> FieldInfo:
         """What the field is, for those who do not need its values.
 
         Args:
             name: The field's.
             rows: int64, the rows whose missing values count; all where None.
+            train: int64, the rows whose classes are counted; none where None.
         """
         present = self.present()
         present = present if present is None or rows is None else present[rows]
@@ -104,6 +105,7 @@ class Column:
                 shape=tuple(self.values.shape[1:]),
                 dtype=str(self.values.dtype).removeprefix("torch."),
                 classes=KINDS[self.kind].num_codes(self),
+                class_counts=None if train is None else self._class_counts(train),
             ),
             classes=self.classes,
             range=self.range,
@@ -112,6 +114,14 @@ class Column:
             options=self.options,
             notes=self.notes,
         )
+
+    def _class_counts(self, rows: Tensor) -> dict[str, int] | None:
+        """How many of the rows each class of a category has."""
+        if self.kind != "category" or not self.classes:
+            return None
+        codes = self.values[rows]
+        counts = torch.bincount(codes[codes >= 0], minlength=len(self.classes)).tolist()
+        return dict(zip(self.classes, counts, strict=True))
 
     def _columns_of(self, rows: Tensor | None) -> tuple[FieldInfo, ...]:
         """What a table's columns are, each with its missing values."""

@@ -173,30 +173,6 @@ def test_linear_that_does_not_fit(make):
         make({"body": (nn.Linear(4, 3), "x"), "digit": (nn.Linear(5, 10), "body")})
 
 
-@pytest.mark.parametrize(
-    ("module", "shape", "end"),
-    [
-        (nn.Conv2d(3, 4, 3), (1, 8, 8), "It has in_channels=3, and is given 1 along the second axis: make them equal."),
-        (nn.Conv2d(1, 4, 3), (9,), "It reads [batch, channels, height, width], and is given 2 axes."),
-        (nn.Conv1d(1, 4, 3), (9, 1, 1), "It reads [batch, channels, length], and is given 4 axes."),
-        (nn.BatchNorm1d(3), (4,), "It has num_features=3, and is given 4 along the second axis: make them equal."),
-        (nn.LSTM(3, 2), (5, 4), "It has input_size=3, and is given 4 along the last axis: make them equal."),
-        (nn.LayerNorm([3]), (4,), "It has normalized_shape=[3], and is given rows of [4]."),
-        (nn.MaxPool2d(2), (4,), "tensor expected for input."),  # what torch says must do
-        (nn.Embedding(5, 2), (), "It reads int64 codes below 5, and is given float32."),
-        (ConvEncoder([4]), (4,), "ConvEncoder reads pictures [batch, channels, height, width]; got [2, 4]."),
-        (
-            nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(2, 1)),
-            (4,),
-            "Its torch.nn.Linear has in_features=2, and is given 3 along the last axis: make them equal.",
-        ),
-    ],
-)
-def test_what_would_fit(make, module, shape, end):
-    with pytest.raises(GraphError, match=f"{re.escape(end)}$"):
-        make({"n": (module, "x")}, inputs={"x": ValueInfo(shape=shape)})
-
-
 def test_whole_numbers_into_a_linear_layer(make):
     end = "It reads floating point numbers, and is given int64: embed or one-hot a category first."
     with pytest.raises(GraphError, match=f"{re.escape(end)}$"):

@@ -5,22 +5,65 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from jumpml.graph._inferred import dtype_name
 from jumpml.graph._node import class_name, signature_text
 
-_SIZES: tuple[tuple[type[nn.Module], str, int], ...] = (
-    (nn.Linear, "in_features", -1),
-    (_ConvNd, "in_channels", 1),
-    (_BatchNorm, "num_features", 1),
-    (nn.RNNBase, "input_size", -1),
+_INPUTS = ("input", "src", "tgt", "query", "input1", "x")  # how torch's layers call what they read first
+_SECOND = ("key", "value", "input2")
+_STEPS = "[batch, steps, features]"
+_AXES: tuple[tuple[type[nn.Module], int, str], ...] = (
+    (nn.Conv1d, 3, "[batch, channels, length]"),
+    (nn.Conv2d, 4, "[batch, channels, height, width]"),
+    (nn.Conv3d, 5, "[batch, channels, depth, height, width]"),
+    (nn.ConvTranspose1d, 3, "[batch, channels, length]"),
+    (nn.ConvTranspose2d, 4, "[batch, channels, height, width]"),
+    (nn.ConvTranspose3d, 5, "[batch, channels, depth, height, width]"),
+    (nn.BatchNorm2d, 4, "[batch, channels, height, width]"),
+    (nn.BatchNorm3d, 5, "[batch, channels, depth, height, width]"),
+    (nn.RNNBase, 3, _STEPS),
+    (nn.MultiheadAttention, 3, _STEPS),
+    (nn.TransformerEncoderLayer, 3, _STEPS),
+    (nn.TransformerDecoderLayer, 3, _STEPS),
 )
-_AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
+
+
+class _Size(NamedTuple):
+    """A size that a layer was made with, and the axis of an input that must have it."""
+
+    kind: type[nn.Module]
+    name: str
+    axis: int
+    input: str = "input"
+    at: str = ""
+
+    def of(self, layer: nn.Module) -> int:
+        """The layer's."""
+        return attrgetter(self.at or self.name)(layer)
+
+
+_SIZES = (
+    _Size(nn.Linear, "in_features", -1),
+    _Size(_ConvNd, "in_channels", 1),
+    _Size(_NormBase, "num_features", 1),
+    _Size(nn.GroupNorm, "num_channels", 1),
+    _Size(nn.PReLU, "num_parameters", 1),
+    _Size(nn.RNNBase, "input_size", -1),
+    _Size(nn.RNNCellBase, "input_size", -1),
+    _Size(nn.MultiheadAttention, "embed_dim", -1, "query"),
+    _Size(nn.MultiheadAttention, "kdim", -1, "key"),
+    _Size(nn.MultiheadAttention, "vdim", -1, "value"),
+    _Size(nn.TransformerEncoderLayer, "d_model", -1, "src", "self_attn.embed_dim"),
+    _Size(nn.TransformerDecoderLayer, "d_model", -1, "tgt", "self_attn.embed_dim"),
+    _Size(nn.Bilinear, "in1_features", -1, "input1"),
+    _Size(nn.Bilinear, "in2_features", -1, "input2"),
+)
 
 
 def what_would_fit(module: nn.Module, values: Sequence[Any], arguments: Sequence[str] | None, error: Exception) -> str:
@@ -57,25 +100,58 @@ def _call(module: nn.Module, values: Sequence[Any], arguments: Sequence[str] | N
     return ""
 
 
-def _layers(error: Exception) -> list[tuple[nn.Module, Tensor]]:
-    """The layers that the error came through, innermost first, and their inputs: torch's layers call that ``input``."""
+def _layers(error: Exception) -> list[tuple[nn.Module, dict[str, Tensor]]]:
+    """The layers that the error came through, innermost first, and the tensors in their hands by local name."""
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
-    found = [(frame.get("self"), frame.get("input")) for frame in reversed(frames)]
-    return [(layer, given) for layer, given in found if isinstance(layer, nn.Module) and isinstance(given, Tensor)]
+    return [
+        (frame["self"], {name: value for name, value in frame.items() if isinstance(value, Tensor)})
+        for frame in reversed(frames)
+        if isinstance(frame.get("self"), nn.Module)
+    ]
 
 
-def _layer(layer: nn.Module, given: Tensor) -> str:
-    if isinstance(layer, nn.Embedding):
-        return f"reads int64 codes below {layer.num_embeddings}, and is given {dtype_name(given)}."
-    if not given.is_floating_point():
-        return f"reads floating point numbers, and is given {dtype_name(given)}: embed or one-hot a category first."
-    if isinstance(layer, _ConvNd) and given.ndim != len(layer.kernel_size) + 2:
-        return f"reads [batch, channels, {_AXES[len(layer.kernel_size)]}], and is given {given.ndim} axes."
-    for kind, attribute, axis in _SIZES:
-        size = getattr(layer, attribute, None)
-        if isinstance(layer, kind) and given.ndim > 1 and size != given.shape[axis]:
-            place = "last" if axis == -1 else "second"
-            return f"has {attribute}={size}, and is given {given.shape[axis]} along the {place} axis: make them equal."
-    if isinstance(layer, nn.LayerNorm):
-        return f"has normalized_shape={list(layer.normalized_shape)}, and is given rows of {list(given.shape[1:])}."
+def _layer(layer: nn.Module, given: dict[str, Tensor]) -> str:
+    """What a layer reads, and what it is given instead; its inputs are known by the names that torch gives them."""
+    first = next((given[name] for name in _INPUTS if name in given), None)
+    if first is None:
+        return ""
+    if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
+        return f"reads int64 codes below {layer.num_embeddings}, and is given {dtype_name(first)}."
+    if not first.is_floating_point() and type(layer).__module__.startswith("torch."):
+        return f"reads floating point numbers, and is given {dtype_name(first)}: embed or one-hot a category first."
+    return _axes(layer, first) or _sizes(layer, given) or _rows(layer, first) or _type(layer, first)
+
+
+def _axes(layer: nn.Module, given: Tensor) -> str:
+    for kind, number, axes in _AXES:
+        if isinstance(layer, kind) and given.ndim != number:
+            return f"reads {axes}, and is given {given.ndim} axes."
     return ""
+
+
+def _sizes(layer: nn.Module, given: dict[str, Tensor]) -> str:
+    for size in _SIZES:
+        value = given.get(size.input)
+        if isinstance(layer, size.kind) and value is not None and value.ndim > 1:
+            wanted, found = size.of(layer), value.shape[size.axis]
+            if wanted != found and not (isinstance(layer, nn.PReLU) and wanted == 1):
+                place = f"the {'last' if size.axis == -1 else 'second'} axis"
+                place += f" of its {size.input}" if size.input in _SECOND else ""
+                return f"has {size.name}={wanted}, and is given {found} along {place}: make them equal."
+    return ""
+
+
+def _rows(layer: nn.Module, given: Tensor) -> str:
+    if not isinstance(layer, (nn.LayerNorm, nn.RMSNorm)):
+        return ""
+    wanted = [*layer.normalized_shape]
+    if [*given.shape[-len(wanted) :]] == wanted:
+        return ""
+    return f"has normalized_shape={wanted}, and is given rows of {[*given.shape[1:]]}."
+
+
+def _type(layer: nn.Module, given: Tensor) -> str:
+    own = next((dtype_name(parameter) for parameter in layer.parameters()), None)
+    if own is None or own == dtype_name(given):
+        return ""
+    return f"has weights of {own}, and is given {dtype_name(given)}: the model and what it reads must be of one type."

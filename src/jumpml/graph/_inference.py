@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from jumpml.core import GraphError, Problem, ValueInfo, refusal
+from jumpml.graph._batch_first import check_batch_first
 from jumpml.graph._connect import connect_node
 from jumpml.graph._fit import what_would_fit
 from jumpml.graph._inferred import ROWS, Inferred, Output, describe, has_rows, info, parts_of
@@ -22,11 +23,18 @@ if TYPE_CHECKING:
 
     from jumpml.graph._wiring import Wiring
 
+_LOST = "Does the module average over rows, or does it want batch_first=True?"
+_FIXED = f"With {ROWS} rows it passes: does it hold the number of rows fixed, as in x.view({ROWS}, -1)?"
+
 
 def infer(
-    modules: Mapping[str, nn.Module], wiring: Wiring, inputs: Mapping[str, ValueInfo], seed: int | None
+    modules: Mapping[str, nn.Module],
+    wiring: Wiring,
+    inputs: Mapping[str, ValueInfo],
+    seed: int | None,
+    rows: int = ROWS,
 ) -> Inferred:
-    """Pass two rows through every node, without gradient, in evaluation mode, and without a trace.
+    """Pass some rows through every node, without gradient, in evaluation mode, and without a trace.
 
     Lazy modules are made real on the way; with a seed their parameters depend on it and on the node's name alone.
 
@@ -35,15 +43,16 @@ def infer(
     """
     parameters = (parameter for module in modules.values() for parameter in module.parameters())
     device = next((parameter.device for parameter in parameters), torch.device("cpu"))
-    inferred = Inferred(dict(inputs), wiring.names)
-    results: dict[str, Any] = {name: _rows(value).to(device) for name, value in inputs.items()}
+    inferred = Inferred(dict(inputs), wiring.names, rows)
+    results: dict[str, Any] = {name: _rows(value, rows).to(device) for name, value in inputs.items()}
     for name in wiring.order:
         values = [_read(reference, name, results, inferred) for reference in wiring.reads[name]]
         known = [inferred.values[reference] for reference in wiring.reads[name] if reference in inferred.values]
         if len(known) == len(values):
             connect_node(name, modules[name], known, wiring.arguments[name], seed)
+        check_batch_first(name, modules[name], values)
         with single_values(modules[name]) as found:
-            results[name] = _run(name, modules[name], wiring, values, seed)
+            results[name] = _run(name, modules[name], wiring, values, seed=seed, rows=rows)
         inferred.need_two_rows.update([name] if found else [])
         _note(name, modules[name], results[name], inferred)
     inferred.values.update(
@@ -57,12 +66,12 @@ def _one(nodes: tuple[str, ...], inferred: Inferred) -> bool:
     return len(nodes) == 1 and nodes[0] in inferred.values
 
 
-def _rows(value: ValueInfo) -> Tensor:
+def _rows(value: ValueInfo, rows: int) -> Tensor:
     """Codes of 0, which every embedding has; numbers that differ, since a matrix of zeros has no inverse."""
     dtype = getattr(torch, value.dtype)
     if not dtype.is_floating_point:
-        return torch.zeros((ROWS, *value.shape), dtype=dtype)
-    return torch.rand((ROWS, *value.shape), dtype=dtype, generator=torch.Generator().manual_seed(0))
+        return torch.zeros((rows, *value.shape), dtype=dtype)
+    return torch.rand((rows, *value.shape), dtype=dtype, generator=torch.Generator().manual_seed(0))
 
 
 def _read(reference: str, reader: str, results: Mapping[str, Any], inferred: Inferred) -> Any:
@@ -75,7 +84,7 @@ def _read(reference: str, reader: str, results: Mapping[str, Any], inferred: Inf
     return results[name][inferred.keys[reference]]
 
 
-def _run(name: str, module: nn.Module, wiring: Wiring, values: list[Any], seed: int | None) -> Any:
+def _run(name: str, module: nn.Module, wiring: Wiring, values: list[Any], *, seed: int | None, rows: int) -> Any:
     arguments = wiring.arguments[name]
     try:
         with _no_trace(module, name, seed):
@@ -83,10 +92,10 @@ def _run(name: str, module: nn.Module, wiring: Wiring, values: list[Any], seed: 
     except Exception as error:
         named = zip(wiring.reads[name], values, strict=True)
         read = ", ".join(
-            f"{reference} {info(value) if has_rows(value) else describe(value)}" for reference, value in named
+            f"{reference} {info(value) if has_rows(value, rows) else describe(value)}" for reference, value in named
         )
-        said = f"In a pass of {ROWS} rows, {type(error).__name__}: {str(error).strip().rstrip('.')}."
-        fix = what_would_fit(module, values, arguments, error)
+        said = f"In a pass of {rows} rows, {type(error).__name__}: {str(error).strip().rstrip('.')}."
+        fix = what_would_fit(module, values, arguments, error) if rows == ROWS else _FIXED
         text = f"{class_name(type(module))} fails on {read}. {said}"
         raise refusal(GraphError, [Problem(("nodes", name), text, fix)]) from error
 
@@ -116,16 +125,16 @@ def _no_trace(module: nn.Module, name: str, seed: int | None) -> Iterator[None]:
 def _note(name: str, module: nn.Module, result: Any, inferred: Inferred) -> None:
     cls, parts = class_name(type(module)), parts_of(result)
     inferred.outputs[name] = Output(cls, {part: describe(value) for part, (_, value) in parts.items()})
-    if has_rows(result):
+    if has_rows(result, inferred.rows):
         inferred.values[name] = info(result)
     elif isinstance(result, Tensor):
-        text = f"{cls} turns {ROWS} rows into {describe(result)}: the batch must stay the first axis of its output."
-        fix = "Does the module average over rows, or does it want batch_first=True?"
-        raise refusal(GraphError, [Problem(("nodes", name), text, fix)])
+        given = f"{inferred.rows} rows into {describe(result)}"
+        text = f"{cls} turns {given}: the batch must stay the first axis of its output."
+        raise refusal(GraphError, [Problem(("nodes", name), text, _LOST if inferred.rows == ROWS else _FIXED)])
     elif not parts:
         text = f"{cls} returns {describe(result)}; expected a tensor, or a tuple or dict of them."
         raise refusal(GraphError, [Problem(("nodes", name), text)])
     for part, (key, value) in parts.items():
-        if has_rows(value):
+        if has_rows(value, inferred.rows):
             inferred.values[f"{name}.{part}"] = info(value)
             inferred.keys[f"{name}.{part}"] = key

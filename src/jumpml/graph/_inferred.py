@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jumpml.graph._names import Names
 
 ROWS = 2  # batch normalization needs two rows; and an output that has not two rows has lost the batch
+MORE_ROWS = 3  # an odd number passes next: a node that holds two rows, or pairs of rows, fixed is found before training
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Inferred:
     Attributes:
         values: Shape and type by input, node and ``node.part``. What is no tensor with the batch first is left out.
         names: What references stand for.
+        rows: How many rows have passed.
         keys: By ``node.part``, the index or key that picks it.
         outputs: By node, what it gave.
         need_two_rows: The nodes that fail in training on a batch of a single row.
@@ -43,6 +45,7 @@ class Inferred:
 
     values: dict[str, ValueInfo]
     names: Names
+    rows: int = ROWS
     keys: dict[str, int | str] = field(default_factory=dict)
     outputs: dict[str, Output] = field(default_factory=dict)
     need_two_rows: set[str] = field(default_factory=set)
@@ -71,9 +74,9 @@ def parts_of(output: Any) -> dict[str, tuple[int | str, Any]]:
     return {}
 
 
-def has_rows(value: Any) -> bool:
-    """Whether a result of the pass is a tensor that kept the batch as its first axis."""
-    return isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == ROWS
+def has_rows(value: Any, rows: int) -> bool:
+    """Whether a result of a pass of so many rows is a tensor that kept the batch as its first axis."""
+    return isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == rows
 
 
 def info(tensor: Tensor) -> ValueInfo:

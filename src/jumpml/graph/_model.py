@@ -12,6 +12,7 @@ from jumpml.core import FieldInfo, GraphError, Objective, Problem, Task, ValueIn
 from jumpml.graph._checks import check_data, check_outputs, check_structure
 from jumpml.graph._compiler import Compiler
 from jumpml.graph._inference import infer
+from jumpml.graph._inferred import MORE_ROWS
 from jumpml.graph._objectives import connect, draws_of
 from jumpml.graph._patterns import matching
 from jumpml.graph._plan import LossPlan, Plan, compile_losses, compile_plan
@@ -23,6 +24,7 @@ from jumpml.graph._wiring import Wiring
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from jumpml.graph._inferred import Inferred
     from jumpml.graph._node import Node
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -87,10 +89,12 @@ class Model(nn.Module):
         self._attributes: dict[str, str] = {}
         for name in self._wiring.order:
             self._attributes[name] = self._adopt(f"node_{name}".replace(".", "__"), nodes[name].module)
-        inferred = infer({name: nodes[name].module for name in self._wiring.order}, self._wiring, self._inputs, seed)
+        modules = {name: nodes[name].module for name in self._wiring.order}
+        inferred = infer(modules, self._wiring, self._inputs, seed)
         self._values, self._parts = inferred.values, inferred.keys
         self._need_two_rows = frozenset(inferred.need_two_rows)
         check_outputs(tasks, objectives, fields, inferred)
+        self._refuse_changed(infer(modules, self._wiring, self._inputs, seed=None, rows=MORE_ROWS), "in a batch of 3")
         self._objectives = {
             name: self._adopt(f"objective_{name}", cast("Any", objective)) for name, objective in objectives.items()
         }
@@ -358,9 +362,12 @@ class Model(nn.Module):
             GraphError: A node cannot take them, or a task's output would change its shape.
         """
         modules = {name: self.node(name) for name in self.node_names}
-        inferred = infer(modules, self._wiring, {**self._inputs, **inputs}, seed=None)
+        self._refuse_changed(infer(modules, self._wiring, {**self._inputs, **inputs}, seed=None), "then")
+
+    def _refuse_changed(self, inferred: Inferred, when: str) -> None:
+        """Refuse tasks whose output another pass has given another shape."""
         changed = {
-            name: f"{task.output!r} is {self._values[task.output]}, and {inferred.values[task.output]} then."
+            name: f"{task.output!r} is {self._values[task.output]}, and {inferred.values[task.output]} {when}."
             for name, task in self._tasks.items()
             if self._values[task.output] != inferred.values[task.output]
         }

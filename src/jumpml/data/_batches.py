@@ -46,6 +46,24 @@ class Plan(NamedTuple):
     training: bool
 
 
+class Ways(NamedTuple):
+    """What a plan's batches are gathered from; see `BatchMaker.make`.
+
+    Attributes:
+        kept: This split's featurised values.
+        shared: All rows' values that serve as they are.
+        decoded: All rows' values of which something is made for each batch.
+        raw: The fields of which something is made for each batch, read from files or decoded.
+        row_bytes: Bytes that are gathered for each row.
+    """
+
+    kept: Batch
+    shared: Batch
+    decoded: Batch
+    raw: frozenset[str]
+    row_bytes: int
+
+
 @final
 class BatchMaker:
     """Makes the batches of one split.
@@ -79,6 +97,7 @@ class BatchMaker:
         self._idle: dict[frozenset[str], FileReader] = {}  # each with its workers
         self._kept: dict[tuple[str, bool], tuple[tuple[Feature, ...], Tensor]] = {}
         self._swelling: dict[str, tuple[tuple[Feature, ...], bool]] = {}
+        self._last: tuple[Plan, Ways] | None = None  # most epochs go the ways of the one before
 
     def plan(self, names: Collection[str], draws: Sequence[str] = (), *, training: bool) -> Plan:
         """Decide the ways of some fields and draws.
@@ -103,24 +122,19 @@ class BatchMaker:
             seed: What augmentation is drawn from.
             number: The epoch's, likewise.
         """
-        raw = self._raw_fields(plan)
-        ways = self._ways(plan, raw)
-        files = self._read_files(epoch, raw, first)
-        row_bytes = sum(values[:1].nbytes for tensors in ways for values in tensors.values())
-        for positions, sizes in _blocks(epoch, first, row_bytes):
+        ways = self._ways(plan)
+        files = self._read_files(epoch, ways.raw, first)
+        for positions, sizes in _blocks(epoch, first, ways.row_bytes):
             rows = self.rows.index_select(0, positions)
-            kept, shared, decoded = (
-                self._gather(tensors, index, sizes)
-                for tensors, index in zip(ways, (positions, rows, rows), strict=True)
-            )
-            ready = kept | shared
-            parts = positions.split(sizes) if raw else ()
+            ready = self._gather(ways.kept, positions, sizes) | self._gather(ways.shared, rows, sizes)
+            decoded = self._gather(ways.decoded, rows, sizes)
+            parts = positions.split(sizes) if ways.raw else ()
             widths = self._widths(rows, sizes)
             for place, values in enumerate(zip(*ready.values(), strict=True) if ready else ((),) * len(sizes)):
                 batch: Batch = dict(zip(ready, values, strict=True))
                 if widths:
                     batch = self._trimmed(batch, widths[place])
-                if raw:
+                if parts:
                     undecided = {name: part[place] for name, part in decoded.items()} | next(files)
                     if widths:  # before the draws, so that none loses what it adds
                         undecided = self._trimmed(undecided, widths[place])
@@ -131,6 +145,7 @@ class BatchMaker:
     def forget(self) -> None:
         """Drop what was kept: the table has moved."""
         self._kept.clear()
+        self._last = None
 
     def _touched(self, draw: str) -> tuple[str, ...]:
         if self._policies is None:
@@ -141,19 +156,25 @@ class BatchMaker:
         fresh = {field_of(name) for name in plan.fresh}
         return plan.training and self._policies is not None and bool({*self._touched(PLAIN)} & fresh)
 
-    def _raw_fields(self, plan: Plan) -> set[str]:
+    def _raw_fields(self, plan: Plan) -> frozenset[str]:
         """What has to be decoded for each batch: a draw for several fields needs all of them."""
         draws = [*plan.draws, *([PLAIN] if self._augments(plan) else [])]
-        return {field_of(name) for name in plan.fresh}.union(*(self._touched(draw) for draw in draws))
+        return frozenset(field_of(name) for name in plan.fresh).union(*(self._touched(draw) for draw in draws))
 
-    def _ways(self, plan: Plan, raw: set[str]) -> tuple[Batch, Batch, Batch]:
-        """What is gathered for a batch: this split's kept tensors, all splits' that serve as they are, and raw ones."""
-        table = self.table
+    def _ways(self, plan: Plan) -> Ways:
+        if self._last is None or self._last[0] is not plan:
+            self._last = plan, self._found(plan)
+        return self._last[1]
+
+    def _found(self, plan: Plan) -> Ways:
+        table, raw = self.table, self._raw_fields(plan)
         plain = [name for name in plan.ready if not self._features.steps(name)]
         kept = {name: self._featurised(name, plan.training) for name in plan.ready if name not in plain}
         present = {name + PRESENT: table.present[name] for name in table.present if name in raw or name in plan.ready}
         shared = {name: table.values[name] for name in plain} | present
-        return kept, shared, {name: table.values[name] for name in table.values if name in raw}
+        decoded = {name: table.values[name] for name in table.values if name in raw}
+        row_bytes = sum(values[:1].nbytes for tensors in (kept, shared, decoded) for values in tensors.values())
+        return Ways(kept, shared, decoded, raw, row_bytes)
 
     def _featurised(self, name: str, training: bool) -> Tensor:
         """The split's values after features, ``[rows, ...]``."""
@@ -216,9 +237,9 @@ class BatchMaker:
             for name, content in values.items()
         }
 
-    def _read_files(self, epoch: Epoch, raw: set[str], first: int) -> Iterator[Batch]:
+    def _read_files(self, epoch: Epoch, raw: frozenset[str], first: int) -> Iterator[Batch]:
         """For each batch what is decoded for it alone; nothing where no field is."""
-        wanted = frozenset(raw & self.table.files.keys())
+        wanted = raw.intersection(self.table.files)
         if not wanted:
             yield from repeat({})
         reader = self._idle.pop(wanted, None)  # one that another iteration is using serves that one alone

@@ -54,6 +54,7 @@ class Loader:
         self._training = training
         self._fingerprint: str | None = None
         self._served: tuple[Collection[str] | None, Collection[str]] = (None, ())
+        self._plan: Plan | None = None
         self._next = self._position = _Position(0, 0)
 
     def __len__(self) -> int:
@@ -97,12 +98,18 @@ class Loader:
         Raises:
             DataError: There is no such field or view, or the loader draws none.
         """
+        served = (None if fields is None else tuple(fields), tuple(views))
+        if self._plan is not None and self._served == served:
+            return
         names = self._maker.table.names
         unknown = next((name for name in fields or () if name not in names), None)
         if unknown is not None:
             raise DataError(f"the data has no field {unknown!r}. {did_you_mean(unknown, names)}")
-        self._plan(fields, views)
-        self._served = (fields, views)
+        self._plan, self._served = self._planned(*served), served
+
+    def replan(self) -> None:
+        """Decide anew on what way each field takes to a batch: nodes have come to read more."""
+        self._plan = None
 
     def __iter__(self) -> Iterator[Batch]:
         position = self._position = _Position(self._next.epoch, self._next.batch)
@@ -140,15 +147,15 @@ class Loader:
             )
         self._next = self._position = _Position(epoch, batch)
 
-    def _plan(self, fields: Collection[str] | None, views: Collection[str]) -> Plan:
-        """What batches hold; made for each epoch, since nodes may come to read more."""
+    def _planned(self, fields: Collection[str] | None, views: Collection[str]) -> Plan:
         plain = [name for name in self._maker.table.names if fields is None or name in fields]
         return self._maker.plan(plain, sorted(views), training=self._training)
 
     def _serve(self, position: _Position) -> Iterator[Batch]:
         number, seed = position.epoch, self.seed
         epoch = self._order.epoch(seed, number, self._batch_size)
-        for batch in self._maker.make(epoch, self._plan(*self._served), first=position.batch, seed=seed, number=number):
+        plan = self._plan = self._plan or self._planned(*self._served)
+        for batch in self._maker.make(epoch, plan, first=position.batch, seed=seed, number=number):
             position.batch += 1
             yield batch
         position.epoch, position.batch = number + 1, 0

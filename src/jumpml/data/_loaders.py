@@ -200,6 +200,8 @@ class DataLoaders:
             if kind in DEFAULTS and name not in self._explicit and not self.features.steps(name):
                 self._fit(name, DEFAULTS[kind])
         self._check_late(inputs)
+        for loader in (self.train, self.val, self.test):
+            loader.replan()
 
     def info(self, name: str) -> ValueInfo:
         """What a field is in a batch: after its features, where it has some or is bound; or a text's mask.

@@ -352,8 +352,8 @@ class Learner:
         self._meter.add(self.progress.step, lr, kept, next(iter(batch.values())).shape[0])
 
     def _read_meter(self) -> None:
-        records = self._meter.read(self.progress.phase or "")
-        if records:
+        unread = self._meter.read(self.progress.phase or "")
+        if self._logs and (records := [*unread]):
             for log in self._logs:
                 log.steps(records)
 

@@ -11,7 +11,7 @@ from jumpml.learn._logs import StepRecord
 from jumpml.objectives import reduce_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from jumpml.core import Loss
 
@@ -52,23 +52,26 @@ class Meter:
         """
         self._window.append((step, lr, losses, size))
 
-    def read(self, phase: str) -> list[StepRecord]:
+    def read(self, phase: str) -> Iterator[StepRecord]:
         """Read the window and empty it.
+
+        Returns:
+            A record a step; made as they are asked for, since without a log nobody does.
 
         Raises:
             NonFinite: A loss is NaN or infinite; names the first step, and the first objective in it.
         """
         window, self._window = self._window, []
         if not window:
-            return []
+            return iter(())
         steps, lrs, losses, sizes = zip(*window, strict=True)
         means = self._means(losses)
         if not all(map(math.isfinite, means["total"])):
             raise _first_non_finite(steps, means)
         for name, values in means.items():
-            self._add(name, values, [_count(step.get(name), size) for step, size in zip(losses, sizes, strict=True)])
+            self._add(name, values, sizes if name == "total" else _counts([step[name] for step in losses], sizes))
         by_step = (dict(zip(means, values, strict=True)) for values in zip(*means.values(), strict=True))
-        return [StepRecord(phase, step, record, lr) for step, record, lr in zip(steps, by_step, lrs, strict=True)]
+        return (StepRecord(phase, step, record, lr) for step, record, lr in zip(steps, by_step, lrs, strict=True))
 
     def _means(self, steps: Sequence[Mapping[str, Loss]]) -> dict[str, list[float]]:
         """By objective, the means of every step, and ``total``, their weighted sum."""
@@ -100,9 +103,15 @@ class Meter:
         self._window, self._sums, self._rows = [], dict(state["sums"]), dict(state["rows"])
 
 
-def _count(loss: Loss | None, size: int) -> float:
-    """The rows that a mean is of; those of the batch for the total."""
-    return size if loss is None or loss.present is None else float(loss.present.sum())
+def _counts(losses: Sequence[Loss], sizes: Sequence[int]) -> Sequence[float]:
+    """The rows that each of an objective's means is of, read at once; `sizes` are those of the batches."""
+    if all(loss.present is None for loss in losses):
+        return sizes
+    pairs = zip(losses, sizes, strict=True)
+    device = losses[0].value.device
+    return torch.stack(
+        [torch.tensor(size, device=device) if present is None else present.sum() for (_, present), size in pairs]
+    ).tolist()
 
 
 def _first_non_finite(steps: Sequence[int], means: Mapping[str, Sequence[float]]) -> NonFinite:

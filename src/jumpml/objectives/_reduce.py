@@ -39,7 +39,7 @@ def reduce(loss: Loss) -> Tensor:
 
 
 def reduce_all(losses: Sequence[Loss]) -> Tensor:
-    """`reduce` of each of several losses, ``[losses]``: the same bits, with one division for all.
+    """`reduce` of each of several losses, ``[losses]``: the same bits, with few calls for all.
 
     Args:
         losses: One or more; see `reduce`.
@@ -49,9 +49,15 @@ def reduce_all(losses: Sequence[Loss]) -> Tensor:
         >>> reduce_all([Loss(torch.tensor([1.0, 3.0])), Loss(torch.tensor(5.0))])
         tensor([2., 5.])
     """
+    return torch.cat([_means(list(alike)) for _, alike in groupby(losses, key=lambda loss: loss.value.shape)])
+
+
+def _means(losses: Sequence[Loss]) -> Tensor:
+    """The means of losses of one shape."""
+    if all(loss.present is None for loss in losses):
+        return _sums([loss.value for loss in losses]) / losses[0].value.numel()
     values, rows = zip(*map(_parts, losses), strict=True)
-    totals = torch.cat([_sums(list(alike)) for _, alike in groupby(values, key=lambda value: value.shape)])
-    return totals / torch.tensor(rows, device=totals.device)
+    return _sums(values) / torch.stack([torch.as_tensor(row, device=values[0].device) for row in rows])
 
 
 def _parts(loss: Loss) -> tuple[Tensor, Tensor | int]:

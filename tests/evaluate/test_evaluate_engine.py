@@ -77,7 +77,11 @@ def test_training_goes_on_after_a_prediction(loaders: DataLoaders, model: Model)
             "the model has no tasks: there is no prediction to measure. Name one under the key `tasks`.",
         ),
         (
-            lambda data, m: (SimpleNamespace(test=SimpleNamespace(plain=lambda: iter(()))), m, "test"),
+            lambda data, m: (
+                SimpleNamespace(test=SimpleNamespace(plain=lambda: iter(())), fields=data.fields, bind=data.bind),
+                m,
+                "test",
+            ),
             "the split 'test' is empty: give it a share of the rows, or name another split.",
         ),
     ],

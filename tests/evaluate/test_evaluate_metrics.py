@@ -139,6 +139,8 @@ def test_a_named_metric_is_scikit_learns(kind: str, name: str, seed: int) -> Non
 
 def test_every_name_has_been_compared_and_every_kind_has_its_own() -> None:
     for kind, brings in TASK_KINDS.items():
+        if brings.at != "row":  # test_evaluate_positions.py has these
+            continue
         assert set(metric_names(kind)) == set(EXPECTED[kind])
         assert set(brings.metrics) <= set(EXPECTED[kind])
 

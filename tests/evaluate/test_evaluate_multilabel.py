@@ -214,7 +214,8 @@ def test_what_cannot_be_measured_is_refused() -> None:
     )
     with pytest.raises(EvaluationError, match=text):
         measure("multilabel", ["accuracy"], predictions([[1]], [[1.0]]))
-    text = r"^the metric 'macro_f1' is for multiclass, binary and multilabel tasks; a regression task has: rmse, "
+    kinds = "multiclass, binary, multilabel and token_labelling"
+    text = rf"^the metric 'macro_f1' is for {kinds} tasks; a regression task has: rmse, "
     with pytest.raises(EvaluationError, match=text):
         measure("regression", ["macro_f1"], predictions([[1]], [[1.0]]))
 

@@ -54,7 +54,7 @@ from jumpml.core._schema import json_schema
 from jumpml.core._spec import FileSpec, Spec
 from jumpml.core._tasks import TASK_KINDS, Task, TaskKind
 from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_function
-from jumpml.core._values import MASK, FieldInfo, ValueInfo, field_of, masks_of
+from jumpml.core._values import MASK, NEXT, FieldInfo, ValueInfo, field_of, masks_of, nexts_of
 
 __all__ = [
     "Connectable",
@@ -89,6 +89,7 @@ __all__ = [
     "LearnerSpec",
     "Loss",
     "MASK",
+    "NEXT",
     "MissingExtraError",
     "Mistake",
     "ModelSpec",
@@ -126,6 +127,7 @@ __all__ = [
     "json_schema",
     "load_spec",
     "masks_of",
+    "nexts_of",
     "parse_override",
     "refusal",
     "resolve_class",

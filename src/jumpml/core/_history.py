@@ -23,7 +23,7 @@ class ExampleHistory:
             (binary), the lowest signed logit of all labels (multilabel), or minus the absolute error (regression); NaN
             likewise.
         predicted: int64 ``[epochs, rows]``, the decided class; for multilabel the label that is decided most wrongly,
-            or -1 where all are right; -1 for regression.
+            or -1 where all are right; -1 for regression and where positions are decided.
     """
 
     rows: NDArray[np.int64]

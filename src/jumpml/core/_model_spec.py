@@ -93,8 +93,11 @@ class NodeSpec(Spec):
 class TaskSpec(Spec):
     """An output node, a target field and a kind, which brings objective, prediction, metrics and pictures."""
 
-    kind: Literal["multiclass", "binary", "multilabel", "regression"]
-    """What is predicted: one class of several, yes or no, any number of labels, or numbers."""
+    kind: Literal[
+        "multiclass", "binary", "multilabel", "regression", "segmentation", "token_labelling", "language_modelling"
+    ]
+    """What is predicted: one class of several, yes or no, any number of labels, or numbers; a class at each pixel, a
+    class at each token, or the next token at each."""
     output: str
     """The node whose output is the prediction: logits, or the numbers."""
     target: str

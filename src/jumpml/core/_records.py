@@ -84,6 +84,8 @@ class TaskEvaluation(Record):
     """Rows with a target."""
     missing: int
     """Rows without one, which are left out."""
+    positions: int = 0
+    """Of a task that decides at positions, those with a target, in all rows."""
     classes: tuple[str, ...] = ()
     figures: dict[str, Figure]
     """By metric."""

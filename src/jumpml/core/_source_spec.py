@@ -134,8 +134,9 @@ class AudioSource(Spec):
 class TextSource(Spec):
     """Plain text.
 
-    Columns: `text`; and of a folder or an archive also `label` (the name of the folder that a file lies in), `path` and
-    `name`.
+    Columns: `text`; `position` (how many letters stand before it in its file, so that `split: {time: position}` keeps
+    the end of a long text for the test); and of a folder or an archive also `label` (the name of the folder that a file
+    lies in), `path` and `name`.
     """
 
     kind: Literal["text"]

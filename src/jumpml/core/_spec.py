@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from jumpml.core._document import Document, Path_
-from jumpml.core._values import field_of
+from jumpml.core._values import MASK
 
 if TYPE_CHECKING:
     from jumpml.core._errors import Mistake
@@ -103,7 +103,7 @@ Name = Annotated[
 
 InputName = Annotated[
     str,
-    AfterValidator(lambda value: _name(field_of(value)) and value),
+    AfterValidator(lambda value: _name(value.removesuffix(MASK)) and value),
     WithJsonSchema({"type": "string", "pattern": f"^(?!all$)[^{re.escape(''.join(_RESERVED))}]+(\\.mask)?$"}),
 ]
 """What a node can read of the data: a field, or a text's mask."""

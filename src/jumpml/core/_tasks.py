@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from jumpml.core._values import NEXT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,6 +25,7 @@ class TaskKind:
         decides: What is decided: a ``class``, any number of ``labels``, or ``numbers``.
         others: Further kinds of objective that can take its place.
         at: Where it is decided: once a ``row``, at each of a picture's ``pixels``, or at each of a text's ``tokens``.
+        truth: What of the target a batch holds the truth under: nothing for the field itself, or ``.next``.
     """
 
     name: str
@@ -33,6 +36,7 @@ class TaskKind:
     decides: Literal["class", "labels", "numbers"]
     others: tuple[str, ...] = ()
     at: Literal["row", "pixels", "tokens"] = "row"
+    truth: str = ""
 
     @property
     def one_logit(self) -> bool:
@@ -74,6 +78,34 @@ TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType(
             metrics=("rmse", "mae", "r2"),
             decides="numbers",
         ),
+        "segmentation": TaskKind(
+            name="segmentation",
+            target=("mask",),
+            objective="cross_entropy",
+            prediction="softmax",
+            metrics=("mean_iou", "dice", "pixel_accuracy", "log_loss"),
+            decides="class",
+            at="pixels",
+        ),
+        "token_labelling": TaskKind(
+            name="token_labelling",
+            target=("token_labels",),
+            objective="cross_entropy",
+            prediction="softmax",
+            metrics=("token_accuracy", "macro_f1", "log_loss"),
+            decides="class",
+            at="tokens",
+        ),
+        "language_modelling": TaskKind(
+            name="language_modelling",
+            target=("text",),
+            objective="cross_entropy",
+            prediction="softmax",
+            metrics=("perplexity", "log_loss", "bits_per_token", "token_accuracy"),
+            decides="class",
+            at="tokens",
+            truth=NEXT,
+        ),
     }
 )
 
@@ -83,7 +115,7 @@ class Task:
     """An output node, a target field, and a kind.
 
     Attributes:
-        kind: ``multiclass``, ``binary``, ``multilabel`` or ``regression``.
+        kind: One of `TASK_KINDS`.
         output: The node, or ``node.part``.
         target: The field.
         metrics: Names of metrics; the kind's own where None.
@@ -98,3 +130,8 @@ class Task:
     def brings(self) -> TaskKind:
         """What the kind brings."""
         return TASK_KINDS[self.kind]
+
+    @property
+    def truth(self) -> str:
+        """What a batch holds the truth under: the target, or what follows each of a text's tokens (``text.next``)."""
+        return self.target + self.brings.truth

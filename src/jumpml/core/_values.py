@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 MASK = ".mask"
+NEXT = ".next"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +74,20 @@ def masks_of(fields: Mapping[str, FieldInfo]) -> tuple[str, ...]:
     return tuple(name + MASK for name, info in fields.items() if info.kind == "text")
 
 
+def nexts_of(fields: Mapping[str, FieldInfo]) -> dict[str, ValueInfo]:
+    """What objectives can read beside the fields and no node can: at each token of a text the one that follows it.
+
+    Args:
+        fields: The data's.
+    """
+    return {name + NEXT: info.value for name, info in fields.items() if info.kind == "text"}
+
+
 def field_of(name: str) -> str:
-    """The field that an input of a model is made of.
+    """The field that a value of a batch is made of.
 
     Example:
-        >>> field_of("message.mask"), field_of("message")
-        ('message', 'message')
+        >>> field_of("message.mask"), field_of("message.next"), field_of("message")
+        ('message', 'message', 'message')
     """
-    return name.removesuffix(MASK)
+    return name.removesuffix(MASK).removesuffix(NEXT)

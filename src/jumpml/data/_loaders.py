@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
-from jumpml.core import MASK, DataError, FieldInfo, ValueInfo, did_you_mean, field_of, masks_of
+from jumpml.core import MASK, DataError, FieldInfo, ValueInfo, did_you_mean, field_of, masks_of, nexts_of
 from jumpml.data._batches import BatchMaker
 from jumpml.data._bucket import Bucketed, Cut, padding_of
 from jumpml.data._findings import find
@@ -20,7 +20,7 @@ from jumpml.data._validate import validate_rows, validate_steps
 from jumpml.data.augment._policies import PLAIN, Policies
 from jumpml.data.features._custom import as_features
 from jumpml.data.features._feature_map import DEFAULTS, FeatureMap, fit_steps, missing_problem
-from jumpml.data.features._tokens import PaddingMask
+from jumpml.data.features._tokens import NextToken, PaddingMask
 from jumpml.data.features._train_rows import TrainRows
 from jumpml.data.kinds import Column, decoding, raw_rows
 from jumpml.data.splits._splits import SPLITS, Splits
@@ -110,6 +110,8 @@ class DataLoaders:
         self.features = FeatureMap({})
         for mask in masks_of(fields):
             self.features.set(mask, [PaddingMask(padding_of(fields[field_of(mask)]))])
+        for following in nexts_of(fields):
+            self.features.set(following, [NextToken(padding_of(fields[field_of(following)]))])
         self._table = Table(columns, fields)
         self._cut = None if bucket is None else Cut(bucket, fields, self._table)
         self._originals = {
@@ -163,6 +165,11 @@ class DataLoaders:
         return (*self.fields, *masks_of(self.fields))
 
     @property
+    def servable(self) -> tuple[str, ...]:
+        """What batches can hold: what nodes can read, and what follows each token of a text (``message.next``)."""
+        return (*self.readable, *nexts_of(self.fields))
+
+    @property
     def seed(self) -> int:
         """What order and augmentation are drawn from."""
         return self.train.seed
@@ -177,7 +184,9 @@ class DataLoaders:
         return self.policies.mixes_rows
 
     def bind(self, inputs: Collection[str]) -> None:
-        """Say that nodes read these fields, and masks of texts (``message.mask``), which batches then hold.
+        """Say that nodes read these fields and masks of texts (``message.mask``), which batches then hold.
+
+        What follows each token (``message.next``) can be named too, which only objectives and tasks may read.
 
         From now on they have the default features of their kinds, where `features` says nothing. Fields that were bound
         before stay bound.
@@ -290,7 +299,7 @@ class DataLoaders:
 
     def _field(self, name: str) -> FieldInfo:
         """What is known of a field, or of the text behind a mask."""
-        if name not in self.readable:
+        if name not in self.servable:
             near = did_you_mean(name, self.readable)
             if name.endswith(MASK) and field_of(name) in self.fields:
                 near = f"Only a text has a mask, and {field_of(name)!r} is a {self.fields[field_of(name)].kind}."

@@ -8,17 +8,17 @@ from jumpml.core import EvaluationError, Figure, did_you_mean
 from jumpml.evaluate._intervals import num_resamples, paired, percentiles, resamples
 from jumpml.evaluate._measure import first, resolve
 from jumpml.evaluate._metric import FEWEST, Metric, UndefinedError
-from jumpml.evaluate._sample import Sample
+from jumpml.evaluate._sample import AnySample, sample_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jumpml.evaluate._predictions import Predictions
+    from jumpml.evaluate._predictions import Predicted
 
 SHARES_OF_ALL = ("accuracy", "subset_accuracy")  # of all rows, those that are decided rightly
 
 
-def compare(kind: str, metrics: Sequence[Any], name: str, before: Predictions, after: Predictions) -> Figure:
+def compare(kind: str, metrics: Sequence[Any], name: str, before: Predicted, after: Predicted) -> Figure:
     """How much a figure changes from one model's predictions to another's, on the same rows.
 
     The interval of ``accuracy`` and ``subset_accuracy`` is Agresti's and Min's for paired proportions, which has a
@@ -53,7 +53,7 @@ def compare(kind: str, metrics: Sequence[Any], name: str, before: Predictions, a
     entry = next((e for e in entries if name == e.name or name.startswith(f"{e.name}.")), None)
     if entry is None:
         raise EvaluationError(f"there is no figure {name!r}. {did_you_mean(name, [e.name for e in entries])}")
-    samples = Sample.of(kind, before), Sample.of(kind, after)
+    samples = sample_of(kind, before), sample_of(kind, after)
     rows = len(samples[0])
     if len(samples[1]) != rows:
         raise EvaluationError(f"expected predictions of the same rows, got {rows} and {len(samples[1])} with a target.")
@@ -62,11 +62,11 @@ def compare(kind: str, metrics: Sequence[Any], name: str, before: Predictions, a
     except UndefinedError as reason:
         raise EvaluationError(f"{name!r} has no value on these rows: {reason}.") from None
     if name in SHARES_OF_ALL:
-        right = [sample.right for sample in samples]
+        right = [sample.right for sample in samples]  # of rows: no task that decides at positions has these
         low, high = paired(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()), rows)
         return Figure(value=value, low=low, high=high, n=rows)
     draws: list[float] = []
-    for drawn in resamples(rows, entry.resamples or num_resamples(samples[0].logits.numel())):
+    for drawn in resamples(rows, entry.resamples or num_resamples(samples[0].size)):
         try:
             draws.append(_change(entry, name, *(sample.take(drawn) for sample in samples)))
         except (UndefinedError, EvaluationError):
@@ -77,7 +77,7 @@ def compare(kind: str, metrics: Sequence[Any], name: str, before: Predictions, a
     return Figure(value=value, low=low, high=high, n=rows)
 
 
-def _change(entry: Metric, name: str, before: Sample, after: Sample) -> float:
+def _change(entry: Metric, name: str, before: AnySample, after: AnySample) -> float:
     values = first(entry, before), first(entry, after)
     if not all(name in value for value in values):
         raise UndefinedError(f"the metric gave {', '.join(values[0])}")

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 from jumpml.core import EvaluationError, EvaluationRecord, LabelCounts, TaskEvaluation, did_you_mean
 from jumpml.evaluate._calibration import calibrate
 from jumpml.evaluate._curves import curves
-from jumpml.evaluate._measure import measure_sample, resolve
+from jumpml.evaluate._measure import Measured, measure_sample, resolve
+from jumpml.evaluate._positions import Positions
 from jumpml.evaluate._predictions import predict
 from jumpml.evaluate._results import EvalResults
-from jumpml.evaluate._sample import Sample
+from jumpml.evaluate._sample import Sample, sample_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torch import Tensor
+
     from jumpml.core import FieldInfo, Task
     from jumpml.data import DataLoaders
     from jumpml.evaluate._metric import Metric
-    from jumpml.evaluate._predictions import Predictions
+    from jumpml.evaluate._predictions import Predicted
     from jumpml.graph import Model
 
 MOST_CLASSES = 100  # a confusion matrix of more cannot be read, and its record would be large
@@ -93,16 +96,19 @@ def _in_task(name: str, function: Any, *args: Any) -> Any:
 
 
 def _evaluate_task(
-    task: Task, field: FieldInfo, metrics: Sequence[Metric], predictions: Predictions
+    task: Task, field: FieldInfo, metrics: Sequence[Metric], predictions: Predicted
 ) -> tuple[TaskEvaluation, list[str]]:
-    sample = Sample.of(task.kind, predictions)
+    sample = sample_of(task.kind, predictions)
     measured = measure_sample(sample, metrics)
+    if isinstance(sample, Positions):
+        evaluation = _of_positions(task, field, measured, sample, len(predictions.present))
+        return evaluation, [*measured.notes, *_unseen_classes(sample, field)]
     classes = _classes(sample, field)
     evaluation = TaskEvaluation(
         kind=task.kind,
         target=task.target,
         rows=len(sample),
-        missing=int((~predictions.present).sum()),
+        missing=len(predictions.present) - len(sample),
         classes=classes,
         figures=measured.figures,
         higher_is_better=measured.higher_is_better,
@@ -114,6 +120,26 @@ def _evaluate_task(
     return evaluation, [*measured.notes, *_empty_classes(sample, classes)]
 
 
+def _of_positions(task: Task, field: FieldInfo, measured: Measured, sample: Positions, rows: int) -> TaskEvaluation:
+    """What is told of a task that decides at positions, whose classes are the field's, or the tokens of a text."""
+    return TaskEvaluation(
+        kind=task.kind,
+        target=task.target,
+        rows=len(sample),
+        missing=rows - len(sample),
+        positions=int(sample.count.sum()),
+        classes=field.classes,
+        figures=measured.figures,
+        higher_is_better=measured.higher_is_better,
+        confusion=_tuples(sample.confusion()) if 0 < len(field.classes) <= MOST_CLASSES else None,
+    )
+
+
+def _unseen_classes(sample: Positions, field: FieldInfo) -> list[str]:
+    empty = [name for name, count in zip(field.classes, sample.class_counts.tolist(), strict=False) if not count]
+    return [f"no position of the split is of class {', '.join(map(repr, empty))}."] if empty else []
+
+
 def _classes(sample: Sample, field: FieldInfo) -> tuple[str, ...]:
     return field.classes or tuple(map(str, range(sample.num_classes)))
 
@@ -121,7 +147,11 @@ def _classes(sample: Sample, field: FieldInfo) -> tuple[str, ...]:
 def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:
     size = sample.num_classes
     counts = (sample.target * size + sample.decided).bincount(minlength=size**2)
-    return tuple(map(tuple, counts.view(size, size).tolist()))
+    return _tuples(counts.view(size, size))
+
+
+def _tuples(counts: Tensor) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, counts.tolist()))
 
 
 def _labels(sample: Sample) -> tuple[LabelCounts, ...]:

@@ -12,12 +12,12 @@ from jumpml.core import EvaluationError, Figure
 from jumpml.evaluate._intervals import num_resamples, percentiles, resamples, wilson
 from jumpml.evaluate._metric import FEWEST, FunctionMetric, Metric, ObjectMetric, UndefinedError, metric
 from jumpml.evaluate._named import Proportion, named
-from jumpml.evaluate._sample import Sample
+from jumpml.evaluate._sample import AnySample, sample_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jumpml.evaluate._predictions import Predictions
+    from jumpml.evaluate._predictions import Predicted
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Measured:
     notes: list[str] = field(default_factory=list)
 
 
-def measure(kind: str, metrics: Sequence[Any], predictions: Predictions) -> dict[str, Figure]:
+def measure(kind: str, metrics: Sequence[Any], predictions: Predicted) -> dict[str, Figure]:
     """Measure predictions, wherever they come from.
 
     Args:
         kind: The task's kind.
         metrics: Names, `torchmetrics` objects, functions, or what `metric` returned.
-        predictions: Raw outputs with their targets.
+        predictions: Raw outputs with their targets, or what was decided at each position.
 
     Returns:
         Figures by metric. One that has no value on these rows is left out.
@@ -57,7 +57,7 @@ def measure(kind: str, metrics: Sequence[Any], predictions: Predictions) -> dict
         >>> print(measure("multiclass", ["accuracy"], predictions)["accuracy"])
         1 [0.3424, 1]
     """
-    return measure_sample(Sample.of(kind, predictions), resolve(kind, metrics)).figures
+    return measure_sample(sample_of(kind, predictions), resolve(kind, metrics)).figures
 
 
 def resolve(kind: str, metrics: Sequence[Any]) -> list[Metric]:
@@ -88,7 +88,7 @@ def _resolved(kind: str, entry: Any) -> Metric:
     return metric(entry)
 
 
-def measure_sample(sample: Sample, metrics: Sequence[Metric]) -> Measured:
+def measure_sample(sample: AnySample, metrics: Sequence[Metric]) -> Measured:
     """Measure a sample.
 
     Raises:
@@ -114,7 +114,7 @@ def measure_sample(sample: Sample, metrics: Sequence[Metric]) -> Measured:
     return replace(measured, figures={name: measured.figures[name] for name in measured.higher_is_better})
 
 
-def first(entry: Metric, sample: Sample) -> dict[str, float]:
+def first(entry: Metric, sample: AnySample) -> dict[str, float]:
     """A metric's values on the sample itself.
 
     Raises:
@@ -133,10 +133,10 @@ def first(entry: Metric, sample: Sample) -> dict[str, float]:
     return values
 
 
-def _bootstrap(sample: Sample, values: Mapping[Metric, Mapping[str, float]]) -> dict[Metric, dict[str, list[float]]]:
+def _bootstrap(sample: AnySample, values: Mapping[Metric, Mapping[str, float]]) -> dict[Metric, dict[str, list[float]]]:
     """All metrics' values on the same resamples; those on which a metric has none are passed over."""
     draws = {entry: {name: list[float]() for name in named} for entry, named in values.items()}
-    counts = {entry: entry.resamples or num_resamples(sample.logits.numel()) for entry in values}
+    counts = {entry: entry.resamples or num_resamples(sample.size) for entry in values}
     for index, rows in enumerate(resamples(len(sample), max(counts.values(), default=0))):
         drawn = sample.take(rows)
         for entry, count in counts.items():
@@ -145,7 +145,7 @@ def _bootstrap(sample: Sample, values: Mapping[Metric, Mapping[str, float]]) -> 
     return draws
 
 
-def _draw(entry: Metric, drawn: Sample, draws: Mapping[str, list[float]]) -> None:
+def _draw(entry: Metric, drawn: AnySample, draws: Mapping[str, list[float]]) -> None:
     try:
         values = entry.compute(drawn)
     except Exception:

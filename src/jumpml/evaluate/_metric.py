@@ -11,7 +11,7 @@ from jumpml.core import EvaluationError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jumpml.evaluate._sample import Sample
+    from jumpml.evaluate._sample import AnySample
 
 NEEDS = ("probabilities", "logits")
 FEWEST = 40  # resamples: a 2.5% percentile of fewer would be their extreme
@@ -37,7 +37,7 @@ class Metric(Protocol):
     @property
     def resamples(self) -> int | None: ...
 
-    def compute(self, sample: Sample) -> dict[str, float]:
+    def compute(self, sample: AnySample) -> dict[str, float]:
         """Figures by full name: `name` itself, or ``name.key``.
 
         Raises:
@@ -56,8 +56,12 @@ class FunctionMetric:
     higher_is_better: bool | None = None
     resamples: int = 200
 
-    def compute(self, sample: Sample) -> dict[str, float]:
+    def compute(self, sample: AnySample) -> dict[str, float]:
         """Call the function with decided predictions and targets."""
+        missing = [need for need in self.needs if not hasattr(sample, need)]
+        if missing:
+            why = "they are not held for every position of a split; a function gets what was decided there"
+            raise EvaluationError(f"the metric {self.name!r} needs {' and '.join(missing)}: {why}.")
         more = {need: getattr(sample, need) for need in self.needs}
         return numbers(self.name, self.function(sample.decided, sample.target, **more))
 
@@ -74,10 +78,11 @@ def metric(
 
     Args:
         function: ``f(predictions, targets, **needs) -> float | dict[str, float]``, on CPU tensors of a whole split:
-            class codes int64 ``[rows]``, of several labels 0 and 1 int64 ``[rows, classes]``, or numbers in raw units
-            ``[rows]`` or ``[rows, elements]``.
+            class codes int64 ``[rows]``, at positions ``[rows, *positions]`` with -1 among the targets where the class
+            is not known, of several labels 0 and 1 int64 ``[rows, classes]``, or numbers in raw units ``[rows]`` or
+            ``[rows, elements]``.
         needs: What else it takes, as keyword arguments: ``probabilities`` or ``logits``, ``[rows, classes]`` for
-            multiclass and multilabel, ``[rows]`` for binary.
+            multiclass and multilabel, ``[rows]`` for binary; no task that decides at positions has them.
         name: What follows ``task/`` in the results; the function's own name where None.
         higher_is_better: Whether more is better.
         resamples: How often it is called for its interval, at least 40.
@@ -113,7 +118,10 @@ def metric(
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectMetric:
-    """A `torchmetrics.Metric` as a metric: updated once with all probabilities (or numbers) and targets."""
+    """A `torchmetrics.Metric` as a metric: updated once with all probabilities (or numbers) and targets.
+
+    Of a task that decides at positions it gets the decided codes in place of probabilities.
+    """
 
     original: Any
     resamples: int = 200
@@ -128,11 +136,11 @@ class ObjectMetric:
         """As its class says."""
         return getattr(self.original, "higher_is_better", None)
 
-    def compute(self, sample: Sample) -> dict[str, float]:
+    def compute(self, sample: AnySample) -> dict[str, float]:
         """Compute it on a copy, so that the user's object keeps its state."""
         copy = self.original.clone()
         copy.reset()
-        copy.update(sample.probabilities, sample.target)
+        copy.update(getattr(sample, "probabilities", sample.decided), sample.target)
         return numbers(self.name, copy.compute())
 
 

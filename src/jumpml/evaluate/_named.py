@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 
 from jumpml.core import EvaluationError, did_you_mean
 from jumpml.evaluate._metric import UndefinedError
+from jumpml.evaluate._positions import Positions
 from jumpml.evaluate._ranking import auroc, average_precision
 
 if TYPE_CHECKING:
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.evaluate._sample import Sample
+    from jumpml.evaluate._sample import AnySample, Sample
 
 CLASSES = ("multiclass", "binary")
 LABELS = ("multilabel",)
+TOKENS = ("token_labelling", "language_modelling")
+POSITIONS = ("segmentation", *TOKENS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +33,11 @@ class Proportion:
 
     name: str
     kinds: tuple[str, ...]
-    counts: Callable[[Sample], tuple[Tensor, Tensor]]
+    counts: Callable[[Any], tuple[Tensor, Tensor]]
     higher_is_better: bool | None = True
     resamples: int | None = None
 
-    def hits(self, sample: Sample) -> tuple[int, int]:
+    def hits(self, sample: AnySample) -> tuple[int, int]:
         """Hits and trials.
 
         Raises:
@@ -44,7 +48,7 @@ class Proportion:
             raise UndefinedError("it is a share of rows of which there are none")
         return hits, trials
 
-    def compute(self, sample: Sample) -> dict[str, float]:
+    def compute(self, sample: AnySample) -> dict[str, float]:
         """The share."""
         hits, trials = self.hits(sample)
         return {self.name: hits / trials}
@@ -56,11 +60,11 @@ class Statistic:
 
     name: str
     kinds: tuple[str, ...]
-    value: Callable[[Sample], Tensor]
+    value: Callable[[Any], Tensor]
     higher_is_better: bool | None = True
     resamples: int | None = None
 
-    def compute(self, sample: Sample) -> dict[str, float]:
+    def compute(self, sample: AnySample) -> dict[str, float]:
         """The figure."""
         return {self.name: float(self.value(sample))}
 
@@ -80,7 +84,9 @@ def _balanced_accuracy(s: Sample) -> Tensor:
     return recall[s.class_counts > 0].mean()
 
 
-def _macro_f1(s: Sample) -> Tensor:
+def _macro_f1(s: Sample | Positions) -> Tensor:
+    if isinstance(s, Positions):
+        return _dice(s)
     if s.decides == "labels":
         twice, marked = _f1_of_labels(s)
         return (twice[marked > 0] / marked[marked > 0]).mean()
@@ -145,7 +151,9 @@ def _several_classes(s: Sample) -> None:
         raise UndefinedError("all rows are of one class")
 
 
-def _log_loss(s: Sample) -> Tensor:
+def _log_loss(s: Sample | Positions) -> Tensor:
+    if isinstance(s, Positions):
+        return s.mean_loss()
     logits = s.logits.double()  # a probability in float32 would round to 0 where the logit still says how wrong it is
     if s.kind == "multiclass":
         return F.cross_entropy(logits, s.target)
@@ -180,11 +188,23 @@ def _r2(s: Sample) -> Tensor:
     return r2_score(s.decided.double(), target, multioutput="variance_weighted")
 
 
+def _dice(s: Positions) -> Tensor:
+    right, true, given = s.totals
+    there = true + given > 0  # a class of no position that none was taken for has no score
+    return (2 * right[there] / (true + given)[there]).mean()
+
+
+def _mean_iou(s: Positions) -> Tensor:
+    right, true, given = s.totals
+    union = true + given - right
+    return (right[union > 0] / union[union > 0]).mean()
+
+
 _ALL: tuple[Proportion | Statistic, ...] = (
     Proportion(name="accuracy", kinds=CLASSES, counts=_accuracy),
     Statistic(name="balanced_accuracy", kinds=CLASSES, value=_balanced_accuracy),
     Statistic(name="micro_f1", kinds=LABELS, value=_micro_f1),
-    Statistic(name="macro_f1", kinds=(*CLASSES, *LABELS), value=_macro_f1),
+    Statistic(name="macro_f1", kinds=(*CLASSES, *LABELS, "token_labelling"), value=_macro_f1),
     Statistic(name="f1", kinds=("binary",), value=_f1),
     Proportion(name="precision", kinds=("binary",), counts=lambda s: _hits(s.decided == 1, s.target == 1)),
     Proportion(name="recall", kinds=("binary",), counts=lambda s: _hits(s.target == 1, s.decided == 1)),
@@ -193,7 +213,7 @@ _ALL: tuple[Proportion | Statistic, ...] = (
     Statistic(name="average_precision", kinds=(*CLASSES, *LABELS), value=_average_precision),
     Statistic(name="matthews", kinds=CLASSES, value=_matthews),
     Statistic(name="cohen_kappa", kinds=CLASSES, value=_kappa),
-    Statistic(name="log_loss", kinds=(*CLASSES, *LABELS), value=_log_loss, higher_is_better=False),
+    Statistic(name="log_loss", kinds=(*CLASSES, *LABELS, *POSITIONS), value=_log_loss, higher_is_better=False),
     Statistic(name="brier", kinds=(*CLASSES, *LABELS), value=_brier, higher_is_better=False),
     Proportion(name="subset_accuracy", kinds=LABELS, counts=_accuracy),
     # of decisions, which in one row depend on each other: its interval comes from resamples of rows
@@ -209,6 +229,23 @@ _ALL: tuple[Proportion | Statistic, ...] = (
     Statistic(name="mse", kinds=("regression",), value=_mean_squared_error, higher_is_better=False),
     Statistic(name="mae", kinds=("regression",), value=_mean_absolute_error, higher_is_better=False),
     Statistic(name="r2", kinds=("regression",), value=_r2),
+    # positions of one row depend on each other: the intervals come from resamples of rows
+    Statistic(name="mean_iou", kinds=("segmentation",), value=_mean_iou),
+    Statistic(name="dice", kinds=("segmentation",), value=_dice),
+    Statistic(name="pixel_accuracy", kinds=("segmentation",), value=Positions.accuracy),
+    Statistic(name="token_accuracy", kinds=TOKENS, value=Positions.accuracy),
+    Statistic(
+        name="perplexity",
+        kinds=("language_modelling",),
+        value=lambda s: s.mean_loss().exp(),
+        higher_is_better=False,
+    ),
+    Statistic(
+        name="bits_per_token",
+        kinds=("language_modelling",),
+        value=lambda s: s.mean_loss() / math.log(2),
+        higher_is_better=False,
+    ),
 )
 NAMED: Mapping[str, Proportion | Statistic] = {entry.name: entry for entry in _ALL}
 
@@ -217,7 +254,7 @@ def metric_names(kind: str) -> tuple[str, ...]:
     """The metrics that a task of a kind can name.
 
     Args:
-        kind: ``multiclass``, ``binary``, ``multilabel`` or ``regression``.
+        kind: The task's kind.
 
     Example:
         >>> metric_names("regression")

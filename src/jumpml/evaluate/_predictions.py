@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
 from jumpml.core import EvaluationError, did_you_mean
+from jumpml.evaluate._positions import PositionCounter, Positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,8 +38,13 @@ class Predictions:
     present: Tensor
 
 
-def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Predictions]:
+Predicted: TypeAlias = Predictions | Positions
+
+
+def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Predicted]:
     """Run a model over a split: plain rows in order, in evaluation mode, without gradients.
+
+    The outputs of a task that decides at positions are reduced batch by batch, and never held for a whole split.
 
     Args:
         loaders: The data.
@@ -46,7 +52,7 @@ def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Predict
         split: ``train``, ``val`` or ``test``.
 
     Returns:
-        Raw outputs and targets by task.
+        By task raw outputs and targets, or what was decided at each position.
 
     Raises:
         EvaluationError: The split is unknown or empty, the model has no task, or a batch lacks a task's target.
@@ -56,14 +62,36 @@ def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Predict
         raise EvaluationError(
             "the model has no tasks: there is no prediction to measure. Name one under the key `tasks`."
         )
+    _validate_targets(model, loaders)
+    loaders.bind([task.truth for task in model.tasks.values() if task.truth != task.target])
     parts: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {name: [] for name in model.tasks}
+    counters = {name: counter_of(model, name, loaders) for name, task in model.tasks.items() if task.brings.at != "row"}
+    served = 0
     with evaluation_mode(model):
         for batch in loader.plain():
             with torch.inference_mode():  # not around the loader: what it caches must stay usable for training
                 outputs = model(batch)
-            for name, task in model.tasks.items():
-                parts[name].append(_part(outputs[name], batch, name, task, loaders))
-    return {name: _joined(part, split) for name, part in parts.items()}
+                for name, task in model.tasks.items():
+                    if name in counters:
+                        counters[name].add(outputs[name], batch[task.truth])
+                    else:
+                        parts[name].append(_part(outputs[name], batch, task, loaders))
+            served += 1
+    if not served:
+        raise EvaluationError(f"the split {split!r} is empty: give it a share of the rows, or name another split.")
+    return {name: counters[name].positions() if name in counters else _joined(part) for name, part in parts.items()}
+
+
+def counter_of(model: Model, name: str, loaders: DataLoaders) -> PositionCounter:
+    """What reduces the outputs of a task that decides at positions."""
+    task, field = model.tasks[name], loaders.fields[model.tasks[name].target]
+    output = model.values[task.output].shape
+    return PositionCounter(
+        task.kind,
+        field.value.shape,
+        output[0] if task.brings.at == "pixels" else output[-1],
+        by_class=bool(field.classes),
+    )
 
 
 def loader_of(loaders: DataLoaders, split: str) -> Loader:
@@ -89,12 +117,16 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+def _validate_targets(model: Model, loaders: DataLoaders) -> None:
+    for name, task in model.tasks.items():
+        if task.target not in loaders.fields:
+            known = did_you_mean(task.target, loaders.fields)
+            raise EvaluationError(f"task {name!r}: the data set has no target field {task.target!r}. {known}")
+
+
 def _part(
-    output: Tensor, batch: Mapping[str, Tensor], name: str, task: Task, loaders: DataLoaders
+    output: Tensor, batch: Mapping[str, Tensor], task: Task, loaders: DataLoaders
 ) -> tuple[Tensor, Tensor, Tensor]:
-    if task.target not in batch:
-        known = did_you_mean(task.target, batch)
-        raise EvaluationError(f"task {name!r}: the data set has no target field {task.target!r}. {known}")
     target = batch[task.target]
     present = batch.get(f"{task.target}.present")
     if present is None:
@@ -105,8 +137,6 @@ def _part(
     return output.cpu(), target.cpu(), present.cpu()
 
 
-def _joined(parts: list[tuple[Tensor, Tensor, Tensor]], split: str) -> Predictions:
-    if not parts:
-        raise EvaluationError(f"the split {split!r} is empty: give it a share of the rows, or name another split.")
+def _joined(parts: list[tuple[Tensor, Tensor, Tensor]]) -> Predictions:
     output, target, present = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     return Predictions(output=output, target=target, present=present)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch.nn.functional as F
 
 from jumpml.core import TASK_KINDS, EvaluationError
+from jumpml.evaluate._positions import Positions
 from jumpml.graph import decide, probabilities, scores
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from jumpml.evaluate._predictions import Predictions
+    from jumpml.evaluate._predictions import Predicted, Predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,11 @@ class Sample:
         return len(self.target)
 
     @property
+    def size(self) -> int:
+        """How many numbers the figures of a resample are computed from."""
+        return self.logits.numel()
+
+    @property
     def decides(self) -> str:
         """``class``, ``labels`` or ``numbers``."""
         return TASK_KINDS[self.kind].decides
@@ -111,6 +117,18 @@ class Sample:
             probabilities=self.probabilities[rows],
             decided=self.decided[rows],
         )
+
+
+AnySample: TypeAlias = Sample | Positions
+
+
+def sample_of(kind: str, predictions: Predicted) -> AnySample:
+    """The rows of a task that count.
+
+    Raises:
+        EvaluationError: See `Sample.of` and `Positions.known`.
+    """
+    return predictions.known() if isinstance(predictions, Positions) else Sample.of(kind, predictions)
 
 
 def _vectors(x: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jumpml.core import EvaluationError, did_you_mean
+from jumpml.core import NEXT, EvaluationError, did_you_mean
 from jumpml.evaluate._measure import first
 from jumpml.evaluate._metric import UndefinedError
 from jumpml.evaluate._named import metric_names, named
 from jumpml.evaluate._predictions import evaluation_mode, loader_of, predict
-from jumpml.evaluate._sample import Sample
+from jumpml.evaluate._sample import AnySample, sample_of
 from jumpml.objectives import reduce
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def score(loaders: DataLoaders, model: Model, names: Collection[str], split: str
     """
     wanted = {name: _named(name, model) for name in names if name != "loss"}
     predictions = predict(loaders, model, split) if wanted else {}
-    samples = {task: Sample.of(model.tasks[task].kind, predictions[task]) for task, _ in wanted.values()}
+    samples = {task: sample_of(model.tasks[task].kind, predictions[task]) for task, _ in wanted.values()}
     scores = {name: _value(name, entry, samples[task], split) for name, (task, entry) in wanted.items()}
     if "loss" in names:
         scores["loss"] = _loss(loaders, model, split)
@@ -62,7 +62,7 @@ def _named(name: str, model: Model) -> tuple[str, Metric]:
     return task, named(model.tasks[task].kind, metric)
 
 
-def _value(name: str, entry: Metric, sample: Sample, split: str) -> float:
+def _value(name: str, entry: Metric, sample: AnySample, split: str) -> float:
     try:
         return first(entry, sample)[entry.name]
     except UndefinedError as reason:
@@ -75,6 +75,7 @@ def _loss(loaders: DataLoaders, model: Model, split: str) -> float:
         raise EvaluationError("'loss' has no value: no objective without views is active in the supervised phase.")
     total = {name: torch.zeros((), dtype=torch.float64) for name in objectives}
     rows = dict.fromkeys(objectives, 0)
+    loaders.bind([name for objective in objectives.values() for name in objective.inputs if name.endswith(NEXT)])
     with evaluation_mode(model):
         for batch in loader_of(loaders, split).plain():
             with torch.inference_mode():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from jumpml.core import FieldInfo, Objective, Problem, Task, ValueInfo, did_you_mean, field_of, masks_of
+from jumpml.core import MASK, FieldInfo, Objective, Problem, Task, ValueInfo, did_you_mean, masks_of
 from jumpml.graph._names import Names
 from jumpml.graph._node import Node
 from jumpml.graph._patterns import pattern_problems
@@ -49,7 +49,9 @@ def check_structure(
     patterns = {name: objective.parameters_of for name, objective in objectives.items()}
     refuse(
         [
-            *name_problems(inputs={field_of(name) for name in inputs}, nodes=nodes, tasks=tasks, objectives=objectives),
+            *name_problems(
+                inputs={name.removesuffix(MASK) for name in inputs}, nodes=nodes, tasks=tasks, objectives=objectives
+            ),
             *parts_problems(names),
             *wiring,
             *kind_problems(tasks),
@@ -86,12 +88,12 @@ def _namesakes(tasks: Mapping[str, Task], objectives: Mapping[str, Objective]) -
     return [
         Problem(
             ("objectives", name),
-            f"a task has this name too, but its own objective would read {tasks[name].output}, {tasks[name].target}; "
+            f"a task has this name too, but its own objective would read {tasks[name].output}, {tasks[name].truth}; "
             f"this one reads {', '.join(objective.inputs) or 'parameters'}.",
             "Tasks and objectives share one set of names: rename one.",
         )
         for name, objective in objectives.items()
-        if name in tasks and tuple(objective.inputs) != (tasks[name].output, tasks[name].target)
+        if name in tasks and tuple(objective.inputs) != (tasks[name].output, tasks[name].truth)
     ]
 
 

@@ -13,7 +13,6 @@ from jumpml.core import FieldInfo, Problem, Task, UntrustedNameError, did_you_me
 from jumpml.graph._node import class_name, signature_text
 from jumpml.graph._random import own_draws
 from jumpml.graph._repeat import Repeat
-from jumpml.graph.blocks import Head
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 
 if TYPE_CHECKING:
@@ -85,11 +84,12 @@ class Constructor:
             cls = resolve_class(module, nn.Module, self.trust)
         except UntrustedNameError as error:
             return Problem((*path, "module"), str(error))
-        if cls is Head and "out_features" not in arguments:
-            width = _head_width(name, self.tasks, self.fields)
+        own_width: str | None = getattr(cls, "width_of_task", None)
+        if own_width is not None and own_width not in arguments:
+            width = _head_width(name, self.tasks, self.fields, own_width)
             if isinstance(width, str):
-                return Problem(place, f"out_features is left out, {width}")
-            arguments["out_features"] = width
+                return Problem(place, f"{own_width} is left out, {width}")
+            arguments[own_width] = width
         problem = _misfit(place, cls, arguments)
         if problem is not None:
             return problem
@@ -122,7 +122,7 @@ def _called(cls: type[nn.Module]) -> str:
     return f"{class_name(cls)}{signature_text(cls)}"
 
 
-def _head_width(node: str, tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo]) -> int | str:
+def _head_width(node: str, tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo], argument: str) -> int | str:
     """The number of outputs that the tasks of a node need, or why that is not known."""
     widths: dict[str, int] = {}
     for name, task in tasks.items():
@@ -131,16 +131,21 @@ def _head_width(node: str, tasks: Mapping[str, Task], fields: Mapping[str, Field
         if task.brings.one_logit:
             widths[name] = 1
         elif task.target in fields:
-            field = fields[task.target]
-            widths[name] = prod(field.value.shape) if task.brings.decides == "numbers" else len(field.classes)
+            widths[name] = _width(task, fields[task.target])
         else:
             return (
-                f"and nothing is known of {task.target!r}, the target of task {name!r}. Give out_features, or give the "
+                f"and nothing is known of {task.target!r}, the target of task {name!r}. Give {argument}, or give the "
                 "data: load_model(file, dataloader), or the key data in the file."
             )
     if not widths:
-        return "and no task has this node as its output. Give out_features."
+        return f"and no task has this node as its output. Give {argument}."
     if len(set(widths.values())) > 1:
         needs = ", ".join(f"{name!r} needs {width}" for name, width in widths.items())
         return f"and its tasks need different widths: {needs}. Give each task a head of its own."
     return next(iter(widths.values()))
+
+
+def _width(task: Task, target: FieldInfo) -> int:
+    if task.brings.decides == "numbers":
+        return prod(target.value.shape)
+    return len(target.classes) or target.value.classes or 0  # a text's classes are its tokens, which have no list

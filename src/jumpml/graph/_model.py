@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, cast, final
 import torch
 from torch import Tensor, nn
 
-from jumpml.core import FieldInfo, GraphError, Objective, Problem, Task, ValueInfo, did_you_mean
+from jumpml.core import FieldInfo, GraphError, Objective, Problem, Task, ValueInfo, did_you_mean, nexts_of
 from jumpml.graph._checks import check_data, check_outputs, check_structure
 from jumpml.graph._compiler import Compiler
 from jumpml.graph._inference import infer
@@ -98,7 +98,7 @@ class Model(nn.Module):
         self._objectives = {
             name: self._adopt(f"objective_{name}", cast("Any", objective)) for name, objective in objectives.items()
         }
-        known = {**{field: info.value for field, info in fields.items()}, **self._values}
+        known = {**{field: info.value for field, info in fields.items()}, **nexts_of(fields), **self._values}
         for name, objective in objectives.items():
             held = {self._attributes[node]: self.node(node) for node in self.select(objective.parameters_of)}
             connect(("tasks" if name in tasks else "objectives", name), objective, known, held, seed)
@@ -369,7 +369,7 @@ class Model(nn.Module):
         changed = {
             name: f"{task.output!r} is {self._values[task.output]}, and {inferred.values[task.output]} {when}."
             for name, task in self._tasks.items()
-            if self._values[task.output] != inferred.values[task.output]
+            if _row_shape(task, self._values[task.output]) != _row_shape(task, inferred.values[task.output])
         }
         refuse([Problem(("tasks", name, "output"), text) for name, text in changed.items()])
 
@@ -386,3 +386,8 @@ class Model(nn.Module):
             no_gradient=no_gradient,
             available=available,
         )
+
+
+def _row_shape(task: Task, output: ValueInfo) -> tuple[int, ...]:
+    """What of an output's shape may not depend on how long a text is."""
+    return output.shape[1:] if task.brings.at == "tokens" else output.shape

@@ -20,15 +20,18 @@ def scores(kind: str, output: Tensor) -> Tensor:
         output: A model's output for a task of that kind, ``[batch, ...]``.
 
     Returns:
-        ``[batch, classes]`` logits for multiclass and multilabel, ``[batch]`` logits for binary; for regression the
-        output as it is.
+        ``[batch, classes]`` logits for multiclass and multilabel, ``[batch]`` logits for binary, ``[batch, height,
+        width, classes]`` at pixels, ``[batch, length, classes]`` at tokens; for regression the output as it is.
 
     Example:
         >>> import torch
         >>> scores("binary", torch.tensor([[2.0], [-1.0]]))
         tensor([ 2., -1.])
     """
-    return output.flatten() if TASK_KINDS[kind].one_logit else output
+    brings = TASK_KINDS[kind]
+    if brings.at == "pixels":
+        return output.movedim(1, -1)
+    return output.flatten() if brings.one_logit else output
 
 
 def probabilities(kind: str, output: Tensor) -> Tensor:
@@ -40,7 +43,8 @@ def probabilities(kind: str, output: Tensor) -> Tensor:
 
     Returns:
         ``[batch, classes]`` for multiclass (softmax) and multilabel (sigmoid of each label), ``[batch]`` of the second
-        class for binary (sigmoid); for regression the output as it is.
+        class for binary (sigmoid), ``[batch, *positions, classes]`` where positions are decided (softmax); for
+        regression the output as it is.
 
     Example:
         >>> import torch
@@ -58,8 +62,8 @@ def decide(kind: str, output: Tensor) -> Tensor:
         output: A model's output for a task of that kind, ``[batch, ...]``.
 
     Returns:
-        int64 class codes ``[batch]``; for multilabel int64 ``[batch, classes]``, 1 where a label is likelier than not;
-        for regression the number itself.
+        int64 class codes ``[batch]``, or ``[batch, *positions]`` where positions are decided; for multilabel int64
+        ``[batch, classes]``, 1 where a label is likelier than not; for regression the number itself.
 
     Example:
         >>> import torch

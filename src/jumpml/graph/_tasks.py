@@ -32,6 +32,9 @@ def target_problems(tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo]) 
         elif task.brings.one_logit and field.kind == "category" and len(field.classes) != 2:
             text = f"a binary task needs a target with 2 classes, and {task.target!r} has {len(field.classes)}."
             problems.append(Problem(path, text, "With more classes its kind is multiclass."))
+        elif task.brings.truth and field.value.shape[0] < 2:
+            text = f"a {task.kind} task needs texts of two tokens or more, and {task.target!r} has a length of 1."
+            problems.append(Problem(path, text, "Without a next token there is nothing to predict: raise `length`."))
     return problems
 
 
@@ -80,19 +83,25 @@ def output_problems(
         fields: The data's fields, or nothing where they are not known yet.
     """
     misfits = {name: _output_misfit(task, values[task.output], fields.get(task.target)) for name, task in tasks.items()}
-    fix = "In a model file jumpml.blocks.Head is as wide as its task needs."
-    return [Problem(("tasks", name, "output"), text, fix) for name, text in misfits.items() if text]
+    return [Problem(("tasks", name, "output"), text, _fix(tasks[name])) for name, text in misfits.items() if text]
+
+
+def _fix(task: Task) -> str:
+    head = "PixelHead" if task.brings.at == "pixels" else "Head"
+    return f"In a model file jumpml.blocks.{head} is as wide as its task needs."
 
 
 def _output_misfit(task: Task, output: ValueInfo, field: FieldInfo | None) -> str:
     width, what = prod(output.shape), f"{task.output!r} is {output}"
     if "float" not in output.dtype:
         return f"its output must be a floating point number, and {what}."
-    one_a_class = task.brings.decides != "numbers" and not task.brings.one_logit
+    one_a_class = task.brings.decides != "numbers" and task.brings.at == "row" and not task.brings.one_logit
     if one_a_class and len(output.shape) != 1:
         return f"a {task.kind} task needs an output [batch, classes], and {what}."
     if one_a_class and field is not None and width != len(field.classes):
         return f"the output {what}, {width} wide, and the target {task.target!r} has {len(field.classes)} classes."
+    if task.brings.at != "row":
+        return _position_misfit(task, output, field)
     if task.brings.one_logit and output.shape not in {(), (1,)}:
         return f"a binary task needs an output [batch] or [batch, 1], and {what}."
     if task.brings.decides == "numbers" and field is not None and width != prod(field.value.shape):
@@ -100,6 +109,24 @@ def _output_misfit(task: Task, output: ValueInfo, field: FieldInfo | None) -> st
         return (
             f"the output {what}, {width} numbers a row, and the target {task.target!r} is {field.value}, {size} a row."
         )
+    return ""
+
+
+def _position_misfit(task: Task, output: ValueInfo, field: FieldInfo | None) -> str:
+    """Why an output has no number for each class of each position."""
+    what, pixels = f"{task.output!r} is {output}", task.brings.at == "pixels"
+    form, places = ("[batch, classes, height, width]", 2) if pixels else ("[batch, length, classes]", 1)
+    if len(output.shape) != places + 1:
+        return f"a {task.kind} task needs an output {form}, and {what}."
+    if field is None:
+        return ""
+    given, positions = (output.shape[0], output.shape[1:]) if pixels else (output.shape[-1], output.shape[:-1])
+    wanted = len(field.classes) or field.value.classes or given
+    of = "different tokens" if task.brings.truth else "classes"
+    if given != wanted:
+        return f"the output {what}, for {given} classes, and the target {task.target!r} has {wanted} {of}."
+    if positions != field.value.shape:
+        return f"a {task.kind} task decides at each position of its target, which is {field.value}, and {what}."
     return ""
 
 

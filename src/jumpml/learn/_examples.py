@@ -52,9 +52,14 @@ class ExampleRecorder:
         """
         for name, task in self._tasks.items():
             loss = losses.get(name)
-            if loss is not None and loss.value.dim():
-                kept = Loss(loss.value.detach(), loss.present)  # not the graph behind it
-                self._raw.setdefault(name, []).append((kept, values[task.output].detach(), batch[task.target]))
+            if loss is None or not loss.value.dim():
+                continue
+            kept = Loss(loss.value.detach(), loss.present)  # not the graph behind it
+            if task.brings.at == "row":
+                self._raw.setdefault(name, []).append((kept, values[task.output].detach(), batch[task.truth]))
+            else:  # outputs of every position of an epoch would not fit in memory
+                margin = _mean_margin(task.kind, values[task.output].detach(), batch[task.truth])
+                self._note(name, _with_nan(kept), margin, torch.full_like(margin, -1, dtype=torch.int64))
 
     def end_epoch(self, order: Tensor, rows: int) -> None:
         """Close an epoch.
@@ -108,11 +113,14 @@ class ExampleRecorder:
             target = torch.cat([target for _, _, target in steps])
             loss = torch.cat([_with_nan(loss) for loss, _, _ in steps])
             margin, predicted = _margin(kind, output, target)
-            epoch = self._epoch.setdefault(name, _Epoch())
-            epoch.loss.append(loss)
-            epoch.margin.append(torch.where(loss.isnan(), loss, margin).float())
-            epoch.predicted.append(predicted)
+            self._note(name, loss, margin, predicted)
         self._raw = {}
+
+    def _note(self, name: str, loss: Tensor, margin: Tensor, predicted: Tensor) -> None:
+        epoch = self._epoch.setdefault(name, _Epoch())
+        epoch.loss.append(loss)
+        epoch.margin.append(torch.where(loss.isnan(), loss, margin).float())
+        epoch.predicted.append(predicted)
 
 
 def _by_row(ordered: Tensor, last: Tensor) -> Tensor:
@@ -137,6 +145,18 @@ def _margin(kind: str, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if TASK_KINDS[kind].decides == "labels":
         margin, worst = torch.where(target > 0, score, -score).min(1)
         return margin, torch.where((decided == target).all(1), -1, worst)
-    code = target.clamp(min=0).unsqueeze(1)
-    own = score.gather(1, code).squeeze(1)
-    return own - score.scatter(1, code, -torch.inf).amax(1), decided
+    return _margin_of_class(score, target), decided
+
+
+def _margin_of_class(score: Tensor, target: Tensor) -> Tensor:
+    """The target's score less the best other one, of scores ``[*, classes]``."""
+    code = target.clamp(min=0).unsqueeze(-1)
+    own = score.gather(-1, code).squeeze(-1)
+    return own - score.scatter(-1, code, -torch.inf).amax(-1)
+
+
+def _mean_margin(kind: str, output: Tensor, target: Tensor) -> Tensor:
+    """The margin of each row's known positions, on average."""
+    known = (target >= 0).flatten(1)
+    margins = _margin_of_class(scores(kind, output), target).flatten(1)
+    return torch.where(known, margins, 0.0).sum(1) / known.sum(1).clamp(min=1)

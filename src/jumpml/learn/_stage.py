@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim import SGD
 
-from jumpml.core import LearnerError, Problem, field_of, refusal
+from jumpml.core import NEXT, LearnerError, Problem, field_of, refusal
 from jumpml.learn._misfits import refuse_idle
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Stage:
         self._steps = phase.epochs * len(loaders.train)
         self._schedule = phase.schedule.build(optimizer, self._steps) if phase.schedule else None
         self.plan = _plan(name, model, loaders)
-        self.served = [key for key in self.plan.fields if key in loaders.readable], model.draws(name)
+        loaders.bind([key for key in self.plan.fields if key.endswith(NEXT)])
+        self.served = [key for key in self.plan.fields if key in loaders.servable], model.draws(name)
 
     def advance(self) -> None:
         """Move the learning rate on by one step; past the phase's last one it stays."""
@@ -108,7 +109,7 @@ def _fill_momentum(optimizer: Optimizer, trained: Collection[nn.Parameter]) -> N
 
 def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:
     draws = model.draws(phase)
-    available = {*loaders.readable, *(f"{name}.present" for name, info in loaders.fields.items() if info.missing)}
+    available = {*loaders.servable, *(f"{name}.present" for name, info in loaders.fields.items() if info.missing)}
     for draw in draws:
         touched = loaders.view_fields[draw.rpartition(".")[0]]
         available |= {f"{name}@{draw}" for name in loaders.readable if field_of(name) in touched}

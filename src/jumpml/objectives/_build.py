@@ -59,8 +59,11 @@ def build_objectives(spec: ModelSpec) -> dict[str, Objective]:
         if task.objective is not None:
             changes = task.objective
             made = KINDS[changes.kind or TASK_KINDS[task.kind].objective]
-            shared = {"weight": changes.weight, "when": changes.when}
-            objectives[name] = made((task.output, task.target), **shared, **changes.options())
+            shared: dict[str, Any] = {"weight": changes.weight, "when": changes.when}
+            if TASK_KINDS[task.kind].at == "tokens":
+                shared["classes_last"] = True
+            inputs = (task.output, task.target + TASK_KINDS[task.kind].truth)
+            objectives[name] = made(inputs, **shared, **changes.options())
     for name, objective in spec.objectives.items():
         options: dict[str, Any] = objective.model_dump(exclude={"kind"}, exclude_none=True)
         if "parameters" in options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -37,6 +38,7 @@ class CrossEntropy(ObjectiveModule):
             counts of the train rows. The mean over rows is not divided by the weights.
         focal: The power of one minus a class's probability that its loss is multiplied by, so that what is learned
             already counts less (Lin et al. 2017, https://arxiv.org/abs/1708.02002, who take 2); 0 switches it off.
+        classes_last: Whether the logits are ``[batch, *, classes]``, as a linear layer gives them at each token.
         weight: What the loss is multiplied by in the sum.
         when: The phases in which it is active, or ``"all"``.
 
@@ -61,6 +63,7 @@ class CrossEntropy(ObjectiveModule):
         label_smoothing: float = 0.0,
         class_weights: ClassWeights | None = None,
         focal: float = 0.0,
+        classes_last: bool = False,
         weight: float = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
@@ -70,7 +73,7 @@ class CrossEntropy(ObjectiveModule):
         if not 0 <= focal < float("inf"):
             raise self.error(f"expected focal as a power of 0 or more, got {focal}.")
         check_class_weights(class_weights, self.error)
-        self.label_smoothing, self.focal = label_smoothing, focal
+        self.label_smoothing, self.focal, self.classes_last = label_smoothing, focal, classes_last
         self._asked_weights = class_weights
         # a buffer follows the model to its device; the values come from file and data, not from a checkpoint
         self.register_buffer("class_weights", None, persistent=False)
@@ -80,6 +83,8 @@ class CrossEntropy(ObjectiveModule):
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for ``[batch, classes, *]`` logits and ``[batch, *]`` codes; weigh the classes."""
         logits, target = values
+        if logits and self.classes_last:  # from here on they are first
+            logits = replace(logits, shape=(*logits.shape[-1:], *logits.shape[:-1]))
         if logits and (len(logits.shape) < 1 or logits.shape[0] < 2 or logits.dtype != "float32"):
             fix = "Use a linear node with one output a class; for a single logit take kind: binary."
             raise self.wrong_shape(0, "[batch, classes] float32 with two classes or more", logits, fix)
@@ -87,7 +92,8 @@ class CrossEntropy(ObjectiveModule):
         if target and (target.dtype != "int64" or (logits and target.shape != positions)):
             fix = "Use a category field without features; for a number take kind: regression."
             if positions:
-                fix = f"Classes are the first axis after the batch, and {self.inputs[0]!r} is {logits}."
+                axis = "the last axis" if self.classes_last else "the first axis after the batch"
+                fix = f"Classes are {axis}, and {self.inputs[0]!r} is {values[0]}."
             raise self.wrong_shape(1, f"class codes {ValueInfo(shape=positions, dtype='int64')}", target, fix)
         if logits and target and target.classes not in {None, logits.shape[0]}:
             raise self.error(
@@ -110,26 +116,31 @@ class CrossEntropy(ObjectiveModule):
         """The loss of each row; 0 where the target is missing.
 
         Args:
-            logits: ``[batch, classes, *]``.
+            logits: ``[batch, classes, *]``, or ``[batch, *, classes]`` where classes are last.
             target: Class codes, int64 ``[batch, *]``; -1 where missing. Or shares of the classes, float32
                 ``[batch, classes, *]``.
             present: bool ``[batch]``, the rows that count; None where all do.
         """
-        if self.focal:
-            value = self._focal(logits, target)
+        if self.classes_last:  # each position as a row: a softmax over the last axis runs along memory
+            value = self._losses(logits.flatten(0, -2), target.flatten()).view(target.shape)
         else:
-            # ignore_index skips missing targets inside the kernel, so that no mask or clamp costs anything
-            value = F.cross_entropy(
-                logits,
-                target,
-                self.class_weights,
-                ignore_index=MISSING,
-                reduction="none",
-                label_smoothing=self.label_smoothing,
-            )
+            value = self._losses(logits, target)
         if value.ndim == 1:
             return Loss(value, present)
         return self._mean_of_positions(value, target, present)
+
+    def _losses(self, logits: Tensor, target: Tensor) -> Tensor:
+        if self.focal:
+            return self._focal(logits, target)
+        # ignore_index skips missing targets inside the kernel, so that no mask or clamp costs anything
+        return F.cross_entropy(
+            logits,
+            target,
+            self.class_weights,
+            ignore_index=MISSING,
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )
 
     def _mean_of_positions(self, value: Tensor, target: Tensor, present: Tensor | None) -> Loss:
         if target.is_floating_point():

@@ -108,7 +108,7 @@ class FeatureMap(nn.Module):
 
 def _attribute(name: str) -> str:
     field = field_of(name)
-    return f"field_{field}" if field == name else f"mask_{field}"
+    return f"{'field' if field == name else name.rpartition('.')[2]}_{field}"
 
 
 def fit_steps(steps: Sequence[Feature], train: TrainRows, field: FieldInfo) -> list[Feature]:

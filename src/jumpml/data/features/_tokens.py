@@ -40,6 +40,32 @@ class PaddingMask(Feature):
 
 
 @final
+class NextToken(Feature):
+    """At each token of a text the one that follows it. Every text has it under the name ``<field>.next``.
+
+    Args:
+        padding: The id behind a text's end.
+
+    Example:
+        >>> NextToken()(torch.tensor([[7, 8, 0]]))
+        tensor([[ 8, -1, -1]])
+    """
+
+    name = "next"
+    reads = ("tokens",)
+    fills = True
+
+    def __init__(self, padding: int = 0) -> None:
+        super().__init__()
+        self.padding = padding
+
+    def forward(self, values: Tensor) -> Tensor:
+        """int64 ``[batch, length]`` of token ids ``[batch, length]``; -1 where none follows."""
+        following = torch.nn.functional.pad(values[:, 1:], (0, 1), value=self.padding)
+        return torch.where(following == self.padding, -1, following)
+
+
+@final
 class Bag(Feature):
     """A text as how often each token stands in it, whatever their order.
 

@@ -30,8 +30,9 @@ _PARAGRAPH = re.compile(r"[^\n]*\S[^\n]*(?:\n[^\n]*\S[^\n]*)*")
 class TextSource(Source):
     """Plain text in one file, or in the files of a folder or zip archive; it is held in memory.
 
-    Columns: ``text``; and of a folder or an archive also ``label``, the name of the folder that a file lies in,
-    ``path``, and ``name``, the path's last part without its suffix.
+    Columns: ``text``; ``position``, how many letters stand before it in its file; and of a folder or an archive also
+    ``label``, the name of the folder that a file lies in, ``path``, and ``name``, the path's last part without its
+    suffix.
 
     Args:
         path: A file, which may be compressed, a folder, or a ``.zip`` archive; here or at an address with ``://``.
@@ -62,8 +63,9 @@ class TextSource(Source):
 
     @property
     def schema(self) -> Mapping[str, str]:
-        """The columns; each is text."""
-        return dict.fromkeys(("text",) if self._files == [""] else ("text", "label", "path", "name"), "text")
+        """The columns; all but the position are text."""
+        several = () if self._files == [""] else ("label", "path", "name")
+        return {"text": "text", "position": "int64"} | dict.fromkeys(several, "text")
 
     @property
     def length(self) -> int:
@@ -75,7 +77,13 @@ class TextSource(Source):
         self._refuse_unknown(names)
         rows = row_range(self.length, start, stop)
         spans = self._spans[:, rows.start : rows.stop].T.tolist()
-        return {name: object_array((self._value(name, *span) for span in spans), len(rows)) for name in names}
+        columns = {}
+        for name in names:
+            if name == "position":
+                columns[name] = self._spans[1, rows.start : rows.stop]
+            else:
+                columns[name] = object_array((self._value(name, *span) for span in spans), len(rows))
+        return columns
 
     def place(self, row: int) -> str:
         """The row's number, and its line."""

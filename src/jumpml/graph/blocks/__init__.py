@@ -8,6 +8,7 @@ from jumpml.graph.blocks._ft_transformer import FTTransformer
 from jumpml.graph.blocks._head import Head
 from jumpml.graph.blocks._masked_mean import MaskedMean
 from jumpml.graph.blocks._mlp import MLP
+from jumpml.graph.blocks._pixel_head import PixelHead
 from jumpml.graph.blocks._residual_mlp import ResidualMLP
 from jumpml.graph.blocks._resnet import ResNet
 from jumpml.graph.blocks._tabular_embedding import TabularEmbedding
@@ -22,6 +23,7 @@ __all__ = [
     "FTTransformer",
     "Head",
     "MaskedMean",
+    "PixelHead",
     "ResNet",
     "ResidualMLP",
     "TabularEmbedding",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 from torch import nn
 
@@ -13,9 +13,10 @@ from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 class Head(nn.LazyLinear):
     """A linear layer that takes its input's width from the graph; in a model file also its output's, from its task.
 
-    In a model file ``out_features`` may be left out: it is then the number of classes for a multiclass or multilabel
-    task, 1 for a binary one, and the size of the target for regression: of a target ``[steps, channels]`` all steps
-    times all channels. Once the graph is built the module is a plain ``torch.nn.Linear``.
+    In a model file ``out_features`` may be left out: it is then the number of classes for a multiclass, multilabel or
+    token labelling task, the size of the vocabulary for language modelling, 1 for a binary task, and the size of the
+    target for regression: of a target ``[steps, channels]`` all steps times all channels. Once the graph is built the
+    module is a plain ``torch.nn.Linear``. A task at pixels ends in a `PixelHead`.
 
     Shapes: ``[batch, *rest, width]`` to ``[batch, *rest, out_features]``. Initialisation: that of ``torch.nn.Linear``.
 
@@ -27,6 +28,8 @@ class Head(nn.LazyLinear):
         >>> Head(10)(torch.zeros(4, 64)).shape
         torch.Size([4, 10])
     """
+
+    width_of_task: ClassVar[str] = "out_features"
 
     def __init__(self, out_features: int) -> None:
         with lazy_layers_are_meant():

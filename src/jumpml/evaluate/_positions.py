@@ -1,0 +1,184 @@
+"""What a task decided at each position of its rows, reduced to what metrics need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, final
+
+import torch
+import torch.nn.functional as F
+
+from jumpml.core import EvaluationError
+from jumpml.graph import scores
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+UNKNOWN = -1
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Positions:
+    """One task's decisions at the positions of a split's rows, in the split's order, on the CPU.
+
+    Logits of every class at every position of a split would not fit in memory, so each batch is reduced at once: to
+    the decided codes, and to sums a row over the positions whose class is known.
+
+    Attributes:
+        kind: The task's kind.
+        codes: What was decided, ``[rows, *positions]``, in the smallest type of whole numbers that holds it.
+        truths: Likewise what is true, -1 where that is not known.
+        loss: float64 ``[rows]``, the sum of the negative log likelihoods, in nats.
+        right: int64 ``[rows]``, how many positions were decided rightly.
+        count: int64 ``[rows]``, how many positions are known.
+        classes: int64 ``[rows, 3, classes]``: by class the positions that were decided rightly, those that are of it,
+            and those that were taken for it; no classes where these are the tokens of a vocabulary.
+        finite: bool ``[rows]``, whether all outputs are numbers.
+        rows: int64 ``[rows]``, which of the rows of ``codes`` and ``truths`` these are; all in order where None. A
+            resample of rows is then a matter of the sums, and copies no codes.
+    """
+
+    kind: str
+    codes: Tensor
+    truths: Tensor
+    loss: Tensor
+    right: Tensor
+    count: Tensor
+    classes: Tensor
+    finite: Tensor
+    rows: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.count)
+
+    @property
+    def present(self) -> Tensor:
+        """The rows in which any position is known, bool ``[rows]``."""
+        return self.count > 0
+
+    @property
+    def target(self) -> Tensor:
+        """Class codes, int64 ``[rows, *positions]``; -1 where not known."""
+        return self._of_rows(self.truths)
+
+    @property
+    def decided(self) -> Tensor:
+        """Of the target's shape and type."""
+        return self._of_rows(self.codes)
+
+    @property
+    def size(self) -> int:
+        """How many numbers the figures of a resample are computed from."""
+        return len(self) * (3 + self.classes[0].numel())
+
+    @property
+    def class_counts(self) -> Tensor:
+        """Known positions of each class, int64 ``[classes]``."""
+        return self.classes[:, 1].sum(0)
+
+    def confusion(self) -> Tensor:
+        """Positions by true and by decided class, int64 ``[classes, classes]``."""
+        size, known = self.classes.shape[2], self.target >= 0
+        return (self.target[known] * size + self.decided[known]).bincount(minlength=size**2).view(size, size)
+
+    @property
+    def totals(self) -> Tensor:
+        """float64 ``[3, classes]``, the sum of ``classes`` over rows."""
+        return self.classes.sum(0, dtype=torch.float64)
+
+    def mean_loss(self) -> Tensor:
+        """Nats a known position."""
+        return self.loss.sum() / self.count.sum()
+
+    def accuracy(self) -> Tensor:
+        """The share of known positions that were decided rightly."""
+        return self.right.sum(dtype=torch.float64) / self.count.sum()
+
+    def take(self, rows: Tensor) -> Positions:
+        """Some of the rows, in the order given, as often as given."""
+        sums = {name: getattr(self, name)[rows] for name in _SUMS}
+        return replace(self, **sums, rows=rows if self.rows is None else self.rows[rows])
+
+    def known(self) -> Positions:
+        """The rows that count.
+
+        Raises:
+            EvaluationError: There are none, or an output is not finite.
+        """
+        if not self.present.any():
+            raise EvaluationError("no position of any row of the split has a class: there is nothing to measure.")
+        wrong = int((~self.finite).sum())
+        if wrong:
+            fix = "Look at the losses: training may have diverged."
+            raise EvaluationError(f"the model's output is NaN or infinite in {wrong} of {len(self)} rows. {fix}")
+        return self if self.present.all() else self.take(self.present.nonzero().squeeze(1))
+
+    def _of_rows(self, codes: Tensor) -> Tensor:
+        return (codes if self.rows is None else codes[self.rows]).long()
+
+
+_SUMS = ("loss", "right", "count", "classes", "finite")
+
+
+@final
+class PositionCounter:
+    """Reduces batches of raw outputs to `Positions`.
+
+    Args:
+        kind: The task's kind.
+        positions: The shape of a row's positions; batches may be shorter.
+        num_classes: How many classes there are.
+        by_class: Whether to count by class.
+    """
+
+    def __init__(self, kind: str, positions: tuple[int, ...], num_classes: int, *, by_class: bool) -> None:
+        self._kind, self._positions, self._num_classes, self._by_class = kind, positions, num_classes, by_class
+        self._dtype = next(t for t in (torch.int8, torch.int16, torch.int32) if num_classes <= torch.iinfo(t).max)
+        self._parts: list[dict[str, Tensor]] = []
+
+    def add(self, output: Tensor, truth: Tensor) -> None:
+        """Reduce a batch.
+
+        Args:
+            output: Raw, ``[batch, classes, *positions]`` or ``[batch, *positions, classes]`` as the kind has it.
+            truth: Class codes ``[batch, *positions]``, -1 where not known.
+        """
+        logits = scores(self._kind, output)
+        decided, known = logits.argmax(-1), truth >= 0
+        losses = F.cross_entropy(
+            logits.reshape(-1, logits.shape[-1]), truth.reshape(-1).long(), ignore_index=UNKNOWN, reduction="none"
+        )
+        right = known & (decided == truth)
+        part = {
+            "codes": self._whole(decided),
+            "truths": self._whole(truth),
+            "loss": losses.view(len(truth), -1).sum(1, dtype=torch.float64),
+            "right": right.flatten(1).sum(1),
+            "count": known.flatten(1).sum(1),
+            "classes": self._counted(decided, truth, known, right),
+            "finite": output.flatten(1).isfinite().all(1),
+        }
+        self._parts.append({name: values.cpu() for name, values in part.items()})
+
+    def positions(self) -> Positions:
+        """All batches together."""
+        named = {name: torch.cat([part[name] for part in self._parts]) for name in self._parts[0]}
+        return Positions(kind=self._kind, **named)
+
+    def _whole(self, codes: Tensor) -> Tensor:
+        """As long as the longest batch may be, in few bytes."""
+        missing = [size - given for size, given in zip(self._positions, codes.shape[1:], strict=True)]
+        padding = [side for size in reversed(missing) for side in (0, size)]
+        return F.pad(codes.to(self._dtype), padding, value=UNKNOWN)
+
+    def _counted(self, decided: Tensor, truth: Tensor, known: Tensor, right: Tensor) -> Tensor:
+        rows = len(truth)
+        if not self._by_class:
+            return torch.zeros(rows, 3, 0, dtype=torch.int64)
+        start = torch.arange(rows, device=truth.device).view(-1, *[1] * (truth.dim() - 1)) * self._num_classes
+        counts = [
+            (start + codes)[which].bincount(minlength=rows * self._num_classes).view(rows, -1)
+            for codes, which in ((truth, right), (truth, known), (decided, known))
+        ]
+        return torch.stack(counts, dim=1)

@@ -6,6 +6,7 @@ from jumpml.evaluate._intervals import num_resamples, percentiles, resamples, wi
 from jumpml.evaluate._measure import measure
 from jumpml.evaluate._metric import FunctionMetric, metric
 from jumpml.evaluate._named import higher_is_better, metric_names
+from jumpml.evaluate._positions import PositionCounter, Positions
 from jumpml.evaluate._predictions import Predictions, evaluation_mode, predict
 from jumpml.evaluate._results import EvalResults
 from jumpml.evaluate._score import plain_losses, score
@@ -16,6 +17,8 @@ __all__ = [
     "plain_losses",
     "predict",
     "Predictions",
+    "Positions",
+    "PositionCounter",
     "measure",
     "compare",
     "score",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
@@ -41,7 +41,7 @@ class Predictions:
 Predicted: TypeAlias = Predictions | Positions
 
 
-def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Predicted]:
+def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Any]:
     """Run a model over a split: plain rows in order, in evaluation mode, without gradients.
 
     The outputs of a task that decides at positions are reduced batch by batch, and never held for a whole split.
@@ -52,7 +52,7 @@ def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Predict
         split: ``train``, ``val`` or ``test``.
 
     Returns:
-        By task raw outputs and targets, or what was decided at each position.
+        By task `Predictions`, or `Positions` where a task decides at positions.
 
     Raises:
         EvaluationError: The split is unknown or empty, the model has no task, or a batch lacks a task's target.

@@ -34,6 +34,7 @@ from jumpml.core import (
     RunError,
     RunRecord,
     SpecError,
+    anchored,
     join_errors,
     load_spec,
     write_file,
@@ -208,6 +209,7 @@ class Project:
             environment=environment(),
             data=loaders.record(),
             nodes=tuple(model.table()),
+            weights=dict(model.loaded),
             command=self.command,
         )
         _save(folder / "run.json", record)
@@ -279,8 +281,9 @@ def _save_model(spec: ModelSpec, folder: Path, name: str) -> str:
 
 
 def _with_graphs(spec: ModelSpec, value: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A model file's values, with the files that it nests written into the folder."""
+    """A model file's values, which find what lies outside; the files that it nests are written into the folder."""
     for name, node in spec.nodes.items():
+        value["nodes"][name] = anchored(value["nodes"][name], spec.folder)
         if node.graph is not None:
             inner = load_spec(ModelSpec, spec.folder / node.graph)
             value["nodes"][name]["graph"] = _save_model(inner, folder, name)

@@ -23,7 +23,7 @@ from jumpml.core import (
     with_lines,
 )
 from jumpml.data import build_dataloader
-from jumpml.graph import Model, build_nodes, build_tasks, fields_read
+from jumpml.graph import Model, build_nodes, build_tasks, fields_read, fill_nodes
 from jumpml.objectives import build_objectives
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def load_model(
     parts = _parts(spec, inputs, fields, trust, mistakes)
     try:
         built = Model(inputs=inputs, fields=fields, seed=spec.seed, **parts)
+        fill_nodes(spec, built)
         if dataloader is not None:
             undoable = dataloader.features.undoable()
             built.check_fields(fields, {name: dataloader.info(name) for name in undoable}, undoable)

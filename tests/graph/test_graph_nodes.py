@@ -378,10 +378,10 @@ def test_shapes_that_do_not_fit_in_a_nested_graph(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("node", "problem"),
     [
-        ({"inputs": "x"}, "expected exactly one of module, layers, graph, shares; got none"),
+        ({"inputs": "x"}, "expected exactly one of module, layers, graph, shares, pretrained; got none"),
         (
             {"module": "torch.nn.ReLU", "shares": "a", "inputs": "x"},
-            "expected exactly one of module, layers, graph, shares; got module and shares",
+            "expected exactly one of module, layers, graph, shares, pretrained; got module and shares",
         ),
         ({"layers": ["torch.nn.ReLU"], "args": {"a": 1}, "inputs": "x"}, "args goes with module; this node has layers"),
         ({"shares": "a", "repeat": 2, "inputs": "x"}, "repeat goes with module or layers; this node has shares"),

@@ -12,6 +12,7 @@ from jumpml.data import Column, DataLoaders, Mixup, Noise, OneHot
 from jumpml.graph import Model, Node
 from jumpml.learn import Learner, Phase
 from jumpml.objectives import CrossEntropy, VICReg
+from jumpml.pretrained import OnnxModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,3 +150,49 @@ def test_a_mixture_must_mix_every_target_of_what_it_mixes() -> None:
         learner("y", "z")
     assert "`augment` mixes 'x' of different rows, and would leave their 'z' as it is." in str(caught.value)
     assert "Name 'z' in that key of `augment` too, or leave the mixing out." in str(caught.value)
+
+
+# --- nodes that run ONNX files ----------------------------------------------------------------------------------------
+
+
+def onnx_model_of(*before: nn.Module) -> Model:
+    """An ONNX file between what comes before it and a head."""
+    onnx: Any = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 4]) for name in "ab"]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["a"], ["b"])], "g", values[:1], values[1:])
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    nodes = {
+        "body": Node(torch.nn.Sequential(*before), "x"),
+        "old": Node(OnnxModel(made.SerializeToString()), "body"),
+        "out": Node(torch.nn.LazyLinear(2), "old"),
+    }
+    return Model(
+        inputs={"x": ValueInfo(shape=(4,))},
+        nodes=nodes,
+        tasks={"y": Task(kind="multiclass", output="out", target="y")},
+        objectives={"y": CrossEntropy(("out", "y"))},
+    )
+
+
+def test_an_onnx_file_never_trains() -> None:
+    for pattern in ("old", "upto:old"):
+        with pytest.raises(LearnerError) as caught:
+            learner_of(onnx_model_of(torch.nn.ReLU()), 8, 4, supervised=Phase(epochs=1, train=(pattern, "out")))
+        text = "phase 'supervised': node 'old' runs an ONNX file, which never trains. Leave it out."
+        assert str(caught.value) == text
+
+
+def test_no_gradient_flows_through_an_onnx_file() -> None:
+    with pytest.raises(LearnerError) as caught:
+        learner_of(onnx_model_of(torch.nn.Linear(4, 4)), 8, 4)
+    assert str(caught.value) == (
+        "phase 'supervised': no gradient flows through node 'old', an ONNX file, to body, which it reads. Freeze: "
+        "freeze: [body]; or let 'old' read fields and what does not train."
+    )
+    for model, freeze in ((onnx_model_of(torch.nn.Linear(4, 4)), ("body",)), (onnx_model_of(torch.nn.ReLU()), ())):
+        learner = learner_of(model, 8, 4, supervised=Phase(epochs=1, freeze=freeze))
+        before = {name: value.clone() for name, value in model.named_parameters()}
+        learner.fit()
+        changed = {name.partition(".")[0] for name, value in model.named_parameters() if not value.equal(before[name])}
+        assert changed == {"node_out"}

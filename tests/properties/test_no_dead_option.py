@@ -21,6 +21,7 @@ from zlib import crc32
 
 import datasets
 import numpy as np
+import onnx
 import pyarrow as pa
 import pytest
 import soundfile
@@ -162,6 +163,8 @@ LAYERS["nodes"]["flat"] = {"layers": ["torch.nn.Flatten", {"module": "torch.nn.L
 LAYERS["nodes"]["pick"] = {"module": "torch.nn.Flatten", "inputs": "image"}
 LAYERS["nodes"]["join"] = {"module": "jumpml.blocks.Concat", "inputs": ["flat", "pick"]}
 LAYERS["nodes"]["encoder"]["inputs"] = "join"
+INITIAL: dict[str, Any] = {"nodes.encoder.weights": {"file": "{folder}/net.safetensors"}}
+IN_PARTS: dict[str, Any] = {"nodes.encoder.weights": {"file": "{folder}/parts.pt", "part": "one", "strict": False}}
 NESTED: dict[str, Any] = copy.deepcopy(NET)
 NESTED["nodes"]["flat"] = {"graph": "{folder}/one.model.yaml", "inputs": "image"}
 DEPLOY: dict[str, Any] = {"variants": {}, "bundle": "b"}
@@ -396,6 +399,44 @@ CASES: dict[str, Case] = {
     "model.nodes.*.graph": Case(NESTED, {"nodes.flat.graph": "{folder}/other.model.yaml"}),
     "model.nodes.*.shares": Case(LAYERS, {"nodes.flat": {"shares": "pick", "inputs": "image"}}),
     "model.nodes.*.repeat": Case(NET, {"nodes.flat.repeat": 2}),
+    "model.nodes.*.weights": Case(NET, INITIAL),
+    "model.nodes.*.weights.file": Case(NET, {"nodes.encoder.weights.file": "{folder}/other.safetensors"}, INITIAL),
+    "model.nodes.*.weights.node": Case(
+        NET, {**INITIAL, "nodes.encoder.weights.node": "digit"}, refused="these are not the weights of MLP"
+    ),
+    "model.nodes.*.weights.part": Case(NET, {"nodes.encoder.weights.part": "two"}, IN_PARTS),
+    "model.nodes.*.weights.strip": Case(
+        NET, {**IN_PARTS, "nodes.encoder.weights.strip": "x."}, refused=r"no weight whose name begins with 'x\.'"
+    ),
+    "model.nodes.*.weights.prefix": Case(
+        NET, {**INITIAL, "nodes.encoder.weights.prefix": "net."}, refused="nothing fits"
+    ),
+    "model.nodes.*.weights.strict": Case(
+        NET, {**IN_PARTS, "nodes.encoder.weights.strict": True}, refused="`strict: false` takes what fits"
+    ),
+    "model.nodes.*.pretrained": Case(NET, {"nodes.encoder": {"pretrained": {"run": "{folder}/run"}, "inputs": "flat"}}),
+    "model.nodes.*.pretrained.run": Case(
+        NET,
+        {"nodes.encoder.pretrained.run": "{folder}/nothing"},
+        {"nodes.encoder": {"pretrained": {"run": "{folder}/run"}, "inputs": "flat"}},
+        refused="is no run",
+    ),
+    "model.nodes.*.pretrained.onnx": Case(
+        NET, {"nodes.flat": {"pretrained": {"onnx": "{folder}/double.onnx"}, "inputs": "image"}}
+    ),
+    **{
+        f"model.nodes.*.pretrained.{key}": Case(
+            NET, {"nodes.encoder": {"pretrained": told, "inputs": "flat"}}, refused=refused
+        )
+        for key, told, refused in (
+            ("node", {"run": "{folder}/run", "node": "nothing"}, "the model of that run has no node 'nothing'"),
+            ("transformers", {"transformers": "./nothing"}, "transformers"),
+            ("pool", {"timm": "nothing", "pool": False}, "pool goes with transformers"),
+            ("sentences", {"sentences": "./nothing"}, "transformers"),
+            ("timm", {"timm": "nothing"}, "`timm` cannot be imported|timm cannot make"),
+            ("args", {"timm": "x", "args": {"checkpoint_path": "w.pt"}}, "would read a file on a way of its own"),
+        )
+    },
     "model.nodes.*.inputs": Case(NET, {"nodes.digit.inputs": "flat"}),
     "model.nodes.*.args": Case(NET, {"nodes.encoder.args.widths": [16, 9]}),
     "model.tasks": Case(NET, {"tasks": {}}, refused="no task has this node as its output"),
@@ -1130,7 +1171,41 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=np.array([" ".join(generator.choice(["one", "two", "three", "four"], 6)) for _ in range(rows)]),
     )
     write_sources(folder)
+    write_models(folder)
     return folder
+
+
+def write_models(folder: Path) -> None:
+    """Weights of two nets, a run of one of them, and an ONNX file that flattens and doubles pictures."""
+    loaders = jumpml.create_dataloader(DIGITS)
+    states = {name: jumpml.load_model(NET, loaders, seed).state_dict() for name, seed in (("net", 5), ("other", 6))}
+    for name, state in states.items():
+        save_file(state, folder / f"{name}.safetensors")
+    inner = "node_encoder."
+    nodes = [
+        {name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)}
+        for state in states.values()
+    ]
+    torch.save(
+        {name: {**node, "more": torch.zeros(1)} for name, node in zip(("one", "two"), nodes, strict=True)},
+        folder / "parts.pt",
+    )
+    checkpoint = folder / "run" / "checkpoints" / "step-00000001"
+    checkpoint.mkdir(parents=True)
+    save_file(states["net"], checkpoint / "model.safetensors")
+    (checkpoint / "state.json").write_text('{"$dict": [["progress", {"$dict": [["best", null]]}]]}')
+    (folder / "run" / "specs").mkdir()
+    (folder / "run" / "specs" / "net.model.yaml").write_text(json.dumps(NET))
+    values = [
+        onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s)
+        for n, s in (("a", ["n", 1, 8, 8]), ("c", ["n", 64]))
+    ]
+    made = [onnx.helper.make_node("Flatten", ["a"], ["b"]), onnx.helper.make_node("Add", ["b", "b"], ["c"])]
+    graph = onnx.helper.make_graph(made, "g", values[:1], values[1:])
+    opset = [onnx.helper.make_opsetid("", 18)]
+    (folder / "double.onnx").write_bytes(
+        onnx.helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString()
+    )
 
 
 def _filled(value: Any, folder: Path) -> Any:

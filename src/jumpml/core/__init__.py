@@ -28,6 +28,7 @@ from jumpml.core._load_spec import SPECS, SpecSource, load_spec
 from jumpml.core._model_spec import LayerSpec, ModelSpec, NodeSpec
 from jumpml.core._overrides import parse_override
 from jumpml.core._placing import join_errors, refusal, with_lines
+from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec, anchored, local
 from jumpml.core._protocols import Connectable, Loss, Objective, Recorded, Trainer, Training
 from jumpml.core._random import derive_seed
 from jumpml.core._records import (
@@ -100,6 +101,7 @@ __all__ = [
     "PhaseSpec",
     "OutOfDomain",
     "PretrainedError",
+    "PretrainedNode",
     "Problem",
     "Record",
     "Recorded",
@@ -120,12 +122,15 @@ __all__ = [
     "ValueInfo",
     "VariantRecord",
     "WeightsRecord",
+    "WeightsSpec",
+    "anchored",
     "derive_seed",
     "did_you_mean",
     "field_of",
     "join_errors",
     "json_schema",
     "load_spec",
+    "local",
     "masks_of",
     "nexts_of",
     "parse_override",

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from jumpml.core._objective_spec import ObjectiveSpec, TaskObjectiveSpec
+from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec
 from jumpml.core._spec import About, FileSpec, InputName, Name, Seed, Spec, exactly_one
 from jumpml.core._tasks import TASK_KINDS
 
@@ -38,12 +39,19 @@ class LayerSpec(Spec):
     """The class's own arguments."""
 
 
-_FORMS = ("module", "layers", "graph", "shares")  # what a node can be made of
-_BELONGS = {"args": ("module",), "repeat": ("module", "layers")}  # keys that only some forms have
+_FORMS = ("module", "layers", "graph", "shares", "pretrained")  # what a node can be made of
+_BELONGS = {  # keys that only some forms have
+    "args": ("module",),
+    "repeat": ("module", "layers"),
+    "weights": ("module", "layers", "graph", "pretrained"),
+}
 
 
 class NodeSpec(Spec):
-    """One named step and what it reads: a module, layers in a row, another model file, or another node's weights."""
+    """One named step, and what it reads.
+
+    It is a module, layers in a row, another model file, another node's weights, or a model that was made elsewhere.
+    """
 
     model_config = ConfigDict(json_schema_extra=exactly_one(*_FORMS))
 
@@ -56,6 +64,8 @@ class NodeSpec(Spec):
     binds to them by name, else what bears the same name here. Its tasks and objectives stay behind."""
     shares: str | None = None
     """Or another node, whose module, with its very weights, reads something else here."""
+    pretrained: PretrainedNode | None = None
+    """Or a model that was made elsewhere."""
     inputs: Inputs = ()
     """A name, a list (positional arguments) or a mapping (by argument name) of fields, nodes or `node.part`. A text
     also has a mask, `field.mask`: bool `[batch, length]`, true where a token is."""
@@ -63,10 +73,12 @@ class NodeSpec(Spec):
     """The class's own arguments, with `module`."""
     repeat: PositiveInt = 1
     """So many fresh copies in a row, with `module` or `layers`; the first input is what the copy before gives."""
+    weights: WeightsSpec | None = None
+    """What its weights begin as, in the place of random ones. With `graph` each of its nodes takes its own."""
 
     @property
     def form(self) -> str:
-        """What the node is made of: `module`, `layers`, `graph` or `shares`."""
+        """What the node is made of: `module`, `layers`, `graph`, `shares` or `pretrained`."""
         return next(form for form in _FORMS if getattr(self, form) is not None)
 
     @model_validator(mode="after")
@@ -77,6 +89,8 @@ class NodeSpec(Spec):
         for key, forms in _BELONGS.items():
             if getattr(self, key) != type(self).model_fields[key].default and said[0] not in forms:
                 raise ValueError(f"{key} goes with {' or '.join(forms)}; this node has {said[0]}")
+        if self.weights and self.pretrained and self.pretrained.origin in {"onnx", "run"}:
+            raise ValueError(f"weights would change nothing that {self.pretrained.origin} does not bring itself")
         if self.graph is None and "inputs" not in self.model_fields_set:
             raise ValueError("inputs is missing: a node reads a field or another node")
         if self.graph is not None and isinstance(self.inputs, tuple) and self.inputs:

@@ -1,6 +1,7 @@
 """Nodes and wiring to one ``nn.Module``: shapes, plans of what to run, predictions by task kind."""
 
 from jumpml.graph._build import build_nodes, build_tasks, fields_read
+from jumpml.graph._elsewhere import fill_nodes
 from jumpml.graph._model import Model
 from jumpml.graph._node import Node
 from jumpml.graph._plan import LossPlan, Plan
@@ -15,6 +16,7 @@ __all__ = [
     "build_tasks",
     "decide",
     "fields_read",
+    "fill_nodes",
     "probabilities",
     "scores",
 ]

@@ -97,7 +97,7 @@ def build_nodes(
     modules: dict[str, nn.Module] = {}
     for name, part in parts.items():
         if part.owner is None:
-            made = constructor.make(name, part.node)
+            made = constructor.make(name, part.node, part.spec.folder)
             if isinstance(made, nn.Module):
                 modules[name] = made
             else:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from jumpml.core import FieldInfo, Problem, Task, UntrustedNameError, did_you_mean, resolve_class
+from jumpml.core import FieldInfo, JumpMLError, Problem, Task, UntrustedNameError, did_you_mean, resolve_class
+from jumpml.graph._elsewhere import make_pretrained, node_of_run
 from jumpml.graph._node import class_name, signature_text
 from jumpml.graph._random import own_draws
 from jumpml.graph._repeat import Repeat
@@ -17,8 +18,9 @@ from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from pathlib import Path
 
-    from jumpml.core import NodeSpec
+    from jumpml.core import NodeSpec, PretrainedNode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,18 +39,35 @@ class Constructor:
     trust: Collection[str]
     seed: int | None
 
-    def make(self, name: str, node: NodeSpec) -> nn.Module | list[Problem]:
+    def make(self, name: str, node: NodeSpec, folder: Path) -> nn.Module | list[Problem]:
         """A node's module, or what is wrong with it.
 
         Args:
             name: The node's name.
-            node: What the file says; it has a module or layers.
+            node: What the file says; it has a module, layers, or a pretrained model.
+            folder: Where the file's paths start.
         """
+        if node.pretrained is not None:
+            return self._from_elsewhere(name, node.pretrained, folder)
         copies = [self._one(name, node, (str(index),) if node.repeat > 1 else ()) for index in range(node.repeat)]
         modules = [made for made in copies if isinstance(made, nn.Module)]
         if len(modules) < len(copies):
             return next(made for made in copies if not isinstance(made, nn.Module))
         return modules[0] if len(modules) == 1 else Repeat(modules)
+
+    def _from_elsewhere(self, name: str, told: PretrainedNode, folder: Path) -> nn.Module | list[Problem]:
+        path = ("nodes", name, "pretrained", told.origin)
+        try:
+            if told.run is None:
+                with own_draws(self.seed, "node", name):
+                    return make_pretrained(told, folder)
+            found = node_of_run(name, told, folder)
+        except JumpMLError as error:
+            return [Problem(path, str(error))]
+        if isinstance(found, Problem):
+            return [found]
+        made = replace(self, tasks={}).make(name, *found)
+        return made if isinstance(made, nn.Module) else [Problem(path, f"in that run: {p.text}", p.fix) for p in made]
 
     def _one(self, name: str, node: NodeSpec, index: tuple[str, ...]) -> nn.Module | list[Problem]:
         if node.layers is None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, cast, final
 
 import torch
 from torch import Tensor, nn
 
-from jumpml.core import FieldInfo, GraphError, Objective, Problem, Task, ValueInfo, did_you_mean, nexts_of
+from jumpml.core import (
+    FieldInfo,
+    GraphError,
+    Objective,
+    Problem,
+    Task,
+    ValueInfo,
+    WeightsRecord,
+    did_you_mean,
+    nexts_of,
+)
 from jumpml.graph._checks import check_data, check_outputs, check_structure
 from jumpml.graph._compiler import Compiler
 from jumpml.graph._inference import infer
@@ -20,6 +31,7 @@ from jumpml.graph._problem import refuse
 from jumpml.graph._routine import run_while_tracing
 from jumpml.graph._summary import table, text
 from jumpml.graph._wiring import Wiring
+from jumpml.pretrained import Weights, fill, has_onnx, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -87,6 +99,7 @@ class Model(nn.Module):
         self._plans: dict[tuple[str, ...] | str | None, Plan] = {}
         self._loss_plans: dict[tuple[str, frozenset[str]], LossPlan] = {}
         self._attributes: dict[str, str] = {}
+        self._loaded: dict[str, WeightsRecord] = {}
         for name in self._wiring.order:
             self._attributes[name] = self._adopt(f"node_{name}".replace(".", "__"), nodes[name].module)
         modules = {name: nodes[name].module for name in self._wiring.order}
@@ -150,6 +163,16 @@ class Model(nn.Module):
     def need_two_rows(self) -> frozenset[str]:
         """The nodes that cannot train on a batch of one row: batch normalization with one value a row."""
         return self._need_two_rows
+
+    @property
+    def without_gradient(self) -> frozenset[str]:
+        """The nodes that never train, and through which no gradient flows: those that run an ONNX file."""
+        return frozenset(name for name in self._attributes if has_onnx(self.node(name)))
+
+    @property
+    def loaded(self) -> Mapping[str, WeightsRecord]:
+        """By node, what it began with, where that was made elsewhere."""
+        return MappingProxyType(self._loaded)
 
     def node(self, name: str) -> nn.Module:
         """A node's module.
@@ -301,6 +324,42 @@ class Model(nn.Module):
         return tuple(dict.fromkeys(draw for draws in asked for draw in draws))
 
     # --- training it ------------------------------------------------------------------------------------------------
+
+    def load_weights(
+        self,
+        name: str,
+        weights: str | Path | Weights,
+        *,
+        node: str | None = None,
+        part: str | None = None,
+        strip: str = "",
+        prefix: str = "",
+        strict: bool = True,
+    ) -> WeightsRecord:
+        """Give a node weights that were made elsewhere; nothing in the file is run.
+
+        Args:
+            name: The node.
+            weights: A file, a checkpoint's or a run's folder (see `jumpml.pretrained.read_weights`), or what was read.
+            node: In a JumpML model's weights, the node whose they are; the one of the same name where nothing is said.
+            part: Of several state_dicts in a file, which; of a checkpoint ``average``.
+            strip: What the file's names begin with and the module's do not; other names are passed over.
+            prefix: What the module's names begin with and the file's do not.
+            strict: Whether file and module must have the same weights; otherwise what fits is taken.
+
+        Returns:
+            What went in, what is missing, and what is unlike; `loaded` keeps it.
+
+        Raises:
+            GraphError: There is no such node.
+            PretrainedError: The file cannot be read, or does not fit.
+        """
+        module = self.node(name)
+        found = weights if isinstance(weights, Weights) else read_weights(Path(weights), part=part)
+        if found.nodes or node is not None:
+            found = found.of_node(node or name)
+        self._loaded[name] = fill(module, found, strip=strip, prefix=prefix, strict=strict)
+        return self._loaded[name]
 
     def train_only(self, nodes: Collection[str]) -> None:
         """Freeze every other node: no gradient, and evaluation mode even in training.

@@ -37,6 +37,7 @@ def text(model: Model, reads: Mapping[str, tuple[str, ...]]) -> str:
     blocks = [
         [f"{name}  {info}" for name, info in model.inputs.items()],
         _aligned([("node", "module", "inputs", "output", "parameters"), *rows]),
+        [f"{name} begins with {record}" for name, record in model.loaded.items()],
         [f"task {name}: {task.kind}, {task.output} -> {task.target}" for name, task in model.tasks.items()],
         [_objective(name, objective) for name, objective in model.objectives.items()],
     ]

@@ -67,6 +67,7 @@ def find_misfits(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
         *_unmixed_targets(model, loaders),
         *_idle_phases(model, phases),
         *_vain_consolidation(model, phases),
+        *([] if patterns else _no_gradient(model, phases)),
         *(patterns or _lone_rows(model, loaders, phases)),
     ]
 
@@ -157,6 +158,36 @@ def _wrong_patterns(model: Model, phases: Mapping[str, Phase]) -> Iterator[Probl
                 model.select(patterns)
             except GraphError as error:
                 yield Problem(("phases", name, key), str(error))
+
+
+def _no_gradient(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
+    """Nodes that are asked to train and never do, or whose gradient would have to flow through such a node."""
+    fixed = model.without_gradient
+    for name, phase in phases.items():
+        for pattern in phase.train:
+            if pattern.removeprefix("upto:") in fixed:
+                text = f"node {pattern.removeprefix('upto:')!r} runs an ONNX file, which never trains."
+                yield Problem(("phases", name, "train"), text, "Leave it out.")
+        if not phase.epochs:
+            continue
+        trained = {*model.select(phase.train)} - {*model.select(phase.freeze)}
+        for node in fixed & _reached(model, name):
+            before = [n for n in model.node_names if n in model.ancestors(node) & trained and _learns(model, n)]
+            if before:
+                text = f"no gradient flows through node {node!r}, an ONNX file, to {', '.join(before)}, which it reads."
+                fix = f"Freeze: freeze: [{', '.join(before)}]; or let {node!r} read fields and what does not train."
+                yield Problem(("phases", name, "train"), text, fix)
+
+
+def _reached(model: Model, phase: str) -> set[str]:
+    """The nodes that a phase's objectives depend on."""
+    read = [value for name in model.active(phase) for value in model.objectives[name].inputs]
+    nodes = {node for value in read if (node := model.node_of(value))}
+    return nodes.union(*(model.ancestors(node) for node in nodes))
+
+
+def _learns(model: Model, node: str) -> bool:
+    return any(True for _ in model.node(node).parameters())
 
 
 def _lone_rows(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -> list[Problem]:

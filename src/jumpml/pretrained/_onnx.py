@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from jumpml.core import DeploymentError, MissingExtraError, PretrainedError, did_you_mean
+from jumpml.pretrained._places import check_is_there
 from jumpml.pretrained._weights import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 DOMAIN, OPERATOR = "jumpml", "File"  # what stands in an exported model until `put_files_in` puts the file there
 _TYPES = {
@@ -61,6 +63,20 @@ class OnnxModel(nn.Module):
                 f"an ONNX file that reads and gives tensors is expected, of {', '.join(_TYPES)}; "
                 f"this one has {', '.join(strange) or 'no input'}."
             )
+
+    @classmethod
+    def from_file(cls, path: Path) -> OnnxModel:
+        """Read a file.
+
+        Raises:
+            PretrainedError: There is no such file, or it is no such model.
+            MissingExtraError: ONNX Runtime is not installed.
+        """
+        check_is_there(path)
+        try:
+            return cls(path.read_bytes())
+        except (PretrainedError, OSError) as error:
+            raise PretrainedError(f"{path}: {error}") from error
 
     @property
     def key(self) -> str:

@@ -42,15 +42,24 @@ def find_weights(path: Path, part: str | None = None) -> Place:
     Raises:
         PretrainedError: There is no such file, or a checkpoint is damaged.
     """
-    if not path.exists():
-        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*")]) if path.parent.is_dir() else ""
-        raise PretrainedError(f"there is no file {path}. {near}".rstrip())
+    check_is_there(path)
     if path.is_dir():
         return _in_folder(_checkpoint(path), part)
     if path.suffix not in ENDINGS:
         ending = path.suffix or "no ending"
         raise PretrainedError(f"{path}: expected weights in {', '.join(ENDINGS)}; got {ending}.")
     return Place(path, sha256_of(path), part=part)
+
+
+def check_is_there(path: Path) -> None:
+    """Refuse what does not exist, with what stands beside it under a near name.
+
+    Raises:
+        PretrainedError: There is no such file or folder.
+    """
+    if not path.exists():
+        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*")]) if path.parent.is_dir() else ""
+        raise PretrainedError(f"there is no file {path}. {near}".rstrip())
 
 
 def _checkpoint(folder: Path) -> Path:

@@ -53,11 +53,12 @@ class Weights:
         """
         if not self.nodes:
             raise PretrainedError(f"{self.source} is no JumpML model's, so that it has no node {node!r}.")
+        key = node.replace(".", "__")  # a node of a nested graph is `graph.node`
         # a node called `names` is `node_names_` in its model, which has an attribute of that name
-        prefix = f"node_{node}." if node in self.nodes else f"node_{node}_."
+        prefix = f"node_{key}." if key in self.nodes else f"node_{key}_."
         inner = {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
         if not inner:
-            near = did_you_mean(node, self.nodes)
+            near = did_you_mean(node, (name.replace("__", ".") for name in self.nodes))
             raise PretrainedError(f"{self.source} has no weights of a node {node!r}. {near}".rstrip())
         return replace(self, tensors=inner)
 

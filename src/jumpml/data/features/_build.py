@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from jumpml.core import DataError, resolve_class
+from jumpml.core import DataError, local, resolve_class
 from jumpml.data.features._bounds import Clip, Log
 from jumpml.data.features._codes import Hash, Index, OneHot
 from jumpml.data.features._custom import Custom
@@ -66,9 +66,9 @@ def _model(told: Any, folder: Path, trust: Collection[str]) -> nn.Module:
     if told.timm is not None:
         return TimmModel(told.timm, told.args)
     if told.transformers is not None:
-        return TransformersModel(_place(told.transformers, folder))
+        return TransformersModel(local(told.transformers, folder))
     if told.sentences is not None:
-        return SentenceModel(_place(told.sentences, folder))
+        return SentenceModel(local(told.sentences, folder))
     path = folder / told.file
     if path.suffix == ".onnx" and path.is_file():
         return _onnx(path, told.module)
@@ -80,15 +80,10 @@ def _model(told: Any, folder: Path, trust: Collection[str]) -> nn.Module:
     return module
 
 
-def _place(name: str, folder: Path) -> str:
-    """A folder beside the file, or a name on the hub."""
-    return str(folder / name) if name.startswith(".") else name
-
-
 def _onnx(path: Path, module: str | None) -> OnnxModel:
     if module is not None:
         raise DataError("an ONNX file is a whole model, so that `module` would change nothing. Leave it out.")
-    model = OnnxModel(path.read_bytes())
+    model = OnnxModel.from_file(path)
     if len(model.input_names) != 1:
         names = ", ".join(model.input_names)
         raise DataError(f"{path}: an ONNX file as a feature reads one value; this one reads {names}.")

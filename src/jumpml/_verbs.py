@@ -278,7 +278,7 @@ def _parts(
     errors: list[JumpMLError] = [SpecError(spec.source, mistakes)] if mistakes else []
     for part, build in {
         "nodes": lambda: build_nodes(spec, inputs, fields, trust),
-        "objectives": lambda: build_objectives(spec),
+        "objectives": lambda: build_objectives(spec, trust),
     }.items():
         try:
             made[part] = build()

@@ -88,7 +88,8 @@ def _words(item: Any, cls: type[BaseModel], value: Any) -> _Words:
         case "literal_error":
             return _choice(path, context["expected"], item["input"])
         case "value_error":
-            return _Words(path, "", f"{context['error']}.")
+            said = str(context["error"])
+            return _Words(path, "", said if said.endswith((".", "?")) else f"{said}.")
         case "too_short" | "too_long" | "string_too_short" | "string_too_long":
             return _Words(path, _size(kind, context), _got(item["input"]))
     if kind in _BOUNDS:

@@ -74,6 +74,7 @@ TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType(
             name="regression",
             target=("number", "tensor", "image", "series"),
             objective="mse",
+            others=("mae", "huber"),
             prediction="identity",
             metrics=("rmse", "mae", "r2"),
             decides="numbers",

@@ -76,11 +76,11 @@ def _asked(spec: ModelSpec) -> list[str]:
 
 def _reads(spec: ModelSpec) -> dict[str, Inputs]:
     # a penalty on parameters has no inputs
-    return {name: getattr(objective, "inputs", ()) for name, objective in spec.objectives.items()}
+    return {name: getattr(objective, "inputs", None) or () for name, objective in spec.objectives.items()}
 
 
 def _patterns(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
-    found = {name: getattr(objective, "parameters", ()) for name, objective in spec.objectives.items()}
+    found = {name: getattr(objective, "parameters", None) or () for name, objective in spec.objectives.items()}
     return {name: (patterns,) if isinstance(patterns, str) else patterns for name, patterns in found.items()}
 
 

@@ -4,13 +4,20 @@ from jumpml.objectives._binary_cross_entropy import BinaryCrossEntropy
 from jumpml.objectives._build import build_objectives
 from jumpml.objectives._contrastive import Contrastive, SupervisedContrastive
 from jumpml.objectives._cross_entropy import CrossEntropy
-from jumpml.objectives._distances import MeanSquaredError
+from jumpml.objectives._distances import Huber, MeanAbsoluteError, MeanSquaredError
 from jumpml.objectives._distillation import Distillation
+from jumpml.objectives._divergences import Cosine, KullbackLeibler
 from jumpml.objectives._ewc import EWC
+from jumpml.objectives._foreign import Function, LossModule
+from jumpml.objectives._likelihoods import GaussianNLL, PoissonNLL
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._penalties import L1, L2
+from jumpml.objectives._overlap import Dice
+from jumpml.objectives._penalties import L1, L2, Orthogonality, TotalVariation
 from jumpml.objectives._quantile import Quantile
+from jumpml.objectives._ranking import Ranking
 from jumpml.objectives._reduce import reduce, reduce_all
+from jumpml.objectives._sequences import CTC
+from jumpml.objectives._triplets import BatchHardTriplet, Triplet
 from jumpml.objectives._vicreg import VICReg
 
 __all__ = [
@@ -18,14 +25,29 @@ __all__ = [
     "CrossEntropy",
     "BinaryCrossEntropy",
     "MeanSquaredError",
+    "MeanAbsoluteError",
+    "Huber",
+    "GaussianNLL",
+    "PoissonNLL",
     "Quantile",
+    "KullbackLeibler",
+    "CTC",
+    "Dice",
+    "Cosine",
     "Contrastive",
     "SupervisedContrastive",
+    "Triplet",
+    "BatchHardTriplet",
+    "Ranking",
     "VICReg",
     "L1",
     "L2",
+    "Orthogonality",
+    "TotalVariation",
     "EWC",
     "Distillation",
+    "LossModule",
+    "Function",
     "reduce",
     "reduce_all",
     "build_objectives",

@@ -4,47 +4,79 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jumpml.core import TASK_KINDS, SpecError
+import torch
+from torch import nn
+
+from jumpml.core import (
+    TASK_KINDS,
+    JumpMLError,
+    ObjectiveError,
+    SpecError,
+    derive_seed,
+    resolve_class,
+    resolve_function,
+)
 from jumpml.objectives._binary_cross_entropy import BinaryCrossEntropy
 from jumpml.objectives._contrastive import Contrastive, SupervisedContrastive
 from jumpml.objectives._cross_entropy import CrossEntropy
-from jumpml.objectives._distances import MeanSquaredError
+from jumpml.objectives._distances import Huber, MeanAbsoluteError, MeanSquaredError
+from jumpml.objectives._divergences import Cosine, KullbackLeibler
 from jumpml.objectives._ewc import EWC
-from jumpml.objectives._penalties import L1, L2
+from jumpml.objectives._foreign import Function, LossModule
+from jumpml.objectives._likelihoods import GaussianNLL, PoissonNLL
+from jumpml.objectives._overlap import Dice
+from jumpml.objectives._penalties import L1, L2, Orthogonality, TotalVariation
 from jumpml.objectives._quantile import Quantile
+from jumpml.objectives._ranking import Ranking
+from jumpml.objectives._sequences import CTC
+from jumpml.objectives._triplets import BatchHardTriplet, Triplet
 from jumpml.objectives._vicreg import VICReg
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from jumpml.core import ModelSpec, Objective
+    from jumpml.core import Mistake, ModelSpec, Objective
     from jumpml.objectives._module import ObjectiveModule
 
 KINDS: Mapping[str, type[ObjectiveModule]] = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
     "mse": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "huber": Huber,
+    "gaussian_nll": GaussianNLL,
+    "poisson_nll": PoissonNLL,
     "quantile": Quantile,
+    "kl": KullbackLeibler,
+    "ctc": CTC,
+    "dice": Dice,
+    "cosine": Cosine,
     "contrastive": Contrastive,
     "supervised_contrastive": SupervisedContrastive,
+    "triplet": Triplet,
+    "batch_hard_triplet": BatchHardTriplet,
+    "ranking": Ranking,
     "vicreg": VICReg,
     "l1": L1,
     "l2": L2,
+    "orthogonality": Orthogonality,
+    "total_variation": TotalVariation,
     "ewc": EWC,
 }
 
 
-def build_objectives(spec: ModelSpec) -> dict[str, Objective]:
+def build_objectives(spec: ModelSpec, trust: Collection[str] = ()) -> dict[str, Objective]:
     """The objectives that a model file asks for, not yet connected.
 
     Args:
         spec: The model file.
+        trust: Packages beside ``torch.nn`` and ``jumpml`` that losses may come from.
 
     Returns:
         By name: first the tasks' own, under the tasks' names, then the others.
 
     Raises:
-        SpecError: A task and an objective share a name.
+        SpecError: A task and an objective share a name, or an objective cannot be made; all mistakes with their lines.
 
     Example:
         >>> from jumpml.core import ModelSpec, load_spec
@@ -53,31 +85,61 @@ def build_objectives(spec: ModelSpec) -> dict[str, Objective]:
         >>> build_objectives(load_spec(ModelSpec, {"nodes": nodes, "tasks": tasks}))["age"].inputs
         ('age', 'years')
     """
-    _validate_names(spec)
     objectives: dict[str, Objective] = {}
+    mistakes = _shared_names(spec)
+    for path, kind, options in _wanted(spec):
+        try:
+            objectives[path[1]] = _make(path[1], kind, options, trust, spec.seed)
+        except JumpMLError as error:
+            mistakes.append(spec.mistake(path, str(error)))
+    if mistakes:
+        raise SpecError(spec.source, mistakes)
+    return objectives
+
+
+def _wanted(spec: ModelSpec) -> list[tuple[tuple[str, ...], str, dict[str, Any]]]:
+    """Of each objective where it stands in the file, its kind and its options."""
+    wanted: list[tuple[tuple[str, ...], str, dict[str, Any]]] = []
     for name, task in spec.tasks.items():
         if task.objective is not None:
             changes = task.objective
-            made = KINDS[changes.kind or TASK_KINDS[task.kind].objective]
-            shared: dict[str, Any] = {"weight": changes.weight, "when": changes.when}
-            if TASK_KINDS[task.kind].at == "tokens":
+            of = TASK_KINDS[task.kind]
+            kind = changes.kind or of.objective
+            inputs = (task.output, task.target + of.truth)
+            shared: dict[str, Any] = {"inputs": inputs, "weight": changes.weight, "when": changes.when}
+            if of.at == "tokens" and kind == "cross_entropy":
                 shared["classes_last"] = True
-            inputs = (task.output, task.target + TASK_KINDS[task.kind].truth)
-            objectives[name] = made(inputs, **shared, **changes.options())
+            wanted.append((("tasks", name, "objective"), kind, shared | changes.options()))
     for name, objective in spec.objectives.items():
         options: dict[str, Any] = objective.model_dump(exclude={"kind"}, exclude_none=True)
         if "parameters" in options:
             options["parameters_of"] = options.pop("parameters")
-        objectives[name] = KINDS[objective.kind](**options)
-    return objectives
+        wanted.append((("objectives", name), objective.kind, options))
+    return wanted
 
 
-def _validate_names(spec: ModelSpec) -> None:
+def _make(name: str, kind: str, options: dict[str, Any], trust: Collection[str], seed: int | None) -> ObjectiveModule:
+    if kind == "function":
+        return Function(resolve_function(options.pop("function"), trust), **options)
+    if kind != "module":
+        return KINDS[kind](**options)
+    cls, args = resolve_class(options.pop("module"), nn.Module, trust), options.pop("args", {})
+    try:
+        # its weights, if it has some, follow the model's seed; torch's generator is left as it was
+        with torch.random.fork_rng(devices=[], enabled=seed is not None):
+            if seed is not None:
+                torch.manual_seed(derive_seed(seed, "loss", name))
+            module = cls(**args)
+    except Exception as error:  # a constructor may raise anything when it dislikes what the file gives it
+        said = f"{type(error).__name__}: {str(error).strip().rstrip('.')}"
+        raise ObjectiveError(f"{cls.__module__}.{cls.__qualname__} does not take these arguments. {said}.") from error
+    return LossModule(module, **options)
+
+
+def _shared_names(spec: ModelSpec) -> list[Mistake]:
     fix = "Tasks and objectives have one set of names: rename it, or change the task's own under its key `objective`."
-    mistakes = [
+    return [
         spec.mistake(("objectives", name), f"{name!r} is a task already, whose own objective has its name.", fix)
         for name in spec.objectives
         if name in spec.tasks
     ]
-    if mistakes:
-        raise SpecError(spec.source, mistakes)

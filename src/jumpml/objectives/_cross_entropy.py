@@ -151,7 +151,7 @@ class CrossEntropy(ObjectiveModule):
 
     def _focal(self, logits: Tensor, target: Tensor) -> Tensor:
         log_probabilities = F.log_softmax(logits, dim=1)
-        shares = target if target.is_floating_point() else _shares(target, logits)
+        shares = target if target.is_floating_point() else shares_of(target, logits)
         if self.label_smoothing:
             spread = shares.sum(1, keepdim=True) / logits.shape[1]
             shares = shares * (1 - self.label_smoothing) + self.label_smoothing * spread
@@ -161,7 +161,7 @@ class CrossEntropy(ObjectiveModule):
         return -(shares * unsure * log_probabilities).sum(1)
 
 
-def _shares(codes: Tensor, logits: Tensor) -> Tensor:
-    """Codes as shares of the classes, in the shape of the logits; nothing where a code is missing."""
+def shares_of(codes: Tensor, logits: Tensor) -> Tensor:
+    """Codes ``[batch, *]`` as shares of the classes, in the shape of logits; nothing where a code is missing."""
     known = codes != MISSING
     return torch.zeros_like(logits).scatter(1, codes.clamp(min=0).unsqueeze(1), known.unsqueeze(1).to(logits.dtype))

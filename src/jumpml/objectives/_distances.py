@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, final
 
 import torch.nn.functional as F
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, mean_of_rows, same_rows, shaped_like
+from jumpml.objectives._rows import check_numbers, filled, mean_of_rows, shaped_like
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +19,40 @@ if TYPE_CHECKING:
     from jumpml.core import ValueInfo
 
 
+class _Distance(ObjectiveModule):
+    roles = ("prediction", "target")
+
+    def __init__(
+        self, inputs: Sequence[str], *, weight: float = 1.0, when: str | Sequence[str] = ("supervised",)
+    ) -> None:
+        super().__init__(inputs, weight=weight, when=when)
+
+    def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
+        """Check for equal shapes."""
+        prediction, target = values
+        check_numbers(self, (0, prediction), (1, target))
+
+    def forward(self, prediction: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
+        """The loss of each row.
+
+        Args:
+            prediction: ``[batch]`` or ``[batch, *]``.
+            target: Of the prediction's shape, or as many numbers a row; NaN where missing.
+            present: bool ``[batch]``, the rows that count; None where all do.
+
+        Raises:
+            ObjectiveError: The two hold different numbers of elements.
+        """
+        target = filled(shaped_like(prediction, target, self.error), present)
+        return Loss(mean_of_rows(self._distance(prediction, target)), present)
+
+    @abstractmethod
+    def _distance(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """That of each element."""
+
+
 @final
-class MeanSquaredError(ObjectiveModule):
+class MeanSquaredError(_Distance):
     """Squared difference, averaged over each row's elements.
 
     Args:
@@ -35,34 +68,62 @@ class MeanSquaredError(ObjectiveModule):
         tensor([0., 4.])
     """
 
-    roles = ("prediction", "target")
+    def _distance(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return F.mse_loss(prediction, target, reduction="none")
+
+
+@final
+class MeanAbsoluteError(_Distance):
+    """Absolute difference, averaged over each row's elements: its least is at the median, whatever a few rows say.
+
+    Args:
+        inputs: The prediction and the target, as `MeanSquaredError`'s.
+        weight: What the loss is multiplied by in the sum.
+        when: The phases in which it is active, or ``"all"``.
+
+    Example:
+        >>> import torch
+        >>> MeanAbsoluteError(("age", "years"))(torch.tensor([[1.0], [2.0]]), torch.tensor([1.0, 4.0])).value
+        tensor([0., 2.])
+    """
+
+    def _distance(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return F.l1_loss(prediction, target, reduction="none")
+
+
+@final
+class Huber(_Distance):
+    """Half the square of small differences, a straight line beyond (Huber 1964, https://doi.org/10.1214/aoms/1177703732).
+
+    Averaged over each row's elements.
+
+    Args:
+        inputs: The prediction and the target, as `MeanSquaredError`'s.
+        delta: The difference at which the line begins; above 0.
+        weight: What the loss is multiplied by in the sum.
+        when: The phases in which it is active, or ``"all"``.
+
+    Raises:
+        ObjectiveError: Delta is not above 0.
+
+    Example:
+        >>> import torch
+        >>> Huber(("age", "years"))(torch.tensor([[1.0], [2.0]]), torch.tensor([1.0, 4.0])).value
+        tensor([0.0000, 1.5000])
+    """
 
     def __init__(
-        self, inputs: Sequence[str], *, weight: float = 1.0, when: str | Sequence[str] = ("supervised",)
+        self,
+        inputs: Sequence[str],
+        *,
+        delta: float = 1.0,
+        weight: float = 1.0,
+        when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)
+        if not 0 < delta < float("inf"):
+            raise self.error(f"expected a delta above 0, got {delta}.")
+        self.delta = delta
 
-    def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
-        """Check for equal shapes."""
-        prediction, target = values
-        if target and target.dtype != "float32":
-            raise self.wrong_shape(1, "float32", target, "For classes take kind: multiclass or binary.")
-        if prediction and prediction.dtype != "float32":
-            raise self.wrong_shape(0, "float32", prediction, "Put a layer of real numbers at its end.")
-        if prediction and target and not same_rows(prediction.shape, target.shape):
-            fix = f"Give {self.inputs[0]!r} the target's shape."
-            raise self.wrong_shape(0, f"{target} like {self.inputs[1]!r}", prediction, fix)
-
-    def forward(self, prediction: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
-        """The loss of each row.
-
-        Args:
-            prediction: ``[batch]`` or ``[batch, *]``.
-            target: Of the prediction's shape, or as many numbers a row; NaN where missing.
-            present: bool ``[batch]``, the rows that count; None where all do.
-
-        Raises:
-            ObjectiveError: The two hold different numbers of elements.
-        """
-        target = filled(shaped_like(prediction, target, self.error), present)
-        return Loss(mean_of_rows(F.mse_loss(prediction, target, reduction="none")), present)
+    def _distance(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return F.huber_loss(prediction, target, reduction="none", delta=self.delta)

@@ -48,6 +48,8 @@ class ObjectiveModule(nn.Module, ABC):
 
     roles: ClassVar[tuple[str, ...]] = ()
     """What each input is for, in order; errors use these words."""
+    optional: ClassVar[int] = 0
+    """How many of the last inputs may be left out."""
     per_example: bool = True
     """Whether `forward` returns one loss a row. One of a whole batch never gets a batch of one row."""
     forward: Callable[..., Loss]
@@ -68,12 +70,18 @@ class ObjectiveModule(nn.Module, ABC):
         self.parameters_of = _names(parameters_of)
         self.weight = float(weight)
         self.when = _names(when)
-        if len(self.inputs) != len(self.roles):
-            raise self.error(f"expected {len(self.roles)} inputs ({', '.join(self.roles)}), got {len(self.inputs)}.")
+        self._validate_inputs()
         if len(self.views) > 2:
             raise self.error(f"expected one view, which is drawn twice, or two; got {len(self.views)}.")
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise self.error(f"expected a weight of 0 or more, got {weight}.")
+
+    def _validate_inputs(self) -> None:
+        """Refuse another number of inputs than there are roles."""
+        most = len(self.roles)
+        if not most - self.optional <= len(self.inputs) <= most:
+            least = f"{most - self.optional} to " if self.optional else ""
+            raise self.error(f"expected {least}{most} inputs ({', '.join(self.roles)}), got {len(self.inputs)}.")
 
     @abstractmethod
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:

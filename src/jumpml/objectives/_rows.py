@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.core import ObjectiveError
+    from jumpml.core import ObjectiveError, ValueInfo
+    from jumpml.objectives._module import ObjectiveModule
 
 
 def mean_of_rows(x: Tensor) -> Tensor:
@@ -32,6 +33,27 @@ def shaped_like(x: Tensor, other: Tensor, error: Callable[[str], ObjectiveError]
     if not same_rows(x.shape[1:], other.shape[1:]) or len(x) != len(other):
         raise error(f"expected equal shapes, got {list(x.shape)} and {list(other.shape)}.")
     return other.reshape(x.shape)
+
+
+def check_numbers(
+    objective: ObjectiveModule, prediction: tuple[int, ValueInfo | None], target: tuple[int, ValueInfo | None]
+) -> None:
+    """Refuse a prediction and a target that are not numbers of equal shape, or size with one of them flat.
+
+    Args:
+        objective: Makes the errors.
+        prediction: Its position among the inputs, and what is known of it.
+        target: The same.
+    """
+    (place, predicted), (other, wanted) = prediction, target
+    if wanted and wanted.dtype != "float32":
+        fix = "For classes take kind: multiclass or binary."
+        raise objective.wrong_shape(other, "float32", wanted, fix)
+    if predicted and predicted.dtype != "float32":
+        raise objective.wrong_shape(place, "float32", predicted, "Put a layer of real numbers at its end.")
+    if predicted and wanted and not same_rows(predicted.shape, wanted.shape):
+        fix = f"Give {objective.inputs[place]!r} the target's shape."
+        raise objective.wrong_shape(place, f"{wanted} like {objective.inputs[other]!r}", predicted, fix)
 
 
 def filled(x: Tensor, present: Tensor | None) -> Tensor:

@@ -2,5 +2,6 @@
 
 from jumpml.testing._error import ConformanceError
 from jumpml.testing._node import check_node
+from jumpml.testing._objective import check_objective
 
-__all__ = ["ConformanceError", "check_node"]
+__all__ = ["ConformanceError", "check_node", "check_objective"]

@@ -1,0 +1,150 @@
+"""Every objective that JumpML brings passes the checks that users run on theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import nn
+
+import jumpml.objectives
+from jumpml.objectives import (
+    CTC,
+    EWC,
+    L1,
+    L2,
+    BatchHardTriplet,
+    BinaryCrossEntropy,
+    Contrastive,
+    Cosine,
+    CrossEntropy,
+    Dice,
+    Distillation,
+    Function,
+    GaussianNLL,
+    Huber,
+    KullbackLeibler,
+    LossModule,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    ObjectiveModule,
+    Orthogonality,
+    PoissonNLL,
+    Quantile,
+    Ranking,
+    SupervisedContrastive,
+    TotalVariation,
+    Triplet,
+    VICReg,
+)
+from jumpml.testing import check_objective
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+ROWS = 6
+PAIR = ("out", "target")
+TRIO = ("a", "b", "c")
+
+
+@dataclass(frozen=True)
+class Case:
+    make: Callable[[], ObjectiveModule]
+    draw: Callable[[], tuple[Tensor, ...]] = tuple
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def normal(*shape: int) -> Tensor:
+    return torch.randn(ROWS, *shape)
+
+
+def codes(count: int, *shape: int) -> Tensor:
+    return torch.randint(count, (ROWS, *shape))
+
+
+def numbers() -> tuple[Tensor, ...]:
+    return normal(2), normal(2)
+
+
+def parameters() -> dict[str, Any]:
+    return {"parameters": dict(nn.Conv1d(2, 3, 3).named_parameters())}
+
+
+LABEL = torch.tensor([0, 1, 0, 2, 1, 0])
+WEIGHTS = [1.0, 2.0, 0.5]
+CASES = {
+    "cross_entropy": Case(lambda: CrossEntropy(PAIR, class_weights=WEIGHTS), lambda: (normal(3), codes(3))),
+    "cross_entropy_focal": Case(
+        lambda: CrossEntropy(PAIR, focal=2, label_smoothing=0.1), lambda: (normal(3, 4), codes(3, 4))
+    ),
+    "cross_entropy_at_positions": Case(lambda: CrossEntropy(PAIR), lambda: (normal(3, 2, 2), codes(3, 2, 2))),
+    "binary": Case(lambda: BinaryCrossEntropy(PAIR, positive_weight=2.0), lambda: (normal(1), codes(2))),
+    "binary_focal": Case(lambda: BinaryCrossEntropy(PAIR, focal=1.5), lambda: (normal(3), codes(2, 3).float())),
+    "mse": Case(lambda: MeanSquaredError(PAIR), numbers),
+    "mae": Case(lambda: MeanAbsoluteError(PAIR), numbers),
+    "huber": Case(lambda: Huber(PAIR, delta=0.5), numbers),
+    "gaussian_nll": Case(lambda: GaussianNLL(TRIO), lambda: (*numbers(), normal(2))),
+    "poisson_nll": Case(lambda: PoissonNLL(PAIR), lambda: (normal(1), codes(5, 1).float())),
+    "quantile": Case(lambda: Quantile(PAIR), lambda: (normal(6), normal(2))),
+    "kl": Case(lambda: KullbackLeibler(PAIR), lambda: (normal(4), normal(4).softmax(1))),
+    "kl_of_logits": Case(lambda: KullbackLeibler(PAIR, target="logits"), lambda: (normal(4, 2), normal(4, 2))),
+    "ctc": Case(lambda: CTC(PAIR), lambda: (normal(7, 4), torch.tensor([[1, 2, 0], [3, 3, 1], [2, 0, 0]] * 2))),
+    "dice": Case(lambda: Dice(PAIR), lambda: (normal(3, 2, 2), codes(3, 2, 2))),
+    "cosine": Case(lambda: Cosine(PAIR), numbers),
+    "contrastive": Case(lambda: Contrastive(TRIO), lambda: (*numbers(), codes(2))),
+    "supervised_contrastive": Case(lambda: SupervisedContrastive(PAIR, temperature=0.5), lambda: (normal(3), LABEL)),
+    "supervised_contrastive_on_views": Case(
+        lambda: SupervisedContrastive(PAIR, temperature=0.5, views="v"), lambda: (normal(3), normal(3), LABEL, LABEL)
+    ),
+    "triplet": Case(lambda: Triplet(TRIO), lambda: (*numbers(), normal(2))),
+    "batch_hard_triplet": Case(lambda: BatchHardTriplet(PAIR), lambda: (normal(3), LABEL)),
+    "ranking": Case(lambda: Ranking(PAIR), lambda: (normal(1), normal(1))),
+    "ranking_in_groups": Case(
+        lambda: Ranking(TRIO, margin=0.5), lambda: (normal(1), normal(1), LABEL), {"fields": ["b", "c"]}
+    ),
+    "vicreg": Case(lambda: VICReg("out", views="v", projector=(3,)), numbers),
+    "l1": Case(lambda: L1("out"), lambda: (normal(2, 2),)),
+    "l2": Case(lambda: L2("out"), lambda: (normal(2, 2),)),
+    "orthogonality": Case(lambda: Orthogonality("out"), lambda: (normal(3, 2),)),
+    "total_variation": Case(lambda: TotalVariation("out"), lambda: (normal(2, 3, 2),)),
+    "total_variation_of_steps": Case(lambda: TotalVariation("out", axes=(0,)), lambda: (normal(4, 2),)),
+    "l1_of_parameters": Case(lambda: L1(parameters_of="all"), options=parameters()),
+    "l2_of_parameters": Case(lambda: L2(parameters_of="all"), options=parameters()),
+    "orthogonality_of_parameters": Case(lambda: Orthogonality(parameters_of="all"), options=parameters()),
+    "total_variation_of_parameters": Case(lambda: TotalVariation(parameters_of="all"), options=parameters()),
+    "ewc": Case(lambda: EWC("all"), options=parameters()),
+    "distillation": Case(lambda: Distillation(PAIR, kind="multiclass"), lambda: (normal(3), normal(3))),
+    "module": Case(lambda: LossModule(nn.SmoothL1Loss(), PAIR), lambda: (normal(1), normal())),
+    "module_of_classes": Case(lambda: LossModule(nn.CrossEntropyLoss(), PAIR), lambda: (normal(3), codes(3))),
+    "module_of_the_batch": Case(lambda: LossModule(Whole(), PAIR), numbers),
+    "function": Case(lambda: Function(torch.nn.functional.mse_loss, PAIR, args={"reduction": "none"}), numbers),
+    "function_of_the_batch": Case(lambda: Function(nn.functional.mse_loss, PAIR, per_example=False), numbers),
+}
+
+
+class Whole(nn.Module):
+    """A loss of the whole batch with a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (self.scale * prediction - target).square().mean()
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_it_conforms(case: Case) -> None:
+    torch.manual_seed(0)
+    check_objective(case.make(), case.draw(), **case.options)
+
+
+def test_every_objective_is_in_the_table() -> None:
+    made = {type(case.make()) for case in CASES.values()}
+    exported = {getattr(jumpml.objectives, name) for name in jumpml.objectives.__all__}
+    known = {x for x in exported if isinstance(x, type) and issubclass(x, ObjectiveModule)} - {ObjectiveModule}
+    assert known <= made

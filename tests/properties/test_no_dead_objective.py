@@ -1,0 +1,195 @@
+"""No dead option of any objective: every key of every kind changes a loss, when it counts, or how much.
+
+A key that a kind gets without an entry here fails; so does one whose change alters nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+import jumpml
+from jumpml.core import JumpMLError
+from jumpml.core._objective_spec import OBJECTIVE_SPECS
+from jumpml.objectives import EWC
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINEAR = "torch.nn.LazyLinear"
+NODES: dict[str, Any] = {
+    "code": {"module": LINEAR, "inputs": "x", "args": {"out_features": 12}},
+    "other": {"module": LINEAR, "inputs": "x", "args": {"out_features": 12}},
+    "grid": {"module": "torch.nn.Unflatten", "inputs": "code", "args": {"dim": 1, "unflattened_size": [3, 4]}},
+    "grid2": {"module": "torch.nn.Unflatten", "inputs": "other", "args": {"dim": 1, "unflattened_size": [3, 4]}},
+    "kernel": {
+        "module": "torch.nn.Conv1d",
+        "inputs": "grid",
+        "args": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
+    },
+    "kernel2": {
+        "module": "torch.nn.Conv1d",
+        "inputs": "grid",
+        "args": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
+    },
+    "out": {"module": LINEAR, "inputs": "x", "args": {"out_features": 1}},
+    "out2": {"module": LINEAR, "inputs": "x", "args": {"out_features": 1}},
+}
+ROWS = 8
+PAIR = ["out", "y"]
+# by kind: an objective, and for each of its own keys another value
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "cross_entropy": (
+        {"inputs": ["code", "label"]},
+        {"inputs": ["other", "label"], "label_smoothing": 0.2, "class_weights": [1] * 11 + [0], "focal": 2},
+    ),
+    "binary_cross_entropy": (
+        {"inputs": ["out", "yes"]},
+        {"inputs": ["out2", "yes"], "positive_weight": 3, "focal": 2},
+    ),
+    "mse": ({"inputs": PAIR}, {"inputs": ["out2", "y"]}),
+    "mae": ({"inputs": PAIR}, {"inputs": ["out2", "y"]}),
+    "huber": ({"inputs": PAIR}, {"inputs": ["out2", "y"], "delta": 0.01}),
+    "gaussian_nll": ({"inputs": ["out", "out2", "y"]}, {"inputs": ["out2", "out", "y"]}),
+    "poisson_nll": ({"inputs": PAIR}, {"inputs": ["out2", "y"]}),
+    "quantile": ({"inputs": PAIR, "quantiles": [0.2]}, {"inputs": ["out2", "y"], "quantiles": [0.3]}),
+    "kl": ({"inputs": ["code", "other"]}, {"inputs": ["code", "shares"], "target": "logits"}),
+    "ctc": ({"inputs": ["grid", "labels"]}, {"inputs": ["grid2", "labels"], "blank": 1}),
+    "dice": ({"inputs": ["grid", "pixels"]}, {"inputs": ["grid2", "pixels"], "smooth": 0.1}),
+    "cosine": ({"inputs": ["code", "other"]}, {"inputs": ["code", "shares"]}),
+    "contrastive": ({"inputs": ["code", "other", "yes"]}, {"inputs": ["code", "code", "yes"], "margin": 9}),
+    "supervised_contrastive": (
+        {"inputs": ["code", "few"]},
+        {"inputs": ["other", "few"], "temperature": 0.7, "views": "one"},
+    ),
+    "triplet": ({"inputs": ["code", "other", "shares"]}, {"inputs": ["code", "shares", "other"], "margin": 9}),
+    "batch_hard_triplet": ({"inputs": ["code", "few"]}, {"inputs": ["other", "few"], "margin": 9}),
+    "ranking": ({"inputs": PAIR}, {"inputs": ["out", "y", "few"], "margin": 2}),
+    "vicreg": (
+        {"inputs": "code", "views": "one", "projector": [6]},
+        {
+            "inputs": "other",
+            "views": ["one", "two"],
+            "projector": [7],
+            "invariance": 1,
+            "variance": 1,
+            "covariance": 5,
+        },
+    ),
+    "l1": ({"inputs": "code"}, {"inputs": "other"}),
+    "l2": ({"inputs": "code"}, {"inputs": "other"}),
+    "orthogonality": ({"inputs": "grid"}, {"inputs": "grid2"}),
+    "total_variation": ({"inputs": "grid"}, {"inputs": "grid2", "axes": [0]}),
+    "ewc": ({}, {"parameters": ["code"]}),
+    "module": (
+        {"module": "torch.nn.SmoothL1Loss", "inputs": PAIR},
+        {"module": "torch.nn.MSELoss", "inputs": ["out2", "y"], "args": {"beta": 0.01}},
+    ),
+    "function": (
+        {"function": "statistics_of_ours:square", "inputs": PAIR},
+        {
+            "function": "statistics_of_ours:absolute",
+            "inputs": ["out2", "y"],
+            "args": {"by": 3.0},
+            "per_example": False,
+        },
+    ),
+}
+FUNCTIONS = """
+def square(p, t, by=1.0):
+    return ((p - t) / by) ** 2
+def absolute(p, t, by=1.0):
+    return ((p - t) / by).abs()
+"""
+# a penalty on parameters instead of on a node: of one node, and of another
+PARAMETERS = {
+    "l1": ("code", "other"),
+    "l2": ("code", "other"),
+    "orthogonality": ("code", "other"),
+    "total_variation": ("kernel", "kernel2"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "statistics_of_ours.py").write_text(FUNCTIONS)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def batch() -> dict[str, torch.Tensor]:
+    g = torch.Generator().manual_seed(0)
+    x = {f"x@{draw}": torch.randn(ROWS, 5, generator=g) for draw in ("one.0", "one.1", "two.0")}
+    return x | {
+        "x": torch.randn(ROWS, 5, generator=g),
+        "y": torch.rand(ROWS, 1, generator=g) * 3,
+        "yes": torch.tensor([0, 1] * 4),
+        "few": torch.tensor([0, 1, 2, 1] * 2),
+        "label": torch.arange(ROWS) + 4,
+        "shares": torch.rand(ROWS, 12, generator=g),
+        "labels": torch.tensor([[1, 0], [2, 1]] * 4),
+        "pixels": torch.randint(3, (ROWS, 4), generator=g),
+    }
+
+
+def look(objective: dict[str, Any]) -> list[Any]:
+    """The losses of two phases, and how much they count."""
+    names = {*NODES} if "parameters" in objective or objective["kind"] == "ewc" else read_by(objective)
+    nodes = {name: node for name, node in NODES.items() if name in names}
+    unused = [name for name in nodes if not any(name == node["inputs"] for node in nodes.values())]
+    watch = {f"watch {name}": {"kind": "l2", "inputs": name, "when": ["never"]} for name in unused}
+    spec = {
+        "inputs": {"x": {"shape": [5]}},
+        "nodes": nodes,
+        "objectives": {"o": objective, **watch},
+        "seed": 0,
+    }
+    model = jumpml.load_model(spec, trust=["statistics_of_ours"])
+    held = model.objectives["o"]
+    if isinstance(held, EWC):
+        held.consolidate({name: torch.ones_like(value) for name, value in model.named_parameters()})
+        with torch.no_grad():
+            for value in model.parameters():
+                value.add_(0.01)
+    losses = [model.losses(batch(), phase).get("o") for phase in ("supervised", "other")]
+    return [[None if loss is None else loss.detach().tolist() for loss in losses], held.weight]
+
+
+def read_by(objective: dict[str, Any]) -> set[str]:
+    inputs = objective.get("inputs", [])
+    reached = {inputs} if isinstance(inputs, str) else set(inputs)
+    reached &= NODES.keys()
+    return reached | {NODES[name]["inputs"] for name in reached} & NODES.keys()
+
+
+def keys() -> list[tuple[str, str]]:
+    return [(kind, key) for kind, spec in OBJECTIVE_SPECS.items() for key in spec.model_fields]
+
+
+@pytest.mark.parametrize(("kind", "key"), keys())
+def test_no_key_of_an_objective_is_dead(kind: str, key: str) -> None:
+    options, others = CASES[kind]
+    before: dict[str, Any] = {"kind": kind, **copy.deepcopy(options)}
+    if key == "kind":
+        with pytest.raises(JumpMLError, match="kind"):
+            look({**before, "kind": kind + "s"})
+        return
+    after = {**before, **{"weight": {"weight": 0.7}, "when": {"when": ["other"]}}.get(key, {key: others.get(key)})}
+    if key == "parameters" and kind in PARAMETERS:
+        before, after = ({"kind": kind, "parameters": node} for node in PARAMETERS[kind])
+    if key == "per_example":
+        with pytest.raises(JumpMLError, match="expected one loss of the whole batch from square, a scalar"):
+            look(after)
+        return
+    assert look(before) != look(after)
+
+
+def test_every_kind_has_a_case() -> None:
+    assert CASES.keys() == OBJECTIVE_SPECS.keys()
+
+
+def test_a_change_that_nobody_reads_is_noticed() -> None:
+    objective = {"kind": "mse", "inputs": PAIR}
+    assert look(objective) == look(objective)

@@ -67,7 +67,9 @@ def check_gradient(case: Case) -> str:
     module = case.copy().double()
     places = [place for place, value in enumerate(case.values) if value.is_floating_point()]
     parameters = dict(module.named_parameters())
-    given = [case.values[place].double() for place in places] + list(parameters.values())
+    # Parameters a little beside where they are: such as begin with zeros may put everything on a kink.
+    beside = [value + 0.1 * torch.randn_like(value) for value in parameters.values()]
+    given = [case.values[place].double() for place in places] + beside
     variables = [value.detach().clone().requires_grad_() for value in given]
 
     def function(*found: Tensor) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.parameter import UninitializedParameter, is_lazy
+from torch.nn.parameter import UninitializedParameter
 
 if TYPE_CHECKING:
     from jumpml.core import ValueInfo
@@ -43,7 +43,7 @@ class Embedding(nn.Module):
         super().__init__()
         if width < 1 or (num_codes is not None and num_codes < 1):
             raise ValueError(f"width and num_codes must be 1 or more; got {width} and {num_codes}.")
-        self.width = width
+        self.width, self.num_codes = width, num_codes
         self.weight = UninitializedParameter()
         if num_codes is not None:
             self._make(num_codes)
@@ -52,14 +52,14 @@ class Embedding(nn.Module):
         """Make the table for a field's codes."""
         if values.dtype != "int64" or values.classes is None:
             return
-        if is_lazy(self.weight):
+        if self.num_codes is None:
             self._make(values.classes)
-        elif values.classes > len(self.weight):
-            raise ValueError(f"They hold {values.classes} codes, and num_codes is {len(self.weight)}.")
+        elif values.classes > self.num_codes:
+            raise ValueError(f"They hold {values.classes} codes, and num_codes is {self.num_codes}.")
 
     def forward(self, values: Tensor) -> Tensor:
         """Vectors of codes, or logits of vectors."""
-        if is_lazy(self.weight):
+        if self.num_codes is None:
             raise ValueError(
                 "Embedding does not know how many codes there are. Give num_codes; or give the data, and let it read a "
                 "text, or a category with the feature index or hash."
@@ -70,7 +70,8 @@ class Embedding(nn.Module):
 
     def extra_repr(self) -> str:
         """What `print` shows between the brackets."""
-        return f"{self.width}, num_codes={None if is_lazy(self.weight) else len(self.weight)}"
+        return f"{self.width}, num_codes={self.num_codes}"
 
     def _make(self, num_codes: int) -> None:
+        self.num_codes = num_codes
         self.weight = nn.Parameter(torch.randn(num_codes, self.width) * self.width**-0.5)

@@ -72,7 +72,7 @@ class TabularEmbedding(nn.Module):
         elements = torch.cat(columns, 1)
         found = elements.index_select(1, self.numbers).unsqueeze(2) * self.weight
         if len(self.categories):
-            codes = elements.index_select(1, self.categories).long() + self.starts
+            codes = elements.index_select(1, self.categories).round().long() + self.starts
             found = torch.cat([found, nn.functional.embedding(codes, self.table)], 1)
         return found + self.bias
 

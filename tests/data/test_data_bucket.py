@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import jumpml
-from jumpml.blocks import MaskedMean
+from jumpml.blocks import Pool
 from jumpml.core import DataError, DataSpec, SpecError, Task, ValueInfo, load_spec
 from jumpml.data import (
     Bag,
@@ -284,7 +284,7 @@ def masked_model(loaders: DataLoaders, seed: int) -> Model:
     """Two classes from the mean of the tokens' vectors."""
     nodes = {
         "vectors": Node(nn.Embedding(WORDS, 6), "message"),
-        "mean": Node(MaskedMean(), ["vectors", "message.mask"]),
+        "mean": Node(Pool(), ["vectors", "message.mask"]),
         "out": Node(nn.LazyLinear(2), "mean"),
     }
     return Model(
@@ -349,7 +349,7 @@ def test_bucketing_saves_padding_on_real_messages(shared_data: Path) -> None:
                     "embedding_dim": 16,
                 },
             },
-            "mean": {"module": "jumpml.blocks.MaskedMean", "inputs": ["vectors", "message.mask"]},
+            "mean": {"module": "jumpml.blocks.Pool", "inputs": ["vectors", "message.mask"]},
             "which": {"module": "jumpml.blocks.Head", "inputs": "mean"},
         },
         "tasks": {"label": {"kind": "binary", "output": "which", "target": "label"}},

@@ -28,7 +28,7 @@ MASKED: dict[str, Any] = {
     "seed": 0,
     "nodes": {
         "vectors": EMBEDDING,
-        "mean": {"module": "jumpml.blocks.MaskedMean", "inputs": ["vectors", "message.mask"]},
+        "mean": {"module": "jumpml.blocks.Pool", "inputs": ["vectors", "message.mask"]},
         "out": {"module": "jumpml.blocks.Head", "inputs": "mean"},
     },
     "tasks": TASKS,
@@ -110,7 +110,7 @@ def test_a_model_that_needs_the_whole_length_is_refused_with_bucket_and_trains_w
         "flat [batch, 64] float32. In a pass of 2 rows, RuntimeError: mat1 and mat2 shapes cannot be multiplied"
     )
     assert str(caught.value).endswith(
-        "Pool over the tokens before, as jumpml.blocks.MaskedMean does, or leave `bucket` out of the data file."
+        "Pool over the tokens before, as jumpml.blocks.Pool does, or leave `bucket` out of the data file."
     )
     whole = loaders_of()
     learner = jumpml.create_learner(

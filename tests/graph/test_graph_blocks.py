@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from jumpml.blocks import MLP, Concat, ConvEncoder, Head, MaskedMean
+from jumpml.blocks import MLP, Concat, ConvEncoder, Head, Pool
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (8, 8), (28, 28)])
@@ -64,10 +64,10 @@ def test_refused(build, text):
         build()
 
 
-def test_masked_mean_is_that_of_the_marked_positions_and_zero_without_any():
+def test_a_masked_mean_is_that_of_the_marked_positions_and_zero_without_any():
     values, mask = torch.randn(3, 5, 2), torch.tensor([[1, 1, 0, 0, 0], [0, 1, 0, 1, 1], [0] * 5]).bool()
     values[0, 2:] = torch.nan  # what is not marked counts for nothing, whatever it is
-    pooled = MaskedMean()(values, mask)
+    pooled = Pool()(values, mask)
     expected = torch.stack([values[0, :2].mean(0), values[1, mask[1]].mean(0), torch.zeros(2)])
     assert torch.allclose(pooled, expected)
 
@@ -75,15 +75,15 @@ def test_masked_mean_is_that_of_the_marked_positions_and_zero_without_any():
 @pytest.mark.parametrize(
     ("values", "mask", "told"),
     [
-        ((2, 5), torch.ones(2, 5).bool(), r"got \[2, 5\] and \[2, 5\] bool\.$"),
-        ((2, 5, 3), torch.ones(2, 4).bool(), r"got \[2, 5, 3\] and \[2, 4\] bool\.$"),
-        ((2, 5, 3), torch.ones(2, 5), r"got \[2, 5, 3\] and \[2, 5\] float32\.$"),
+        ((2, 5), torch.ones(2, 5).bool(), r"got \[2, 5\] float32 and \[2, 5\] bool\.$"),
+        ((2, 5, 3), torch.ones(2, 4).bool(), r"got \[2, 5, 3\] float32 and \[2, 4\] bool\.$"),
+        ((2, 5, 3), torch.ones(2, 5), r"got \[2, 5, 3\] float32 and \[2, 5\] float32\.$"),
     ],
 )
-def test_masked_mean_wants_a_mask_that_goes_with_the_values(values, mask, told):
-    reads = r"^MaskedMean reads values \[batch, length, channels\] and a mask \[batch, length\] of bool; "
+def test_a_pool_wants_a_mask_that_goes_with_the_values(values, mask, told):
+    reads = r"^Pool reads values \[batch, length, channels\] and a mask \[batch, length\] of bool; "
     with pytest.raises(ValueError, match=reads + told):
-        MaskedMean()(torch.zeros(*values), mask)
+        Pool()(torch.zeros(*values), mask)
 
 
 def test_conv_encoder_wants_pictures():

@@ -44,7 +44,12 @@ CASES = {
     "Concat": Case(blocks.Concat, [numbers(2), numbers(3)]),
     "ConvEncoder": Case(lambda: blocks.ConvEncoder([3, 4]), numbers(2, 7, 6)),
     "Head": Case(lambda: blocks.Head(3), numbers(4)),
-    "MaskedMean": Case(blocks.MaskedMean, [numbers(6, 4), NOTHING], ["gradient"]),  # differentiates by its input only
+    "Pool": Case(blocks.Pool, [numbers(6, 4), NOTHING]),
+    "Pool, max": Case(lambda: blocks.Pool("max"), [numbers(6, 4), NOTHING]),
+    "Pool, last": Case(lambda: blocks.Pool("last"), [numbers(6, 4), NOTHING]),
+    "Pool, attention": Case(lambda: blocks.Pool("attention"), [numbers(6, 4), NOTHING]),
+    "Pool, without a mask": Case(lambda: blocks.Pool("attention"), numbers(6, 4)),
+    "Pool, pictures": Case(lambda: blocks.Pool("max"), numbers(4, 2, 3)),
     "ResNet": Case(lambda: blocks.ResNet([3, 4], layers=1, dropout=0.5), numbers(2, 8, 7)),
     "ResNet, levels": Case(lambda: blocks.ResNet([3, 4], layers=[1, 2], levels=True), numbers(2, 8, 7)),
     "ResidualMLP": Case(lambda: blocks.ResidualMLP(8, depth=2, dropout=0.5), numbers(2, 3)),
@@ -62,6 +67,19 @@ CASES = {
         lambda: blocks.TransformerEncoder(depth=1, heads=2, rotary=False), [numbers(6, 8), MASK]
     ),
     "TransformerEncoder, empty": Case(lambda: blocks.TransformerEncoder(depth=1, heads=2), [numbers(6, 8), NOTHING]),
+    "ConvNeXt": Case(lambda: blocks.ConvNeXt([4, 8], layers=1, dropout=0.5), numbers(2, 9, 8)),
+    "ConvNeXt, levels": Case(lambda: blocks.ConvNeXt([4, 8], layers=[1, 2], levels=True), numbers(2, 9, 8)),
+    "ViT": Case(lambda: blocks.ViT(4, 8, depth=2, heads=2, dropout=0.5), numbers(2, 8, 11)),
+    "ViT, tokens": Case(lambda: blocks.ViT(4, 8, depth=1, heads=2, tokens=True), numbers(2, 8, 11)),
+    "UNetDecoder": Case(lambda: blocks.UNetDecoder([4, 3]), [numbers(2, 8, 7), numbers(4, 4, 4), numbers(8, 2, 2)]),
+    "Upsample": Case(blocks.Upsample, [numbers(4, 2, 2), numbers(1, 8, 7)]),
+    "TCN": Case(lambda: blocks.TCN([4, 6, 6], dropout=0.5), numbers(6, 3)),
+    "Recurrent": Case(lambda: blocks.Recurrent(4), numbers(6, 3), ["compiling"]),
+    "Recurrent, masked": Case(
+        lambda: blocks.Recurrent(4, depth=2, cell="lstm", dropout=0.5), [numbers(6, 3), NOTHING], ["compiling"]
+    ),
+    "PatchTST": Case(lambda: blocks.PatchTST(4, patch=4, stride=3, width=8, heads=2, dropout=0.5), numbers(12, 2)),
+    "AudioCNN": Case(lambda: blocks.AudioCNN([3, 4], filter_size=9, stride=2, dropout=0.5), numbers(2, 61)),
     "CausalDecoder": Case(lambda: blocks.CausalDecoder(depth=2, heads=2, dropout=0.5), numbers(6, 8)),
 }
 
@@ -98,7 +116,10 @@ def test_dropout_draws_in_training_alone(name: str) -> None:
     module = case.make()
     module.eval()(*given)
     module.train()
-    drops = any(isinstance(part, nn.Dropout) and part.p for part in module.modules())
+    drops = any(
+        (isinstance(part, nn.Dropout) and part.p) or (isinstance(part, nn.RNNBase) and part.dropout)
+        for part in module.modules()
+    )
     first, second = (parts(module(*given)) for _ in range(2))
     assert all(map(torch.equal, first, second)) != bool(drops)
 

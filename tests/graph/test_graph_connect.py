@@ -188,7 +188,7 @@ def test_a_text_tells_its_vocabulary_from_files(tmp_path: Path) -> None:
             "inputs": ["words", "said.mask"],
             "args": {"depth": 1, "heads": 2},
         },
-        "mean": {"module": "jumpml.blocks.MaskedMean", "inputs": ["read", "said.mask"]},
+        "mean": {"module": "jumpml.blocks.Pool", "inputs": ["read", "said.mask"]},
         "out": {"module": "jumpml.blocks.Head", "inputs": "mean"},
     }
     tasks = {"sort": {"kind": "binary", "output": "out", "target": "sort"}}

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 import jumpml
-from jumpml.blocks import MaskedMean
+from jumpml.blocks import Pool
 from jumpml.core import FieldInfo, GraphError, ModelSpec, SpecError, Task, ValueInfo, load_spec
 from jumpml.graph import Model, Node, fields_read
 
 TOKENS, MASK = ValueInfo(shape=(6,), dtype="int64"), ValueInfo(shape=(6,), dtype="bool")
 NODES: dict[str, Any] = {
     "vectors": {"module": "torch.nn.Embedding", "inputs": "message", "args": {"num_embeddings": 9, "embedding_dim": 4}},
-    "mean": {"module": "jumpml.blocks.MaskedMean", "inputs": ["vectors", "message.mask"]},
+    "mean": {"module": "jumpml.blocks.Pool", "inputs": ["vectors", "message.mask"]},
     "out": {"module": "jumpml.blocks.Head", "inputs": "mean", "args": {"out_features": 2}},
 }
 TASKS = {"y": {"kind": "multiclass", "output": "out", "target": "y"}}
@@ -31,7 +31,7 @@ def file_of(mask: str = "message.mask", inputs: dict[str, Any] | None = None) ->
 def model_of(pool: nn.Module | None = None, reads: Any = ("vectors", "message.mask")) -> Model:
     nodes = {
         "vectors": Node(nn.Embedding(9, 4), "message"),
-        "mean": Node(pool or MaskedMean(), reads),
+        "mean": Node(pool or Pool(), reads),
         "out": Node(nn.LazyLinear(2), "mean"),
     }
     inputs = {"message": TOKENS, "message.mask": MASK} if "message.mask" in reads else {"message": TOKENS}

@@ -246,7 +246,7 @@ def test_a_mask_follows_what_its_text_is_bound_to(tmp_path: Path) -> None:
     inner = """
 nodes:
   words: {module: torch.nn.Embedding, inputs: text, args: {num_embeddings: 9, embedding_dim: 4}}
-  mean: {module: jumpml.blocks.MaskedMean, inputs: [words, text.mask]}
+  mean: {module: jumpml.blocks.Pool, inputs: [words, text.mask]}
 """
     nodes = f"net: {{graph: inner.model.yaml, inputs: message}}\n{OUT % 'net'}"
     path = write(

@@ -54,7 +54,7 @@ def check_lengths(model: Model, loaders: DataLoaders) -> None:
         field, value = field_of(next(iter(shortest))), next(iter(shortest.values()))
         whole = loaders.fields[field].value.shape[0]
         needs = f"it needs all {whole} tokens of {field!r}, which `bucket` cuts to {value.shape[0]} or more"
-        fix = "Pool over the tokens before, as jumpml.blocks.MaskedMean does, or leave `bucket` out of the data file."
+        fix = "Pool over the tokens before, as jumpml.blocks.Pool does, or leave `bucket` out of the data file."
         raise refusal(LearnerError, [Problem(p.path, f"{needs}: {p.text}", fix) for p in error.problems]) from error
 
 

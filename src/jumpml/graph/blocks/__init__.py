@@ -1,31 +1,47 @@
 """A few good modules for nodes; `jumpml.blocks` is their public name."""
 
+from jumpml.graph.blocks._audio_cnn import AudioCNN
 from jumpml.graph.blocks._causal_decoder import CausalDecoder
 from jumpml.graph.blocks._concat import Concat
 from jumpml.graph.blocks._conv_encoder import ConvEncoder
+from jumpml.graph.blocks._conv_next import ConvNeXt
 from jumpml.graph.blocks._embedding import Embedding
 from jumpml.graph.blocks._ft_transformer import FTTransformer
 from jumpml.graph.blocks._head import Head
-from jumpml.graph.blocks._masked_mean import MaskedMean
 from jumpml.graph.blocks._mlp import MLP
+from jumpml.graph.blocks._patch_tst import PatchTST
 from jumpml.graph.blocks._pixel_head import PixelHead
+from jumpml.graph.blocks._pool import Pool
+from jumpml.graph.blocks._recurrent import Recurrent
 from jumpml.graph.blocks._residual_mlp import ResidualMLP
 from jumpml.graph.blocks._resnet import ResNet
 from jumpml.graph.blocks._tabular_embedding import TabularEmbedding
+from jumpml.graph.blocks._tcn import TCN
 from jumpml.graph.blocks._transformer_encoder import TransformerEncoder
+from jumpml.graph.blocks._unet_decoder import UNetDecoder
+from jumpml.graph.blocks._upsample import Upsample
+from jumpml.graph.blocks._vit import ViT
 
 __all__ = [
     "MLP",
+    "TCN",
+    "AudioCNN",
     "CausalDecoder",
     "Concat",
     "ConvEncoder",
+    "ConvNeXt",
     "Embedding",
     "FTTransformer",
     "Head",
-    "MaskedMean",
     "PixelHead",
+    "PatchTST",
+    "Pool",
+    "Recurrent",
     "ResNet",
     "ResidualMLP",
     "TabularEmbedding",
     "TransformerEncoder",
+    "UNetDecoder",
+    "Upsample",
+    "ViT",
 ]

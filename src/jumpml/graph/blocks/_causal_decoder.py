@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from jumpml.graph.blocks._attention import Attention, check_heads
 from jumpml.graph.blocks._lazy import SizedByInput
-from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, check_sequence, temper
+from jumpml.graph.blocks._sequences import check_sequence
+from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, temper
 
 
 @final

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._pictures import check_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +56,7 @@ class ConvEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """One vector a picture."""
-        if image.ndim != 4:
-            raise ValueError(f"ConvEncoder reads pictures [batch, channels, height, width]; got {list(image.shape)}.")
+        check_pictures("ConvEncoder", image)
         return self.pool(self.levels(image))
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._pictures import check_pictures, layers_by_level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,12 +49,7 @@ class ResNet(nn.Module):
         self, widths: Sequence[int], layers: int | Sequence[int] = 2, dropout: float = 0.0, *, levels: bool = False
     ) -> None:
         super().__init__()
-        counts = [layers] * len(widths) if isinstance(layers, int) else list(layers)
-        if not widths or min(*widths, *counts, 1) < 1 or len(counts) != len(widths):
-            raise ValueError(
-                "widths must hold at least one number, and layers as many, each 1 or more; got "
-                f"{list(widths)} and {layers}."
-            )
+        counts = layers_by_level(widths, layers)
         with lazy_layers_are_meant():
             first = nn.LazyConv2d(widths[0], 3, padding=1, bias=False)
         self.stem = nn.Sequential(first, nn.BatchNorm2d(widths[0]), nn.ReLU())
@@ -67,8 +63,7 @@ class ResNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         """One vector a picture, or every level's picture."""
-        if image.ndim != 4:
-            raise ValueError(f"ResNet reads pictures [batch, channels, height, width]; got {list(image.shape)}.")
+        check_pictures("ResNet", image)
         values, found = self.stem(image), []
         for level in self.levels:
             values = level(values)

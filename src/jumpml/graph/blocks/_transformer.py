@@ -75,22 +75,3 @@ def check_depth(depth: int) -> None:
     """
     if depth < 1:
         raise ValueError(f"depth must be 1 or more; got {depth}.")
-
-
-def check_sequence(block: str, values: Tensor, mask: Tensor | None = None) -> None:
-    """Refuse what is no sequence of vectors, or a mask that does not go with it.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if values.ndim != 3 or not values.is_floating_point():
-        raise ValueError(f"{block} reads vectors [batch, length, width]; got {_said(values)}.")
-    if mask is not None and (mask.shape != values.shape[:2] or mask.dtype != torch.bool):
-        raise ValueError(
-            f"{block} reads values [batch, length, width] and a mask [batch, length] of bool; got {_said(values)} and "
-            f"{_said(mask)}."
-        )
-
-
-def _said(values: Tensor) -> str:
-    return f"{list(values.shape)} {str(values.dtype).removeprefix('torch.')}"

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from jumpml.blocks import TabularEmbedding
 from jumpml.core import FieldInfo, Task, ValueInfo
-from jumpml.data import Column, DataLoaders, Feature, random_split
+from jumpml.data import Column, DataLoaders, Encode, Feature, random_split
 from jumpml.diagnose._attribution import attribute, mean_figure
 from jumpml.diagnose._examples import choose_examples, in_words
+from jumpml.diagnose._out_of_domain import out_of_domain
 from jumpml.evaluate import Predictions, predict
 from jumpml.graph import Model, Node
 
@@ -115,6 +117,29 @@ def test_fields_of_a_table_share_one_ranking(table: Trained) -> None:
         assert all(part.insertion == found[0].insertion for part in found)
         assert [len(part.mean_absolute[0]) for part in found] == [1, 1, 1, 6]
         assert notes == [f"{task}: 'decade' is a whole number to the model; it has no attribution and is held fixed."]
+
+
+def test_codes_of_a_table_are_held_fixed_and_said_to_be() -> None:
+    generator = torch.Generator().manual_seed(0)
+    age, sort = torch.randn(60, generator=generator), torch.arange(60) % 3
+    names = ("a", "b", "c")
+    infos = (Column(age[:, None], "number").info("age"), Column(sort, "category", classes=names).info("sort"))
+    columns = {
+        "x": Column(torch.stack([age, sort.float()], 1), "table", columns=infos),
+        "y": Column((2 * age + sort)[:, None], "number"),
+    }
+    loaders = DataLoaders(columns, random_split(60), features={"x": [Encode("index")]})
+    loaders.bind(["x"])
+    nodes = {"e": Node(TabularEmbedding(4), "x"), "out": Node(nn.Sequential(nn.Flatten(), nn.Linear(8, 1)), "e")}
+    task = Task(kind="regression", output="out", target="y")
+    model = Model(inputs={"x": loaders.info("x")}, nodes=nodes, tasks={"y": task}, seed=0).eval()
+    (found,), notes = attribute(loaders, model, "y", predict(loaders, model, "test")["y"], 0)
+    assert notes == ["y: 'x' holds codes of categories; they have no attribution and are held fixed."]
+    assert found.mean_absolute[0][0] > 0
+    assert found.mean_absolute[0][1] == 0
+    assert found.convergence < 1e-5  # the model is linear in what is left
+    scores, _ = out_of_domain(loaders, model, "e", 0)  # strangers, whose numbers are no codes, pass too
+    assert scores
 
 
 def test_a_missing_number_is_shown_as_what_stands_in_for_it(table: Trained) -> None:

@@ -154,6 +154,12 @@ def test_a_code_is_embedded_by_its_column_and_a_number_scaled() -> None:
     assert torch.equal(found[:, 2], block.table[[3, 3]])
 
 
+def test_what_is_no_code_counts_as_the_nearest() -> None:
+    block = TabularEmbedding(3, cardinalities=[2, 4])
+    odd = torch.tensor([[7.0, 1.4], [-3.0, 9.0], [0.6, -0.1]])
+    assert torch.equal(block(odd), block(torch.tensor([[1.0, 1.0], [0.0, 3.0], [1.0, 0.0]])))
+
+
 def test_a_forecast_follows_the_scale_and_level_of_its_window() -> None:
     block = PatchTST(horizon=5, patch=4, stride=3, width=8, heads=2).eval()
     window = torch.randn(2, 14, 3)

@@ -61,7 +61,7 @@ def attribute(
         elements,
         inputs=[values[name] for name in explained],
         held=[values[name] for name in decision.inputs[len(explained) :]],
-        baselines=[train_moments(loaders, name)[0].to(values[name].device) for name in explained],
+        baselines=[_baseline(loaders, model, name, values[name]) for name in explained],
     )
     areas = explanation.areas(slice(min(CURVE_ROWS, len(sample))), generator)
     figures = {name: mean_figure(values) for name, values in vars(areas).items()}
@@ -97,8 +97,21 @@ def _explainable(loaders: DataLoaders, model: Model, task: str) -> tuple[Decisio
         if field_of(name) == name
     ]
     notes += [f"{task}: no gradient reaches {name!r}; it has no attribution and is held fixed." for name in sorted(cut)]
+    notes += [
+        f"{task}: {name!r} holds codes of categories; they have no attribution and are held fixed."
+        for name in explained
+        if any(model.inputs[name].cardinalities)
+    ]
     order = (*explained, *(name for name in inputs if name not in explained))
     return Decision(kind=kind, output=output, plan=decision.plan, inputs=order), explained, notes
+
+
+def _baseline(loaders: DataLoaders, model: Model, name: str, values: Tensor) -> Tensor:
+    """Where the path to some rows' values of an input begins: the train rows' mean, but for codes, which stay."""
+    mean = train_moments(loaders, name)[0].to(values.device)
+    if not any(model.inputs[name].cardinalities):
+        return mean
+    return torch.where(torch.tensor(model.inputs[name].cardinalities, device=values.device) > 0, values, mean)
 
 
 def mean_figure(values: Tensor) -> Figure:

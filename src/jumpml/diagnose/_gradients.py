@@ -43,7 +43,8 @@ class Explanation:
         elements: Of each input that is explained.
         inputs: Their values, ``[n, *shape]`` each.
         held: The values of the other inputs, ``[n, ...]`` each.
-        baselines: Of the explained inputs, ``[*shape]`` each.
+        baselines: Of the explained inputs, ``[*shape]`` or ``[n, *shape]`` each. An element that is the same in both is
+            held fixed.
 
     Attributes:
         codes: What was decided, ``[n]``.
@@ -64,7 +65,7 @@ class Explanation:
 
         self._decision, self._elements = decision, tuple(elements)
         self._inputs, self._held = tuple(inputs), tuple(held)
-        self._baselines = tuple(baseline.unsqueeze(0) for baseline in baselines)
+        self._baselines = tuple(baseline.expand_as(x) for baseline, x in zip(baselines, inputs, strict=True))
         with torch.no_grad():
             self.codes = decision.decide(*self._inputs, *self._held)
         count = len(self._inputs)
@@ -72,7 +73,7 @@ class Explanation:
         with torch.backends.cudnn.flags(enabled=False):  # cuDNN's recurrent layers have no gradient in evaluation mode
             self.attributions, self.errors = method.attribute(
                 self._inputs,
-                tuple(baseline.expand_as(x) for baseline, x in zip(self._baselines, self._inputs, strict=True)),
+                self._baselines,
                 additional_forward_args=(self.codes, *self._held),
                 n_steps=NUM_STEPS,
                 internal_batch_size=BATCH,
@@ -97,9 +98,9 @@ class Explanation:
         confidence, direction = self._confidence(rows)
         importance = torch.cat(self.by_element(rows), dim=1) * direction
         chance = torch.rand(importance.shape, generator=generator).to(importance.device)
-        inputs = [x[rows] for x in self._inputs]
-        insertion, deletion = curve_areas(confidence, inputs, self._baselines, self._elements, importance)
-        random_insertion, random_deletion = curve_areas(confidence, inputs, self._baselines, self._elements, chance)
+        inputs, baselines = [x[rows] for x in self._inputs], [b[rows] for b in self._baselines]
+        insertion, deletion = curve_areas(confidence, inputs, baselines, self._elements, importance)
+        random_insertion, random_deletion = curve_areas(confidence, inputs, baselines, self._elements, chance)
         return Areas(
             insertion=insertion,
             deletion=deletion,
@@ -112,8 +113,7 @@ class Explanation:
         codes, held = self.codes[rows], [x[rows] for x in self._held]
         if TASK_KINDS[self._decision.kind].decides != "numbers":
             return lambda *values: self._decision.probability(codes, *values, *held), torch.ones(1, device=codes.device)
-        inputs = [x[rows] for x in self._inputs]
-        start = [b.expand_as(x) for b, x in zip(self._baselines, inputs, strict=True)]
+        inputs, start = [x[rows] for x in self._inputs], [b[rows] for b in self._baselines]
         own, base = (self._decision.score(codes, *values, *held) for values in (inputs, start))
         sign, deviation = (own - base).sign(), own.std(correction=0)
         unit = torch.where(deviation > 0, deviation, 1.0)

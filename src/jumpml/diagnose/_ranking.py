@@ -31,7 +31,7 @@ def curve_areas(
     Args:
         confidence: From the inputs to ``[n]``.
         inputs: Each ``[n, *shape]``.
-        baselines: Each ``[1, *shape]``.
+        baselines: Each ``[n, *shape]``.
         elements: Of each input.
         importance: ``[n, all elements]``, most important highest.
 

@@ -21,6 +21,7 @@ class TabularEmbedding(nn.Module):
     It is the feature tokenizer of Gorishniy et al. 2021 (https://arxiv.org/abs/2106.11959). Which elements are codes,
     and of how many classes, is taken from the graph: of a table with the feature ``encode: {categories: index}``, of
     a category with ``index`` or ``hash``. Every other element is a number.
+    What is no code, as in a row that noise has made, counts as the nearest one.
 
     Shapes: any number of values, float32 ``[batch, elements]`` or int64 codes ``[batch]``, to ``[batch, all elements,
     width]``, numbers before categories. Initialisation: uniform from ``-width ** -0.5`` to ``width ** -0.5``.
@@ -43,6 +44,7 @@ class TabularEmbedding(nn.Module):
     numbers: Tensor
     categories: Tensor
     starts: Tensor
+    most: Tensor
 
     def __init__(self, width: int, cardinalities: Sequence[int] | None = None) -> None:
         super().__init__()
@@ -72,8 +74,9 @@ class TabularEmbedding(nn.Module):
         elements = torch.cat(columns, 1)
         found = elements.index_select(1, self.numbers).unsqueeze(2) * self.weight
         if len(self.categories):
-            codes = elements.index_select(1, self.categories).round().long() + self.starts
-            found = torch.cat([found, nn.functional.embedding(codes, self.table)], 1)
+            # A number that is no code counts as the nearest one; it must not reach into the next category's rows.
+            codes = elements.index_select(1, self.categories).round().long().clamp(min=0).minimum(self.most)
+            found = torch.cat([found, nn.functional.embedding(codes + self.starts, self.table)], 1)
         return found + self.bias
 
     def extra_repr(self) -> str:
@@ -89,6 +92,7 @@ class TabularEmbedding(nn.Module):
             "numbers": numbers,
             "categories": categories,
             "starts": list(accumulate(sizes, initial=0))[:-1],
+            "most": [size - 1 for size in sizes],
         }.items():
             self.register_buffer(name, torch.tensor(places, dtype=torch.int64), persistent=False)
         self.weight, self.table, self.bias = (

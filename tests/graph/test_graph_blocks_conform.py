@@ -44,6 +44,7 @@ CASES = {
     "Concat": Case(blocks.Concat, [numbers(2), numbers(3)]),
     "ConvEncoder": Case(lambda: blocks.ConvEncoder([3, 4]), numbers(2, 7, 6)),
     "Head": Case(lambda: blocks.Head(3), numbers(4)),
+    "PixelHead": Case(lambda: blocks.PixelHead(3), numbers(2, 4, 5)),
     "Pool": Case(blocks.Pool, [numbers(6, 4), NOTHING]),
     "Pool, max": Case(lambda: blocks.Pool("max"), [numbers(6, 4), NOTHING]),
     "Pool, last": Case(lambda: blocks.Pool("last"), [numbers(6, 4), NOTHING]),

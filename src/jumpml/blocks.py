@@ -11,6 +11,7 @@ from jumpml.graph.blocks import (
     Embedding,
     FTTransformer,
     Head,
+    MixtureOfExperts,
     PatchTST,
     PixelHead,
     Pool,
@@ -21,6 +22,7 @@ from jumpml.graph.blocks import (
     TransformerEncoder,
     UNetDecoder,
     Upsample,
+    VariationalBottleneck,
     ViT,
 )
 
@@ -35,6 +37,7 @@ __all__ = [
     "Embedding",
     "FTTransformer",
     "Head",
+    "MixtureOfExperts",
     "PixelHead",
     "PatchTST",
     "Pool",
@@ -46,4 +49,5 @@ __all__ = [
     "UNetDecoder",
     "Upsample",
     "ViT",
+    "VariationalBottleneck",
 ]

@@ -81,6 +81,8 @@ CASES = {
     ),
     "PatchTST": Case(lambda: blocks.PatchTST(4, patch=4, stride=3, width=8, heads=2, dropout=0.5), numbers(12, 2)),
     "AudioCNN": Case(lambda: blocks.AudioCNN([3, 4], filter_size=9, stride=2, dropout=0.5), numbers(2, 61)),
+    "VariationalBottleneck": Case(lambda: blocks.VariationalBottleneck(3), numbers(4)),
+    "MixtureOfExperts": Case(lambda: blocks.MixtureOfExperts(3, experts=4, chosen=2), numbers(4)),
     "CausalDecoder": Case(lambda: blocks.CausalDecoder(depth=2, heads=2, dropout=0.5), numbers(6, 8)),
 }
 

@@ -35,6 +35,8 @@ NODES: dict[str, Any] = {
         "inputs": "grid",
         "args": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
     },
+    "deep": {"module": "jumpml.blocks.VariationalBottleneck", "inputs": "x", "args": {"width": 2}},
+    "deep2": {"module": "jumpml.blocks.VariationalBottleneck", "inputs": "x", "args": {"width": 2}},
     "out": {"module": LINEAR, "inputs": "x", "args": {"out_features": 1}},
     "out2": {"module": LINEAR, "inputs": "x", "args": {"out_features": 1}},
 }
@@ -84,6 +86,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "orthogonality": ({"inputs": "grid"}, {"inputs": "grid2"}),
     "total_variation": ({"inputs": "grid"}, {"inputs": "grid2", "axes": [0]}),
     "ewc": ({}, {"parameters": ["code"]}),
+    "brought": ({"inputs": "deep.kl", "when": ["supervised"]}, {"inputs": "deep2.kl"}),
     "module": (
         {"module": "torch.nn.SmoothL1Loss", "inputs": PAIR},
         {"module": "torch.nn.MSELoss", "inputs": ["out2", "y"], "args": {"beta": 0.01}},
@@ -160,7 +163,7 @@ def look(objective: dict[str, Any]) -> list[Any]:
 def read_by(objective: dict[str, Any]) -> set[str]:
     inputs = objective.get("inputs", [])
     reached = {inputs} if isinstance(inputs, str) else set(inputs)
-    reached &= NODES.keys()
+    reached = {name.partition(".")[0] for name in reached} & NODES.keys()
     return reached | {NODES[name]["inputs"] for name in reached} & NODES.keys()
 
 

@@ -7,6 +7,21 @@ from typing import Any, Literal
 from jumpml.core._objective_base import ObjectiveBase
 
 
+class BroughtLossSpec(ObjectiveBase):
+    """A loss that a node's module brings itself, such as a `VariationalBottleneck`'s divergence.
+
+    Without it such a loss has the weight 1 wherever its node runs.
+    """
+
+    kind: Literal["brought"]
+    """The objective's kind."""
+    inputs: str
+    """The loss, as `node.loss`."""
+    when: tuple[str, ...] | Literal["all"] = "all"
+    """The phases in which it is active; none (`[]`) switch it off. With `all` those in which another objective makes
+    its node run."""
+
+
 class LossModuleSpec(ObjectiveBase):
     """Any loss of `torch.nn`, or of a package that you trust by name.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from pydantic import BaseModel, Field
 
 from jumpml.core._errors import did_you_mean
-from jumpml.core._foreign_spec import FunctionSpec, LossModuleSpec
+from jumpml.core._foreign_spec import BroughtLossSpec, FunctionSpec, LossModuleSpec
 from jumpml.core._objective_base import ClassWeights, ObjectiveBase, Positive, PositiveWeight, Power
 from jumpml.core._penalty_spec import EWCSpec, L1Spec, L2Spec, OrthogonalitySpec, TotalVariationSpec
 from jumpml.core._relation_spec import (
@@ -63,6 +63,7 @@ ObjectiveSpec = Annotated[
     | OrthogonalitySpec
     | TotalVariationSpec
     | EWCSpec
+    | BroughtLossSpec
     | LossModuleSpec
     | FunctionSpec,
     Field(discriminator="kind"),

@@ -1,5 +1,6 @@
 """Nodes and wiring to one ``nn.Module``: shapes, plans of what to run, predictions by task kind."""
 
+from jumpml.graph._brought import BroughtLoss
 from jumpml.graph._build import build_nodes, build_tasks, fields_read
 from jumpml.graph._elsewhere import fill_nodes
 from jumpml.graph._model import Model
@@ -8,6 +9,7 @@ from jumpml.graph._plan import LossPlan, Plan
 from jumpml.graph._prediction import decide, probabilities, scores
 
 __all__ = [
+    "BroughtLoss",
     "LossPlan",
     "Model",
     "Node",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from jumpml.core import MASK, FieldInfo, Objective, Problem, Task, ValueInfo, did_you_mean, masks_of
+from jumpml.graph._brought import BroughtLoss, check_brought
 from jumpml.graph._names import Names
 from jumpml.graph._node import Node
 from jumpml.graph._patterns import pattern_problems
@@ -43,6 +44,7 @@ def check_structure(
     """
     refuse(_wrong_types(nodes, objectives))
     others = {name: objective.inputs for name, objective in objectives.items() if name not in tasks}
+    named = [name for name, objective in objectives.items() if not _is_brought(name, objective)]
     edges = {name: node.inputs for name, node in nodes.items()}
     wiring = wiring_problems(inputs, edges, fields)
     names = Names(edges)
@@ -50,7 +52,7 @@ def check_structure(
     refuse(
         [
             *name_problems(
-                inputs={name.removesuffix(MASK) for name in inputs}, nodes=nodes, tasks=tasks, objectives=objectives
+                inputs={name.removesuffix(MASK) for name in inputs}, nodes=nodes, tasks=tasks, objectives=named
             ),
             *parts_problems(names),
             *wiring,
@@ -62,6 +64,11 @@ def check_structure(
             *([] if wiring else pattern_problems(patterns, Wiring.of(edges))),
         ]
     )
+
+
+def _is_brought(name: str, objective: Objective) -> bool:
+    """Whether it is a loss of a node under that loss's own name, ``node.loss``."""
+    return isinstance(objective, BroughtLoss) and objective.inputs == (name,)
 
 
 def _wrong_types(nodes: Mapping[str, Node], objectives: Mapping[str, Objective]) -> list[Problem]:
@@ -109,7 +116,12 @@ def check_outputs(
         GraphError: With all that is wrong.
     """
     read: list[tuple[str, str, str]] = [("tasks", name, task.output) for name, task in tasks.items()]
-    others = ((name, objective) for name, objective in objectives.items() if name not in tasks)
+    check_brought(objectives, inferred.brought)
+    others = [
+        (name, objective)
+        for name, objective in objectives.items()
+        if name not in tasks and not isinstance(objective, BroughtLoss)
+    ]
     read += [("objectives", name, reference) for name, objective in others for reference in objective.inputs]
     refuse(
         [
@@ -138,7 +150,11 @@ def check_data(
             problems.append(
                 Problem(("inputs", name), f"the model reads {info}, and the data gives {values[name]} after features.")
             )
-    reads = {name: objective.inputs for name, objective in model.objectives.items() if name not in model.tasks}
+    reads = {
+        name: objective.inputs
+        for name, objective in model.objectives.items()
+        if name not in model.tasks and not isinstance(objective, BroughtLoss)
+    }
     refuse(
         [
             *problems,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from jumpml.graph._brought import Brought
     from jumpml.graph._wiring import Wiring
 
 
@@ -22,7 +23,7 @@ class Compiler:
 
     Args:
         wiring: The graph's edges.
-        parts: By ``node.part``, the index or key that picks it.
+        parts: By ``node.part``, the index or key that picks it; by ``node.loss``, a loss that a module brings.
         modules: The model's own table of modules.
         attributes: By node, its key in that table.
         no_gradient: Nodes that may run without gradient, where all that they read may too.
@@ -33,7 +34,7 @@ class Compiler:
         self,
         *,
         wiring: Wiring,
-        parts: Mapping[str, int | str],
+        parts: Mapping[str, int | str | Brought],
         modules: Mapping[str, nn.Module | None],
         attributes: Mapping[str, str],
         no_gradient: Collection[str],
@@ -51,6 +52,10 @@ class Compiler:
         origins = self._wiring.ancestors.get(name, (name,))
         touched = draw is not None and any(f"{origin}@{draw}" in self._available for origin in origins)
         return reference, draw if touched else None
+
+    def draws_of_node(self, name: str, requests: Iterable[Request]) -> list[str | None]:
+        """The draws on which a node runs for the sake of requests."""
+        return [draw for node, draw in self._calls(self._reached(requests)) if node == name]
 
     @property
     def holds(self) -> str:

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from jumpml.core import GraphError, Problem, ValueInfo, refusal
 from jumpml.graph._batch_first import check_batch_first
+from jumpml.graph._brought import brought_by
 from jumpml.graph._connect import connect_node
 from jumpml.graph._fit import what_would_fit
 from jumpml.graph._inferred import ROWS, Inferred, Output, describe, has_rows, info, parts_of
@@ -55,6 +56,8 @@ def infer(
             results[name] = _run(name, modules[name], wiring, values, seed=seed, rows=rows)
         inferred.need_two_rows.update([name] if found else [])
         _note(name, modules[name], results[name], inferred)
+        for loss, found in brought_by(name, modules[name], rows).items():
+            inferred.brought[f"{name}.{loss}"] = found
     inferred.values.update(
         {graph: inferred.values[nodes[0]] for graph, nodes in wiring.names.graphs.items() if _one(nodes, inferred)}
     )

@@ -41,6 +41,7 @@ class Inferred:
         keys: By ``node.part``, the index or key that picks it.
         outputs: By node, what it gave.
         need_two_rows: The nodes that fail in training on a batch of a single row.
+        brought: By ``node.loss``, the losses that nodes' modules bring.
     """
 
     values: dict[str, ValueInfo]
@@ -49,6 +50,7 @@ class Inferred:
     keys: dict[str, int | str] = field(default_factory=dict)
     outputs: dict[str, Output] = field(default_factory=dict)
     need_two_rows: set[str] = field(default_factory=set)
+    brought: dict[str, Any] = field(default_factory=dict)
 
     def why_not(self, reference: str) -> str:
         """Why a reference to a node stands for no value."""

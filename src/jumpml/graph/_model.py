@@ -20,6 +20,7 @@ from jumpml.core import (
     did_you_mean,
     nexts_of,
 )
+from jumpml.graph._brought import FOLLOWS, BroughtLoss
 from jumpml.graph._checks import check_data, check_outputs, check_structure
 from jumpml.graph._compiler import Compiler
 from jumpml.graph._inference import infer
@@ -104,14 +105,18 @@ class Model(nn.Module):
             self._attributes[name] = self._adopt(f"node_{name}".replace(".", "__"), nodes[name].module)
         modules = {name: nodes[name].module for name in self._wiring.order}
         inferred = infer(modules, self._wiring, self._inputs, seed)
-        self._values, self._parts = inferred.values, inferred.keys
+        self._values, self._parts = inferred.values, {**inferred.keys, **inferred.brought}
         self._need_two_rows = frozenset(inferred.need_two_rows)
         check_outputs(tasks, objectives, fields, inferred)
         self._refuse_changed(infer(modules, self._wiring, self._inputs, seed=None, rows=MORE_ROWS), "in a batch of 3")
+        told = {reference for objective in objectives.values() for reference in objective.inputs}
+        objectives = {**objectives, **{loss: BroughtLoss(loss) for loss in inferred.brought if loss not in told}}
         self._objectives = {
-            name: self._adopt(f"objective_{name}", cast("Any", objective)) for name, objective in objectives.items()
+            name: self._adopt(f"objective_{name}".replace(".", "__"), cast("Any", objective))
+            for name, objective in objectives.items()
         }
         known = {**{field: info.value for field, info in fields.items()}, **nexts_of(fields), **self._values}
+        known |= {loss: ValueInfo(shape=()) for loss, found in inferred.brought.items() if found.per_example}
         for name, objective in objectives.items():
             held = {self._attributes[node]: self.node(node) for node in self.select(objective.parameters_of)}
             connect(("tasks" if name in tasks else "objectives", name), objective, known, held, seed)
@@ -297,7 +302,9 @@ class Model(nn.Module):
         Raises:
             GraphError: A name is unknown, or a field that it needs is not available.
         """
-        return compile_plan(names, {*self._values, *self._attributes}, self._compiler(available, no_gradient=()))
+        return compile_plan(
+            names, {*self._values, *self._parts, *self._attributes}, self._compiler(available, no_gradient=())
+        )
 
     def plan_losses(self, phase: str, available: Collection[str]) -> LossPlan:
         """Compile what is needed for the losses of a phase. Make it anew after `train_only`.
@@ -315,8 +322,15 @@ class Model(nn.Module):
         return compile_losses(active, self._compiler(available, no_gradient=self._frozen), self._values)
 
     def active(self, phase: str) -> tuple[str, ...]:
-        """The objectives that are active in a phase."""
-        return tuple(name for name, objective in self.objectives.items() if {phase, "all"} & set(objective.when))
+        """The objectives that are active in a phase.
+
+        A loss that a node brings, and of which nothing else is said, is so where another objective makes the node run.
+        """
+        asked = [name for name, objective in self.objectives.items() if {phase, "all"} & set(objective.when)]
+        follow = {n for n in asked if isinstance(o := self.objectives[n], BroughtLoss) and o.when == FOLLOWS}
+        read = {self.node_of(r) for n in asked if n not in follow for r in self.objectives[n].inputs} - {None}
+        run = read.union(*(self._wiring.ancestors[node] for node in read if node is not None))
+        return tuple(n for n in asked if n not in follow or self.node_of(self.objectives[n].inputs[0]) in run)
 
     def draws(self, phase: str) -> tuple[str, ...]:
         """The draws of views that a phase's objectives ask for, such as ``("strong.0", "strong.1")``."""

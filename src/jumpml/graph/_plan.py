@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from jumpml.core import GraphError, Loss, Objective, did_you_mean
+from jumpml.graph._brought import BroughtLoss
 from jumpml.graph._objectives import draws_of
 from jumpml.graph._program import Program, Request, key
 from jumpml.graph._routine import LossStep, Routine
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -113,7 +114,14 @@ def compile_losses(
     Raises:
         GraphError: A field or a view is not available.
     """
-    wanted = {name: _requests(name, objective, compiler) for name, (objective, _) in active.items()}
+    wanted = {
+        name: [] if isinstance(objective, BroughtLoss) else _requests(name, objective, compiler)
+        for name, (objective, _) in active.items()
+    }
+    read = [request for requests in wanted.values() for request in requests]
+    for name, (objective, _) in active.items():
+        if isinstance(objective, BroughtLoss):
+            wanted[name] = _brought(name, objective, compiler, read)
     present = {name: compiler.present(objective.inputs) for name, (objective, _) in active.items()}
     program = compiler.compile(request for name in active for request in (*wanted[name], *present[name]))
     steps = tuple(
@@ -123,6 +131,15 @@ def compile_losses(
         for name, (_, module) in active.items()
     )
     return LossPlan(program, steps, values)
+
+
+def _brought(name: str, objective: BroughtLoss, compiler: Compiler, read: Sequence[Request]) -> list[Request]:
+    """A loss that a node brings, once a call of the node."""
+    (reference,) = objective.inputs
+    draws = compiler.draws_of_node(reference.rpartition(".")[0], read) or [None]
+    requests: list[Request] = [(reference, draw) for draw in draws]
+    _refuse_missing(name, requests, compiler)
+    return requests
 
 
 def _requests(name: str, objective: Objective, compiler: Compiler) -> list[Request]:
@@ -135,8 +152,12 @@ def _requests(name: str, objective: Objective, compiler: Compiler) -> list[Reque
             )
     draws = draws_of(objective.views) or (None,)
     requests = [compiler.drawn(reference, draw) for reference in objective.inputs for draw in draws]
+    _refuse_missing(name, requests, compiler)
+    return requests
+
+
+def _refuse_missing(name: str, requests: Sequence[Request], compiler: Compiler) -> None:
     missing = compiler.missing(requests)
     if missing:
         needs = ", ".join(map(repr, missing))
         raise GraphError(f"objective {name!r} needs {needs}, which the batch lacks; it holds: {compiler.holds}.")
-    return requests

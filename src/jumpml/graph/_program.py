@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from jumpml.graph._brought import Brought
+
 Request = tuple[str, str | None]  # a reference, and the draw ("strong.0") on which its value is wanted
 
 
@@ -28,7 +30,8 @@ class Step(NamedTuple):
         positions: The values that it reads.
         arguments: The names under which it reads them, or None where they are positional.
         output: The value that it gives.
-        parts: The elements of it that are values too: their numbers, and the index or key that picks them.
+        parts: The elements of it that are values too: their numbers, and the index or key that picks them; or a loss
+            that the module brings.
     """
 
     node: str
@@ -36,7 +39,7 @@ class Step(NamedTuple):
     positions: tuple[int, ...]
     arguments: tuple[str, ...] | None
     output: int
-    parts: tuple[tuple[int, int | str], ...]
+    parts: tuple[tuple[int, int | str | Brought], ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, final
 import torch
 
 from jumpml.core import GraphError
+from jumpml.graph._brought import Brought
 from jumpml.graph._inferred import describe
 from jumpml.graph._node import class_name
 from jumpml.graph._program import Program, Step, key
@@ -130,7 +131,9 @@ def _lines(program: Program, named: Mapping[str, int], losses: Sequence[LossStep
             lines += [
                 Line(f"{indent}v{position} = v{step.output}[{_constant(step.output, number, part)}]", step)
                 for number, (position, part) in enumerate(step.parts)
+                if not isinstance(part, Brought)
             ]
+            lines += [Line(f"{indent}{text}", step) for text in _brought(step)]
             if step.output in unused:
                 lines.append(Line(f"{indent}del {', '.join(_values(unused[step.output]))}"))
     for number, loss in enumerate(losses):
@@ -141,6 +144,20 @@ def _lines(program: Program, named: Mapping[str, int], losses: Sequence[LossStep
     results = ", ".join(f"{loss.objective!r}: l{number}" for number, loss in enumerate(losses))
     values = ", ".join(f"{name!r}: v{position}" for name, position in named.items())
     return [*lines, Line(f" return {{{results}}}, {{{values}}}")]
+
+
+def _brought(step: Step) -> list[str]:
+    """A module forgets its losses when it is asked for them, so each is asked once."""
+    wanted = [(position, part) for position, part in step.parts if isinstance(part, Brought)]
+    owners = dict.fromkeys(owner for _, part in wanted for owner in part.owners)
+    names = {owner: f"b{step.output}_{number}" for number, owner in enumerate(owners)}
+    lines = []
+    for owner, name in names.items():
+        module = f"modules[{step.module!r}]" + (f".get_submodule({owner!r})" if owner else "")
+        lines.append(f"{name} = {module}.losses()")
+    for position, part in wanted:
+        lines.append(f"v{position} = " + " + ".join(f"{names[owner]}[{part.name!r}]" for owner in part.owners))
+    return lines
 
 
 def _unused(program: Program, kept: Collection[int]) -> dict[int, list[int]]:
@@ -180,5 +197,5 @@ def _constants(program: Program) -> dict[str, object]:
         _constant(step.output, number, part): part
         for step in (*program.frozen, *program.live)
         for number, (_, part) in enumerate(step.parts)
-        if type(part) not in {int, str}
+        if type(part) not in {int, str, Brought}
     }

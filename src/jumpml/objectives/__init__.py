@@ -1,5 +1,6 @@
 """What is minimised, one file a family; `reduce`; and the objectives that a model file asks for."""
 
+from jumpml.graph import BroughtLoss
 from jumpml.objectives._binary_cross_entropy import BinaryCrossEntropy
 from jumpml.objectives._build import build_objectives
 from jumpml.objectives._contrastive import Contrastive, SupervisedContrastive
@@ -46,6 +47,7 @@ __all__ = [
     "TotalVariation",
     "EWC",
     "Distillation",
+    "BroughtLoss",
     "LossModule",
     "Function",
     "reduce",

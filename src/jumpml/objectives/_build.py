@@ -16,6 +16,7 @@ from jumpml.core import (
     resolve_class,
     resolve_function,
 )
+from jumpml.graph import BroughtLoss
 from jumpml.objectives._binary_cross_entropy import BinaryCrossEntropy
 from jumpml.objectives._contrastive import Contrastive, SupervisedContrastive
 from jumpml.objectives._cross_entropy import CrossEntropy
@@ -33,12 +34,11 @@ from jumpml.objectives._triplets import BatchHardTriplet, Triplet
 from jumpml.objectives._vicreg import VICReg
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from jumpml.core import Mistake, ModelSpec, Objective
-    from jumpml.objectives._module import ObjectiveModule
 
-KINDS: Mapping[str, type[ObjectiveModule]] = {
+KINDS: Mapping[str, Callable[..., Objective]] = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
     "mse": MeanSquaredError,
@@ -62,6 +62,7 @@ KINDS: Mapping[str, type[ObjectiveModule]] = {
     "orthogonality": Orthogonality,
     "total_variation": TotalVariation,
     "ewc": EWC,
+    "brought": BroughtLoss,
 }
 
 
@@ -118,7 +119,7 @@ def _wanted(spec: ModelSpec) -> list[tuple[tuple[str, ...], str, dict[str, Any]]
     return wanted
 
 
-def _make(name: str, kind: str, options: dict[str, Any], trust: Collection[str], seed: int | None) -> ObjectiveModule:
+def _make(name: str, kind: str, options: dict[str, Any], trust: Collection[str], seed: int | None) -> Objective:
     if kind == "function":
         return Function(resolve_function(options.pop("function"), trust), **options)
     if kind != "module":

@@ -8,6 +8,7 @@ from jumpml.graph.blocks._conv_next import ConvNeXt
 from jumpml.graph.blocks._embedding import Embedding
 from jumpml.graph.blocks._ft_transformer import FTTransformer
 from jumpml.graph.blocks._head import Head
+from jumpml.graph.blocks._mixture_of_experts import MixtureOfExperts
 from jumpml.graph.blocks._mlp import MLP
 from jumpml.graph.blocks._patch_tst import PatchTST
 from jumpml.graph.blocks._pixel_head import PixelHead
@@ -20,6 +21,7 @@ from jumpml.graph.blocks._tcn import TCN
 from jumpml.graph.blocks._transformer_encoder import TransformerEncoder
 from jumpml.graph.blocks._unet_decoder import UNetDecoder
 from jumpml.graph.blocks._upsample import Upsample
+from jumpml.graph.blocks._variational_bottleneck import VariationalBottleneck
 from jumpml.graph.blocks._vit import ViT
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Embedding",
     "FTTransformer",
     "Head",
+    "MixtureOfExperts",
     "PixelHead",
     "PatchTST",
     "Pool",
@@ -44,4 +47,5 @@ __all__ = [
     "UNetDecoder",
     "Upsample",
     "ViT",
+    "VariationalBottleneck",
 ]

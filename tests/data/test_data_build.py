@@ -299,3 +299,48 @@ def test_a_delimiter_and_missing_texts_are_the_files(data_spec: Callable[[str], 
         """)
     )
     assert loaders.fields["b"].missing == 1
+
+
+def test_what_stands_for_a_missing_value_is_remembered(data_spec: Callable[[str], DataSpec], table: Path) -> None:
+    text = """\
+        datasets:
+          d:
+            source: SOURCE
+            fields: {a: {kind: number}}
+            split: {train: 0.6, val: 0.2, test: 0.2}
+        """
+    usual = ("", "NA", "NaN", "nan", "null", "?")
+    csv = "kind: csv, path: t.csv"
+    for source, words in (
+        (f"{{{csv}}}", usual),
+        (f"{{{csv}, missing: ['-', none]}}", ("-", "none")),
+        (f"{{{csv}, missing: []}}", ()),
+    ):
+        assert build_dataloader(data_spec(text.replace("SOURCE", source))).missing_texts == words
+    other = table.with_name("u.csv")
+    other.write_text(table.read_text().replace(".5", ".25"))
+    both = f"{{train: {{{csv}, missing: ['-']}}, test: {{kind: csv, path: u.csv, missing: ['', '-']}}}}"
+    part = text.replace("split: {train: 0.6, val: 0.2, test: 0.2}", "split: {val: 0.2}")
+    assert build_dataloader(data_spec(part.replace("SOURCE", both))).missing_texts == ("-", "")
+    iris = text.replace("SOURCE", "{kind: sklearn, name: iris}").replace("a: {", "'petal length (cm)': {")
+    assert build_dataloader(data_spec(iris.replace("0.2}", "0.2, duplicates: together}"))).missing_texts == usual
+
+
+def test_a_mask_with_pixels_of_no_class_is_not_for_nodes(data_spec: Callable[[str], DataSpec], tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    masks = generator.integers(0, 3, size=(30, 2, 2))
+    np.savez(tmp_path / "m.npz", m=np.where(masks == 2, 255, masks))
+    text = """\
+        datasets:
+          d:
+            source: {kind: npz, path: m.npz}
+            fields: {m: {kind: mask, shape: [2, 2], classes: [a, b], ignore: 255}}
+            split: {duplicates: allow}
+        """
+    with pytest.raises(DataError) as error:
+        build_dataloader(data_spec(text)).bind(["m"])
+    told = "`ignore` makes pixels of no class, -1, which no feature fills, but a node reads it. Give it one_hot."
+    assert str(error.value) == f"field 'm': {told}"
+    featured = build_dataloader(data_spec(f"{text}features: {{m: [{{one_hot: {{}}}}]}}"))
+    featured.bind(["m"])
+    assert featured.info("m").shape == (2, 2, 2)

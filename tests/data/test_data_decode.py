@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter
 from jumpml.core import DataError
 from jumpml.core._field_spec import FieldSpec
 from jumpml.data import Column
-from jumpml.data.kinds import RawColumn, decode, raw_rows
+from jumpml.data.kinds import KINDS, RawColumn, decode, raw_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +82,28 @@ def test_bad_numbers(column: RawColumn, text: str) -> None:
         decode_number(column)
     assert str(error.value).startswith("data set 'd', field 'f'")
     assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([1, 2**24, 2**24 + 2, 0.1, 20_000_000.5], ""),
+        (
+            [5, 123_456_789],
+            "1 whole number is above 16,777,216, where float32 has no room for the last digits: 123456789 is read as "
+            "123456792. If they name things, make the field a category.",
+        ),
+        ([-16_777_217, 16_777_217, np.nan], "2 whole numbers are above 16,777,216, where float32 has no room"),
+        ([2**53 + 1], "1 whole number is above 16,777,216"),
+    ],
+)
+def test_whole_numbers_that_lose_digits_are_told(values: list[float], told: str) -> None:
+    notes = decode_number(raw(values)).notes
+    assert len(notes) == bool(told)
+    assert "".join(notes).startswith(told)
+    column = raw(values)
+    table = KINDS["table"].decode([column], types.SimpleNamespace(columns={column.column: "number"}))
+    assert table.notes == tuple(f"{column.column}: {note}" for note in notes)
 
 
 # --- categories -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,6 +120,44 @@ def test_learned_pieces_are_those_of_the_package(kind: str, text: str) -> None:
         assert reader.ids(text, len(expected)) == (expected, False)
     if len(expected) > 1:
         assert reader.ids(text, len(expected) - 1) == (expected[:-1], True)
+
+
+def merged_one_by_one(word: str, ranks: dict[tuple[str, str], int]) -> list[str]:
+    """Byte pair encoding as its definition says it: of all neighbours the first that was learned, again and again."""
+    parts = list(word)
+    while len(parts) > 1:
+        found = [ranks.get(pair, len(ranks)) for pair in pairwise(parts)]
+        best = min(range(len(found)), key=found.__getitem__)
+        if found[best] == len(ranks):
+            break
+        parts[best : best + 2] = [parts[best] + parts[best + 1]]
+    return parts
+
+
+@given(
+    st.text("ab", max_size=30),
+    st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.text("ab", min_size=1, max_size=3)), unique=True),
+)
+def test_pieces_are_merged_in_the_order_in_which_they_were_learned(word: str, merges: list[tuple[str, str]]) -> None:
+    vocabulary = sorted({"a", "b", *(left + right for left, right in merges)})
+    how = {"vocabulary": vocabulary, "merges": merges, "model": "bpe", "unknown": -1, "split": "", "lowercase": False}
+    ranks = {pair: rank for rank, pair in enumerate(merges)}
+    assert [vocabulary[number] for number in Tokenizer(how)._merged(word)] == merged_one_by_one(word, ranks)
+
+
+def test_a_long_word_is_merged_in_few_steps() -> None:
+    class Counted(dict[Any, Any]):
+        looked = 0
+
+        def get(self, *key: Any) -> Any:
+            self.looked += 1
+            return super().get(*key)
+
+    how = {"vocabulary": ["a", "aa", "aaaa"], "merges": [["a", "a"], ["aa", "aa"]], "model": "bpe", "unknown": -1}
+    tokenizer = Tokenizer(how)
+    tokenizer._ranks = Counted(tokenizer._ranks)
+    assert tokenizer._merged("a" * 20_000) == [2] * 5_000
+    assert tokenizer._ranks.looked < 10 * 20_000  # each of all neighbours at each of 15,000 merges would be 10^8
 
 
 def test_a_tokenizer_learns_from_the_train_rows_only() -> None:

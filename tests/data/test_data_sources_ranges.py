@@ -42,6 +42,7 @@ from jumpml.data.sources import (
     TextSource,
     WebDatasetSource,
 )
+from jumpml.data.sources._data_file import DataFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -359,6 +360,25 @@ def test_json_lines_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(source.shards) > 1
     assert source.schema == {"a": "float64", "b": "text", "c.d": "int64", "c.e": "lists of int64"}
     assert source.read(["a", "c.d"])["c.d"].tolist()[2] == 1
+
+
+def test_compressed_json_lines_are_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jumpml.data.sources._json.BLOCK_SIZE", 40)
+    with gzip.open(tmp_path / "t.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps({"a": row}) + "\n" for row in range(50))
+    source = JsonSource(tmp_path / "t.jsonl.gz")
+    assert len(source.shards) > 5
+    begun = []
+    monkeypatch.setattr(gzip.GzipFile, "rewind", lambda self, real=gzip.GzipFile.rewind: begun.append(1) or real(self))
+    opened, real = [], DataFile.unpacked
+    monkeypatch.setattr(DataFile, "unpacked", lambda self: opened.append(1) or real(self))
+    assert source.read(["a"])["a"].tolist() == [*range(50)]
+    parts = [source.read(["a"], shard.start, shard.stop)["a"] for shard in source.shards]
+    assert [value for part in parts for value in part] == [*range(50)]
+    assert (len(opened), len(begun)) == (2, 0)
+    assert source.read(["a"], 40, 42)["a"].tolist() == [40, 41]
+    assert source.read(["a"], 3, 5)["a"].tolist() == [3, 4]  # another place is found too
+    assert pickle.loads(pickle.dumps(source)).read(["a"], 41, 43)["a"].tolist() == [41, 42]
 
 
 def test_columns_of_files(tmp_path: Path) -> None:

@@ -201,6 +201,17 @@ def test_rows_from_a_file(tmp_path: Path, name: str, text: str, rows: list[dict[
     assert read_rows(tmp_path / name) == rows
 
 
+def test_a_csv_file_says_what_is_missing_as_in_training(tmp_path: Path, digits_deployed: Deployed) -> None:
+    (tmp_path / "r.csv").write_text("a,b\nNA,-\n")
+    assert read_rows(tmp_path / "r.csv", ("-",)) == [{"a": "NA", "b": None}]
+    predictor = Predictor(digits_deployed.deployment.bundle)
+    assert predictor.manifest["missing"] == list(digits_deployed.loaders.missing_texts)
+    predictor.manifest["missing"] = ["-"]
+    assert predictor.missing == ("-",)
+    del predictor.manifest["missing"]  # as in a bundle of an older version
+    assert predictor.missing == ("", "NA", "NaN", "nan", "null", "?")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [

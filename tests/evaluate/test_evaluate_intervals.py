@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jumpml.evaluate import Predictions, measure, num_resamples, percentiles, resamples, wilson
+from jumpml.evaluate._intervals import reflected
+from jumpml.evaluate._ranking import average_precision
 
 
 @pytest.mark.parametrize(
@@ -84,3 +86,37 @@ def test_the_bootstraps_interval_of_a_mean_is_the_normal_one() -> None:
 def test_the_bootstraps_interval_narrows_with_the_root_of_the_rows() -> None:
     small, large = (measure("regression", ["rmse"], regression(rows))["rmse"] for rows in (100, 1600))
     assert (small.high - small.low) / (large.high - large.low) == pytest.approx(4, rel=0.35)
+
+
+@given(st.floats(0, 1), st.lists(st.floats(0, 1), min_size=2, max_size=20))
+def test_a_reflected_interval_holds_the_value_and_stays_in_range(value: float, draws: list[float]) -> None:
+    low, high = reflected(value, draws)
+    assert 0 <= low <= value <= high <= 1
+    below, above = percentiles(draws)
+    if below <= value <= above and value + (value - above) >= 0 and value + (value - below) <= 1:
+        assert (low, high) == pytest.approx((2 * value - above, 2 * value - below), abs=1e-12)
+
+
+def test_average_precision_of_rare_labels_is_not_overstated() -> None:
+    """Scores that know nothing have the label's share, 0.1, as their average precision in the long run."""
+    generator = torch.Generator().manual_seed(0)
+    held = {"percentiles": 0, "reflected": 0}
+    for _ in range(40):
+        scores, truths = torch.randn(300, 10, generator=generator), torch.rand(300, 10, generator=generator) < 0.1
+        value = float(average_precision(scores, truths).mean())
+        drawn = torch.randint(300, (60, 300), generator=generator)
+        draws = [float(average_precision(scores[rows], truths[rows]).mean()) for rows in drawn]
+        for name, (low, high) in (("percentiles", percentiles(draws)), ("reflected", reflected(value, draws))):
+            held[name] += low <= 0.1 <= high
+    assert held["reflected"] >= 36  # 95% of 40 are 38
+    assert held["percentiles"] < 20  # and so the test can fail
+
+
+def test_average_precision_is_measured_so() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = (torch.rand(200, 4, generator=generator) < 0.05).float()
+    output, present = torch.randn(200, 4, generator=generator), torch.ones(200, dtype=torch.bool)
+    predictions = Predictions(output=output, target=target, present=present)
+    figure = measure("multilabel", ["average_precision"], predictions)["average_precision"]
+    assert figure.low <= figure.value <= figure.high
+    assert figure.value - figure.low > figure.high - figure.value  # the draws lie above

@@ -38,7 +38,8 @@ def predict(
     from jumpml.deploy import BundleError, Predictor, read_rows
 
     try:
-        answers = Predictor(bundle, variant, rows.parent).predict(read_rows(rows))
+        predictor = Predictor(bundle, variant, rows.parent)
+        answers = predictor.predict(read_rows(rows, predictor.missing))
     except BundleError as error:  # the runtime of a bundle stands alone, and so does its error
         say("error", str(error))
         raise typer.Exit(MISTAKEN) from None

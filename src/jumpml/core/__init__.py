@@ -52,6 +52,7 @@ from jumpml.core._records import (
     WeightsRecord,
 )
 from jumpml.core._schema import json_schema
+from jumpml.core._source_spec import MISSING_TEXTS, CsvSource
 from jumpml.core._spec import FileSpec, Spec
 from jumpml.core._tasks import TASK_KINDS, Task, TaskKind
 from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_function
@@ -63,6 +64,7 @@ __all__ = [
     "Attribution",
     "Calibration",
     "CheckpointError",
+    "CsvSource",
     "Curve",
     "DataError",
     "DataSpec",
@@ -90,6 +92,7 @@ __all__ = [
     "LearnerSpec",
     "Loss",
     "MASK",
+    "MISSING_TEXTS",
     "NEXT",
     "MissingExtraError",
     "Mistake",

@@ -11,6 +11,9 @@ from jumpml.core._spec import Spec, exactly_one
 Files = str | Annotated[tuple[str, ...], Field(min_length=1)]
 """One file, a pattern such as `part-*.parquet`, a folder, or a list of such; read one after the other."""
 
+MISSING_TEXTS = ("", "NA", "NaN", "nan", "null", "?")
+"""What a table of text says where a value is missing, unless it is told."""
+
 Columns = Annotated[dict[str, str], Field(min_length=1)]
 """Files by column."""
 
@@ -34,7 +37,7 @@ class CsvSource(Spec):
     or a list of such. It may be compressed (`.gz`, `.bz2`, `.xz`)."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """What separates two values; a tab is `"\\t"`."""
-    missing: tuple[str, ...] = ("", "NA", "NaN", "nan", "null", "?")
+    missing: tuple[str, ...] = MISSING_TEXTS
     """The texts that stand for a missing value."""
     header: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """The columns' names, where the file has no line with them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from jumpml.core import SpecError
+from jumpml.core import MISSING_TEXTS, CsvSource, SpecError, SplitSources
 from jumpml.data._check import Checker
 from jumpml.data._disk import column_on_disk
 from jumpml.data._join import join_columns, join_raws
@@ -76,7 +76,16 @@ def build_dataloader(spec: DataSpec, trust: Collection[str] = ()) -> DataLoaders
         keep=spec.storage == "memory",
         workers=spec.workers,
         name=", ".join(spec.datasets),
+        missing_texts=_missing_texts(spec),
     )
+
+
+def _missing_texts(spec: DataSpec) -> tuple[str, ...]:
+    """What the tables of text say where a value is missing; the usual texts where there is no such table."""
+    told = [dataset.source for dataset in spec.datasets.values()]
+    sources = chain(*((t.train, t.val, t.test) if isinstance(t, SplitSources) else (t,) for t in told))
+    texts = [source.missing for source in sources if isinstance(source, CsvSource)]
+    return tuple(dict.fromkeys(chain(*texts))) if texts else MISSING_TEXTS
 
 
 def _columns(spec: DataSpec, parts: Mapping[str, Part], train: Tensor) -> dict[str, Column | FileColumn]:

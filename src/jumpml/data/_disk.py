@@ -75,7 +75,8 @@ def on_disk(blocks: Iterable[Mapping[str, Column]], count: int) -> dict[str, Col
                 values[name] = empty_on_disk([count, *column.values.shape[1:]], column.values.dtype)
             end = start + len(column)
             values[name][start:end] = column.values
-            joined[name] = column
+            notes = joined[name].notes if name in joined else ()
+            joined[name] = replace(column, notes=notes or column.notes)  # the first block's will do for an example
         start = end
     return {name: replace(joined[name], values=stored) for name, stored in values.items()}
 

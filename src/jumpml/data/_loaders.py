@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
-from jumpml.core import MASK, DataError, FieldInfo, ValueInfo, did_you_mean, field_of, masks_of, nexts_of
+from jumpml.core import (
+    MASK,
+    MISSING_TEXTS,
+    DataError,
+    FieldInfo,
+    ValueInfo,
+    did_you_mean,
+    field_of,
+    masks_of,
+    nexts_of,
+)
 from jumpml.data._batches import BatchMaker
 from jumpml.data._bucket import Bucketed, Cut, padding_of
 from jumpml.data._findings import find
@@ -57,6 +67,7 @@ class DataLoaders:
         workers: Processes that decode what stays in files.
         seed: What order and augmentation are drawn from.
         name: The data set's name.
+        missing_texts: What a cell of a table of text says where a value is missing; a bundle reads such tables so.
 
     Attributes:
         train, val, test: The loaders. Train batches are shuffled and augmented.
@@ -94,6 +105,7 @@ class DataLoaders:
         workers: int = 0,
         seed: int = 0,
         name: str = "data",
+        missing_texts: Sequence[str] = MISSING_TEXTS,
     ) -> None:
         features, augment, views = as_features(features or {}), augment or {}, views or {}
         if batch_size < 1:
@@ -105,6 +117,7 @@ class DataLoaders:
         policies = Policies(augment, views, fields)
         self.policies = policies
         self.name = name
+        self.missing_texts = tuple(missing_texts)
         self.fields: Mapping[str, FieldInfo] = MappingProxyType(fields)
         self.view_fields: Mapping[str, frozenset[str]] = MappingProxyType(policies.view_fields)
         self.features = FeatureMap({})

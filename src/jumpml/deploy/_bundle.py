@@ -118,6 +118,7 @@ def _write_files(
         "data": loaders.name,
         "tasks": {name: _task(task, loaders) for name, task in tasks.items()},
         "inputs": inputs,
+        "missing": list(loaders.missing_texts),
         "variants": {name: _variant(name, measured) for name, measured in variants.items()},
         "default": next(iter(variants)),
         "versions": {package: metadata.version(package) for package in PACKAGES},

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import EvaluationError, Figure
-from jumpml.evaluate._intervals import num_resamples, percentiles, resamples, wilson
+from jumpml.evaluate._intervals import num_resamples, percentiles, reflected, resamples, wilson
 from jumpml.evaluate._metric import FEWEST, FunctionMetric, Metric, ObjectMetric, UndefinedError, metric
-from jumpml.evaluate._named import Proportion, named
+from jumpml.evaluate._named import Proportion, Statistic, named
 from jumpml.evaluate._sample import AnySample, sample_of
 
 if TYPE_CHECKING:
@@ -163,5 +163,6 @@ def _close(
             measured.higher_is_better.pop(name)
             measured.notes.append(f"{name} is left out: it has a value on too few resamples for an interval.")
             continue
-        low, high = percentiles(draws[name])
+        reflects = isinstance(entry, Statistic) and entry.reflects
+        low, high = reflected(value, draws[name]) if reflects else percentiles(draws[name])
         measured.figures[name] = Figure(value=value, low=low, high=high, n=rows)

@@ -56,13 +56,14 @@ class Proportion:
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
-    """Any other figure, which has a bootstrap interval."""
+    """Any other figure, which has a bootstrap interval; one that `reflects` is raised by repeated rows alone."""
 
     name: str
     kinds: tuple[str, ...]
     value: Callable[[Any], Tensor]
     higher_is_better: bool | None = True
     resamples: int | None = None
+    reflects: bool = False
 
     def compute(self, sample: AnySample) -> dict[str, float]:
         """The figure."""
@@ -210,7 +211,7 @@ _ALL: tuple[Proportion | Statistic, ...] = (
     Proportion(name="recall", kinds=("binary",), counts=lambda s: _hits(s.target == 1, s.decided == 1)),
     Proportion(name="specificity", kinds=("binary",), counts=lambda s: _hits(s.target == 0, s.decided == 0)),
     Statistic(name="auroc", kinds=(*CLASSES, *LABELS), value=_auroc),
-    Statistic(name="average_precision", kinds=(*CLASSES, *LABELS), value=_average_precision),
+    Statistic(name="average_precision", kinds=(*CLASSES, *LABELS), value=_average_precision, reflects=True),
     Statistic(name="matthews", kinds=CLASSES, value=_matthews),
     Statistic(name="cohen_kappa", kinds=CLASSES, value=_kappa),
     Statistic(name="log_loss", kinds=(*CLASSES, *LABELS, *POSITIONS), value=_log_loss, higher_is_better=False),

@@ -124,7 +124,12 @@ def missing_problem(steps: Sequence[Feature], field: FieldInfo) -> str:
     """How values that are missing would come out of a field's fitted steps, and what to do; empty where none would."""
     count = missing_values(field)
     given = KINDS[field.kind].gives
-    if not count or given == "tokens" or any(step.fills for step in steps):  # a missing text reads as an empty one
+    if given == "tokens" or any(step.fills for step in steps):  # a missing text reads as an empty one
+        return ""
+    if field.kind == "mask" and "ignore" in field.options:
+        told = "`ignore` makes pixels of no class, -1, which no feature fills, but a node reads it."
+        return f"field {field.name!r}: {told} Give it one_hot."
+    if not count:
         return ""
     names = " and ".join(step.name for step in steps)
     how = f"{names} {'leave' if len(steps) > 1 else 'leaves'} them so" if steps else "no feature fills them"

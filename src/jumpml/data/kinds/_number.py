@@ -11,6 +11,8 @@ from jumpml.core import FieldInfo, ValueInfo
 from jumpml.data.kinds._kind import Decoded, Kind, shape_problem
 from jumpml.data.kinds._numbers import numbers_of, reshaped, shortest
 
+EXACT, EXACT_64 = 1 << 24, 1 << 53  # float32 and float64 hold every whole number up to here
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -67,4 +69,17 @@ def decode_number(raw: RawColumn) -> Decoded:
     for row in np.flatnonzero(np.isinf(decoded)):
         raw.reject(int(row), f"expected a number within float32's range, got {values[row, 0]:g}.")
         decoded[row] = np.nan
-    return Decoded(values=torch.from_numpy(decoded))
+    return Decoded(values=torch.from_numpy(decoded), notes=_rounded(values, decoded))
+
+
+def _rounded(values: NDArray[np.float64], decoded: NDArray[np.float32]) -> tuple[str, ...]:
+    """That whole numbers lost digits, where some did."""
+    large = np.abs(values) > EXACT
+    lost = large & (values == np.floor(values)) & ((values != decoded) | (np.abs(values) >= EXACT_64))
+    if not lost.any():
+        return ()
+    count, first = int(lost.sum()), np.flatnonzero(lost.ravel())[0]
+    told = f"{values.flat[first]:.0f} is read as {decoded.flat[first]:.0f}"
+    what = "whole number is" if count == 1 else "whole numbers are"
+    fix = "If they name things, make the field a category."
+    return (f"{count} {what} above {EXACT:,}, where float32 has no room for the last digits: {told}. {fix}",)

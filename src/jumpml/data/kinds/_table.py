@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -45,8 +46,11 @@ class TableKind(Kind):
         parts = [_decoded(raw, kinds[raw.column]) for raw in taken]
         return Decoded(
             values=torch.from_numpy(np.stack([values for _, values in parts], axis=1)),
-            columns=tuple(info for info, _ in parts),
-            notes=(_told(kinds),) if guess else (),
+            columns=tuple(replace(info, notes=()) for info, _ in parts),
+            notes=(
+                *((_told(kinds),) if guess else ()),
+                *(f"{info.name}: {note}" for info, _ in parts for note in info.notes),
+            ),
         )
 
     def by_blocks(self, told: Any) -> bool:
@@ -121,8 +125,9 @@ def _told(kinds: dict[str, str | None]) -> str:
 
 def _decoded(raw: RawColumn, kind: str | None) -> tuple[FieldInfo, NDArray[np.float32]]:
     if kind == "number":
-        info = FieldInfo(name=raw.column, kind="number", value=ValueInfo(shape=(1,)))
-        return info, decode_number(raw).values[:, 0].numpy()
+        numbers = decode_number(raw)
+        info = FieldInfo(name=raw.column, kind="number", value=ValueInfo(shape=(1,)), notes=numbers.notes)
+        return info, numbers.values[:, 0].numpy()
     decoded = decode_category(raw)
     if len(decoded.classes) > MOST_CODES:
         raise DataError(

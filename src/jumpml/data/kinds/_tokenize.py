@@ -9,6 +9,7 @@ around a text).
 
 from __future__ import annotations
 
+import heapq
 import re
 import unicodedata
 from itertools import pairwise
@@ -71,15 +72,26 @@ class Tokenizer:
         return [self._ids.get(word, self._unknown)]
 
     def _merged(self, word: str) -> list[int]:
-        """Byte pair encoding: of all neighbours the pair that was learned first becomes one, again and again."""
-        parts = list(word)
-        while len(parts) > 1:
-            ranks = [self._ranks.get(pair, len(self._ranks)) for pair in pairwise(parts)]
-            best = min(range(len(ranks)), key=ranks.__getitem__)
-            if ranks[best] == len(self._ranks):
-                break
-            parts[best : best + 2] = [parts[best] + parts[best + 1]]
-        return [self._ids.get(part, self._unknown) for part in parts]
+        """Byte pair encoding: of all neighbours the pair that was learned first becomes one, again and again.
+
+        The pairs wait in a heap, so that a word of a million letters takes seconds and not days.
+        """
+        parts, following, before = list(word), [*range(1, len(word)), -1], [*range(-1, len(word) - 1)]
+        waiting = [(self._ranks[pair], at) for at, pair in enumerate(pairwise(parts)) if pair in self._ranks]
+        heapq.heapify(waiting)
+        while waiting:
+            rank, at = heapq.heappop(waiting)
+            after = following[at]
+            if after < 0 or self._ranks.get((parts[at], parts[after])) != rank:
+                continue  # one of the two has become a part of something else
+            parts[at], parts[after], following[at] = parts[at] + parts[after], "", following[after]
+            if following[at] >= 0:
+                before[following[at]] = at
+            for left in (before[at], at):
+                right = following[left] if left >= 0 else -1
+                if right >= 0 and (found := self._ranks.get((parts[left], parts[right]))) is not None:
+                    heapq.heappush(waiting, (found, left))
+        return [self._ids.get(part, self._unknown) for part in parts if part]
 
     def _pieces(self, word: str) -> list[int]:
         """The longest known piece from the left, then the longest from there on; unknown where any is."""

@@ -12,7 +12,7 @@ from jumpml.data.sources._data_file import UNPACKING_ERRORS, DataFile, bad_text
 from jumpml.data.sources._groups import GroupedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -46,7 +46,11 @@ class JsonSource(GroupedSource):
             self._offsets.append(offset)
         if not sum(lengths):
             raise DataError(f"{path}: the file is empty; expected a JSON object a line.")
+        self._reader: Generator[bytes, int, None] | None = None
         super().__init__(self._file, self._unified(schemas), lengths)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_reader": None}
 
     def place(self, row: int) -> str:
         """The row's number, and its line in the file (which blank lines make another)."""
@@ -92,13 +96,34 @@ class JsonSource(GroupedSource):
     def _load(self, group: int, names: tuple[str, ...]) -> pa.Table:
         import pyarrow as pa
 
-        try:
-            with self._file.unpacked() as content:
-                content.seek(self._offsets[group])
-                block = _whole_lines(content)
-        except UNPACKING_ERRORS as error:
-            raise DataError(f"{self._file.path}: the file cannot be read: {error}.") from None
+        block = self._block(group)
         return _parsed(block, pa.schema([self._schema.field(name) for name in fields_of(self._schema, names)]))
+
+    def _block(self, group: int) -> bytes:
+        """A group's lines.
+
+        The file stays open up to the last group: so what is compressed is unpacked once for all groups in a row, and
+        not from its beginning for each.
+        """
+        if self._reader is None:
+            self._reader = self._reading()
+            next(self._reader)
+        try:
+            block = self._reader.send(self._offsets[group])
+        except UNPACKING_ERRORS as error:
+            self._reader = None
+            raise DataError(f"{self._file.path}: the file cannot be read: {error}.") from None
+        if group == len(self._offsets) - 1:
+            self._reader = None
+        return block
+
+    def _reading(self) -> Generator[bytes, int, None]:
+        """Takes places in the file, and gives the lines there."""
+        block = b""
+        with self._file.unpacked() as content:
+            while True:
+                content.seek((yield block))
+                block = _whole_lines(content)
 
     def _damage(self) -> str:
         """The first line that does not fit, which pyarrow does not tell."""

@@ -70,7 +70,11 @@ def check_parts(
         lambda: _try(loaders, model, learner),
         lambda: check_deployment(deploy, model, partial(load_model, dataloader=loaders, trust=trust)),
     )
-    return CheckReport(findings=tuple(loaders.findings()), data=loaders.summary(), model=str(model))
+    unmet = [
+        f"{' and '.join(nodes)} get{'s' if len(nodes) == 1 else ''} None for {field!r}, which this data does not have."
+        for field, nodes in model.unmet.items()
+    ]
+    return CheckReport(findings=(*loaders.findings(), *unmet), data=loaders.summary(), model=str(model))
 
 
 def _raise_all(files: Sequence[FileSpec], *checks: Callable[[], None]) -> None:

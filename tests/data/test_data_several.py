@@ -43,7 +43,7 @@ def test_fields_of_all_data_sets_stand_side_by_side(tmp_path: Any) -> None:
     assert loaders.fields["kind"].classes == ("u", "v", "w")
     assert {name: info.missing for name, info in loaders.fields.items()} == {"x": 0, "y": 20, "kind": 0, "z": 60}
     batch = next(iter(loaders.train))
-    assert set(batch) == {"x", "y", "kind", "z", "y.present", "z.present"}
+    assert set(batch) == {"x", "y", "kind", "z", "y.present", "z.present", "y.covered", "z.covered"}
     assert bool((batch["y.present"] ^ batch["z.present"]).all())
     assert bool(batch["y"].isnan().flatten().eq(~batch["y.present"]).all())
     served = torch.cat([batch["x"] for batch in loaders.train]).flatten()

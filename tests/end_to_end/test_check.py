@@ -236,9 +236,9 @@ WRONG_FILES = (
     ),
     Case(
         "module that a trusted package has imported",
-        (model("torch.nn.LazyLinear", "jumpml._project.shutil.rmtree"),),
+        (model("torch.nn.LazyLinear", "jumpml._project.shlex.quote"),),
         "p.model.yaml: 1 mistake\n"
-        "  line 4, column 9: nodes.out.module: 'jumpml._project.shutil.rmtree' leads to the module shutil, which is "
+        "  line 4, column 9: nodes.out.module: 'jumpml._project.shlex.quote' leads to the module shlex, which is "
         "outside the trusted packages (torch.nn, jumpml).",
     ),
     Case(

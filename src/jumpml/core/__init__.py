@@ -56,7 +56,18 @@ from jumpml.core._source_spec import MISSING_TEXTS, CsvSource
 from jumpml.core._spec import FileSpec, Spec
 from jumpml.core._tasks import TASK_KINDS, Task, TaskKind
 from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_function
-from jumpml.core._values import MASK, NEXT, FieldInfo, ValueInfo, field_of, masks_of, nexts_of
+from jumpml.core._values import (
+    COVERED,
+    MASK,
+    NEXT,
+    PRESENT,
+    FieldInfo,
+    ValueInfo,
+    derived_of,
+    field_of,
+    masks_of,
+    nexts_of,
+)
 
 __all__ = [
     "Connectable",
@@ -91,9 +102,11 @@ __all__ = [
     "LayerSpec",
     "LearnerSpec",
     "Loss",
+    "COVERED",
     "MASK",
     "MISSING_TEXTS",
     "NEXT",
+    "PRESENT",
     "MissingExtraError",
     "Mistake",
     "ModelSpec",
@@ -128,6 +141,7 @@ __all__ = [
     "WeightsSpec",
     "anchored",
     "derive_seed",
+    "derived_of",
     "did_you_mean",
     "field_of",
     "join_errors",

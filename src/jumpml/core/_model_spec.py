@@ -67,8 +67,9 @@ class NodeSpec(Spec):
     pretrained: PretrainedNode | None = None
     """Or a model that was made elsewhere."""
     inputs: Inputs = ()
-    """A name, a list (positional arguments) or a mapping (by argument name) of fields, nodes or `node.part`. A text
-    also has a mask, `field.mask`: bool `[batch, length]`, true where a token is."""
+    """A name, a list (positional arguments) or a mapping (by argument name) of fields, nodes, `node.part` or
+    `node.inner.module`. A text has a mask, `field.mask`: bool `[batch, length]`, true where a token is; every field has
+    `field.present`, bool `[batch]`. A name with `?` behind it is None where the data lacks it."""
     args: dict[str, Any] = {}
     """The class's own arguments, with `module`."""
     repeat: PositiveInt = 1
@@ -148,7 +149,8 @@ class ModelSpec(FileSpec):
     data: str | None = None
     """A data file that gives shapes and classes, so that they need not be written twice."""
     inputs: dict[InputName, InputSpec] = {}
-    """Shapes of the fields that nodes read, and of texts' masks; may be left out where the data is known."""
+    """Shapes of the fields that nodes read, of texts' masks, and of `field.present`; may be left out where the data is
+    known."""
     nodes: Annotated[dict[Name, NodeSpec], Field(min_length=1)]
     """The modules by name."""
     tasks: dict[Name, TaskSpec] = {}

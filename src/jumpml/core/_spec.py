@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from jumpml.core._document import Document, Path_
-from jumpml.core._values import MASK
+from jumpml.core._values import MASK, PRESENT
 
 if TYPE_CHECKING:
     from jumpml.core._errors import Mistake
@@ -103,10 +103,10 @@ Name = Annotated[
 
 InputName = Annotated[
     str,
-    AfterValidator(lambda value: _name(value.removesuffix(MASK)) and value),
-    WithJsonSchema({"type": "string", "pattern": f"^(?!all$)[^{re.escape(''.join(_RESERVED))}]+(\\.mask)?$"}),
+    AfterValidator(lambda value: _name(value.removesuffix(MASK).removesuffix(PRESENT)) and value),
+    WithJsonSchema({"type": "string", "pattern": f"^(?!all$)[^{re.escape(''.join(_RESERVED))}]+(\\.(mask|present))?$"}),
 ]
-"""What a node can read of the data: a field, or a text's mask."""
+"""What a node can read of the data: a field, a text's mask, or which rows have a value."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 """A share."""

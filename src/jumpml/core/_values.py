@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 
-MASK = ".mask"
-NEXT = ".next"
+MASK = ".mask"  # behind a text's name: where it has tokens
+NEXT = ".next"  # behind a text's name: at each token the one that follows
+PRESENT = ".present"  # behind a field's name: which rows have a value
+COVERED = ".covered"  # behind a field's name: which rows are of a data set that has the field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ class FieldInfo:
         classes: The names behind the codes of a category or a mask, or behind the places of a multilabel; else empty.
         range: The raw values that an image's 0 and 1 stand for, else None.
         missing: Rows in which the value is absent.
+        lacking: Those of them whose data set has no such field.
         columns: What each column of a table is, else empty.
         options: What else decoding needs, by the kind; it stands verbatim in a bundle's manifest.
         notes: What people should know of how it was decoded, such as how many texts were cut.
@@ -60,6 +63,7 @@ class FieldInfo:
     classes: tuple[str, ...] = ()
     range: tuple[float, float] | None = None
     missing: int = 0
+    lacking: int = 0
     columns: tuple[FieldInfo, ...] = ()
     options: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
@@ -72,6 +76,15 @@ def masks_of(fields: Mapping[str, FieldInfo]) -> tuple[str, ...]:
         fields: The data's.
     """
     return tuple(name + MASK for name, info in fields.items() if info.kind == "text")
+
+
+def derived_of(fields: Mapping[str, FieldInfo]) -> tuple[str, ...]:
+    """What nodes can read beside the fields: texts' masks, and of each field which rows have a value.
+
+    Args:
+        fields: The data's.
+    """
+    return (*masks_of(fields), *(name + PRESENT for name in fields))
 
 
 def nexts_of(fields: Mapping[str, FieldInfo]) -> dict[str, ValueInfo]:
@@ -87,7 +100,7 @@ def field_of(name: str) -> str:
     """The field that a value of a batch is made of.
 
     Example:
-        >>> field_of("message.mask"), field_of("message.next"), field_of("message")
-        ('message', 'message', 'message')
+        >>> field_of("message.mask"), field_of("message.next"), field_of("age.present"), field_of("message")
+        ('message', 'message', 'age', 'message')
     """
-    return name.removesuffix(MASK).removesuffix(NEXT)
+    return name.removesuffix(MASK).removesuffix(NEXT).removesuffix(PRESENT)

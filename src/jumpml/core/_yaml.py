@@ -23,6 +23,7 @@ _TAGS = {
 }
 _FIXES = {
     "\\t": "Indent with spaces: YAML takes no tabs there.",
+    "but got '?'": "Put a name that ends in ? in quotes: inside [ ] and { } YAML reads the ? otherwise.",
     "mapping values are not allowed": "Put a value that holds ': ' in quotes, and check the indentation.",
     "<block end>": "Check the indentation: keys of one mapping start in one column.",
     "could not find expected ':'": "Write a colon and a space after a key.",

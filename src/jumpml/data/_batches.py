@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import torch
 
-from jumpml.core import DataError, field_of
+from jumpml.core import COVERED, PRESENT, DataError, field_of
 from jumpml.data._files import FileReader
 from jumpml.data.augment._policies import PLAIN
 from jumpml.data.features._pretrained import Pretrained
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 Batch = dict[str, "Tensor"]
 BLOCK_BYTES = 1 << 25  # of rows that are gathered at once, so that an epoch of pictures is not held twice
 MOST_KEPT = 1 << 28  # bytes that features may make of a field and a split, to be kept; more where it was more before
-PRESENT = ".present"
 
 
 class Plan(NamedTuple):
@@ -171,7 +170,8 @@ class BatchMaker:
         plain = [name for name in plan.ready if not self._features.steps(name)]
         kept = {name: self._featurised(name, plan.training) for name in plan.ready if name not in plain}
         present = {name + PRESENT: table.present[name] for name in table.present if name in raw or name in plan.ready}
-        shared = {name: table.values[name] for name in plain} | present
+        covered = {name + COVERED: table.covered[name] for name in table.covered if name in raw or name in plan.ready}
+        shared = {name: table.values[name] for name in plain} | present | covered
         decoded = {name: table.values[name] for name in table.values if name in raw}
         row_bytes = sum(values[:1].nbytes for tensors in (kept, shared, decoded) for values in tensors.values())
         return Ways(kept, shared, decoded, raw, row_bytes)
@@ -210,7 +210,7 @@ class BatchMaker:
         batch = {name: plain[field_of(name)] for name in plan.fresh}
         for draw in plan.draws:
             drawn = self._draw(draw, values, at)
-            masks = (name for name in self.table.masks if field_of(name) in drawn)
+            masks = (name for name in self.table.derived if field_of(name) in drawn)
             batch |= {f"{name}@{draw}": drawn[field_of(name)] for name in (*drawn, *masks)}
         rows = positions.to(self.table.device) if plan.training else None
         for key, content in batch.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jumpml.core import MISSING_TEXTS, CsvSource, SpecError, SplitSources
 from jumpml.data._check import Checker
 from jumpml.data._disk import column_on_disk
-from jumpml.data._join import join_columns, join_raws
+from jumpml.data._join import covered_rows, join_columns, join_raws
 from jumpml.data._loaders import DataLoaders
 from jumpml.data._mix import train_order
 from jumpml.data._part import join_splits, read_part
@@ -64,6 +64,7 @@ def build_dataloader(spec: DataSpec, trust: Collection[str] = ()) -> DataLoaders
     return DataLoaders(
         columns,
         splits,
+        covered=_covered(spec, parts),
         features=checker.features,
         augment={name: augment_steps(steps) for name, steps in spec.augment.items()},
         views={
@@ -102,6 +103,17 @@ def _columns(spec: DataSpec, parts: Mapping[str, Part], train: Tensor) -> dict[s
             pieces = {name: part.columns[field] for name, part in parts.items() if field in part.columns}
             columns[field] = join_columns(field, pieces, counts, on_disk=spec.storage == "disk")
     return columns
+
+
+def _covered(spec: DataSpec, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+    """By field that some data sets do not have, the rows of those that do."""
+    counts = {name: part.count for name, part in parts.items()}
+    fields = dict.fromkeys(field for dataset in spec.datasets.values() for field in dataset.fields)
+    found = {
+        field: covered_rows([name for name, dataset in spec.datasets.items() if field in dataset.fields], counts)
+        for field in fields
+    }
+    return {field: rows for field, rows in found.items() if rows is not None}
 
 
 def _shards(parts: Mapping[str, Part]) -> dict[str, list[range]]:

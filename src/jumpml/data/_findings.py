@@ -31,11 +31,12 @@ def find(fields: Mapping[str, FieldInfo], table: Table, rows: Mapping[str, Tenso
 
 
 def _of_field(info: FieldInfo, table: Table, rows: Mapping[str, Tensor]) -> Iterator[str]:
-    count = sum(map(len, rows.values()))
+    count = sum(map(len, rows.values())) - info.lacking  # of the data sets that have the field
     present = table.present.get(info.name)
     yield from info.notes
-    if info.missing >= MANY_MISSING * count:
-        yield f"{info.missing} of {count} values are missing ({info.missing / count:.0%})."
+    missing = info.missing - info.lacking
+    if missing >= MANY_MISSING * count:
+        yield f"{missing} of {count} values are missing ({missing / count:.0%})."
     for split in ("val", "test"):
         if present is not None and not bool(present[rows[split].to(present.device)].any()):
             yield f"no {split} row has a value."

@@ -13,7 +13,7 @@ from jumpml.data._files import FileColumn
 from jumpml.data.kinds import KINDS, Column, RawColumn, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 Counts = dict[str, int]
 
@@ -60,6 +60,18 @@ def join_columns(
         part.copy_(rows)
     notes = tuple(note for column in columns.values() for note in column.notes)
     return Column(joined, head.kind, classes, head.range, head.columns, head.options, notes)
+
+
+def covered_rows(has: Collection[str], counts: Counts) -> torch.Tensor | None:
+    """The rows whose data set has a field, bool ``[rows]``; None where all have it.
+
+    Args:
+        has: The data sets that have it.
+        counts: Rows by data set, of all of them in order.
+    """
+    if all(name in has for name in counts):
+        return None
+    return torch.cat([torch.full((count,), name in has) for name, count in counts.items()])
 
 
 def join_raws(pieces: Mapping[str, Sequence[RawColumn]], counts: Counts) -> list[RawColumn]:

@@ -11,9 +11,11 @@ import torch
 from jumpml.core import (
     MASK,
     MISSING_TEXTS,
+    PRESENT,
     DataError,
     FieldInfo,
     ValueInfo,
+    derived_of,
     did_you_mean,
     field_of,
     masks_of,
@@ -28,11 +30,12 @@ from jumpml.data._summary import record, summary
 from jumpml.data._table import Table
 from jumpml.data._validate import validate_rows, validate_steps
 from jumpml.data.augment._policies import PLAIN, Policies
+from jumpml.data.features._absent import Presence, Zeros
 from jumpml.data.features._custom import as_features
 from jumpml.data.features._feature_map import DEFAULTS, FeatureMap, fit_steps, missing_problem
 from jumpml.data.features._tokens import NextToken, PaddingMask
 from jumpml.data.features._train_rows import TrainRows
-from jumpml.data.kinds import Column, decoding, raw_rows
+from jumpml.data.kinds import KINDS, Column, decoding, raw_rows
 from jumpml.data.splits._splits import SPLITS, Splits
 
 if TYPE_CHECKING:
@@ -54,6 +57,8 @@ class DataLoaders:
     Args:
         columns: The decoded fields by name; all have the same number of rows.
         splits: Row numbers of ``train``, ``val`` and ``test``; no row in two of them.
+        covered: By field that only some of the joined data sets have, bool ``[rows]``: their rows. Batches hold it as
+            ``<field>.covered``; what nodes compute without such a field does not count.
         features: Feature steps by field, of which copies are fitted on the train rows; any other module is a `Custom`
             step. A field that is not named here gets the default of its kind once `bind` says that a node reads it; an
             empty list means none.
@@ -95,6 +100,7 @@ class DataLoaders:
         columns: Mapping[str, Column | FileColumn],
         splits: Mapping[str, Tensor],
         *,
+        covered: Mapping[str, Tensor] | None = None,
         features: Mapping[str, Sequence[nn.Module]] | None = None,
         augment: Mapping[str, Sequence[Change]] | None = None,
         views: Mapping[str, Mapping[str, Sequence[Change]]] | None = None,
@@ -112,7 +118,12 @@ class DataLoaders:
             raise DataError(f"expected a batch size of at least 1, got {batch_size}.")
         validate_rows(columns, splits)
         served = torch.cat([splits[split] for split in SPLITS])  # what rows in no split lack is missed by nobody
-        fields = {key: column.info(key, served, splits["train"]) for key, column in columns.items()}
+        covered = covered or {}
+        lacking = {key: int((~rows[served]).sum()) for key, rows in covered.items()}
+        fields = {
+            key: replace(column.info(key, served, splits["train"]), lacking=lacking.get(key, 0))
+            for key, column in columns.items()
+        }
         validate_steps(fields, features, augment, views)
         policies = Policies(augment, views, fields)
         self.policies = policies
@@ -125,7 +136,9 @@ class DataLoaders:
             self.features.set(mask, [PaddingMask(padding_of(fields[field_of(mask)]))])
         for following in nexts_of(fields):
             self.features.set(following, [NextToken(padding_of(fields[field_of(following)]))])
-        self._table = Table(columns, fields)
+        for field, info in fields.items():
+            self.features.set(field + PRESENT, [Presence(info.kind)])
+        self._table = Table(columns, fields, covered)
         self._cut = None if bucket is None else Cut(bucket, fields, self._table)
         self._originals = {
             name: column.originals
@@ -174,8 +187,8 @@ class DataLoaders:
 
     @property
     def readable(self) -> tuple[str, ...]:
-        """What nodes can read: the fields, and the masks of texts."""
-        return (*self.fields, *masks_of(self.fields))
+        """What nodes can read: the fields, the masks of texts, and of each field which rows have a value."""
+        return (*self.fields, *derived_of(self.fields))
 
     @property
     def servable(self) -> tuple[str, ...]:
@@ -197,9 +210,10 @@ class DataLoaders:
         return self.policies.mixes_rows
 
     def bind(self, inputs: Collection[str]) -> None:
-        """Say that nodes read these fields and masks of texts (``message.mask``), which batches then hold.
+        """Say that nodes read these fields, and what is made of some (``message.mask``, ``age.present``).
 
-        What follows each token (``message.next``) can be named too, which only objectives and tasks may read.
+        Batches then hold them. What follows each token (``message.next``) can be named too, which only objectives and
+        tasks may read.
 
         From now on they have the default features of their kinds, where `features` says nothing. Fields that were bound
         before stay bound.
@@ -208,9 +222,9 @@ class DataLoaders:
             DataError: There is no such field, or its missing values would reach a node.
         """
         self._refuse_shared(inputs)
-        masks = [name for name in inputs if self._field(name).name != name]
-        self._table.masks = tuple(dict.fromkeys([*self._table.masks, *masks]))
-        inputs = [name for name in inputs if name not in masks]
+        derived = [name for name in inputs if self._field(name).name != name]
+        self._table.derived = tuple(dict.fromkeys([*self._table.derived, *derived]))
+        inputs = [name for name in inputs if name not in derived]
         for name in inputs:
             info = self._field(name)
             default = DEFAULTS.get(info.kind, ())
@@ -221,6 +235,9 @@ class DataLoaders:
             kind = self.fields[name].kind
             if kind in DEFAULTS and name not in self._explicit and not self.features.steps(name):
                 self._fit(name, DEFAULTS[kind])
+            steps = self.features.steps(name)
+            if name in self._table.covered and KINDS[kind].gives != "tokens" and not any(s.fills for s in steps):
+                self.features.set(name, [*steps, Zeros(self.fields[name])])
         self._check_late(inputs)
         for loader in (self.train, self.val, self.test):
             loader.replan()
@@ -244,6 +261,16 @@ class DataLoaders:
             return {}
         names = (self._cut.field, self._cut.field + MASK)
         return {name: replace(self.info(name), shape=(self._cut.shortest,)) for name in names}
+
+    def covered(self, fields: Collection[str], split: str) -> Tensor | None:
+        """The rows of a split whose data set has all of some fields, bool ``[rows]`` on the CPU; None where all have.
+
+        Args:
+            fields: The fields.
+            split: ``train``, ``val`` or ``test``.
+        """
+        found = [self._table.covered[name].cpu() for name in fields if name in self._table.covered]
+        return torch.stack(found).all(0)[getattr(self, split).rows] if found else None
 
     def to_raw(self, field: str, values: Tensor) -> Tensor:
         """Undo a field's features: a standardized target's predictions in the target's own units.
@@ -313,7 +340,7 @@ class DataLoaders:
     def _field(self, name: str) -> FieldInfo:
         """What is known of a field, or of the text behind a mask."""
         if name not in self.servable:
-            near = did_you_mean(name, self.readable)
+            near = did_you_mean(name, (*self.fields, *masks_of(self.fields)))
             if name.endswith(MASK) and field_of(name) in self.fields:
                 near = f"Only a text has a mask, and {field_of(name)!r} is a {self.fields[field_of(name)].kind}."
             raise DataError(f"the data set {self.name!r} has no field {name!r}. {near}")

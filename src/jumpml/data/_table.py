@@ -28,17 +28,25 @@ class Table:
     Args:
         columns: All with the same number of rows.
         fields: What they are.
+        covered: By field that some data sets do not have, bool ``[rows]``: the rows of those that do.
 
     Attributes:
         values: By field, the tensors among them, on the table's device.
         windows: Those of them whose rows overlap in memory, which a copy would make many times as large.
         present: By field with missing values in the rows that are served, which rows have one.
         files: By field, the others.
-        masks: The masks of texts that nodes read, as ``message.mask``.
+        covered: As given.
+        derived: What nodes read that is made of a field: ``message.mask``, ``age.present``.
         device: Where the tensors are.
     """
 
-    def __init__(self, columns: Mapping[str, Column | FileColumn], fields: Mapping[str, FieldInfo]) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, Column | FileColumn],
+        fields: Mapping[str, FieldInfo],
+        covered: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.covered = dict(covered or {})
         self.values: dict[str, Tensor] = {}
         self.present: dict[str, Tensor] = {}
         self.files: dict[str, FileColumn] = {}
@@ -52,16 +60,16 @@ class Table:
                 self.present[name] = present
         self.windows = frozenset(name for name, values in self.values.items() if overlaps(values))
         self._fields = tuple(columns)
-        self.masks: tuple[str, ...] = ()
+        self.derived: tuple[str, ...] = ()
         self.device = torch.device("cpu")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What batches can hold: all fields in their order, then the masks."""
-        return (*self._fields, *self.masks)
+        """What batches can hold: all fields in their order, then what is made of some."""
+        return (*self._fields, *self.derived)
 
     def take(self, name: str, rows: Tensor) -> Tensor:
-        """Some rows of a field, ``[len(rows), ...]``, or of the text behind a mask; files are read here and now."""
+        """Some rows of a field, ``[len(rows), ...]``, or of the one behind a mask; files are read here and now."""
         field = field_of(name)
         if field in self.files:
             return self.files[field].take(rows).to(self.device)
@@ -79,6 +87,7 @@ class Table:
         self.device = torch.device(device)
         self.values = {name: _moved(values, self.device) for name, values in self.values.items()}
         self.present = {name: mask.to(device) for name, mask in self.present.items()}
+        self.covered = {name: mask.to(device) for name, mask in self.covered.items()}
 
 
 def overlaps(values: Tensor) -> bool:

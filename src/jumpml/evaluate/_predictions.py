@@ -30,7 +30,7 @@ class Predictions:
     Attributes:
         output: What the output node gave, ``[rows, *]``: logits, or numbers in the target's raw units.
         target: ``[rows, *]``: class codes, 0 and 1 (of each label), or numbers in raw units; anything at absent rows.
-        present: bool ``[rows]``, the rows that have a target.
+        present: bool ``[rows]``, the rows that have a target, and whose data set has what the output needs.
     """
 
     output: Tensor
@@ -73,13 +73,19 @@ def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Any]:
                 outputs = model(batch)
                 for name, task in model.tasks.items():
                     if name in counters:
-                        counters[name].add(outputs[name], batch[task.truth])
+                        rows = model.rows([task.output], batch)
+                        counters[name].add(*_taken(rows, outputs[name], batch[task.truth]))
                     else:
-                        parts[name].append(_part(outputs[name], batch, task, loaders))
+                        rows = model.rows([task.output, task.target], batch)
+                        parts[name].append(_part(outputs[name], batch, task, loaders, rows))
             served += 1
     if not served:
         raise EvaluationError(f"the split {split!r} is empty: give it a share of the rows, or name another split.")
     return {name: counters[name].positions() if name in counters else _joined(part) for name, part in parts.items()}
+
+
+def _taken(rows: Tensor | None, *values: Tensor) -> tuple[Tensor, ...]:
+    return values if rows is None else tuple(value[rows] for value in values)
 
 
 def counter_of(model: Model, name: str, loaders: DataLoaders) -> PositionCounter:
@@ -125,12 +131,10 @@ def _validate_targets(model: Model, loaders: DataLoaders) -> None:
 
 
 def _part(
-    output: Tensor, batch: Mapping[str, Tensor], task: Task, loaders: DataLoaders
+    output: Tensor, batch: Mapping[str, Tensor], task: Task, loaders: DataLoaders, rows: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     target = batch[task.target]
-    present = batch.get(f"{task.target}.present")
-    if present is None:
-        present = torch.ones(len(target), dtype=torch.bool)
+    present = torch.ones(len(target), dtype=torch.bool) if rows is None else rows
     if task.brings.decides == "numbers":  # while everything is still on one device
         output = loaders.to_raw(task.target, output.reshape(target.shape))
         target = loaders.to_raw(task.target, target)

@@ -99,7 +99,6 @@ def plain_losses(model: Model, objectives: Mapping[str, Objective], batch: Mappi
     values = {**batch, **model(batch, outputs=[name for name in read if name not in batch])}
     losses = {}
     for name, objective in objectives.items():
-        masks = [batch[f"{field}.present"] for field in objective.inputs if f"{field}.present" in batch]
-        present = torch.stack(masks).all(0) if masks else None
+        present = model.rows(objective.inputs, batch)
         losses[name] = objective(*map(values.__getitem__, objective.inputs), present=present)
     return losses

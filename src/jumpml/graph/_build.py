@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from jumpml.core import MASK, FieldInfo, ModelSpec, Task, ValueInfo, join_errors
+from jumpml.core import MASK, PRESENT, FieldInfo, ModelSpec, Task, ValueInfo, join_errors
 from jumpml.graph._construct import Constructor
 from jumpml.graph._file_problems import file_problems, kept_parts
 from jumpml.graph._names import Names
@@ -35,7 +35,9 @@ def fields_read(spec: ModelSpec) -> tuple[str, ...]:
     read = {reference for part in kept for _, reference in references(part.inputs)}
     outside = {name: names.split(name)[0] for name in read}
     return tuple(
-        sorted({name if name.endswith(MASK) else field for name, field in outside.items() if field not in names})
+        sorted(
+            {name if name.endswith((MASK, PRESENT)) else field for name, field in outside.items() if field not in names}
+        )
     )
 
 

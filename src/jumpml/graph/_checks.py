@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from jumpml.core import MASK, FieldInfo, Objective, Problem, Task, ValueInfo, did_you_mean, masks_of
+from jumpml.core import (
+    MASK,
+    PRESENT,
+    FieldInfo,
+    Objective,
+    Problem,
+    Task,
+    ValueInfo,
+    derived_of,
+    did_you_mean,
+    masks_of,
+)
 from jumpml.graph._brought import BroughtLoss, check_brought
 from jumpml.graph._names import Names
 from jumpml.graph._node import Node
@@ -24,7 +35,7 @@ from jumpml.graph._tasks import featurised_targets, kind_problems, output_proble
 from jumpml.graph._wiring import Wiring, namesakes, wiring_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from jumpml.graph._inferred import Inferred
     from jumpml.graph._model import Model
@@ -36,8 +47,13 @@ def check_structure(
     tasks: Mapping[str, Task],
     objectives: Mapping[str, Objective],
     fields: Mapping[str, FieldInfo],
-) -> None:
+    *,
+    whole: str | None = None,
+) -> Names:
     """Names and wiring.
+
+    Returns:
+        What references stand for.
 
     Raises:
         GraphError: With all that is wrong.
@@ -46,14 +62,15 @@ def check_structure(
     others = {name: objective.inputs for name, objective in objectives.items() if name not in tasks}
     named = [name for name, objective in objectives.items() if not _is_brought(name, objective)]
     edges = {name: node.inputs for name, node in nodes.items()}
-    wiring = wiring_problems(inputs, edges, fields)
-    names = Names(edges)
+    inner = [path for path, _ in nodes[whole].module.named_modules() if path] if whole is not None else []
+    names = Names(edges, whole, inner)
+    refuse(_hidden(names, {*inputs, *fields}))
+    wiring = wiring_problems(inputs, edges, fields, names)
     patterns = {name: objective.parameters_of for name, objective in objectives.items()}
+    read = {name.removesuffix(MASK).removesuffix(PRESENT) for name in inputs}
     refuse(
         [
-            *name_problems(
-                inputs={name.removesuffix(MASK) for name in inputs}, nodes=nodes, tasks=tasks, objectives=named
-            ),
+            *name_problems(inputs=read, nodes=nodes, tasks=tasks, objectives=named),
             *parts_problems(names),
             *wiring,
             *kind_problems(tasks),
@@ -61,9 +78,18 @@ def check_structure(
             *target_references({name: task.target for name, task in tasks.items()}, nodes, fields),
             *objective_references(others, inputs, names, fields),
             *_namesakes(tasks, objectives),
-            *([] if wiring else pattern_problems(patterns, Wiring.of(edges))),
+            *([] if wiring else pattern_problems(patterns, Wiring.of(edges, names))),
         ]
     )
+    return names
+
+
+def _hidden(names: Names, fields: Collection[str]) -> list[Problem]:
+    return [
+        Problem(("inputs", field), f"an inner module of {names.whole!r} has this name too.", "Give the field another.")
+        for field in names.inner
+        if field in fields
+    ]
 
 
 def _is_brought(name: str, objective: Objective) -> bool:
@@ -143,10 +169,10 @@ def check_data(
     """
     problems: list[Problem] = []
     for name, info in model.inputs.items():
-        known = (*fields, *masks_of(fields))
-        if name not in known:
-            problems.append(Problem(("inputs", name), "the data has no field of this name.", did_you_mean(name, known)))
-        elif name in values and values[name] != info:
+        known, near = (*fields, *derived_of(fields)), did_you_mean(name, (*fields, *masks_of(fields)))
+        if name not in known and name in model.needed:
+            problems.append(Problem(("inputs", name), "the data has no field of this name.", near))
+        elif name in known and name in values and values[name] != info:
             problems.append(
                 Problem(("inputs", name), f"the model reads {info}, and the data gives {values[name]} after features.")
             )

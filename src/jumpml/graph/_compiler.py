@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from jumpml.graph._program import Program, Request, Step, key
+from jumpml.core import COVERED, PRESENT, GraphError
+from jumpml.graph._inner import Tap, find_inner
+from jumpml.graph._program import NOTHING, Program, Request, Step, key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -21,6 +23,9 @@ class Compiler:
     A *draw* is one of the views that a batch holds: ``strong.0``. A node on a draw is computed from its inputs on that
     draw; what does not depend on any field that the draw touches is computed once for all.
 
+    Where a batch says which rows' data set has a field (``<field>.covered``), a node that needs the field runs for
+    those rows alone. What a node reads as optional is None where the batch's keys do not suffice for it.
+
     Args:
         wiring: The graph's edges.
         parts: By ``node.part``, the index or key that picks it; by ``node.loss``, a loss that a module brings.
@@ -28,6 +33,7 @@ class Compiler:
         attributes: By node, its key in that table.
         no_gradient: Nodes that may run without gradient, where all that they read may too.
         available: The batch's keys.
+        need_two_rows: Nodes that cannot train on a single row.
     """
 
     def __init__(
@@ -39,7 +45,9 @@ class Compiler:
         attributes: Mapping[str, str],
         no_gradient: Collection[str],
         available: Collection[str],
+        need_two_rows: Collection[str] = (),
     ) -> None:
+        self._two = frozenset(need_two_rows)
         self._split = wiring.names.split
         self._wiring, self._parts, self._modules, self._attributes = wiring, parts, modules, attributes
         nodes = wiring.reads.keys()
@@ -63,8 +71,26 @@ class Compiler:
         return ", ".join(sorted(self._available)) or "nothing"
 
     def present(self, references: Iterable[str]) -> list[Request]:
-        """The requests for the rows in which fields are there, for those fields that can be missing."""
-        return [(f"{reference}.present", None) for reference in references if f"{reference}.present" in self._available]
+        """The requests for the rows that count.
+
+        Fields that can be missing are there in them, and so is what nodes need of the row's data set; what a node reads
+        may be missing otherwise.
+        """
+        keys: list[str] = []
+        for reference in references:
+            name, _ = self._split(reference)
+            keys += [reference + PRESENT] if name not in self._wiring.reads else self._covers(name)
+        return [(key, None) for key in dict.fromkeys(keys) if key in self._available]
+
+    def _covers(self, node: str) -> list[str]:
+        """The batch's keys that say in which rows a node has what it needs."""
+        return [key for field in sorted(self._wiring.needs[node]) if (key := field + COVERED) in self._available]
+
+    def _read(self, node: str, draw: str | None) -> list[Request | None]:
+        """What a node reads, in order; None where it is optional and cannot be had."""
+        requests = [self.drawn(reference, draw) for reference in self._wiring.reads[node]]
+        optional = self._wiring.optional[node]
+        return [None if request[0] in optional and self.missing([request]) else request for request in requests]
 
     def missing(self, requests: Iterable[Request]) -> list[str]:
         """The batch's keys that the requests need and that are not available."""
@@ -81,18 +107,37 @@ class Compiler:
         for name, draw in self._calls(reached):
             wanted = [reference for reference, at in reached if at == draw and self._split(reference)[0] == name]
             parts = [reference for reference in wanted if self._split(reference)[1] is not None]
-            reads = tuple(slots[self.drawn(reference, draw)] for reference in self._wiring.reads[name])
+            reads = tuple(NOTHING if read is None else slots[read] for read in self._read(name, draw))
             output = len(set(slots.values()))
             # a nested graph stands for its last node's output
             slots |= {(reference, draw): output for reference in {name, *wanted}.difference(parts)}
             slots |= {(reference, draw): position for position, reference in enumerate(parts, start=output + 1)}
-            picked = tuple((slots[reference, draw], self._parts[reference]) for reference in parts)
-            step = Step(name, self._attributes[name], reads, self._wiring.arguments[name], output, picked)
+            picked = tuple((slots[part, draw], self._parts[part]) for part in parts if part in self._parts)
+            step = Step(
+                name,
+                self._attributes[name],
+                reads,
+                self._wiring.arguments[name],
+                output,
+                picked,
+                inner=tuple((slots[part, draw], *self._tap(part)) for part in parts if part not in self._parts),
+                covers=tuple(slots[key, None] for key in self._covers(name)),
+                two=name in self._two,
+            )
             steps[name in self._frozen].append(step)
         names = tuple(map(key, fields))
         return Program(
             modules=self._modules, fields=names, frozen=tuple(steps[True]), live=tuple(steps[False]), slots=slots
         )
+
+    def _tap(self, reference: str) -> tuple[Tap, int | str | None]:
+        """What notes the value of an inner module, and the part of it."""
+        node, path = self._split(reference)
+        module = cast("nn.Module", self._modules[self._attributes[node]])
+        found = find_inner(module, str(path))
+        if found is None:
+            raise GraphError(f"node {node!r} has neither a part nor an inner module {path!r}.")
+        return Tap.on(module, found.path), found.part
 
     def _reached(self, requests: Iterable[Request]) -> dict[Request, None]:
         """The requests and all that they depend on; a dict, for its order."""
@@ -103,9 +148,10 @@ class Compiler:
             if request not in reached:
                 reached[request] = None
                 reference, draw = request
-                left += [
-                    self.drawn(read, draw) for read in reversed(self._wiring.reads.get(self._split(reference)[0], ()))
-                ]
+                node, _ = self._split(reference)
+                if node in self._wiring.reads:
+                    left += [(key, None) for key in self._covers(node)]
+                    left += [read for read in reversed(self._read(node, draw)) if read is not None]
         return reached
 
     def _fields(self, reached: Iterable[Request]) -> list[Request]:

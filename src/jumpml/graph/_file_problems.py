@@ -39,7 +39,7 @@ def file_problems(
     """
     nodes = {name: part.inputs for name, part in parts.items()}
     names, reads = Names(nodes), _reads(spec)
-    wiring = wiring_problems(inputs, nodes, fields)
+    wiring = wiring_problems(inputs, nodes, fields, names)
     problems = [
         *wiring,
         *output_references({name: task.output for name, task in tasks.items()}, inputs, names),

@@ -15,12 +15,13 @@ from jumpml.graph._brought import brought_by
 from jumpml.graph._connect import connect_node
 from jumpml.graph._fit import what_would_fit
 from jumpml.graph._inferred import ROWS, Inferred, Output, describe, has_rows, info, parts_of
+from jumpml.graph._inner import Inner, find_inner, tapping
 from jumpml.graph._node import class_name
 from jumpml.graph._norms import single_values
 from jumpml.graph._random import own_draws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jumpml.graph._wiring import Wiring
 
@@ -33,11 +34,23 @@ def infer(
     wiring: Wiring,
     inputs: Mapping[str, ValueInfo],
     seed: int | None,
+    *,
     rows: int = ROWS,
+    asked: Iterable[str] = (),
+    optional: bool = True,
 ) -> Inferred:
     """Pass some rows through every node, without gradient, in evaluation mode, and without a trace.
 
     Lazy modules are made real on the way; with a seed their parameters depend on it and on the node's name alone.
+
+    Args:
+        modules: By node.
+        wiring: The graph's edges.
+        inputs: What fields look like.
+        seed: Of lazy parameters.
+        rows: How many pass.
+        asked: References of tasks and objectives, some to inner modules of nodes.
+        optional: Whether optional fields that are there are given; else all of them are None.
 
     Raises:
         GraphError: A node fails on its inputs, gives no tensor, or loses the batch.
@@ -46,22 +59,63 @@ def infer(
     device = next((parameter.device for parameter in parameters), torch.device("cpu"))
     inferred = Inferred(dict(inputs), wiring.names, rows)
     results: dict[str, Any] = {name: _rows(value, rows).to(device) for name, value in inputs.items()}
+    inner, told = _inner_references(wiring, asked), set[int]()
     for name in wiring.order:
-        values = [_read(reference, name, results, inferred) for reference in wiring.reads[name]]
-        known = [inferred.values[reference] for reference in wiring.reads[name] if reference in inferred.values]
-        if len(known) == len(values):
-            connect_node(name, modules[name], known, wiring.arguments[name], seed)
-        check_batch_first(name, modules[name], values)
-        with single_values(modules[name]) as found:
-            results[name] = _run(name, modules[name], wiring, values, seed=seed, rows=rows)
-        inferred.need_two_rows.update([name] if found else [])
-        _note(name, modules[name], results[name], inferred)
-        for loss, found in brought_by(name, modules[name], rows).items():
-            inferred.brought[f"{name}.{loss}"] = found
+        module = modules[name]
+        lacking = {read for read in wiring.optional[name] if _is_lacking(read, results, wiring, optional)}
+        values = [None if read in lacking else _read(read, name, results, inferred) for read in wiring.reads[name]]
+        known = [inferred.values[read] for read in wiring.reads[name] if read in inferred.values]
+        if len(known) == len(values) and id(module) not in told:  # one that is shared is told once
+            connect_node(name, module, known, wiring.arguments[name], seed)
+        told.add(id(module))
+        places = {read: found for read, part in inner.get(name, {}).items() if (found := find_inner(module, part))}
+        check_batch_first(name, module, [value for value in values if value is not None])
+        with single_values(module) as single, tapping(module, places.values()) as given:
+            results[name] = _run(name, module, wiring, values, seed=seed, rows=rows)
+        inferred.need_two_rows.update([name] if single else [])
+        _note(name, module, results[name], inferred)
+        inferred.brought.update({f"{name}.{loss}": found for loss, found in brought_by(name, module, rows).items()})
+        for reference, place in places.items():
+            if reference not in {**inferred.keys, **inferred.brought}:
+                _note_inner(reference, place, given[place.path], results, inferred)
     inferred.values.update(
         {graph: inferred.values[nodes[0]] for graph, nodes in wiring.names.graphs.items() if _one(nodes, inferred)}
     )
     return inferred
+
+
+def _is_lacking(reference: str, results: Mapping[str, Any], wiring: Wiring, optional: bool) -> bool:
+    """Whether what is read as optional is None: it cannot be had, or is a field that shall not be."""
+    name, _ = wiring.names.split(reference)
+    return name not in results or (not optional and name not in wiring.names)
+
+
+def _inner_references(wiring: Wiring, asked: Iterable[str]) -> dict[str, dict[str, str]]:
+    """By node, the references to more than its whole output: parts of it, or what inner modules give."""
+    found: dict[str, dict[str, str]] = {}
+    for reference in dict.fromkeys([*asked, *(read for reads in wiring.reads.values() for read in reads)]):
+        node, part = wiring.names.split(reference)
+        if part is not None and node in wiring.reads:
+            found.setdefault(node, {})[reference] = part
+    return found
+
+
+def _note_inner(
+    reference: str, found: Inner, given: tuple[Any, ...], results: dict[str, Any], inferred: Inferred
+) -> None:
+    """What an inner module gave."""
+    what = f"its inner module {found.path!r}"
+    if not given:
+        inferred.inner[reference] = f"{what} is not called in a pass."
+        return
+    parts = parts_of(given[0])
+    value = given[0] if found.part is None else parts.get(str(found.part), (None, None))[1]
+    if isinstance(value, Tensor) and has_rows(value, inferred.rows):
+        inferred.values[reference], results[reference] = info(value), value
+    else:
+        more = f", whose parts are {', '.join(parts)}" if parts else ""
+        text = f"{what} gives {describe(given[0])}{more}. A value is one tensor with the batch as its first axis."
+        inferred.inner[reference] = text
 
 
 def _one(nodes: tuple[str, ...], inferred: Inferred) -> bool:

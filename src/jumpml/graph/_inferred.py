@@ -40,6 +40,7 @@ class Inferred:
         rows: How many rows have passed.
         keys: By ``node.part``, the index or key that picks it.
         outputs: By node, what it gave.
+        inner: By reference to an inner module that stands for no value, why not.
         need_two_rows: The nodes that fail in training on a batch of a single row.
         brought: By ``node.loss``, the losses that nodes' modules bring.
     """
@@ -49,6 +50,7 @@ class Inferred:
     rows: int = ROWS
     keys: dict[str, int | str] = field(default_factory=dict)
     outputs: dict[str, Output] = field(default_factory=dict)
+    inner: dict[str, str] = field(default_factory=dict)
     need_two_rows: set[str] = field(default_factory=set)
     brought: dict[str, Any] = field(default_factory=dict)
 
@@ -57,6 +59,8 @@ class Inferred:
         name, part = self.names.split(reference)
         output = self.outputs[name]
         node = f"node {name!r} ({output.module})"
+        if reference in self.inner:
+            return f"of {node}, {self.inner[reference]}"
         if part is None:
             picks = [value for value in self.values if self.names.split(value)[0] == name]
             return f"{node} gives {len(output.parts)} values. Pick one: {', '.join(picks)}."

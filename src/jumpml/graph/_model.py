@@ -7,44 +7,29 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, cast, final
 
 import torch
-from torch import Tensor, nn
 
-from jumpml.core import (
-    FieldInfo,
-    GraphError,
-    Objective,
-    Problem,
-    Task,
-    ValueInfo,
-    WeightsRecord,
-    did_you_mean,
-    nexts_of,
-)
+from jumpml.core import COVERED, FieldInfo, GraphError, Objective, Task, ValueInfo, WeightsRecord
 from jumpml.graph._brought import FOLLOWS, BroughtLoss
-from jumpml.graph._checks import check_data, check_outputs, check_structure
 from jumpml.graph._compiler import Compiler
-from jumpml.graph._inference import infer
-from jumpml.graph._inferred import MORE_ROWS
-from jumpml.graph._objectives import connect, draws_of
-from jumpml.graph._patterns import matching
+from jumpml.graph._inferred import info
+from jumpml.graph._inner import find_inner
+from jumpml.graph._node import Node
+from jumpml.graph._objectives import draws_of
 from jumpml.graph._plan import LossPlan, Plan, compile_losses, compile_plan
-from jumpml.graph._problem import refuse
 from jumpml.graph._routine import run_while_tracing
-from jumpml.graph._summary import table, text
-from jumpml.graph._wiring import Wiring
-from jumpml.pretrained import Weights, fill, has_onnx, read_weights
+from jumpml.graph._structure import NOTHING, Structure
+from jumpml.pretrained import Weights, fill, read_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from jumpml.graph._inferred import Inferred
-    from jumpml.graph._node import Node
+    from torch import Tensor, nn
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+Wanted = tuple[tuple[str, ...] | str | None, tuple[bool, ...]]  # outputs, and which switches a batch has
 
 
 @final
-class Model(nn.Module):
+class Model(Structure):
     """Named modules that read fields and each other, the tasks that they serve, and what is minimised.
 
     Sizes are inferred: when the constructor returns, lazy modules are real and every shape is checked. It remains an
@@ -59,6 +44,8 @@ class Model(nn.Module):
         fields: The data's fields, where the data is known: targets are checked against them. See `check_fields`.
         seed: Makes the initial weights of lazy modules and of objectives repeatable, and leaves torch's global
             generator alone. Modules that are already real keep their weights.
+        outputs: What `forward` gives where nothing is asked for; the tasks' outputs where this is empty.
+        whole: A node whose inner modules are named without its name; see `wrap`.
 
     Attributes:
         values: Shape and type of every input and node; of an element of a tuple or dict as ``node.part``.
@@ -70,6 +57,7 @@ class Model(nn.Module):
 
     Example:
         >>> import torch
+        >>> from torch import nn
         >>> from jumpml.core import Task, ValueInfo
         >>> from jumpml.graph import Node
         >>> model = Model(
@@ -87,152 +75,119 @@ class Model(nn.Module):
         *,
         inputs: Mapping[str, ValueInfo],
         nodes: Mapping[str, Node],
-        tasks: Mapping[str, Task] = _NOTHING,
-        objectives: Mapping[str, Objective] = _NOTHING,
-        fields: Mapping[str, FieldInfo] = _NOTHING,
+        tasks: Mapping[str, Task] = NOTHING,
+        objectives: Mapping[str, Objective] = NOTHING,
+        fields: Mapping[str, FieldInfo] = NOTHING,
         seed: int | None = None,
+        outputs: Sequence[str] = (),
+        whole: str | None = None,
     ) -> None:
-        super().__init__()
-        check_structure(inputs, nodes, tasks, objectives, fields)
-        self._inputs, self._tasks, self._fields = dict(inputs), dict(tasks), dict(fields)
-        self._wiring = Wiring.of({name: node.inputs for name, node in nodes.items()})
+        super().__init__(
+            inputs=inputs, nodes=nodes, tasks=tasks, objectives=objectives, fields=fields, seed=seed, whole=whole
+        )
         self._frozen: frozenset[str] = frozenset()
-        self._plans: dict[tuple[str, ...] | str | None, Plan] = {}
+        self._outputs = tuple(outputs)
+        # What a plan depends on beside its outputs: optional inputs, and fields that some data sets lack.
+        lacking = (name + COVERED for name, info in self._fields.items() if info.lacking)
+        self._switches = tuple(dict.fromkeys([*self._wiring.may_lack, *lacking]))
+        self._plans: dict[Wanted, Plan] = {}
         self._loss_plans: dict[tuple[str, frozenset[str]], LossPlan] = {}
-        self._attributes: dict[str, str] = {}
         self._loaded: dict[str, WeightsRecord] = {}
-        for name in self._wiring.order:
-            self._attributes[name] = self._adopt(f"node_{name}".replace(".", "__"), nodes[name].module)
-        modules = {name: nodes[name].module for name in self._wiring.order}
-        inferred = infer(modules, self._wiring, self._inputs, seed)
-        self._values, self._parts = inferred.values, {**inferred.keys, **inferred.brought}
-        self._need_two_rows = frozenset(inferred.need_two_rows)
-        check_outputs(tasks, objectives, fields, inferred)
-        self._refuse_changed(infer(modules, self._wiring, self._inputs, seed=None, rows=MORE_ROWS), "in a batch of 3")
-        told = {reference for objective in objectives.values() for reference in objective.inputs}
-        objectives = {**objectives, **{loss: BroughtLoss(loss) for loss in inferred.brought if loss not in told}}
-        self._objectives = {
-            name: self._adopt(f"objective_{name}".replace(".", "__"), cast("Any", objective))
-            for name, objective in objectives.items()
-        }
-        known = {**{field: info.value for field, info in fields.items()}, **nexts_of(fields), **self._values}
-        known |= {loss: ValueInfo(shape=()) for loss, found in inferred.brought.items() if found.per_example}
-        for name, objective in objectives.items():
-            held = {self._attributes[node]: self.node(node) for node in self.select(objective.parameters_of)}
-            connect(("tasks" if name in tasks else "objectives", name), objective, known, held, seed)
-
-    def _adopt(self, attribute: str, module: nn.Module) -> str:
-        # A module that several nodes share stands once: its weights are saved once.
-        known = next((key for key, other in self._modules.items() if other is module), None)
-        if known is not None:
-            return known
-        # A node called `names` must not hide `node_names`.
-        while hasattr(type(self), attribute) or attribute in self._modules:
-            attribute += "_"
-        self.add_module(attribute, module)
-        return attribute
-
-    # --- what it is -------------------------------------------------------------------------------------------------
-
-    @property
-    def inputs(self) -> Mapping[str, ValueInfo]:
-        """The fields that nodes read."""
-        return MappingProxyType(self._inputs)
-
-    @property
-    def tasks(self) -> Mapping[str, Task]:
-        """What is predicted."""
-        return MappingProxyType(self._tasks)
-
-    @property
-    def fields(self) -> Mapping[str, FieldInfo]:
-        """The data's fields, as far as they were known when the model was built."""
-        return MappingProxyType(self._fields)
-
-    @property
-    def objectives(self) -> Mapping[str, Objective]:
-        """What is minimised."""
-        return MappingProxyType({name: cast("Any", self._modules[key]) for name, key in self._objectives.items()})
-
-    @property
-    def values(self) -> Mapping[str, ValueInfo]:
-        """Shape and type of every input and node; of an element of a tuple or dict as ``node.part``."""
-        return MappingProxyType(self._values)
-
-    @property
-    def node_names(self) -> tuple[str, ...]:
-        """The nodes, each after all that it reads."""
-        return self._wiring.order
-
-    @property
-    def need_two_rows(self) -> frozenset[str]:
-        """The nodes that cannot train on a batch of one row: batch normalization with one value a row."""
-        return self._need_two_rows
-
-    @property
-    def without_gradient(self) -> frozenset[str]:
-        """The nodes that never train, and through which no gradient flows: those that run an ONNX file."""
-        return frozenset(name for name in self._attributes if has_onnx(self.node(name)))
+        self.plan(self._outputs, self._inputs)
 
     @property
     def loaded(self) -> Mapping[str, WeightsRecord]:
         """By node, what it began with, where that was made elsewhere."""
         return MappingProxyType(self._loaded)
 
-    def node(self, name: str) -> nn.Module:
-        """A node's module.
+    @classmethod
+    def wrap(
+        cls,
+        net: nn.Module,
+        inputs: Mapping[str, ValueInfo] | Mapping[str, Tensor],
+        *,
+        tasks: Mapping[str, Task] = NOTHING,
+        objectives: Mapping[str, Objective] = NOTHING,
+        fields: Mapping[str, FieldInfo] = NOTHING,
+        name: str = "net",
+        seed: int | None = None,
+    ) -> Self:
+        """Make a model of any module, whose inner modules can be named as if they were nodes.
+
+        ``layer3.1.relu`` is what that inner module gives: for an objective, as an output, as a task's. It is noted only
+        where something asks for it, and gradients flow through it. Of a module that is called several times in a pass,
+        the last call counts. Patterns of nodes (to train, to freeze, for parameters) name inner modules too, each with
+        all that is in it: ``layer1``, ``layer[12]``, ``*.bn1``.
+
+        Args:
+            net: The very module that the model is made of: ``model.node("net")`` gives it back.
+            inputs: The fields that it reads, in the order of its arguments: shape and type after features, or an
+                example batch, of which these are taken.
+            tasks: As for a model; an output is the net's, a part of it, or an inner module's.
+            objectives: Likewise.
+            fields: Likewise.
+            name: The net's name as a node.
+            seed: Likewise.
+
+        Example:
+            >>> import torch
+            >>> from torch import nn
+            >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+            >>> model = Model.wrap(net, {"x": torch.zeros(2, 4)})
+            >>> batch = {"x": torch.zeros(5, 4)}
+            >>> model(batch)["net"].shape, model(batch, outputs=["1"])["1"].shape, model.select(["2"])
+            (torch.Size([5, 3]), torch.Size([5, 8]), ('2',))
+        """
+        known = {
+            field: given if isinstance(given, ValueInfo) else info(cast("Tensor", given))
+            for field, given in inputs.items()
+        }
+        return cls(
+            inputs=known,
+            nodes={name: Node(net, tuple(known))},
+            tasks=tasks,
+            objectives=objectives,
+            fields=fields,
+            seed=seed,
+            outputs=() if tasks else (name,),
+            whole=name,
+        )
+
+    def until(self, *outputs: str) -> Self:
+        """The model up to some nodes: the same modules, and the inputs that these need.
+
+        It has no tasks and no objectives; called, it gives the outputs. So it can be exported alone, or be a node of
+        another model.
+
+        Args:
+            outputs: Nodes or ``node.part``.
 
         Raises:
             GraphError: There is no such node.
+
+        Example:
+            >>> from torch import nn
+            >>> from jumpml.core import ValueInfo
+            >>> from jumpml.graph import Node
+            >>> nodes = {"body": Node(nn.Linear(4, 8), "x"), "out": Node(nn.Linear(8, 3), ["body"])}
+            >>> model = Model(inputs={"x": ValueInfo(shape=(4,))}, nodes=nodes)
+            >>> encoder = model.until("body")
+            >>> encoder.node_names, encoder.node("body") is model.node("body")
+            (('body',), True)
         """
-        if name not in self._attributes:
-            raise GraphError(f"there is no node {name!r}. {did_you_mean(name, self._attributes)}".rstrip())
-        return cast("nn.Module", self._modules[self._attributes[name]])
-
-    @property
-    def graphs(self) -> tuple[str, ...]:
-        """The nested graphs, whose nodes are ``graph.node``."""
-        return tuple(self._wiring.names.graphs)
-
-    def node_of(self, reference: str) -> str | None:
-        """The node that a value comes from; None for a field.
-
-        Args:
-            reference: An input, a node, a nested graph or ``node.part``.
-        """
-        name, _ = self._wiring.names.split(reference)
-        return name if name in self._attributes else None
-
-    def select(self, patterns: Iterable[str]) -> tuple[str, ...]:
-        """The nodes that any of the patterns names, in the graph's order.
-
-        Args:
-            patterns: ``all``, names, shell patterns (``enc*``), or ``upto:name`` for a node and its ancestors.
-
-        Raises:
-            GraphError: A pattern names no node.
-        """
-        return matching(patterns, self._wiring)
-
-    def ancestors(self, name: str) -> frozenset[str]:
-        """The nodes and inputs that a node reads, directly or through others.
-
-        Args:
-            name: A node, or ``node.part``.
-
-        Raises:
-            GraphError: There is no such node.
-        """
-        node, _ = self._wiring.names.split(name)
-        self.node(node)
-        return self._wiring.ancestors[node]
-
-    def table(self) -> list[dict[str, Any]]:
-        """A row a node: ``node``, ``module``, ``inputs``, ``shape`` and ``parameters``; ``print(model)`` shows it."""
-        return table(self, self._wiring.reads)
-
-    def __repr__(self) -> str:
-        return text(self, self._wiring.reads)
+        reached = frozenset[str]()
+        for output in outputs:
+            reached |= {self.node_of(output) or output} | self.ancestors(output)
+        nodes = {name: Node(self.node(name), self._wiring.written(name)) for name in self.node_names if name in reached}
+        cut = type(self)(
+            inputs={name: value for name, value in self._inputs.items() if name in reached},
+            nodes=nodes,
+            fields=self._fields,
+            outputs=outputs,
+            whole=self._wiring.names.whole if self._wiring.names.whole in nodes else None,
+        )
+        cut._frozen, cut.training = self._frozen & {*cut.units}, self.training
+        return cut
 
     # --- running it -------------------------------------------------------------------------------------------------
 
@@ -241,7 +196,8 @@ class Model(nn.Module):
 
         Args:
             batch: At least the fields that those nodes read, ``[batch, ...]`` each.
-            outputs: Nodes or ``node.part``; the tasks' outputs where nothing is said.
+            outputs: Nodes, ``node.part``, or ``node.path`` for an inner module; where nothing is said the tasks'
+                outputs, or the model's own.
 
         Returns:
             Raw outputs by task, or by node where ``outputs`` is given.
@@ -249,11 +205,14 @@ class Model(nn.Module):
         Raises:
             GraphError: An output does not exist, or the batch lacks a field.
         """
-        wanted = outputs if outputs is None or isinstance(outputs, str) else tuple(outputs)
+        asked = outputs if outputs is None or isinstance(outputs, str) else tuple(outputs)
+        wanted = (asked, tuple(key in batch for key in self._switches))
         if torch.compiler.is_compiling() or wanted not in self._plans:
             self._prepare(wanted, tuple(batch))
         values = self._plans[wanted](batch)
-        return values if wanted is not None else {name: values[task.output] for name, task in self._tasks.items()}
+        if asked is not None or self._outputs:
+            return values
+        return {name: values[task.output] for name, task in self._tasks.items()}
 
     def losses(self, batch: Mapping[str, Tensor], phase: str = "supervised") -> dict[str, Tensor]:
         """The losses of a phase's objectives, without their weights.
@@ -281,10 +240,11 @@ class Model(nn.Module):
     # that is gone makes it trace anew, as another model's does.
 
     @run_while_tracing
-    def _prepare(self, wanted: tuple[str, ...] | str | None, available: Collection[str]) -> None:
+    def _prepare(self, wanted: Wanted, available: Collection[str]) -> None:
         if wanted not in self._plans:
-            names = dict.fromkeys(task.output for task in self._tasks.values()) if wanted is None else wanted
-            self._plans[wanted] = self.plan(names, available)
+            asked, _ = wanted
+            usual = self._outputs or dict.fromkeys(task.output for task in self._tasks.values())
+            self._plans[wanted] = self.plan(usual if asked is None else asked, available)
 
     @run_while_tracing
     def _prepare_losses(self, phase: str, available: Collection[str]) -> None:
@@ -302,9 +262,23 @@ class Model(nn.Module):
         Raises:
             GraphError: A name is unknown, or a field that it needs is not available.
         """
+        names = names if isinstance(names, str) else tuple(names)
+        for name in names:
+            if name not in self._values and not isinstance(names, str):
+                self._look_inside(name)
         return compile_plan(
             names, {*self._values, *self._parts, *self._attributes}, self._compiler(available, no_gradient=())
         )
+
+    def _look_inside(self, reference: str) -> None:
+        """Note what an inner module gives, if the reference is to one."""
+        node, path = self._wiring.names.split(reference)
+        if path is None or node not in self._attributes or not find_inner(self.node(node), path):
+            return
+        inferred = self._pass(asked=[reference])
+        if reference not in inferred.values:
+            raise GraphError(f"{reference!r} is no value: {inferred.why_not(reference)}")
+        self._values[reference] = inferred.values[reference]
 
     def plan_losses(self, phase: str, available: Collection[str]) -> LossPlan:
         """Compile what is needed for the losses of a phase. Make it anew after `train_only`.
@@ -319,7 +293,24 @@ class Model(nn.Module):
             GraphError: An active objective needs what is not available.
         """
         active = {name: (self.objectives[name], self._objectives[name]) for name in self.active(phase)}
-        return compile_losses(active, self._compiler(available, no_gradient=self._frozen), self._values)
+        return compile_losses(active, self._compiler(available, no_gradient=self._frozen_nodes()), self._values)
+
+    def _frozen_nodes(self) -> list[str]:
+        names = self._wiring.names
+        return [name for name in self.node_names if self._frozen.issuperset(names.units(name))]
+
+    def rows(self, references: Iterable[str], batch: Mapping[str, Tensor]) -> Tensor | None:
+        """The rows that count for an objective or a task on some values, bool ``[batch]``; None where all do.
+
+        Fields among the values have to be there. A node needs only that the row's data set has what it reads, directly
+        or through others: what is merely missing there, a feature has filled.
+
+        Args:
+            references: Fields, nodes or ``node.part``.
+            batch: It says which rows these are, as ``<field>.present`` and ``<field>.covered``.
+        """
+        keys = self._compiler(batch, no_gradient=()).present(references)
+        return torch.stack([batch[key] for key, _ in keys]).all(0) if keys else None
 
     def active(self, phase: str) -> tuple[str, ...]:
         """The objectives that are active in a phase.
@@ -381,70 +372,36 @@ class Model(nn.Module):
         Objectives keep their own parameters as they are. Plans for losses must be made anew.
 
         Args:
-            nodes: The nodes that train; see `select` for patterns.
+            nodes: The nodes that train, or inner modules of a wrapped one; see `select` for patterns.
 
         Raises:
             GraphError: There is no such node.
         """
-        trained = [self.node(name) for name in nodes]
-        self._frozen = frozenset(self.node_names) - frozenset(nodes)
+        for name in nodes:
+            self.node(name)
+        trained = {unit for name in nodes for unit in self._wiring.names.units(name)}
+        self._frozen = frozenset(self.units) - trained
         self._plans.clear()
         self._loss_plans.clear()
-        for name in self._frozen:
-            self.node(name).requires_grad_(False)
-        for module in trained:  # last, so that a module that several nodes share trains if one of them does
-            for parameter in module.parameters():
-                parameter.requires_grad_(parameter.is_floating_point() or parameter.is_complex())
+        for learn in (False, True):  # so that a module that several nodes share trains if one of them does
+            for unit in self.units:
+                if (unit in trained) is learn:
+                    for parameter in self.node(unit).parameters(recurse=unit in self._attributes):
+                        parameter.requires_grad_(learn and (parameter.is_floating_point() or parameter.is_complex()))
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; frozen nodes stay in evaluation mode."""
         super().train(mode)
-        for name in self._frozen:
-            self.node(name).eval()
-        for name in self._attributes.keys() - self._frozen:
-            self.node(name).train(mode)
+        for frozen in (True, False):
+            for unit in self.units:
+                if (unit in self._frozen) is not frozen:
+                    continue
+                if unit in self._attributes:
+                    self.node(unit).train(mode and not frozen)
+                else:  # an inner module, without what is in it
+                    self.node(unit).training = mode and not frozen
         return self
-
-    def check_fields(
-        self,
-        fields: Mapping[str, FieldInfo],
-        values: Mapping[str, ValueInfo] = _NOTHING,
-        undoable: Mapping[str, bool] = _NOTHING,
-    ) -> None:
-        """Check the model against data that was not known when it was built.
-
-        Args:
-            fields: The data's fields.
-            values: What fields look like after features; shapes of inputs are compared with those that are given.
-            undoable: By field with features, whether these can be undone, as a regression's target asks for.
-
-        Raises:
-            GraphError: The data lacks a field, a shape, a kind or a number of classes differs, or a target has
-                features that it cannot have.
-        """
-        check_data(self, fields, values, undoable)
-
-    def check_shapes(self, inputs: Mapping[str, ValueInfo]) -> None:
-        """Check that rows of other shapes pass too: texts that are cut to the longest of a batch.
-
-        Args:
-            inputs: Their shapes; the other inputs are as they were.
-
-        Raises:
-            GraphError: A node cannot take them, or a task's output would change its shape.
-        """
-        modules = {name: self.node(name) for name in self.node_names}
-        self._refuse_changed(infer(modules, self._wiring, {**self._inputs, **inputs}, seed=None), "then")
-
-    def _refuse_changed(self, inferred: Inferred, when: str) -> None:
-        """Refuse tasks whose output another pass has given another shape."""
-        changed = {
-            name: f"{task.output!r} is {self._values[task.output]}, and {inferred.values[task.output]} {when}."
-            for name, task in self._tasks.items()
-            if _row_shape(task, self._values[task.output]) != _row_shape(task, inferred.values[task.output])
-        }
-        refuse([Problem(("tasks", name, "output"), text) for name, text in changed.items()])
 
     def __getstate__(self) -> dict[str, Any]:
         # Plans hold this object's table of modules; a copy makes its own.
@@ -458,9 +415,5 @@ class Model(nn.Module):
             attributes=self._attributes,
             no_gradient=no_gradient,
             available=available,
+            need_two_rows=self._need_two_rows,
         )
-
-
-def _row_shape(task: Task, output: ValueInfo) -> tuple[int, ...]:
-    """What of an output's shape may not depend on how long a text is."""
-    return output.shape[1:] if task.brings.at == "tokens" else output.shape

@@ -8,6 +8,8 @@ from typing import final
 from jumpml.core import did_you_mean
 from jumpml.graph._node import Inputs, references
 
+OWN = "@own"  # behind a wrapped module's name: its own parameters, that are in no module inside it
+
 
 @final
 class Names(Collection[str]):
@@ -15,8 +17,12 @@ class Names(Collection[str]):
 
     Args:
         nodes: By node, what it reads.
+        whole: A node whose inner modules are named without its name, as `Model.wrap` has it.
+        inner: Their paths.
 
     Attributes:
+        whole: As given.
+        inner: As given.
         graphs: By nested graph, those of its nodes whose output nothing else in it reads.
 
     Example:
@@ -25,7 +31,8 @@ class Names(Collection[str]):
         (('lstm', '0'), ('outer.body', 'logits'), ('outer.head', None), ('y', None))
     """
 
-    def __init__(self, nodes: Mapping[str, Inputs]) -> None:
+    def __init__(self, nodes: Mapping[str, Inputs], whole: str | None = None, inner: Collection[str] = ()) -> None:
+        self.whole, self.inner = whole, dict.fromkeys(inner)
         self._nodes = dict.fromkeys(nodes)
         graphs = dict.fromkeys(group for node in nodes for group in prefixes(node)[1:])
         self.graphs: dict[str, tuple[str, ...]] = {}
@@ -52,7 +59,7 @@ class Names(Collection[str]):
         return len(self._nodes)
 
     def split(self, reference: str) -> tuple[str, str | None]:
-        """A reference as the node, and the part of its output, if any.
+        """A reference as the node, and the part of its output or the inner module, if any.
 
         A graph with one output stands for that. What is no node's comes as the name before the first dot.
         """
@@ -63,12 +70,21 @@ class Names(Collection[str]):
             return outputs[0], None
         if any(name in self.graphs for name in prefixes(reference)):
             return reference, None
+        if self.whole is not None:
+            if any(name in self.inner for name in prefixes(reference)):
+                return self.whole, reference
+            if reference == self.whole + OWN:
+                return self.whole, None
         name, _, part = reference.partition(".")
         return name, part or None
 
     def sources(self, reads: Iterable[str]) -> frozenset[str]:
         """The inputs and nodes behind references."""
         return frozenset(self.split(reference)[0] for reference in reads)
+
+    def units(self, node: str) -> tuple[str, ...]:
+        """What can train or be frozen of a node: all of it; of a wrapped module each inner one without its own."""
+        return (node + OWN, *self.inner) if node == self.whole else (node,)
 
     def members(self, graph: str) -> tuple[str, ...]:
         """A nested graph's nodes."""

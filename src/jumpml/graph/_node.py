@@ -24,7 +24,8 @@ class Node:
         module: Any ``nn.Module``; a lazy one takes its sizes from the graph.
         inputs: One name, a sequence of names (positional arguments) or a mapping (by argument name). A name is that of
             an input, of a node, or ``node.part``: an element of a tuple (``lstm.0``) or of a dict (``bert.logits``).
-            A dot in a node's own name stands between a nested graph and its nodes: ``outer.inner``.
+            A dot in a node's own name stands between a nested graph and its nodes: ``outer.inner``. A name that ends
+            in ``?`` is optional: the module gets None where the batch does not have it.
 
     Example:
         >>> from torch import nn
@@ -36,8 +37,20 @@ class Node:
     inputs: Inputs
 
 
+OPTIONAL = "?"  # behind a name that is read as None where the batch does not have it
+
+
 def references(inputs: Inputs) -> list[tuple[Key, str]]:
     """Each name that is read, with the place where it stands below ``inputs``."""
+    return [(key, name.removesuffix(OPTIONAL)) for key, name in _written(inputs)]
+
+
+def optional(inputs: Inputs) -> frozenset[str]:
+    """The names that are read as None where the batch does not have them."""
+    return frozenset(name.removesuffix(OPTIONAL) for _, name in _written(inputs) if name.endswith(OPTIONAL))
+
+
+def _written(inputs: Inputs) -> list[tuple[Key, str]]:
     if isinstance(inputs, str):
         return [((), inputs)]
     if isinstance(inputs, Mapping):
@@ -46,12 +59,17 @@ def references(inputs: Inputs) -> list[tuple[Key, str]]:
 
 
 def renamed(inputs: Inputs, rename: Callable[[str], str]) -> Inputs:
-    """The same inputs by other names."""
+    """The same inputs by other names; what was optional remains so."""
+
+    def other(name: str) -> str:
+        new = rename(name.removesuffix(OPTIONAL))
+        return new.removesuffix(OPTIONAL) + OPTIONAL if name.endswith(OPTIONAL) else new
+
     if isinstance(inputs, str):
-        return rename(inputs)
+        return other(inputs)
     if isinstance(inputs, Mapping):
-        return {argument: rename(name) for argument, name in inputs.items()}
-    return tuple(map(rename, inputs))
+        return {argument: other(name) for argument, name in inputs.items()}
+    return tuple(map(other, inputs))
 
 
 def class_name(cls: type) -> str:

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from jumpml.core import GraphError, Problem, did_you_mean
+from jumpml.graph._names import Names, prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +25,7 @@ def matching(patterns: Iterable[str], wiring: Wiring) -> tuple[str, ...]:
     chosen: set[str] = set()
     for pattern in patterns:
         chosen |= _match(pattern, wiring)
-    return tuple(name for name in wiring.order if name in chosen)
+    return tuple(unit for name in wiring.order for unit in wiring.names.units(name) if unit in chosen)
 
 
 def pattern_problems(patterns: Mapping[str, Iterable[str]], wiring: Wiring) -> list[Problem]:
@@ -44,19 +45,26 @@ def pattern_problems(patterns: Mapping[str, Iterable[str]], wiring: Wiring) -> l
 
 
 def _match(pattern: str, wiring: Wiring) -> set[str]:
-    nodes, graphs = set(wiring.order), wiring.names.graphs
-    if pattern in nodes:
-        return {pattern}
+    names, graphs = wiring.names, wiring.names.graphs
+    units = {unit for node in wiring.order for unit in names.units(node)}
+    if pattern in names:
+        return {*names.units(pattern)}
     if pattern in graphs:
-        return {*wiring.names.members(pattern)}
+        return {*names.members(pattern)}
     if pattern == "all":
-        return nodes
+        return units
     upto, colon, name = pattern.partition(":")
-    if colon and upto == "upto" and (name in nodes or name in graphs):
-        upto_these = _match(name, wiring)
-        return upto_these.union(*(wiring.ancestors[node] & nodes for node in upto_these))
-    found = {name for name in nodes if fnmatchcase(name, pattern)}
+    if colon and upto == "upto" and (name in names or name in graphs):
+        ends = names.members(name) or (name,)
+        reached = {*ends}.union(*(wiring.ancestors[node] for node in ends))
+        return {unit for node in reached if node in names for unit in names.units(node)}
+    found = {unit for unit in units if _fits(unit, pattern, names)}
     if found:
         return found
-    near = did_you_mean(name if colon and upto == "upto" else pattern, nodes)
+    near = did_you_mean(name if colon and upto == "upto" else pattern, units)
     raise GraphError(f"the pattern {pattern!r} names no node. {near}".rstrip())
+
+
+def _fits(unit: str, pattern: str, names: Names) -> bool:
+    """Whether a pattern fits a node's name, or that of an inner module or of one that it is in."""
+    return any(fnmatchcase(name, pattern) for name in (prefixes(unit) if unit in names.inner else [unit]))

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from jumpml.graph._brought import Brought
+    from jumpml.graph._inner import Tap
 
+NOTHING = -1  # the number of an optional value that is not there
 Request = tuple[str, str | None]  # a reference, and the draw ("strong.0") on which its value is wanted
 
 
@@ -27,11 +29,14 @@ class Step(NamedTuple):
     Attributes:
         node: Its name.
         module: Its key in the model's table of modules.
-        positions: The values that it reads.
+        positions: The values that it reads; `NOTHING` stands for None.
         arguments: The names under which it reads them, or None where they are positional.
         output: The value that it gives.
         parts: The elements of it that are values too: their numbers, and the index or key that picks them; or a loss
             that the module brings.
+        inner: What inner modules give, where that is wanted: numbers, taps, and the part of it.
+        covers: Values, bool ``[batch]``: only rows in which all are true have what it reads.
+        two: Whether it cannot train on a single row.
     """
 
     node: str
@@ -40,6 +45,9 @@ class Step(NamedTuple):
     arguments: tuple[str, ...] | None
     output: int
     parts: tuple[tuple[int, int | str | Brought], ...]
+    inner: tuple[tuple[int, Tap, int | str | None], ...] = ()
+    covers: tuple[int, ...] = ()
+    two: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

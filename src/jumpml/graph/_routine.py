@@ -16,8 +16,10 @@ import torch
 from jumpml.core import GraphError
 from jumpml.graph._brought import Brought
 from jumpml.graph._inferred import describe
+from jumpml.graph._inner import tapped
 from jumpml.graph._node import class_name
-from jumpml.graph._program import Program, Step, key
+from jumpml.graph._program import NOTHING, Program, Step, key
+from jumpml.graph._rows import at_rows, on_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 
 P = ParamSpec("P")
+_CALLED = {"tapped": tapped, "on_rows": on_rows, "at_rows": at_rows}
 
 
 class LossStep(NamedTuple):
@@ -61,7 +64,13 @@ class Routine:
         self._lines = _lines(program, self._named, self._losses)
         # Equal programs share their code, so that torch.compile knows the plan of a copied model again.
         code = _code("\n".join(line.text for line in self._lines))
-        scope: dict[str, Any] = {"no_grad": torch.no_grad, **_constants(program)}
+        scope: dict[str, Any] = {
+            "no_grad": torch.no_grad,
+            "tapped": tapped,
+            "on_rows": on_rows,
+            "at_rows": at_rows,
+            **_constants(program),
+        }
         exec(code, scope)
         self._run = scope["run"]
 
@@ -100,7 +109,11 @@ class Routine:
 
     def _where(self, step: Step, values: Mapping[str, Any]) -> str:
         names = {position: key(request) for request, position in self._program.slots.items()}
-        read = ", ".join(f"{names[position]} {describe(values[f'v{position}'])}" for position in step.positions)
+        read = ", ".join(
+            f"{names[position]} {describe(values[f'v{position}'])}"
+            for position in step.positions
+            if position != NOTHING
+        )
         return f"in node {step.node!r} ({class_name(type(self._modules[step.module]))}), which was given {read}"
 
 
@@ -127,7 +140,7 @@ def _lines(program: Program, named: Mapping[str, int], losses: Sequence[LossStep
         lines.append(Line(" with no_grad():"))
     for indent, steps in (("  ", program.frozen), (" ", program.live)):
         for step in steps:
-            lines.append(Line(f"{indent}v{step.output} = modules[{step.module!r}]({_arguments(step)})", step))
+            lines.append(Line(f"{indent}{_call(step)}", step))
             lines += [
                 Line(f"{indent}v{position} = v{step.output}[{_constant(step.output, number, part)}]", step)
                 for number, (position, part) in enumerate(step.parts)
@@ -156,7 +169,9 @@ def _brought(step: Step) -> list[str]:
         module = f"modules[{step.module!r}]" + (f".get_submodule({owner!r})" if owner else "")
         lines.append(f"{name} = {module}.losses()")
     for position, part in wanted:
-        lines.append(f"v{position} = " + " + ".join(f"{names[owner]}[{part.name!r}]" for owner in part.owners))
+        value = " + ".join(f"{names[owner]}[{part.name!r}]" for owner in part.owners)
+        rows = " & ".join(_values(step.covers))
+        lines.append(f"v{position} = at_rows({value}, {rows})" if rows else f"v{position} = {value}")
     return lines
 
 
@@ -164,12 +179,26 @@ def _unused(program: Program, kept: Collection[int]) -> dict[int, list[int]]:
     """By step (the number of its output), the values that nothing reads after it: without gradient they are memory."""
     last: dict[int, int] = {}
     for step in (*program.frozen, *program.live):
-        last |= dict.fromkeys([step.output, *(position for position, _ in step.parts), *step.positions], step.output)
+        given = (step.output, *(position for position, *_ in (*step.parts, *step.inner)))
+        last |= dict.fromkeys((*given, *step.positions), step.output)
     unused: dict[int, list[int]] = {}
     for position, output in last.items():
         if position >= len(program.fields) and position not in kept:
             unused.setdefault(output, []).append(position)
     return unused
+
+
+def _call(step: Step) -> str:
+    """The module's call; with what takes the values inside it out, and runs it on some rows alone, where asked."""
+    called, arguments = f"modules[{step.module!r}]", _arguments(step)
+    outputs = _values((step.output, *(position for position, *_ in step.inner)))
+    module = called
+    if step.inner:
+        called = f"tapped({called}, t{step.output})"
+    if step.covers:
+        rows = " & ".join(_values(step.covers))
+        called, arguments = "on_rows", f"{module}, {called}, {rows}, {step.two}, {arguments}"
+    return f"{', '.join(outputs)} = {called}({arguments})"
 
 
 def _arguments(step: Step) -> str:
@@ -183,7 +212,7 @@ def _arguments(step: Step) -> str:
 
 
 def _values(positions: Sequence[int]) -> list[str]:
-    return [f"v{position}" for position in positions]
+    return ["None" if position == NOTHING else f"v{position}" for position in positions]
 
 
 def _constant(output: int, number: int, part: object) -> str:
@@ -192,8 +221,13 @@ def _constant(output: int, number: int, part: object) -> str:
 
 
 def _constants(program: Program) -> dict[str, object]:
-    """The keys that cannot be written out, such as an enumeration's members."""
-    return {
+    """What cannot be written out: taps, and keys such as an enumeration's members."""
+    taps: dict[str, object] = {
+        f"t{step.output}": tuple((tap, part) for _, tap, part in step.inner)
+        for step in (*program.frozen, *program.live)
+        if step.inner
+    }
+    return taps | {
         _constant(step.output, number, part): part
         for step in (*program.frozen, *program.live)
         for number, (_, part) in enumerate(step.parts)

@@ -209,7 +209,8 @@ def _lone_rows(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) 
 
 def _needs(model: Model, name: str, phase: Phase) -> Iterator[str]:
     """What needs two rows in a phase: losses of a whole batch, and batch normalization that trains."""
-    trained = {*model.select(phase.train)} - {*model.select(phase.freeze)}
+    selected = {*model.select(phase.train)} - {*model.select(phase.freeze)}
+    trained = {model.node_of(name) for name in selected}
     for active in model.active(name):
         objective = model.objectives[active]
         if objective.inputs and not objective.per_example:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim import SGD
 
-from jumpml.core import NEXT, LearnerError, Problem, field_of, refusal
+from jumpml.core import COVERED, NEXT, PRESENT, LearnerError, Problem, field_of, refusal
 from jumpml.learn._misfits import refuse_idle
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class Stage:
         self._schedule = phase.schedule.build(optimizer, self._steps) if phase.schedule else None
         self.plan = _plan(name, model, loaders)
         loaders.bind([key for key in self.plan.fields if key.endswith(NEXT)])
-        self.served = [key for key in self.plan.fields if key in loaders.servable], model.draws(name)
+        served = _servable(model, loaders)
+        self.served = [key for key in self.plan.fields if key in served], model.draws(name)
 
     def advance(self) -> None:
         """Move the learning rate on by one step; past the phase's last one it stays."""
@@ -109,8 +110,15 @@ def _fill_momentum(optimizer: Optimizer, trained: Collection[nn.Parameter]) -> N
 
 def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:
     draws = model.draws(phase)
-    available = {*loaders.servable, *(f"{name}.present" for name, info in loaders.fields.items() if info.missing)}
+    plain = _servable(model, loaders)
+    available = {*plain, *(name + PRESENT for name, info in loaders.fields.items() if info.missing)}
+    available |= {name + COVERED for name, info in loaders.fields.items() if info.lacking}
     for draw in draws:
         touched = loaders.view_fields[draw.rpartition(".")[0]]
-        available |= {f"{name}@{draw}" for name in loaders.readable if field_of(name) in touched}
+        available |= {f"{name}@{draw}" for name in plain if field_of(name) in touched}
     return model.plan_losses(phase, available)
+
+
+def _servable(model: Model, loaders: DataLoaders) -> set[str]:
+    """What batches can hold of the fields; ``age.present`` only where a node reads it."""
+    return {key for key in loaders.servable if not key.endswith(PRESENT) or key in model.inputs}

@@ -40,8 +40,8 @@ class FeatureMap(nn.Module):
     Always in evaluation mode: a step that holds a network must not change while another one trains.
 
     Args:
-        steps: Fitted ones, by field, or by ``<field>.mask`` for what makes a text's mask of its tokens. A field's name
-            never becomes an attribute's: its steps are the submodule ``field_<name>``, or ``mask_<name>``.
+        steps: Fitted ones, by field, or by ``<field>.mask`` and ``<field>.present`` for what makes these of it. A
+            field's name never becomes an attribute's: its steps are the submodule ``field_<name>``, or ``mask_<name>``.
 
     Example:
         >>> import torch
@@ -122,7 +122,8 @@ def fit_steps(steps: Sequence[Feature], train: TrainRows, field: FieldInfo) -> l
 
 def missing_problem(steps: Sequence[Feature], field: FieldInfo) -> str:
     """How values that are missing would come out of a field's fitted steps, and what to do; empty where none would."""
-    count = missing_values(field)
+    # where a whole data set has no such field, its rows do not count in what is computed of it
+    count = missing_values(field) - field.lacking * (1 + len(field.columns))
     given = KINDS[field.kind].gives
     if given == "tokens" or any(step.fills for step in steps):  # a missing text reads as an empty one
         return ""

@@ -1,0 +1,175 @@
+"""Two data sets with different inputs and one trunk: each row runs through what its data set has, and counts there."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+import jumpml
+from jumpml import Project
+from jumpml.core import EvaluationRecord
+from jumpml.objectives import reduce
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = """
+datasets:
+  left:
+    source: {kind: csv, path: left.csv}
+    fields:
+      a: {kind: table, columns: {a0: number, a1: number}}
+      sort: {kind: category, column: kind}
+    split: {train: 0.6, val: 0.2, test: 0.2}
+  right:
+    source: {kind: npz, path: right.npz}
+    fields:
+      b: {kind: tensor, shape: [3]}
+      size: {kind: number}
+    split: {train: 0.6, val: 0.2, test: 0.2}
+batch_size: 10
+"""
+MODEL = """
+seed: 0
+nodes:
+  low_a: {layers: [{module: torch.nn.LazyLinear, args: {out_features: 6}}, torch.nn.LazyBatchNorm1d], inputs: a}
+  low_b: {layers: [{module: torch.nn.LazyLinear, args: {out_features: 6}}, torch.nn.LazyBatchNorm1d], inputs: b}
+  trunk: {module: jumpml.blocks.MLP, inputs: low_a, args: {widths: [8, 6]}}
+  trunk_b: {shares: trunk, inputs: low_b}
+  sort_logits: {module: jumpml.blocks.Head, inputs: trunk}
+  size_hat: {module: jumpml.blocks.Head, inputs: trunk_b}
+tasks:
+  sort: {kind: multiclass, output: sort_logits, target: sort}
+  size: {kind: regression, output: size_hat, target: size}
+objectives:
+  small: {kind: l2, inputs: trunk_b, weight: 0.01}
+"""
+LEARNER = """
+optimizer: {kind: adam, lr: 0.02}
+phases: {supervised: {epochs: 12}}
+log: [jsonl]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """60 rows of one data set, 40 of the other; both can be learned."""
+    generator = np.random.default_rng(0)
+    a = generator.normal(size=(60, 2)).round(3)
+    rows = [f"{x},{y},{'high' if x + y > 0 else 'low'}" for x, y in a]
+    (tmp_path / "left.csv").write_text("\n".join(["a0,a1,kind", *rows]))
+    b = generator.normal(size=(40, 3))
+    np.savez(tmp_path / "right.npz", b=b, size=b.sum(1))
+    for kind, text in (("data", DATA), ("model", MODEL), ("learner", LEARNER)):
+        (tmp_path / f"p.{kind}.yaml").write_text(text)
+    return tmp_path
+
+
+def load(folder: Path) -> tuple[Any, Any]:
+    return Project.find(folder).build()
+
+
+def mixed(loaders: Any) -> dict[str, torch.Tensor]:
+    batch = next(batch for batch in loaders.train if 2 < int(batch["a.covered"].sum()) < 8)
+    assert torch.equal(batch["a.covered"], ~batch["b.covered"])
+    return batch
+
+
+def test_what_a_data_set_lacks_reaches_nodes_as_zeros(folder: Path) -> None:
+    loaders, model = load(folder)
+    assert (loaders.fields["a"].lacking, loaders.fields["b"].lacking) == (40, 60)
+    batch = mixed(loaders)
+    assert not batch["b"][batch["a.covered"]].any()
+    assert bool(batch["b"].isfinite().all())
+    assert model.rows(["trunk_b"], batch).equal(batch["b.covered"])
+    assert model.rows(["trunk_b", "size"], batch).equal(batch["b.covered"] & batch["size.present"])
+
+
+def test_a_mixed_batch_is_as_two_batches_of_one_data_set_each(folder: Path) -> None:
+    """Losses, gradients and running statistics are those of the rows that count, to the bit; the rest is not seen."""
+    loaders, model = load(folder)
+    batch = mixed(loaders)
+    alone = copy.deepcopy(model)
+    losses, totals = model.losses(batch), {}
+    for field, task in (("a", "sort"), ("b", "size")):
+        rows = batch[f"{field}.covered"]
+        part = {key: value[rows] for key, value in batch.items()}
+        own = alone.losses(part)[task]
+        assert torch.equal(losses[task][rows], own)
+        assert not losses[task][~rows].any()
+        totals[task] = own.mean()
+    plan = model.plan_losses("supervised", batch)
+    tasks = [reduce(plan(batch)[0][task]) for task in ("sort", "size")]
+    for total, reduced in zip(totals.values(), tasks, strict=True):
+        torch.testing.assert_close(total, reduced)
+    sum(tasks).backward()  # type: ignore[union-attr]
+    sum(totals.values()).backward()  # type: ignore[union-attr]
+    for (name, one), other in zip(model.named_parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, msg=name)
+    fresh, again = load(folder)[1], load(folder)[1]
+    fresh.losses(batch)
+    again.losses({key: value[batch["a.covered"]] for key, value in batch.items()})
+    for key, value in fresh.node("low_a").state_dict().items():
+        assert torch.equal(value, again.node("low_a").state_dict()[key]), key
+
+
+@pytest.mark.parametrize("lone", [0, 1])
+def test_a_batch_with_no_row_or_one_row_of_a_data_set(folder: Path, lone: int) -> None:
+    """Without a row nothing counts, and no statistic moves; a single row is normalized by the running averages."""
+    loaders, model = load(folder)
+    batch = mixed(loaders)
+    kept = batch["a.covered"].clone()
+    kept[(~kept).nonzero()[:lone]] = True
+    part = {key: value[kept] for key, value in batch.items()}
+    before = copy.deepcopy(model.node("low_b").state_dict())
+    losses = model.losses(part)
+    assert int((losses["size"] != 0).sum()) == lone
+    for key, value in model.node("low_b").state_dict().items():
+        assert torch.equal(value, before[key])
+    assert bool(losses["sort"].isfinite().all())
+    losses["size"].sum().backward()
+
+
+def test_tasks_are_evaluated_on_rows_that_have_what_they_need(folder: Path) -> None:
+    loaders, model = load(folder)
+    results = jumpml.eval_model(loaders, model)
+    assert (results["sort/accuracy"].n, results["size/mae"].n) == (12, 8)
+
+
+def test_the_whole_run(folder: Path) -> None:
+    """Both tasks are learned, and the run can be evaluated again from its folder."""
+    run = Project.find(folder).run(folder / "runs")
+    record = EvaluationRecord.model_validate_json((run / "evaluation.json").read_text())
+    figures = {name: record.tasks[name].figures for name in ("sort", "size")}
+    assert figures["sort"]["accuracy"].value >= 0.75
+    assert figures["size"]["r2"].value > 0.5
+    assert jumpml.resume(run) == run
+
+
+MERGED = """
+seed: 0
+nodes:
+  low_a: {module: torch.nn.LazyLinear, inputs: a, args: {out_features: 6}}
+  low_b: {module: torch.nn.LazyLinear, inputs: b, args: {out_features: 6}}
+  both: {module: jumpml.blocks.Concat, inputs: ["low_a?", "low_b?"]}
+  sort_logits: {module: jumpml.blocks.Head, inputs: both}
+  size_hat: {module: jumpml.blocks.Head, inputs: both}
+tasks:
+  sort: {kind: multiclass, output: sort_logits, target: sort}
+  size: {kind: regression, output: size_hat, target: size}
+"""
+
+
+def test_a_node_that_does_without_either_sees_all_rows(folder: Path) -> None:
+    (folder / "p.model.yaml").write_text(MERGED)
+    loaders, model = load(folder)
+    batch = mixed(loaders)
+    assert model.rows(["both"], batch) is None
+    for mode in (True, False):
+        both = model.train(mode)(batch, outputs=["both"])["both"]
+        assert torch.equal(both[:, :6].any(1), batch["a.covered"])
+        assert torch.equal(both[:, 6:].any(1), batch["b.covered"])

@@ -64,13 +64,7 @@ class Routine:
         self._lines = _lines(program, self._named, self._losses)
         # Equal programs share their code, so that torch.compile knows the plan of a copied model again.
         code = _code("\n".join(line.text for line in self._lines))
-        scope: dict[str, Any] = {
-            "no_grad": torch.no_grad,
-            "tapped": tapped,
-            "on_rows": on_rows,
-            "at_rows": at_rows,
-            **_constants(program),
-        }
+        scope: dict[str, Any] = {"no_grad": torch.no_grad, **_CALLED, **_constants(program)}
         exec(code, scope)
         self._run = scope["run"]
 

@@ -151,7 +151,7 @@ def test_all_mistakes_of_a_model_file_are_told_at_once(tmp_path: Path) -> None:
         "line 15, column 56: objectives.w.projector[0]: expected a number above 0, got 0.",
         "line 16, column 28: objectives.x.inputs: expected a list of 2, got a list of 1.",
         "line 17, column 28: objectives.y.inputs: expected a list, got 'a'. Put it in [ ] for a list of one.",
-        "line 17, column 39: objectives.y.weight: expected a finite number, got nan.",
+        "line 17, column 39: objectives.y.weight: expected a finite number or a mapping, got nan.",
         "line 18, column 3: objectives.z.kind: this key is missing; expected one of "
         f"{', '.join(sorted(OBJECTIVE_SPECS))}.",
         f"line 19, column 7: objectives.q.kind: expected one of {OBJECTIVES}, got 'L1'. Did you mean 'l1'?",

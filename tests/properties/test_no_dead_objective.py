@@ -13,6 +13,7 @@ import torch
 
 import jumpml
 from jumpml.core import JumpMLError
+from jumpml.core._objective_base import WeightSpec
 from jumpml.core._objective_spec import OBJECTIVE_SPECS
 from jumpml.objectives import EWC
 
@@ -187,6 +188,20 @@ def test_no_key_of_an_objective_is_dead(kind: str, key: str) -> None:
             look(after)
         return
     assert look(before) != look(after)
+
+
+@pytest.mark.parametrize(("key", "value"), [("start", 0.5), ("end", 2), ("after", 3), ("over", 2), ("shape", "cosine")])
+def test_no_key_of_a_moving_weight_is_dead(key: str, value: Any) -> None:
+    def way(weight: dict[str, Any]) -> list[float]:
+        objective = {"kind": "l2", "inputs": "code", "weight": weight}
+        nodes, inputs = {"code": NODES["code"]}, {"x": {"shape": [5]}}
+        model = jumpml.load_model({"inputs": inputs, "nodes": nodes, "objectives": {"o": objective}})
+        schedule = model.objectives["o"].schedule  # type: ignore[attr-defined]
+        return [schedule.at(epoch, 10) for epoch in (0, 1, 4, 12)]
+
+    before = {"start": 0.1, "end": 1.0}
+    assert {key, *before} <= WeightSpec.model_fields.keys()
+    assert way(before) != way({**before, key: value})
 
 
 def test_every_kind_has_a_case() -> None:

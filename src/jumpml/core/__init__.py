@@ -68,8 +68,12 @@ from jumpml.core._values import (
     masks_of,
     nexts_of,
 )
+from jumpml.core._weight import Weight, WeightSchedule, as_weight
 
 __all__ = [
+    "Weight",
+    "WeightSchedule",
+    "as_weight",
     "Connectable",
     "AttributedExample",
     "Attribution",

@@ -15,10 +15,25 @@ ClassWeights = Literal["balanced"] | tuple[Strength, ...] | dict[str, Strength]
 PositiveWeight = Literal["balanced"] | Positive
 
 
+class WeightSpec(Spec):
+    """A weight that moves over a phase; it is what its last value says in validation."""
+
+    start: Strength
+    """The weight at first."""
+    end: Strength
+    """The weight at last."""
+    after: Annotated[float, Field(ge=0)] = 0.0
+    """Epochs before it begins to move; fractions count."""
+    over: Annotated[float, Field(ge=0)] | None = None
+    """Epochs that the way takes: 0 is a step; until the phase ends where left out."""
+    shape: Literal["linear", "cosine"] = "linear"
+    """A straight line, or slow at first and at last."""
+
+
 class ObjectiveBase(Spec):
     """What every objective says."""
 
-    weight: Strength = 1.0
-    """What the loss is multiplied by in the sum."""
+    weight: Strength | WeightSpec = 1.0
+    """What the loss is multiplied by in the sum: a number, or a mapping with its way over the phase."""
     when: tuple[str, ...] | Literal["all"] = ("supervised",)
     """The phases in which it is active."""

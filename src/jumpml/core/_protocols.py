@@ -54,7 +54,8 @@ class Objective(Protocol):
         views: The views that are drawn: empty, one policy (drawn twice), or two. With views, ``forward`` receives each
             input once a view: ``(first@view0, first@view1, second@view0, ...)``.
         parameters_of: Patterns of the nodes whose parameters are read instead; empty where none are.
-        weight: What the loss is multiplied by in the sum.
+        weight: What the loss is multiplied by in the sum. One that also has an attribute ``schedule``, a
+            `WeightSchedule`, is multiplied by what that says in training, and by its last weight elsewhere.
         when: The phases in which it is active, or ``("all",)``.
         per_example: Whether ``forward`` returns one loss a row. One of a whole batch never gets a batch of one row.
     """

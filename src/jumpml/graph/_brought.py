@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import inspect
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
 
-from jumpml.core import GraphError, Loss, ObjectiveError, Problem, ValueInfo, did_you_mean, refusal
+from jumpml.core import GraphError, Loss, ObjectiveError, Problem, ValueInfo, as_weight, did_you_mean, refusal
 from jumpml.graph._inferred import describe
 from jumpml.graph._node import class_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from jumpml.core import Weight
 
 FOLLOWS = ("all",)  # the phases of a loss of which nothing else is said: those in which its node runs
 
@@ -59,19 +60,20 @@ class BroughtLoss(nn.Module):
     """
 
     def __init__(
-        self, inputs: str | Sequence[str], *, weight: float = 1.0, when: str | Sequence[str] = FOLLOWS
+        self, inputs: str | Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = FOLLOWS
     ) -> None:
         super().__init__()
         self.inputs = (inputs,) if isinstance(inputs, str) else tuple(inputs)
         self.views: tuple[str, ...] = ()
         self.parameters_of: tuple[str, ...] = ()
-        self.weight = float(weight)
+        try:
+            self.weight, self.schedule = as_weight(weight)
+        except ValueError as error:
+            raise ObjectiveError(f"BroughtLoss: {error}") from None
         self.when = (when,) if isinstance(when, str) else tuple(when)
         self.per_example = True
         if len(self.inputs) != 1:
             raise ObjectiveError(f"BroughtLoss: expected one input, node.loss; got {len(self.inputs)}.")
-        if not (math.isfinite(self.weight) and self.weight >= 0):
-            raise ObjectiveError(f"BroughtLoss: expected a weight of 0 or more, got {weight}.")
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Learn whether it is one loss a row, of which the shape is known, or one of the batch."""

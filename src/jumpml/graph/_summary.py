@@ -49,7 +49,8 @@ def _objective(name: str, objective: Objective) -> str:
     read = ", ".join(objective.inputs) or f"the parameters of {', '.join(objective.parameters_of)}"
     views = f" on {', '.join(objective.views)}" if objective.views else ""
     what = f"{type(objective).__name__} of {read}{views}"
-    return f"objective {name}: {what}, weight {objective.weight:g}, when {', '.join(objective.when)}"
+    weight = getattr(objective, "schedule", None) or f"{objective.weight:g}"
+    return f"objective {name}: {what}, weight {weight}, when {', '.join(objective.when)}"
 
 
 def _shape(model: Model, name: str) -> str:

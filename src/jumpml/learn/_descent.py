@@ -9,7 +9,7 @@ import torch
 from jumpml.core import LearnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from torch import Tensor
 
@@ -23,11 +23,12 @@ class Descent:
     cost as much as a layer.
 
     Args:
-        weights: By objective, what its mean is multiplied by.
+        weights: By objective, what its mean is multiplied by; looked at in each step.
+        moving: The objectives whose weight moves.
     """
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
-        self._weights = dict(weights)
+    def __init__(self, weights: Mapping[str, float], moving: Collection[str] = ()) -> None:
+        self._weights, self._moving = weights, frozenset(moving)
         self._uniform: dict[tuple[torch.Size, float], Tensor] = {}
 
     def __call__(self, losses: Mapping[str, Loss]) -> None:
@@ -40,7 +41,7 @@ class Descent:
         for name, (value, present) in losses.items():
             if value.requires_grad:
                 roots.append(value)
-                gradients.append(self._gradient(value, present, self._weights[name]))
+                gradients.append(self._gradient(name, value, present))
         if not roots:
             names = ", ".join(repr(name) for name in losses)
             raise LearnerError(
@@ -48,9 +49,12 @@ class Descent:
             )
         torch.autograd.backward(roots, gradients)
 
-    def _gradient(self, value: Tensor, present: Tensor | None, weight: float) -> Tensor:
+    def _gradient(self, name: str, value: Tensor, present: Tensor | None) -> Tensor:
+        weight = self._weights[name]
         if present is not None:
             return present.to(value.dtype) * (weight / present.sum().clamp(min=1).to(value.dtype))
+        if name in self._moving:  # what is never asked for again is not kept
+            return torch.full_like(value, weight, requires_grad=False) / max(1, value.numel())
         key = (value.shape, weight)
         known = self._uniform.get(key)
         if known is None or known.device != value.device or known.dtype != value.dtype:

@@ -16,7 +16,7 @@ from jumpml.learn._descent import Descent
 from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
 from jumpml.learn._identity import refuse_another_run
-from jumpml.learn._meter import Meter, NonFinite
+from jumpml.learn._meter import NONE_MOVES, Meter, NonFinite
 from jumpml.learn._misfits import check_fit, check_lengths, refuse_idle
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Progress, Saving
@@ -99,7 +99,9 @@ class Learner:
         self.optimizer = optimizer
         self.progress = Progress()
         self._weights = {name: objective.weight for name, objective in model.objectives.items()}
-        self._descend = Descent(self._weights)
+        schedules = {name: getattr(objective, "schedule", None) for name, objective in model.objectives.items()}
+        self._schedules = {name: schedule for name, schedule in schedules.items() if schedule is not None}
+        self._descend = Descent(self._weights, self._schedules)
         self._clip_norm = clip_norm
         self._saving = saving
         self._logs = tuple(log)
@@ -336,6 +338,7 @@ class Learner:
         losses, values = stage.plan(batch)
         for parameter in stage.trained:  # no other has a gradient: `zero_grad` would look at them all
             parameter.grad = None
+        moved = self._move_weights(stage.name, losses) if self._schedules else NONE_MOVES
         self._descend(losses)
         if self._clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(stage.trained, self._clip_norm)
@@ -349,7 +352,14 @@ class Learner:
         kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
         if self._recorder:
             self._recorder.step(kept, values, batch)
-        self._meter.add(self.progress.step, lr, kept, next(iter(batch.values())).shape[0])
+        self._meter.add(self.progress.step, lr, kept, next(iter(batch.values())).shape[0], moved)
+
+    def _move_weights(self, phase: str, losses: Mapping[str, Loss]) -> dict[str, float]:
+        """The weights of the coming step of those that move: a function of how far the phase is, and so of no state."""
+        epoch = self.progress.closed(phase) + self.progress.batch / len(self.loaders.train)
+        moved = {name: way.at(epoch, self.phases[phase].epochs) for name, way in self._schedules.items()}
+        self._weights.update(moved)
+        return {name: weight for name, weight in moved.items() if name in losses}
 
     def _read_meter(self) -> None:
         unread = self._meter.read(self.progress.phase or "")

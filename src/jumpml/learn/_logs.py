@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jumpml.core import EpochRecord, write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -21,12 +22,19 @@ class StepRecord(NamedTuple):
         step: Steps since the start of the run, this one included.
         losses: By objective, and ``total``.
         lr: The first group's learning rate.
+        weights: By objective, the weights that move.
     """
 
     phase: str
     step: int
     losses: dict[str, float]
     lr: float
+    weights: Mapping[str, float] = MappingProxyType({})
+
+    def as_json(self) -> str:
+        """The step as a line of JSON, with weights where some move."""
+        record = {**self._asdict(), "weights": dict(self.weights)}
+        return json.dumps({key: value for key, value in record.items() if key != "weights" or value})
 
 
 class Log(ABC):
@@ -70,7 +78,7 @@ class JsonlLog(Log):
 
     def steps(self, records: Sequence[StepRecord]) -> None:
         """Append the steps."""
-        self._append(self._steps, [json.dumps(record._asdict()) for record in records])
+        self._append(self._steps, [record.as_json() for record in records])
 
     def epoch(self, record: EpochRecord) -> None:
         """Append the epoch."""
@@ -115,6 +123,8 @@ class TensorBoardLog(Log):
         for name, value in last.losses.items():
             self._open().add_scalar(f"{last.phase}/{name}", value, last.step)
         self._open().add_scalar(f"{last.phase}/lr", last.lr, last.step)
+        for name, value in last.weights.items():
+            self._open().add_scalar(f"{last.phase}/weight/{name}", value, last.step)
 
     def epoch(self, record: EpochRecord) -> None:
         """Means over the epoch, and validation figures."""

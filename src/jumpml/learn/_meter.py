@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from jumpml.core import Loss
+
+
+NONE_MOVES: Mapping[str, float] = MappingProxyType({})
 
 
 class NonFinite(Exception):  # noqa: N818 (a signal within the package; the user sees NonFiniteLossError)
@@ -34,14 +38,16 @@ class Meter:
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = dict(weights)
-        self._window: list[tuple[int, float, dict[str, Loss], int]] = []
+        self._window: list[tuple[int, float, dict[str, Loss], int, Mapping[str, float]]] = []
         self._sums: dict[str, float] = {}
         self._rows: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._window)
 
-    def add(self, step: int, lr: float, losses: dict[str, Loss], size: int) -> None:
+    def add(
+        self, step: int, lr: float, losses: dict[str, Loss], size: int, weights: Mapping[str, float] = NONE_MOVES
+    ) -> None:
         """Note one step. Its means wait until they are read: many together cost less.
 
         Args:
@@ -49,8 +55,9 @@ class Meter:
             lr: The learning rate that it used.
             losses: By objective, without a graph; the same objectives at every step until they are read.
             size: Rows of the batch.
+            weights: Those that move, as they were in this step.
         """
-        self._window.append((step, lr, losses, size))
+        self._window.append((step, lr, losses, size, weights))
 
     def read(self, phase: str) -> Iterator[StepRecord]:
         """Read the window and empty it.
@@ -64,19 +71,25 @@ class Meter:
         window, self._window = self._window, []
         if not window:
             return iter(())
-        steps, lrs, losses, sizes = zip(*window, strict=True)
-        means = self._means(losses)
+        steps, lrs, losses, sizes, weights = zip(*window, strict=True)
+        means = self._means(losses, weights)
         if not all(map(math.isfinite, means["total"])):
             raise _first_non_finite(steps, means)
         for name, values in means.items():
             self._add(name, values, sizes if name == "total" else _counts([step[name] for step in losses], sizes))
         by_step = (dict(zip(means, values, strict=True)) for values in zip(*means.values(), strict=True))
-        return (StepRecord(phase, step, record, lr) for step, record, lr in zip(steps, by_step, lrs, strict=True))
+        records = zip(steps, by_step, lrs, weights, strict=True)
+        return (StepRecord(phase, step, record, lr, moved) for step, record, lr, moved in records)
 
-    def _means(self, steps: Sequence[Mapping[str, Loss]]) -> dict[str, list[float]]:
+    def _means(
+        self, steps: Sequence[Mapping[str, Loss]], weights: Sequence[Mapping[str, float]]
+    ) -> dict[str, list[float]]:
         """By objective, the means of every step, and ``total``, their weighted sum."""
         means = {name: reduce_all([losses[name] for losses in steps]) for name in steps[0]}
-        weighted = [mean * self._weights[name] for name, mean in means.items()]
+        weighted = [
+            mean * (mean.new_tensor([moved[name] for moved in weights]) if name in weights[0] else self._weights[name])
+            for name, mean in means.items()
+        ]
         means["total"] = sum(weighted[1:], start=weighted[0])
         return dict(zip(means, torch.stack([*means.values()]).tolist(), strict=True))
 

@@ -12,6 +12,7 @@ from jumpml.core import (
     JumpMLError,
     ObjectiveError,
     SpecError,
+    WeightSchedule,
     derive_seed,
     resolve_class,
     resolve_function,
@@ -36,7 +37,7 @@ from jumpml.objectives._vicreg import VICReg
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from jumpml.core import Mistake, ModelSpec, Objective
+    from jumpml.core import Mistake, ModelSpec, Objective, Weight
 
 KINDS: Mapping[str, Callable[..., Objective]] = {
     "cross_entropy": CrossEntropy,
@@ -107,16 +108,21 @@ def _wanted(spec: ModelSpec) -> list[tuple[tuple[str, ...], str, dict[str, Any]]
             of = TASK_KINDS[task.kind]
             kind = changes.kind or of.objective
             inputs = (task.output, task.target + of.truth)
-            shared: dict[str, Any] = {"inputs": inputs, "weight": changes.weight, "when": changes.when}
+            shared: dict[str, Any] = {"inputs": inputs, "weight": _weight(changes.weight), "when": changes.when}
             if of.at == "tokens" and kind == "cross_entropy":
                 shared["classes_last"] = True
             wanted.append((("tasks", name, "objective"), kind, shared | changes.options()))
     for name, objective in spec.objectives.items():
         options: dict[str, Any] = objective.model_dump(exclude={"kind"}, exclude_none=True)
+        options["weight"] = _weight(objective.weight)
         if "parameters" in options:
             options["parameters_of"] = options.pop("parameters")
         wanted.append((("objectives", name), objective.kind, options))
     return wanted
+
+
+def _weight(weight: Any) -> Weight:
+    return weight if isinstance(weight, float) else WeightSchedule(**weight.model_dump())
 
 
 def _make(name: str, kind: str, options: dict[str, Any], trust: Collection[str], seed: int | None) -> Objective:

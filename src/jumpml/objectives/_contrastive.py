@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 TINY = 1e-12  # inside the root of a squared distance, whose slope at 0 is infinite
 
@@ -52,7 +52,7 @@ class Contrastive(ObjectiveModule):
         inputs: Sequence[str],
         *,
         margin: float = 1.0,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)
@@ -125,7 +125,7 @@ class SupervisedContrastive(ObjectiveModule):
         *,
         temperature: float = 0.1,
         views: str | Sequence[str] = (),
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, views=views, weight=weight, when=when)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from jumpml.core import Weight
+
 MISSING = -1  # the code of an absent category, see core's decoding table
 SURE = 1e-7  # the least that focusing takes for one minus a probability: below a power of 1 its slope at 0 is infinite
 
@@ -64,7 +66,7 @@ class CrossEntropy(ObjectiveModule):
         class_weights: ClassWeights | None = None,
         focal: float = 0.0,
         classes_last: bool = False,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)

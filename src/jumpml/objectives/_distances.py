@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 
 class _Distance(ObjectiveModule):
     roles = ("prediction", "target")
 
     def __init__(
-        self, inputs: Sequence[str], *, weight: float = 1.0, when: str | Sequence[str] = ("supervised",)
+        self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)
 
@@ -117,7 +117,7 @@ class Huber(_Distance):
         inputs: Sequence[str],
         *,
         delta: float = 1.0,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)

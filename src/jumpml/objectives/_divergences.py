@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 
 @final
@@ -36,7 +36,7 @@ class Cosine(ObjectiveModule):
     roles = ("first", "second")
 
     def __init__(
-        self, inputs: Sequence[str], *, weight: float = 1.0, when: str | Sequence[str] = ("supervised",)
+        self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)
 
@@ -92,7 +92,7 @@ class KullbackLeibler(ObjectiveModule):
         inputs: Sequence[str],
         *,
         target: str = "probabilities",
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)

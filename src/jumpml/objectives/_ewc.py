@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 
 @final
@@ -53,7 +53,7 @@ class EWC(ObjectiveModule):
         self,
         parameters_of: str | Sequence[str] = "all",
         *,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(parameters_of=parameters_of, weight=weight, when=when)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from jumpml.core import Weight
+
 TRIAL_ROWS = 2
 
 
@@ -113,7 +115,7 @@ class LossModule(_Foreign):
         module: nn.Module,
         inputs: str | Sequence[str],
         *,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)
@@ -165,7 +167,7 @@ class Function(_Foreign):
         *,
         args: Mapping[str, Any] | None = None,
         per_example: bool = True,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)

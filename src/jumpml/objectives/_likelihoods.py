@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 
 @final
@@ -40,7 +40,7 @@ class GaussianNLL(ObjectiveModule):
     roles = ("mean", "log_variance", "target")
 
     def __init__(
-        self, inputs: Sequence[str], *, weight: float = 1.0, when: str | Sequence[str] = ("supervised",)
+        self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)
 
@@ -89,7 +89,7 @@ class PoissonNLL(ObjectiveModule):
     roles = ("log_rate", "target")
 
     def __init__(
-        self, inputs: Sequence[str], *, weight: float = 1.0, when: str | Sequence[str] = ("supervised",)
+        self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import nn
 
-from jumpml.core import ObjectiveError
+from jumpml.core import ObjectiveError, as_weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jumpml.core import Loss, ValueInfo
+    from jumpml.core import Loss, ValueInfo, Weight
 
 
 class ObjectiveModule(nn.Module, ABC):
@@ -25,7 +24,7 @@ class ObjectiveModule(nn.Module, ABC):
         inputs: The nodes, fields or ``node.part`` that are read, in the order of `roles`.
         views: No policy, one (drawn twice), or two.
         parameters_of: Patterns of the nodes whose parameters are read instead of values.
-        weight: What the loss is multiplied by in the sum.
+        weight: What the loss is multiplied by in the sum, or a `WeightSchedule` of it.
         when: The phases in which it is active, or ``"all"``.
 
     Raises:
@@ -61,20 +60,21 @@ class ObjectiveModule(nn.Module, ABC):
         *,
         views: str | Sequence[str] = (),
         parameters_of: str | Sequence[str] = (),
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__()
         self.inputs = _names(inputs)
         self.views = _names(views)
         self.parameters_of = _names(parameters_of)
-        self.weight = float(weight)
+        try:
+            self.weight, self.schedule = as_weight(weight)
+        except ValueError as error:
+            raise self.error(str(error)) from None
         self.when = _names(when)
         self._validate_inputs()
         if len(self.views) > 2:
             raise self.error(f"expected one view, which is drawn twice, or two; got {len(self.views)}.")
-        if not (math.isfinite(self.weight) and self.weight >= 0):
-            raise self.error(f"expected a weight of 0 or more, got {weight}.")
 
     def _validate_inputs(self) -> None:
         """Refuse another number of inputs than there are roles."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 
 class _Penalty(ObjectiveModule):
@@ -27,7 +27,7 @@ class _Penalty(ObjectiveModule):
         inputs: str | Sequence[str] = (),
         *,
         parameters_of: str | Sequence[str] = (),
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, parameters_of=parameters_of, weight=weight, when=when)
@@ -207,7 +207,7 @@ class TotalVariation(_Penalty):
         *,
         parameters_of: str | Sequence[str] = (),
         axes: Sequence[int] | None = None,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, parameters_of=parameters_of, weight=weight, when=when)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 
 @final
@@ -51,7 +51,7 @@ class Quantile(ObjectiveModule):
         inputs: Sequence[str],
         *,
         quantiles: Sequence[float] = (0.1, 0.5, 0.9),
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)

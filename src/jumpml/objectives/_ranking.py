@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 
 @final
@@ -53,7 +53,7 @@ class Ranking(ObjectiveModule):
         inputs: Sequence[str],
         *,
         margin: float | None = None,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 
 @final
@@ -48,7 +48,7 @@ class Triplet(ObjectiveModule):
         inputs: Sequence[str],
         *,
         margin: float = 1.0,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)
@@ -106,7 +106,7 @@ class BatchHardTriplet(ObjectiveModule):
         inputs: Sequence[str],
         *,
         margin: float = 1.0,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 EPSILON = 1e-4  # inside the square root of the variance, as in the paper
 
@@ -62,7 +62,7 @@ class VICReg(ObjectiveModule):
         invariance: float = 25.0,
         variance: float = 25.0,
         covariance: float = 1.0,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, views=views, weight=weight, when=when)

@@ -136,8 +136,9 @@ def test_all_mistakes_of_a_model_file_are_told_at_once(tmp_path: Path) -> None:
         "line 8, column 35: inputs.image.dtype: expected one of float32, int64, bool, got 'float64'. "
         "Did you mean 'float32'?",
         "line 8, column 56: inputs.x.shape: expected a list, got 8.",
-        "line 10, column 9: tasks.one.kind: expected one of multiclass, binary, multilabel, regression, "
-        "segmentation, token_labelling, language_modelling, got 'multi'. Did you mean 'multilabel' or 'multiclass'?",
+        "line 10, column 9: tasks.one.kind: expected one of multiclass, binary, multilabel, ordinal, "
+        "regression, forecasting, retrieval, reconstruction, segmentation, token_labelling, language_modelling, got "
+        "'multi'. Did you mean 'multilabel' or 'multiclass'?",
         "line 11, column 3: tasks.two: objective.label_smoothing is an option of cross_entropy; the objective of "
         "this binary task is binary_cross_entropy.",
         "line 12, column 67: tasks.three.objective.label_smoothing: expected a number below 1, got 1.",

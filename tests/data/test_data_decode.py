@@ -135,6 +135,23 @@ def test_given_classes_keep_their_order_and_may_be_absent() -> None:
     assert decoded.values.tolist() == [0, -1, 2]
 
 
+@pytest.mark.parametrize(
+    ("column", "classes", "alphabetical"),
+    [
+        (texts("low", "high"), None, True),
+        (texts("9", "10"), None, False),
+        (texts("9", "ten"), None, True),
+        (texts("low", "high"), ["low", "high"], False),
+        (raw([3.0, 9.0]), None, False),
+    ],
+)
+def test_an_order_of_letters_is_known_as_such(
+    column: RawColumn, classes: Sequence[str] | None, alphabetical: bool
+) -> None:
+    decoded = decode_category(column, classes)
+    assert decoded.alphabetical is decoded.info("grade").alphabetical is alphabetical
+
+
 def test_other_names_become_classes() -> None:
     told = {"kind": "category", "rename": {"0": "shirt", "coat.": "coat"}}
     decoded = decode([texts("coat", "0", "coat.", None, "shirt")], TypeAdapter(FieldSpec).validate_python(told))

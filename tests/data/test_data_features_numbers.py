@@ -71,6 +71,33 @@ def test_robust_scale_by_other_quantiles_and_by_channel() -> None:
     np.testing.assert_allclose(step.distance.flatten(), high - low, rtol=1e-5)
 
 
+def table_of(*kinds: str) -> FieldInfo:
+    columns = tuple(
+        FieldInfo(name=f"{kind} {at}", kind=kind, value=ValueInfo(shape=())) for at, kind in enumerate(kinds)
+    )
+    return FieldInfo(name="body", kind="table", value=ValueInfo(shape=(len(kinds),)), columns=columns)
+
+
+def test_standardize_leaves_gaps_where_it_is_told_to() -> None:
+    rows = torch.tensor([[20.0, 1.0], [60.0, torch.nan], [40.0, 3.0]])
+    step, filling = Standardize(fill=False), Standardize()
+    for one in (step, filling):
+        one.fit(TrainRows(rows), table_of("number", "number"))
+    scaled = step(rows)
+    assert scaled.isnan().tolist() == rows.isnan().tolist()
+    torch.testing.assert_close(step.inverse(scaled), rows, equal_nan=True)
+    assert filling(rows)[1, 1] == 0
+    assert (step.fills, filling.fills) == (False, True)
+
+
+def test_standardize_is_for_tables_of_numbers_alone() -> None:
+    step = Standardize()
+    assert step.problem(table_of("number", "number"), {}) == ""
+    assert step.problem(table_of("number", "category"), {}) == (
+        "standardize is for tables of numbers alone, and category 1 is none. Take encode."
+    )
+
+
 def test_constants_keep_their_scale() -> None:
     values = torch.full((9, 1), 0.1)
     for step in (Standardize(), RobustScale()):

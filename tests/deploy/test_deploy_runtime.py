@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jumpml.data import Column, DataLoaders
@@ -134,6 +134,35 @@ def test_answers_are_torch_s(kind: str, seed: int) -> None:
 def test_regression_answers_in_the_output_s_shape() -> None:
     assert decide({"kind": "regression"}, np.array([[1.5]], np.float32)) == [{"prediction": 1.5}]
     assert decide({"kind": "regression"}, np.array([[1.5, 2]], np.float32)) == [{"prediction": [1.5, 2.0]}]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(-30, 30, width=32), min_size=6, max_size=6))
+def test_classes_in_an_order_are_answered_as_in_torch(values: list[float]) -> None:
+    logits = np.array(values, np.float32).reshape(2, 3)
+    answers = decide({"kind": "ordinal", "classes": list("abcd")}, logits)
+    output = torch.from_numpy(logits)
+    chances = probabilities("ordinal", output.double())
+    assume(bool(((chances.cumsum(1) - 0.5).abs() > 1e-6).all()))  # at a tie rounding decides
+    assert [answer["prediction"] for answer in answers] == ["abcd"[code] for code in decide_in_torch("ordinal", output)]
+    stated = np.array([list(answer["probability"].values()) for answer in answers])
+    np.testing.assert_allclose(stated, chances, rtol=1e-6, atol=1e-12)
+
+
+def test_numbers_are_answered_by_name_with_their_interval_and_in_raw_units() -> None:
+    body = {"kind": "regression", "shape": [2], "columns": ["height", "mass"], "quantiles": [0.1, 0.5, 0.9]}
+    crossed = np.array([[[3.0, 1.0, 2.0], [40.0, 60.0, 50.0]]], np.float32)
+    assert decide(body, crossed) == [
+        {
+            "prediction": {"height": 2.0, "mass": 50.0},
+            "low": {"height": 1.0, "mass": 40.0},
+            "high": {"height": 3.0, "mass": 60.0},
+        }
+    ]
+    one = {"kind": "regression", "shape": [1], "quantiles": [0.1, 0.5, 0.9]}
+    assert decide(one, crossed[:, :1]) == [{"prediction": 2.0, "low": 1.0, "high": 3.0}]
+    picture = {"kind": "reconstruction", "shape": [1, 1, 2], "range": [0, 16]}
+    assert decide(picture, np.array([[[[0.5, 1.0]]]], np.float32)) == [{"prediction": [[[8.0, 16.0]]]}]
 
 
 def test_an_output_that_is_not_finite_is_refused() -> None:

@@ -62,7 +62,8 @@ def test_every_module_is_back_in_its_mode_even_after_an_error(model: Model) -> N
 def test_training_goes_on_after_a_prediction(loaders: DataLoaders, model: Model) -> None:
     """Tensors made in inference mode cannot be trained on; what the loaders cache must not become one."""
     predictions = predict(loaders, model, "train")
-    assert not any(tensor.is_inference() for tensor in vars(predictions["kind"]).values())
+    found = predictions["kind"]
+    assert not any(tensor.is_inference() for tensor in (found.output, found.target, found.present))
     batch = next(iter(loaders.train))
     assert not any(tensor.is_inference() for tensor in batch.values())
     F.cross_entropy(model(batch)["kind"], batch["species"]).backward()

@@ -209,12 +209,12 @@ def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(EvaluationError, match=r"^a multilabel target is 0 or 1; 1 of 2 rows are not, such as 3\.$"):
         measure("multilabel", ["micro_f1"], predictions([[1, 3], [0, 1]], [[1.0, 1.0], [1.0, 1.0]]))
     text = (
-        r"^the metric 'accuracy' is for multiclass and binary tasks; a multilabel task has: micro_f1, macro_f1, auroc, "
-        r"average_precision, log_loss, brier, subset_accuracy, hamming_loss\.$"
+        r"^the metric 'accuracy' is for multiclass, binary and ordinal tasks; a multilabel task has: micro_f1, "
+        r"macro_f1, auroc, average_precision, log_loss, brier, subset_accuracy, hamming_loss\.$"
     )
     with pytest.raises(EvaluationError, match=text):
         measure("multilabel", ["accuracy"], predictions([[1]], [[1.0]]))
-    kinds = "multiclass, binary, multilabel and token_labelling"
+    kinds = "multiclass, binary, ordinal, multilabel and token_labelling"
     text = rf"^the metric 'macro_f1' is for {kinds} tasks; a regression task has: rmse, "
     with pytest.raises(EvaluationError, match=text):
         measure("regression", ["macro_f1"], predictions([[1]], [[1.0]]))

@@ -53,6 +53,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"inputs": ["out", "yes"]},
         {"inputs": ["out2", "yes"], "positive_weight": 3, "focal": 2},
     ),
+    "corn": ({"inputs": ["out", "yes"]}, {"inputs": ["out2", "yes"]}),
     "mse": ({"inputs": PAIR}, {"inputs": ["out2", "y"]}),
     "mae": ({"inputs": PAIR}, {"inputs": ["out2", "y"]}),
     "huber": ({"inputs": PAIR}, {"inputs": ["out2", "y"], "delta": 0.01}),

@@ -162,6 +162,15 @@ LAYERS["nodes"]["join"] = {"module": "jumpml.blocks.Concat", "inputs": ["flat", 
 LAYERS["nodes"]["encoder"]["inputs"] = "join"
 INITIAL: dict[str, Any] = {"nodes.encoder.weights": {"file": "{folder}/net.safetensors"}}
 IN_PARTS: dict[str, Any] = {"nodes.encoder.weights": {"file": "{folder}/parts.pt", "part": "one", "strict": False}}
+AHEAD: dict[str, Any] = {
+    "seed": 0,
+    "nodes": {
+        "flat": {"module": "torch.nn.Flatten", "inputs": "past"},
+        "ahead": {"module": "jumpml.blocks.Head", "inputs": "flat"},
+    },
+    "tasks": {"t": {"kind": "forecasting", "output": "ahead", "target": "future", "history": "past", "season": 2}},
+}
+EMBEDDER = {"tasks.digit.kind": "retrieval", "nodes.digit.args": {"out_features": 10}}
 NESTED: dict[str, Any] = copy.deepcopy(NET)
 NESTED["nodes"]["flat"] = {"graph": "{folder}/one.model.yaml", "inputs": "image"}
 DEPLOY: dict[str, Any] = {"variants": {}, "bundle": "b"}
@@ -214,6 +223,19 @@ def see_model(spec: ModelSpec, folder: Path) -> Any:
     weights = {name: objective.weight for name, objective in model.objectives.items()}
     figures = list(jumpml.eval_model(loaders, model)) if model.tasks else []
     return digest([str(model), model.state_dict(), model.eval()(batch), losses, weights, figures])
+
+
+def see_forecast(spec: ModelSpec, folder: Path) -> Any:
+    """What a model gives that foretells a column of the table, and its figures."""
+    windows = copy.deepcopy(TABLE)
+    windows["datasets"]["d"]["fields"] = {
+        "past": {"kind": "series", "columns": ["a"], "window": [-6, 0]},
+        "future": {"kind": "series", "columns": ["a"], "window": [0, 2]},
+    }
+    loaders = jumpml.create_dataloader(_filled(windows, folder))
+    model = jumpml.load_model(spec, loaders)
+    figures = {name: figure.value for name, figure in jumpml.eval_model(loaders, model).items()}
+    return digest([str(model), model.state_dict(), figures])
 
 
 def see_learning(spec: LearnerSpec, folder: Path) -> Any:
@@ -470,6 +492,15 @@ CASES: dict[str, Case] = {
         REGRESSOR, {"tasks.y.objective": {"per_example": False}}, refused="per_example is an option of function"
     ),
     "model.tasks.*.objective.positive_weight": Case(REGRESSOR, {"tasks.yes.objective": {"positive_weight": 3}}),
+    "model.tasks.*.objective.temperature": Case(NET, {"tasks.digit.objective": {"temperature": 0.5}}, EMBEDDER),
+    "model.tasks.*.objective.margin": Case(
+        NET, {"tasks.digit.objective.margin": 3}, {**EMBEDDER, "tasks.digit.objective": {"kind": "batch_hard_triplet"}}
+    ),
+    "model.tasks.*.quantiles": Case(AHEAD, {"tasks.t.quantiles": [0.1, 0.5, 0.9]}, see=see_forecast),
+    "model.tasks.*.history": Case(
+        AHEAD, {"tasks.t.history": "before"}, refused="the data has no field 'before'", see=see_forecast
+    ),
+    "model.tasks.*.season": Case(AHEAD, {"tasks.t.season": 3}, see=see_forecast),
     "model.objectives": Case(NET, {"objectives": {"l1": {"kind": "l1", "inputs": "digit"}}}),
     "model.about": Case(NET, {"about": {"limits": "something told"}}, see=see_card),
     **{
@@ -1000,6 +1031,12 @@ for step, (base, featured, options, others) in FEATURE_STEPS.items():
         change = {f"features.{featured}": [{step: {**options, key: value, **also}}]}
         CASES[f"data.features.*.{step}.{key}"] = Case(base, change, one)
 CASES |= {
+    "data.features.*.standardize.fill": Case(
+        HOLEY,
+        {"features.a": [{"standardize": {"fill": False}}]},
+        {"features.a": [{"standardize": {}}]},
+        refused="standardize leaves them so, but a node reads it",
+    ),
     "data.features.*.index.unknown": Case(
         TABLE,
         {"features.c": [{"index": {"unknown": "rare"}}]},

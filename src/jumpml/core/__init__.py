@@ -25,7 +25,8 @@ from jumpml.core._files import sha256_of, sync_folder, write_file, write_json
 from jumpml.core._history import ExampleHistory, History
 from jumpml.core._learner_spec import LearnerSpec, PhaseSpec
 from jumpml.core._load_spec import SPECS, SpecSource, load_spec
-from jumpml.core._model_spec import LayerSpec, ModelSpec, NodeSpec
+from jumpml.core._model_spec import LayerSpec, ModelSpec, NodeSpec, TaskSpec
+from jumpml.core._objective_spec import TaskObjectiveSpec
 from jumpml.core._overrides import parse_override
 from jumpml.core._placing import join_errors, refusal, with_lines
 from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec, anchored, local
@@ -45,6 +46,7 @@ from jumpml.core._records import (
     HardExample,
     LabelCounts,
     OutOfDomain,
+    Reconstruction,
     Record,
     RunRecord,
     TaskEvaluation,
@@ -54,7 +56,7 @@ from jumpml.core._records import (
 from jumpml.core._schema import json_schema
 from jumpml.core._source_spec import MISSING_TEXTS, CsvSource
 from jumpml.core._spec import FileSpec, Spec
-from jumpml.core._tasks import TASK_KINDS, Task, TaskKind
+from jumpml.core._tasks import TASK_KINDS, WITH_HISTORY, WITH_QUANTILES, Task, TaskKind, brought, options_problem
 from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_function
 from jumpml.core._values import (
     COVERED,
@@ -123,6 +125,7 @@ __all__ = [
     "PretrainedError",
     "PretrainedNode",
     "Problem",
+    "Reconstruction",
     "Record",
     "Recorded",
     "RunError",
@@ -133,9 +136,13 @@ __all__ = [
     "SpecSource",
     "SplitSources",
     "TASK_KINDS",
+    "WITH_HISTORY",
+    "WITH_QUANTILES",
     "Task",
     "TaskEvaluation",
     "TaskKind",
+    "TaskObjectiveSpec",
+    "TaskSpec",
     "Trainer",
     "Training",
     "UntrustedNameError",
@@ -154,6 +161,8 @@ __all__ = [
     "local",
     "masks_of",
     "nexts_of",
+    "brought",
+    "options_problem",
     "parse_override",
     "refusal",
     "resolve_class",

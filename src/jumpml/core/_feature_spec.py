@@ -15,8 +15,12 @@ CyclePart = Literal["hour", "weekday", "day_of_year", "month"]
 class Standardize(Spec):
     """Subtract the mean and divide by the standard deviation of the train rows; a missing value becomes the mean.
 
-    One mean and deviation a channel of an image, a recording or a series, else one an element.
+    One mean and deviation a channel of an image, a recording or a series, else one an element. A table must be of
+    numbers alone.
     """
+
+    fill: bool = True
+    """Whether a missing value becomes the mean. With `false` it stays missing, as a target's must."""
 
 
 class RobustScale(Spec):

@@ -16,7 +16,7 @@ from pydantic import (
 from jumpml.core._objective_spec import ObjectiveSpec, TaskObjectiveSpec
 from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec
 from jumpml.core._spec import About, FileSpec, InputName, Name, Seed, Spec, exactly_one
-from jumpml.core._tasks import TASK_KINDS
+from jumpml.core._tasks import brought, options_problem
 
 Inputs = str | tuple[str, ...] | dict[str, str]
 
@@ -109,10 +109,21 @@ class TaskSpec(Spec):
     """An output node, a target field and a kind, which brings objective, prediction, metrics and pictures."""
 
     kind: Literal[
-        "multiclass", "binary", "multilabel", "regression", "segmentation", "token_labelling", "language_modelling"
+        "multiclass",
+        "binary",
+        "multilabel",
+        "ordinal",
+        "regression",
+        "forecasting",
+        "retrieval",
+        "reconstruction",
+        "segmentation",
+        "token_labelling",
+        "language_modelling",
     ]
-    """What is predicted: one class of several, yes or no, any number of labels, or numbers; a class at each pixel, a
-    class at each token, or the next token at each."""
+    """What is predicted: one class of several, yes or no, any number of labels, one class of several in an order,
+    numbers, the steps that follow a series, what is near to what, or what the model was given itself; a class at each
+    pixel, a class at each token, or the next token at each."""
     output: str
     """The node whose output is the prediction: logits, or the numbers."""
     target: str
@@ -121,10 +132,30 @@ class TaskSpec(Spec):
     """Names of metrics, where the kind's own are not wanted."""
     objective: TaskObjectiveSpec | None = TaskObjectiveSpec()
     """Changes to the task's objective, or another kind that fits the task; `null` switches it off."""
+    quantiles: tuple[float, ...] | None = None
+    """For regression and forecasting: the levels that are predicted of each number, such as `[0.1, 0.5, 0.9]`. The
+    median is the decision, and the outer two are its interval."""
+    history: str | None = None
+    """For forecasting: the series that ends where the target begins. Nodes need not read it."""
+    season: PositiveInt | None = None
+    """For forecasting: after how many steps the series resembles itself, as after 24 hours; 1 unless said."""
+
+    @model_validator(mode="after")
+    def _own_options_fit(self) -> Self:
+        problem = options_problem(
+            self.kind,
+            metrics=self.metrics or (),
+            quantiles=self.quantiles or (),
+            history=self.history,
+            season=self.season,
+        )
+        if problem:
+            raise ValueError(problem)
+        return self
 
     @model_validator(mode="after")
     def _objective_fits_the_kind(self) -> Self:
-        misfit = self.objective.misfit(TASK_KINDS[self.kind]) if self.objective else ""
+        misfit = self.objective.misfit(brought(self.kind, self.quantiles or ())) if self.objective else ""
         if misfit:
             raise ValueError(misfit)
         return self

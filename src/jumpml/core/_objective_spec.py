@@ -22,6 +22,7 @@ from jumpml.core._relation_spec import (
 from jumpml.core._self_supervised_spec import VICRegSpec
 from jumpml.core._supervised_spec import (
     BinaryCrossEntropySpec,
+    CornSpec,
     CrossEntropySpec,
     CTCSpec,
     DiceSpec,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 ObjectiveSpec = Annotated[
     CrossEntropySpec
     | BinaryCrossEntropySpec
+    | CornSpec
     | MeanSquaredErrorSpec
     | MeanAbsoluteErrorSpec
     | HuberSpec
@@ -99,6 +101,10 @@ class TaskObjectiveSpec(ObjectiveBase):
     """Of `module` and `function`: the loss's own arguments."""
     per_example: bool | None = None
     """Of `function`: whether it returns one loss a row."""
+    temperature: Positive | None = None
+    """Of `supervised_contrastive`: what similarities are divided by."""
+    margin: Positive | None = None
+    """Of `batch_hard_triplet`: by how much a row of another class is to be farther."""
 
     def options(self) -> dict[str, Any]:
         """The options of the objective's kind that are given."""

@@ -75,6 +75,18 @@ class LabelCounts(Record):
     """Rows that do not have it and were given it."""
 
 
+class Reconstruction(Record):
+    """A picture and what the model makes of it."""
+
+    row: int
+    original: Grid
+    """As rows and columns: the mean over channels."""
+    reconstruction: Grid
+    """Of the same shape."""
+    error: float
+    """The mean squared difference of all their values."""
+
+
 class TaskEvaluation(Record):
     """One task's figures on one split."""
 
@@ -98,6 +110,8 @@ class TaskEvaluation(Record):
     calibration: Calibration | None = None
     curves: dict[str, tuple[Curve, ...]] = {}
     """Lines to draw, by the picture's title."""
+    reconstructions: tuple[Reconstruction, ...] = ()
+    """Of a reconstruction task on pictures, a few, the worst first."""
 
 
 class EvaluationRecord(Record):

@@ -44,6 +44,15 @@ class BinaryCrossEntropySpec(ObjectiveBase):
     already counts less (Lin et al. 2017, https://arxiv.org/abs/1708.02002, who take 2); 0 switches it off."""
 
 
+class CornSpec(ObjectiveBase):
+    """Classes in an order, told by whether each next one is reached (Shi et al. 2021, https://arxiv.org/abs/2111.08851)."""
+
+    kind: Literal["corn"]
+    """The objective's kind."""
+    inputs: tuple[str, str]
+    """The logits `[batch, classes - 1]` and the target field."""
+
+
 class MeanSquaredErrorSpec(ObjectiveBase):
     """Squared difference, averaged over each row's elements."""
 

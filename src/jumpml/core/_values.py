@@ -27,6 +27,7 @@ class ValueInfo:
         classes: How many there are, where the values are codes of classes or ids of tokens and that is known.
         cardinalities: By element of a row that is a vector, how many codes it may hold, 0 where it holds any number;
             empty where all do, or nothing is known. So a table's vector says which elements are to be embedded.
+        gaps: Whether single elements of a row may be missing, as of a table.
         class_counts: How many train rows each class has, by name in the order of the codes, where that is known.
     """
 
@@ -35,6 +36,7 @@ class ValueInfo:
     classes: int | None = field(default=None, compare=False)
     cardinalities: tuple[int, ...] = field(default=(), compare=False)
     class_counts: Mapping[str, int] | None = field(default=None, compare=False)
+    gaps: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"[{', '.join(['batch', *map(str, self.shape)])}] {self.dtype}"
@@ -55,6 +57,8 @@ class FieldInfo:
         columns: What each column of a table is, else empty.
         options: What else decoding needs, by the kind; it stands verbatim in a bundle's manifest.
         notes: What people should know of how it was decoded, such as how many texts were cut.
+        alphabetical: Whether the order of the classes is that of their letters only: they are no numbers, and nobody
+            gave them in an order.
     """
 
     name: str
@@ -67,6 +71,7 @@ class FieldInfo:
     columns: tuple[FieldInfo, ...] = ()
     options: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
+    alphabetical: bool = False
 
 
 def masks_of(fields: Mapping[str, FieldInfo]) -> tuple[str, ...]:

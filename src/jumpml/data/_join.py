@@ -10,7 +10,7 @@ import torch
 from jumpml.core import DataError
 from jumpml.data._disk import empty_on_disk
 from jumpml.data._files import FileColumn
-from jumpml.data.kinds import KINDS, Column, RawColumn, in_order
+from jumpml.data.kinds import KINDS, Column, RawColumn, in_order, is_alphabetical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -59,7 +59,8 @@ def join_columns(
     for part, rows in zip(joined.split([*counts.values()]), values, strict=True):
         part.copy_(rows)
     notes = tuple(note for column in columns.values() for note in column.notes)
-    return Column(joined, head.kind, classes, head.range, head.columns, head.options, notes)
+    alphabetical = head.alphabetical if classes == head.classes else is_alphabetical(classes)
+    return Column(joined, head.kind, classes, head.range, head.columns, head.options, notes, alphabetical=alphabetical)
 
 
 def covered_rows(has: Collection[str], counts: Counts) -> torch.Tensor | None:

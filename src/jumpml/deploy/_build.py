@@ -15,7 +15,7 @@ from jumpml.deploy._extra import require_onnx
 from jumpml.deploy._factorize import thin_ranks
 from jumpml.deploy._gate import Gate
 from jumpml.deploy._study import study
-from jumpml.evaluate import higher_is_better
+from jumpml.evaluate import figure_names, higher_is_better, own_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,9 +69,10 @@ def check_deployment(spec: DeploySpec, model: Model, load_model: LoadModel) -> N
         MissingExtraError: ``jumpml[deploy]`` is not installed.
     """
     directions = {
-        f"{name}/{metric}": higher_is_better(metric)
+        f"{name}/{figure}": higher_is_better(metric)
         for name, task in model.tasks.items()
-        for metric in (task.brings.metrics if task.metrics is None else task.metrics)
+        for metric in own_metrics(task, model.fields.get(task.target))
+        for figure in figure_names(metric, model.fields.get(task.target))
     }
     _read(spec, model, load_model, directions)
 
@@ -177,6 +178,8 @@ def _unlike(student: Model, source: Model) -> str:
             near = did_you_mean(name, student.tasks)
             return f"expected the same tasks as the model's; there is no task {name!r}. {near}"
         own = student.tasks[name]
+        if own.quantiles != task.quantiles:
+            return f"expected the same tasks as the model's; {name!r} predicts other quantiles."
         if (own.kind, own.target) != (task.kind, task.target):
             told = f"a {own.kind} task for {own.target!r}; the model's is {task.kind} for {task.target!r}"
             return f"expected the same tasks as the model's; {name!r} is {told}."

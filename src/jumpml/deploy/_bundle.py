@@ -130,8 +130,15 @@ def _write_files(
 def _task(task: Task, loaders: DataLoaders) -> dict[str, Any]:
     field = loaders.fields[task.target]
     told: dict[str, Any] = {"kind": task.kind, "target": task.target}
+    if task.brings.decides == "embedding":
+        return told
     if task.brings.decides == "numbers":
-        return told | {"shape": list(field.value.shape)}
+        options = {
+            "columns": [column.name for column in field.columns],
+            "quantiles": list(task.quantiles),
+            "range": list(field.range or ()),
+        }
+        return told | {"shape": list(field.value.shape)} | {key: value for key, value in options.items() if value}
     return told | {"classes": list(field.classes or ("0", "1"))}
 
 
@@ -175,13 +182,23 @@ def _golden(
 
 
 def _named(task: Task, output: Any, loaders: DataLoaders) -> list[Any]:
-    decided = decide(task.kind, torch.from_numpy(output))
+    if task.brings.decides == "embedding":
+        return output.tolist()
+    decided, told = decide(task.kind, torch.from_numpy(output), task.quantiles), _task(task, loaders)
     if task.brings.decides == "numbers":
-        return [value.item() if value.numel() == 1 else value.tolist() for value in decided]
-    classes = _task(task, loaders)["classes"]
+        low, high = told.get("range", (0, 1))
+        raw = decided.reshape(-1, *told["shape"]) * (high - low) + low
+        return [_numbers(value, told.get("columns", ())) for value in raw]
+    classes = told["classes"]
     if task.brings.decides == "labels":
         return [[name for name, has in zip(classes, row, strict=True) if has] for row in decided.tolist()]
     return [classes[code] for code in decided.tolist()]
+
+
+def _numbers(value: torch.Tensor, names: Sequence[str]) -> Any:
+    if names:
+        return dict(zip(names, value.tolist(), strict=True))
+    return value.item() if value.numel() == 1 else value.tolist()
 
 
 def _seal(folder: Path, names: Sequence[str] | set[str]) -> None:

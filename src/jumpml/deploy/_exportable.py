@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, final
 
+import torch
+import torch.nn.functional as F
+
 from jumpml.core import DeploymentError, field_of
 from jumpml.deploy._export import NamedModule
 from jumpml.diagnose import embedding_node, embedding_width, flatten_embedding
@@ -52,7 +55,7 @@ class Exportable(NamedModule):
         wanted = dict.fromkeys([task.output for task in model.tasks.values()] + list(self.embeddings.values()))
         self._plan = model.plan(wanted, model.inputs)
         self._targets = {
-            name: (task.target, loaders.fields[task.target].value.shape)
+            name: (task.target, loaders.fields[task.target].value.shape, len(task.quantiles))
             for name, task in model.tasks.items()
             if task.brings.decides == "numbers"
         }
@@ -71,7 +74,8 @@ class Exportable(NamedModule):
 
         Returns:
             As `output_names`: logits as the model gives them, numbers ``[batch, *target's shape]`` in the target's raw
-            units, and embeddings ``[batch, width]``.
+            units, with quantiles ``[batch, *target's shape, quantiles]``, a retrieval's
+            vectors of length 1, and embeddings ``[batch, width]``.
         """
         decoded = dict(zip(self.fields, values, strict=True))
         nodes = self._plan({name: self.features.apply_to(name, decoded[field_of(name)]) for name in self._plan.fields})
@@ -86,7 +90,11 @@ class Exportable(NamedModule):
 
     def _raw(self, task: str, output: Tensor) -> Tensor:
         if task not in self._targets:
-            return output
-        target, shape = self._targets[task]
+            embeds = self.model.tasks[task].brings.decides == "embedding"
+            return F.normalize(output, dim=-1) if embeds else output
+        target, shape, quantiles = self._targets[task]
         # Not len(output), which would be a constant in the exported file.
-        return self.features.inverse(target, output.reshape(output.shape[0], *shape))
+        if not quantiles:
+            return self.features.inverse(target, output.reshape(output.shape[0], *shape))
+        levels = output.reshape(output.shape[0], *shape, quantiles).unbind(-1)
+        return torch.stack([self.features.inverse(target, level) for level in levels], dim=-1)

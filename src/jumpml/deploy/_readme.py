@@ -75,8 +75,14 @@ damage; it does not show who made the bundle.
 
 
 def _task(how: Mapping[str, Any]) -> str:
+    if how["kind"] == "retrieval":
+        return f"a vector of length 1; of rows of one class of `{how['target']}` the scalar product is large"
     if "classes" not in how:
         what = "a number" if math.prod(how["shape"]) == 1 else f"numbers, {how['shape']}"
+        what = f"the numbers {_listed(how['columns'])}" if "columns" in how else what
+        if "quantiles" in how:
+            low, *_, high = how["quantiles"]
+            what += f" (the median; `low` and `high` are the quantiles {low} and {high})"
     else:
         what = f"{'any' if how['kind'] == 'multilabel' else 'one'} of {_listed(how['classes'])}"
     return f"{what}, for the field `{how['target']}`"

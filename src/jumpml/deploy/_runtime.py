@@ -587,7 +587,8 @@ class Predictor:
 
         Returns:
             For each row, by task: ``prediction`` (a class's name, the names of all labels that are likelier than not, a
-            number or a list of numbers), ``probability`` (by class, for tasks that have classes), and where the bundle
+            number, a list of numbers, numbers by name, or a vector of length 1), ``probability`` (by class, for tasks
+            that have classes), ``low`` and ``high`` (for numbers with quantiles: the outer ones), and where the bundle
             can tell ``out_of_domain`` and ``distance``. A row with categories that the model does not know also has
             ``@unknown``, those values by field.
 
@@ -669,9 +670,10 @@ def decide(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
     """A task's raw outputs as answers.
 
     Args:
-        how: The manifest's entry: ``kind`` and, where it has them, ``classes``.
-        output: ``[rows, classes]`` logits, of one class or of several labels; ``[rows]`` or ``[rows, 1]`` logits of the
-            second class; or numbers ``[rows, *]``.
+        how: The manifest's entry: ``kind``, and ``classes``, or for numbers ``shape``, ``columns`` and ``quantiles``
+            where it has them.
+        output: ``[rows, classes]`` logits, of one class or of several labels; ``[rows, classes - 1]`` of classes in an
+            order; ``[rows]`` or ``[rows, 1]`` logits of the second class; or numbers ``[rows, *]``.
 
     Raises:
         BundleError: An output is not finite.
@@ -682,7 +684,7 @@ def decide(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
             f"row {int(np.argmin(finite))}: the model's output is not finite; its input may be far too large."
         )
     if "classes" not in how:  # numbers are predicted
-        return [{"prediction": value.item() if value.size == 1 else value.tolist()} for value in output]
+        return _numbers(how, output)
     logits, names = output.astype(np.float64), how["classes"]
     if how["kind"] == "multilabel":
         chances = np.exp(-np.logaddexp(0, -logits))  # a sigmoid that does not overflow
@@ -693,6 +695,8 @@ def decide(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
             }
             for row, chance in zip(logits, chances, strict=True)
         ]
+    if how["kind"] == "ordinal":
+        return _in_order(logits, names)
     if how["kind"] == "binary":  # a sigmoid is the softmax over zero and the logit
         logits = np.stack([np.zeros(len(logits)), logits.reshape(-1)], axis=1)
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -700,6 +704,36 @@ def decide(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
     return [
         {"prediction": names[code], "probability": dict(zip(names, row.tolist(), strict=True))}
         for code, row in zip(logits.argmax(axis=1), probabilities, strict=True)
+    ]
+
+
+def _numbers(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
+    """Numbers, by name where they have names; with quantiles the median, and the outer ones as low and high."""
+    low, high = how.get("range", (0, 1))  # of a picture's raw values
+    raw = output * (high - low) + low
+    levels = how.get("quantiles")
+    if not levels:
+        return [{"prediction": _named(how, value)} for value in raw]
+    raw = np.sort(raw.reshape(len(raw), *how["shape"], len(levels)), axis=-1)
+    places = {"prediction": levels.index(0.5), "low": 0, "high": -1}
+    return [{key: _named(how, value[..., at]) for key, at in places.items()} for value in raw]
+
+
+def _named(how: Mapping[str, Any], value: NDArray) -> Any:
+    if "columns" in how:
+        return dict(zip(how["columns"], value.tolist(), strict=True))
+    return value.item() if value.size == 1 else value.tolist()
+
+
+def _in_order(logits: NDArray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Classes in an order, by CORN: each logit is of being above a class where one is not below it; see the median."""
+    above = -np.logaddexp(0, -logits).cumsum(axis=1)
+    not_above = -np.logaddexp(0, logits)
+    chances = np.exp(np.pad(above, ((0, 0), (1, 0))) + np.pad(not_above, ((0, 0), (0, 1))))
+    codes = (chances.cumsum(axis=1)[:, :-1] < 0.5).sum(axis=1)
+    return [
+        {"prediction": names[code], "probability": dict(zip(names, row.tolist(), strict=True))}
+        for code, row in zip(codes, chances, strict=True)
     ]
 
 

@@ -48,6 +48,8 @@ def attribute(
     Returns:
         A record an input, and what was left out.
     """
+    if model.tasks[task].brings.decides == "embedding":
+        return [], [f"{task}: an embedding decides nothing by itself, so that there is nothing to attribute."]
     generator = torch.Generator().manual_seed(derive_seed(seed, "attribution", task))
     decision, explained, notes = _explainable(loaders, model, task)
     if not explained:
@@ -83,11 +85,12 @@ def attribute(
 
 def _explainable(loaders: DataLoaders, model: Model, task: str) -> tuple[Decision, tuple[str, ...], list[str]]:
     """The decision with its explained inputs first, which those are, and why not the others."""
-    kind, output = model.tasks[task].kind, model.tasks[task].output
+    kind, output, quantiles = model.tasks[task].kind, model.tasks[task].output, model.tasks[task].quantiles
     inputs = inputs_of(model, output)
     floats = tuple(name for name in inputs if model.inputs[name].dtype.startswith("float"))
     held = tuple(name for name in inputs if name not in floats)
-    decision = Decision(kind=kind, output=output, plan=model.plan([output], inputs), inputs=(*floats, *held))
+    plan = model.plan([output], inputs)
+    decision = Decision(kind=kind, output=output, plan=plan, inputs=(*floats, *held), quantiles=quantiles)
     values = featurised(loaders, "test", decision.inputs, torch.arange(1))
     cut = {floats[index] for index in unreached(decision, len(floats), list(values.values()))}
     explained = tuple(name for name in floats if name not in cut)
@@ -103,7 +106,7 @@ def _explainable(loaders: DataLoaders, model: Model, task: str) -> tuple[Decisio
         if any(model.inputs[name].cardinalities)
     ]
     order = (*explained, *(name for name in inputs if name not in explained))
-    return Decision(kind=kind, output=output, plan=decision.plan, inputs=order), explained, notes
+    return replace(decision, inputs=order), explained, notes
 
 
 def _baseline(loaders: DataLoaders, model: Model, name: str, values: Tensor) -> Tensor:
@@ -125,7 +128,7 @@ def mean_figure(values: Tensor) -> Figure:
 def _answers(loaders: DataLoaders, task: Task, predictions: Predictions, positions: Tensor) -> list[dict[str, Any]]:
     """Row number, target and decision of some test rows."""
     target = loaders.fields[task.target]
-    decisions = decide(task.kind, predictions.output[positions])
+    decisions = decide(task.kind, predictions.output[positions], task.quantiles)
     return [
         {
             "row": int(loaders.test.rows[position]),

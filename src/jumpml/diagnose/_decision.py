@@ -25,16 +25,18 @@ class Decision:
         output: The node.
         plan: Computes the node.
         inputs: The fields that it reads, in the order in which the methods take their values.
+        quantiles: The task's.
     """
 
     kind: str
     output: str
     plan: Plan
     inputs: tuple[str, ...]
+    quantiles: tuple[float, ...] = ()
 
     def decide(self, *values: Tensor) -> Tensor:
         """Class codes int64 ``[n]``, 0 and 1 of each label ``[n, labels]``; for regression the outputs."""
-        return decide(self.kind, self._output(values))
+        return decide(self.kind, self._output(values), self.quantiles)
 
     def score(self, codes: Tensor, *values: Tensor) -> Tensor:
         """The logit of each row's decided class, ``[n]``; for regression the mean of the row's outputs.
@@ -47,7 +49,7 @@ class Decision:
         """
         output = self._output(values)
         if TASK_KINDS[self.kind].decides == "numbers":
-            return output.reshape(len(output), -1).mean(1)
+            return decide(self.kind, output, self.quantiles).reshape(len(output), -1).mean(1)
         logits = scores(self.kind, output)
         return self._decided(codes, logits, -logits)
 

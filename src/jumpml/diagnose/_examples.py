@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 import torch
@@ -34,8 +35,9 @@ def choose_examples(kind: str, predictions: Predictions, generator: torch.Genera
 
 def _error(kind: str, predictions: Predictions) -> Tensor:
     if TASK_KINDS[kind].decides == "numbers":
-        difference = predictions.output - predictions.target
-        return difference.reshape(len(difference), -1).abs().mean(1)
+        decided = decide(kind, predictions.output, predictions.quantiles)
+        difference = decided.reshape(predictions.target.shape) - predictions.target
+        return difference.reshape(len(difference), -1).abs().nanmean(1)
     decided = decide(kind, predictions.output)
     wrong = (decided != predictions.target.reshape(decided.shape)).float()
     return wrong.mean(1) if TASK_KINDS[kind].decides == "labels" else wrong
@@ -51,6 +53,9 @@ def in_words(kind: str, field: FieldInfo, value: Tensor) -> str:
     """
     if TASK_KINDS[kind].decides == "labels":
         return ", ".join(name for name, has in zip(field.classes, value.tolist(), strict=True) if has) or "no label"
+    if field.columns:
+        numbers = zip(field.columns, value.flatten().tolist(), strict=True)
+        return ", ".join(f"{column.name} {'missing' if isnan(x) else f'{x:.4g}'}" for column, x in numbers)
     if TASK_KINDS[kind].decides == "numbers":
         text = f"{float(value.mean()):.4g}"
         return text if value.numel() == 1 else f"mean {text}"

@@ -5,7 +5,7 @@ from jumpml.evaluate._evaluate import evaluate
 from jumpml.evaluate._intervals import num_resamples, percentiles, resamples, wilson
 from jumpml.evaluate._measure import measure
 from jumpml.evaluate._metric import FunctionMetric, metric
-from jumpml.evaluate._named import higher_is_better, metric_names
+from jumpml.evaluate._named import figure_names, higher_is_better, metric_names, own_metrics
 from jumpml.evaluate._positions import PositionCounter, Positions
 from jumpml.evaluate._predictions import Predictions, evaluation_mode, predict
 from jumpml.evaluate._results import EvalResults
@@ -25,6 +25,8 @@ __all__ = [
     "metric",
     "FunctionMetric",
     "metric_names",
+    "own_metrics",
+    "figure_names",
     "higher_is_better",
     "evaluation_mode",
     "wilson",

@@ -32,9 +32,10 @@ def calibrate(sample: Sample) -> Calibration:
     """
     right = (sample.decided == sample.target).double()
     stated = sample.probabilities.double()
-    confidence = (
-        stated.amax(1) if sample.decides == "class" and stated.dim() == 2 else torch.maximum(stated, 1 - stated)
-    )
+    if sample.decides == "class" and stated.dim() == 2:
+        confidence = stated.gather(1, sample.decided.unsqueeze(1))
+    else:
+        confidence = torch.maximum(stated, 1 - stated)
     return calibration_of(confidence.flatten(), right.flatten())
 
 

@@ -66,7 +66,8 @@ def compare(kind: str, metrics: Sequence[Any], name: str, before: Predicted, aft
         low, high = paired(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()), rows)
         return Figure(value=value, low=low, high=high, n=rows)
     draws: list[float] = []
-    for drawn in resamples(rows, entry.resamples or num_resamples(samples[0].size)):
+    number = entry.resamples or num_resamples(samples[0].size)
+    for drawn in resamples(rows, number, samples[0].block):
         try:
             draws.append(_change(entry, name, *(sample.take(drawn) for sample in samples)))
         except (UndefinedError, EvaluationError):

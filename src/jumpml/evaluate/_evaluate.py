@@ -9,8 +9,10 @@ from jumpml.core import EvaluationError, EvaluationRecord, LabelCounts, TaskEval
 from jumpml.evaluate._calibration import calibrate
 from jumpml.evaluate._curves import curves
 from jumpml.evaluate._measure import Measured, measure_sample, resolve
+from jumpml.evaluate._named import own_metrics
 from jumpml.evaluate._positions import Positions
-from jumpml.evaluate._predictions import predict
+from jumpml.evaluate._predictions import loader_of, predict
+from jumpml.evaluate._reconstructions import reconstructions
 from jumpml.evaluate._results import EvalResults
 from jumpml.evaluate._sample import Sample, sample_of
 
@@ -55,21 +57,26 @@ def evaluate(
         EvaluationError: A metric is unknown, fails or does not fit its task; the split is empty; all of a task's
             targets are missing; an output is not finite.
     """
-    asked = _by_task(metrics, model.tasks)
+    asked = _by_task(metrics, model.tasks, loaders.fields)
     resolved = {name: _in_task(name, resolve, model.tasks[name].kind, entries) for name, entries in asked.items()}
     tasks: dict[str, TaskEvaluation] = {}
     told = list(notes)
     for name, predictions in predict(loaders, model, split).items():
         task = model.tasks[name]
         field = loaders.fields[task.target]
-        tasks[name], found = _in_task(name, _evaluate_task, task, field, resolved[name], predictions)
+        rows = loader_of(loaders, split).rows.cpu()
+        tasks[name], found = _in_task(name, _evaluate_task, task, field, resolved[name], predictions, rows)
         told += [f"{name}: {note}" for note in found]
     record = EvaluationRecord(split=split, tasks=tasks, averaged_weights=averaged, notes=tuple(told))
     return EvalResults(record, loaders, asked)
 
 
-def _by_task(metrics: Sequence[Any] | Mapping[str, Sequence[Any]] | None, tasks: Mapping[str, Task]) -> dict[str, Any]:
-    own = {name: task.brings.metrics if task.metrics is None else task.metrics for name, task in tasks.items()}
+def _by_task(
+    metrics: Sequence[Any] | Mapping[str, Sequence[Any]] | None,
+    tasks: Mapping[str, Task],
+    fields: Mapping[str, FieldInfo],
+) -> dict[str, Any]:
+    own = {name: own_metrics(task, fields.get(task.target)) for name, task in tasks.items()}
     if metrics is None:
         return own
     if isinstance(metrics, Mapping):
@@ -96,7 +103,7 @@ def _in_task(name: str, function: Any, *args: Any) -> Any:
 
 
 def _evaluate_task(
-    task: Task, field: FieldInfo, metrics: Sequence[Metric], predictions: Predicted
+    task: Task, field: FieldInfo, metrics: Sequence[Metric], predictions: Predicted, rows: Tensor
 ) -> tuple[TaskEvaluation, list[str]]:
     sample = sample_of(task.kind, predictions)
     measured = measure_sample(sample, metrics)
@@ -114,8 +121,9 @@ def _evaluate_task(
         higher_is_better=measured.higher_is_better,
         confusion=_confusion(sample) if sample.decides == "class" and 0 < len(classes) <= MOST_CLASSES else None,
         labels=_labels(sample) if sample.decides == "labels" else (),
-        calibration=calibrate(sample) if classes else None,
+        calibration=calibrate(sample) if classes and sample.decides != "embedding" else None,
         curves=curves(sample),
+        reconstructions=reconstructions(sample, rows[predictions.present]),
     )
     return evaluation, [*measured.notes, *_empty_classes(sample, classes)]
 

@@ -65,20 +65,27 @@ def num_resamples(elements: int) -> int:
     return max(LEAST, min(MOST, WORK // max(elements, 1)))
 
 
-def resamples(rows: int, count: int) -> Tensor:
+def resamples(rows: int, count: int, block: int = 1) -> Tensor:
     """Row numbers drawn with replacement (Efron 1979, https://doi.org/10.1214/aos/1176344552).
 
-    The draws depend on the number of rows alone, so that two models on one split are measured on the same resamples.
+    The draws depend on the numbers alone, so that two models on one split are measured on the same resamples. Rows that
+    depend on their neighbours are drawn in blocks (Künsch 1989, https://doi.org/10.1214/aos/1176347265): drawn one by
+    one they would seem to tell more than they do.
 
     Args:
         rows: Of the sample.
         count: Resamples.
+        block: How many neighbouring rows are drawn at a time.
 
     Returns:
         int64 ``[count, rows]``.
     """
     generator = torch.Generator().manual_seed(derive_seed("bootstrap", rows))
-    return torch.randint(rows, (count, rows), generator=generator)
+    if block == 1:
+        return torch.randint(rows, (count, rows), generator=generator)
+    block = min(block, rows)
+    starts = torch.randint(rows - block + 1, (count, -(-rows // block), 1), generator=generator)
+    return (starts + torch.arange(block)).flatten(1)[:, :rows]
 
 
 def percentiles(values: Sequence[float]) -> tuple[float, float]:

@@ -103,7 +103,7 @@ def measure_sample(sample: AnySample, metrics: Sequence[Metric]) -> Measured:
             measured.notes.append(f"{entry.name} is left out: {reason}.")
             continue
         measured.higher_is_better.update(dict.fromkeys(values, entry.higher_is_better))
-        if isinstance(entry, Proportion):
+        if isinstance(entry, Proportion) and entry.independent(sample):
             hits, trials = entry.hits(sample)
             low, high = wilson(hits, trials)
             measured.figures[entry.name] = Figure(value=hits / trials, low=low, high=high, n=trials)
@@ -137,7 +137,7 @@ def _bootstrap(sample: AnySample, values: Mapping[Metric, Mapping[str, float]]) 
     """All metrics' values on the same resamples; those on which a metric has none are passed over."""
     draws = {entry: {name: list[float]() for name in named} for entry, named in values.items()}
     counts = {entry: entry.resamples or num_resamples(sample.size) for entry in values}
-    for index, rows in enumerate(resamples(len(sample), max(counts.values(), default=0))):
+    for index, rows in enumerate(resamples(len(sample), max(counts.values(), default=0), sample.block)):
         drawn = sample.take(rows)
         for entry, count in counts.items():
             if index < count:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 
-from jumpml.core import EvaluationError, did_you_mean
+from jumpml.core import WITH_HISTORY, WITH_QUANTILES, EvaluationError, did_you_mean
 from jumpml.evaluate._metric import UndefinedError
+from jumpml.evaluate._neighbours import found_among, mean_average_precision
+from jumpml.evaluate._numbers import (
+    absolute_error,
+    covered,
+    determination,
+    peak_ratio,
+    pinball,
+    scaled_error,
+    seasonal_skill,
+    skill,
+    squared_error,
+    width,
+)
 from jumpml.evaluate._positions import Positions
 from jumpml.evaluate._ranking import auroc, average_precision
 
@@ -19,12 +33,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from jumpml.core import FieldInfo, Task
     from jumpml.evaluate._sample import AnySample, Sample
 
-CLASSES = ("multiclass", "binary")
+CLASSES = ("multiclass", "binary", "ordinal")
 LABELS = ("multilabel",)
 TOKENS = ("token_labelling", "language_modelling")
 POSITIONS = ("segmentation", *TOKENS)
+NUMBERS = ("regression", "forecasting", "reconstruction")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +64,10 @@ class Proportion:
             raise UndefinedError("it is a share of rows of which there are none")
         return hits, trials
 
+    def independent(self, sample: AnySample) -> bool:
+        """Whether trials tell nothing of each other: of several in a row, or of neighbouring windows, they do."""
+        return sample.block == 1 and int(self.counts(sample)[1]) <= len(sample)
+
     def compute(self, sample: AnySample) -> dict[str, float]:
         """The share."""
         hits, trials = self.hits(sample)
@@ -56,7 +76,11 @@ class Proportion:
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
-    """Any other figure, which has a bootstrap interval; one that `reflects` is raised by repeated rows alone."""
+    """Any other figure, which has a bootstrap interval; one that `reflects` is raised by repeated rows alone.
+
+    Attributes:
+        each: Where outputs have names, the figure of each.
+    """
 
     name: str
     kinds: tuple[str, ...]
@@ -64,10 +88,15 @@ class Statistic:
     higher_is_better: bool | None = True
     resamples: int | None = None
     reflects: bool = False
+    each: Callable[[Sample], Tensor] | None = None
 
     def compute(self, sample: AnySample) -> dict[str, float]:
-        """The figure."""
-        return {self.name: float(self.value(sample))}
+        """The figure, and that of each named output that has one."""
+        found = {self.name: float(self.value(sample))}
+        if self.each is None or isinstance(sample, Positions) or not sample.names:
+            return found
+        own = zip(sample.names, self.each(sample).tolist(), strict=True)
+        return found | {f"{self.name}.{name}": value for name, value in own if not math.isnan(value)}
 
 
 def _hits(given: Tensor, hit: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,37 +185,23 @@ def _log_loss(s: Sample | Positions) -> Tensor:
     if isinstance(s, Positions):
         return s.mean_loss()
     logits = s.logits.double()  # a probability in float32 would round to 0 where the logit still says how wrong it is
-    if s.kind == "multiclass":
+    if s.logits.dim() == 2 and s.decides == "class":
         return F.cross_entropy(logits, s.target)
     return F.binary_cross_entropy_with_logits(logits, s.target.double())
 
 
 def _brier(s: Sample) -> Tensor:
     probabilities = s.probabilities.double()
-    if s.kind == "multiclass":
+    if s.probabilities.dim() == 2 and s.decides == "class":
         return (probabilities - F.one_hot(s.target, s.num_classes)).square().sum(1).mean()
     return (probabilities - s.target).square().mean()
 
 
-def _mean_squared_error(s: Sample) -> Tensor:
-    from torchmetrics.functional.regression import mean_squared_error
+def _quadratic_kappa(s: Sample) -> Tensor:
+    from torchmetrics.functional.classification import multiclass_cohen_kappa
 
-    return mean_squared_error(s.decided.double(), s.target.double())
-
-
-def _mean_absolute_error(s: Sample) -> Tensor:
-    from torchmetrics.functional.regression import mean_absolute_error
-
-    return mean_absolute_error(s.decided.double(), s.target.double())
-
-
-def _r2(s: Sample) -> Tensor:
-    from torchmetrics.functional.regression import r2_score
-
-    target = s.target.double()
-    if len(s) < 2 or not (target != target[0]).any():
-        raise UndefinedError("the target is the same in all rows")
-    return r2_score(s.decided.double(), target, multioutput="variance_weighted")
+    _several_classes(s)
+    return multiclass_cohen_kappa(s.decided, s.target, s.num_classes, weights="quadratic", validate_args=False)
 
 
 def _dice(s: Positions) -> Tensor:
@@ -224,12 +239,41 @@ _ALL: tuple[Proportion | Statistic, ...] = (
         value=lambda s: (s.decided != s.target).double().mean(),
         higher_is_better=False,
     ),
+    Statistic(name="quadratic_kappa", kinds=("ordinal",), value=_quadratic_kappa),
     Statistic(
-        name="rmse", kinds=("regression",), value=lambda s: _mean_squared_error(s).sqrt(), higher_is_better=False
+        name="rmse",
+        kinds=NUMBERS,
+        value=lambda s: squared_error(s, each=False).sqrt(),
+        each=lambda s: squared_error(s, each=True).sqrt(),
+        higher_is_better=False,
     ),
-    Statistic(name="mse", kinds=("regression",), value=_mean_squared_error, higher_is_better=False),
-    Statistic(name="mae", kinds=("regression",), value=_mean_absolute_error, higher_is_better=False),
-    Statistic(name="r2", kinds=("regression",), value=_r2),
+    Statistic(
+        name="mse",
+        kinds=NUMBERS,
+        value=partial(squared_error, each=False),
+        each=partial(squared_error, each=True),
+        higher_is_better=False,
+    ),
+    Statistic(
+        name="mae",
+        kinds=(*NUMBERS, "ordinal"),
+        value=partial(absolute_error, each=False),
+        each=partial(absolute_error, each=True),
+        higher_is_better=False,
+    ),
+    Statistic(
+        name="r2", kinds=NUMBERS, value=partial(determination, each=False), each=partial(determination, each=True)
+    ),
+    Statistic(name="mase", kinds=WITH_HISTORY, value=scaled_error, higher_is_better=False),
+    Statistic(name="skill", kinds=WITH_HISTORY, value=partial(skill, baseline="last")),
+    Statistic(name="seasonal_skill", kinds=WITH_HISTORY, value=seasonal_skill),
+    Statistic(name="psnr", kinds=("reconstruction",), value=peak_ratio),
+    Proportion(name="recall_at_1", kinds=("retrieval",), counts=partial(found_among, count=1)),
+    Proportion(name="recall_at_5", kinds=("retrieval",), counts=partial(found_among, count=5)),
+    Statistic(name="mean_average_precision", kinds=("retrieval",), value=mean_average_precision),
+    Statistic(name="pinball", kinds=WITH_QUANTILES, value=pinball, higher_is_better=False),
+    Proportion(name="coverage", kinds=WITH_QUANTILES, counts=covered, higher_is_better=None),
+    Statistic(name="width", kinds=WITH_QUANTILES, value=width, higher_is_better=False),
     # positions of one row depend on each other: the intervals come from resamples of rows
     Statistic(name="mean_iou", kinds=("segmentation",), value=_mean_iou),
     Statistic(name="dice", kinds=("segmentation",), value=_dice),
@@ -255,13 +299,42 @@ def metric_names(kind: str) -> tuple[str, ...]:
     """The metrics that a task of a kind can name.
 
     Args:
-        kind: The task's kind.
+        kind: One of `jumpml.core.TASK_KINDS`.
 
     Example:
-        >>> metric_names("regression")
-        ('rmse', 'mse', 'mae', 'r2')
+        >>> metric_names("reconstruction")
+        ('rmse', 'mse', 'mae', 'r2', 'psnr')
     """
     return tuple(name for name, entry in NAMED.items() if kind in entry.kinds)
+
+
+def own_metrics(task: Task, field: FieldInfo | None) -> tuple[str, ...]:
+    """The metrics that a task names, or its kind's own.
+
+    Args:
+        task: The task.
+        field: Its target, where it is known: only a picture has a peak that noise could be measured against.
+    """
+    if task.metrics is not None:
+        return task.metrics
+    picture = field is None or field.kind == "image"
+    return tuple(metric for metric in task.brings.metrics if picture or metric != "psnr")
+
+
+def figure_names(metric: str, field: FieldInfo | None) -> tuple[str, ...]:
+    """The figures that a metric gives: itself, and one an output that has a name, as ``rmse.mass``.
+
+    Args:
+        metric: Its name.
+        field: The task's target, where it is known.
+
+    Example:
+        >>> figure_names("rmse", None)
+        ('rmse',)
+    """
+    entry = NAMED.get(metric)
+    each = field.columns if field and isinstance(entry, Statistic) and entry.each else ()
+    return (metric, *(f"{metric}.{column.name}" for column in each))
 
 
 def higher_is_better(name: str) -> bool | None:
@@ -279,7 +352,8 @@ def higher_is_better(name: str) -> bool | None:
     """
     if name == "loss":
         return False
-    return NAMED[name].higher_is_better if name in NAMED else None
+    metric = NAMED.get(name.partition(".")[0])  # of a named output, mae.mass
+    return metric.higher_is_better if metric else None
 
 
 def named(kind: str, name: str) -> Proportion | Statistic:

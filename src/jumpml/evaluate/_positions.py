@@ -53,6 +53,11 @@ class Positions:
         return len(self.count)
 
     @property
+    def block(self) -> int:
+        """How many neighbouring rows overlap; see `Sample`."""
+        return 1
+
+    @property
     def present(self) -> Tensor:
         """The rows in which any position is known, bool ``[rows]``."""
         return self.count > 0

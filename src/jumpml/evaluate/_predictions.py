@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
 from jumpml.core import EvaluationError, did_you_mean
+from jumpml.evaluate._forecast import baselines
 from jumpml.evaluate._positions import PositionCounter, Positions
+from jumpml.graph import probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from torch import Tensor, nn
 
-    from jumpml.core import Task
+    from jumpml.core import FieldInfo, Task
     from jumpml.data import DataLoaders, Loader
     from jumpml.graph import Model
 
@@ -28,14 +31,25 @@ class Predictions:
     """One task's raw outputs on a split, in the split's order, on the CPU.
 
     Attributes:
-        output: What the output node gave, ``[rows, *]``: logits, or numbers in the target's raw units.
+        output: What the output node gave, ``[rows, *]``: logits, vectors of length 1, or numbers in the target's raw
+            units, with quantiles ``[rows, *, quantiles]``.
         target: ``[rows, *]``: class codes, 0 and 1 (of each label), or numbers in raw units; anything at absent rows.
         present: bool ``[rows]``, the rows that have a target, and whose data set has what the output needs.
+        quantiles: The levels that are predicted of each number.
+        field: The target; None where it is not known.
+        aside: What else the kind's metrics read, by name and a row each. For a forecast ``past``, what comes before the
+            target; ``last`` and, where the season has several steps, ``season``: the baselines, ``[rows, elements]``;
+            and ``scale``, their error on the train rows.
+        block: How many neighbouring rows share what they show.
     """
 
     output: Tensor
     target: Tensor
     present: Tensor
+    quantiles: tuple[float, ...] = ()
+    field: FieldInfo | None = None
+    aside: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    block: int = 1
 
 
 Predicted: TypeAlias = Predictions | Positions
@@ -81,7 +95,8 @@ def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Any]:
             served += 1
     if not served:
         raise EvaluationError(f"the split {split!r} is empty: give it a share of the rows, or name another split.")
-    return {name: counters[name].positions() if name in counters else _joined(part) for name, part in parts.items()}
+    rows = {name: _completed(_joined(part), loaders, model.tasks[name], split) for name, part in parts.items() if part}
+    return {name: counters[name].positions() if name in counters else rows[name] for name in parts}
 
 
 def _taken(rows: Tensor | None, *values: Tensor) -> tuple[Tensor, ...]:
@@ -135,10 +150,31 @@ def _part(
 ) -> tuple[Tensor, Tensor, Tensor]:
     target = batch[task.target]
     present = torch.ones(len(target), dtype=torch.bool) if rows is None else rows
+    if task.brings.decides == "embedding":
+        output = probabilities(task.kind, output)
     if task.brings.decides == "numbers":  # while everything is still on one device
-        output = loaders.to_raw(task.target, output.reshape(target.shape))
+        output = _raw_numbers(output, target, task, loaders)
         target = loaders.to_raw(task.target, target)
     return output.cpu(), target.cpu(), present.cpu()
+
+
+def _raw_numbers(output: Tensor, target: Tensor, task: Task, loaders: DataLoaders) -> Tensor:
+    """Predicted numbers in raw units, of the target's shape; with quantiles each level's, along a last axis."""
+    if not task.quantiles:
+        return loaders.to_raw(task.target, output.reshape(target.shape))
+    levels = output.reshape(*target.shape, len(task.quantiles)).unbind(-1)
+    return torch.stack([loaders.to_raw(task.target, level) for level in levels], dim=-1)
+
+
+def _completed(predictions: Predictions, loaders: DataLoaders, task: Task, split: str) -> Predictions:
+    """With what is known of the target beside the rows' own."""
+    field = loaders.fields.get(task.target)
+    known = replace(predictions, quantiles=task.quantiles, field=field)
+    if task.history is None:
+        return known
+    is_window = bool(field and "window" in field.options)
+    aside = baselines(loaders, task, predictions.target, loader_of(loaders, split))
+    return replace(known, aside=aside, block=predictions.target.shape[1] if is_window else 1)
 
 
 def _joined(parts: list[tuple[Tensor, Tensor, Tensor]]) -> Predictions:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch.nn.functional as F
 
 from jumpml.core import TASK_KINDS, EvaluationError
+from jumpml.evaluate._neighbours import find_neighbours
 from jumpml.evaluate._positions import Positions
-from jumpml.graph import decide, probabilities, scores
+from jumpml.graph import decide, in_rising_order, probabilities, scores
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
+    from jumpml.core import FieldInfo
     from jumpml.evaluate._predictions import Predicted, Predictions
 
 
@@ -23,11 +28,17 @@ class Sample:
 
     Attributes:
         kind: The task's kind.
-        target: Class codes int64 ``[rows]``; for multilabel 0 and 1, int64 ``[rows, classes]``; for regression float32
-            ``[rows]`` or ``[rows, elements]``.
-        logits: ``[rows, classes]`` for multiclass and multilabel, ``[rows]`` for binary; for regression the prediction.
-        probabilities: Of ``logits``' shape; for regression the prediction.
-        decided: Of the target's shape and type.
+        target: Class codes int64 ``[rows]``; for multilabel 0 and 1, int64 ``[rows, classes]``; numbers float32
+            ``[rows]`` or ``[rows, elements]``, NaN where one is missing.
+        logits: ``[rows, classes]`` for multiclass, ordinal and multilabel, ``[rows]`` for binary; numbers the
+            prediction, with quantiles ``[rows, elements, quantiles]`` in rising order; embeddings of length 1.
+        probabilities: Of ``logits``' shape; numbers and embeddings as they are.
+        decided: Of the target's shape and type; of embeddings the class of the nearest other row.
+        quantiles: The levels that are predicted of each number; empty where it is one number each.
+        field: The target; None where it is not known.
+        aside: What else the kind's metrics read, a row each: see `Predictions`.
+        past: Of a forecast, what comes before each row's target; None on resamples, whose metrics do not read it.
+        block: How many neighbouring rows share what they show, as overlapping windows do; resamples keep them together.
     """
 
     kind: str
@@ -35,6 +46,11 @@ class Sample:
     logits: Tensor
     probabilities: Tensor
     decided: Tensor
+    quantiles: tuple[float, ...] = ()
+    field: FieldInfo | None = None
+    aside: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    past: Tensor | None = None
+    block: int = 1
 
     @classmethod
     def of(cls, kind: str, predictions: Predictions) -> Sample:
@@ -53,15 +69,49 @@ class Sample:
             fix = "Look at the losses: training may have diverged."
             raise EvaluationError(f"the model's output is NaN or infinite in {wrong} of {len(output)} rows. {fix}")
         if TASK_KINDS[kind].decides == "numbers":
-            target = _vectors(target)
-            numbers = output.reshape(target.shape)
-            return cls(kind=kind, target=target, logits=numbers, probabilities=numbers, decided=numbers)
+            return cls._of_numbers(kind, predictions, output, _vectors(target))
+        if TASK_KINDS[kind].decides == "embedding":
+            return cls._of_embeddings(kind, predictions, output, target)
         return cls(
             kind=kind,
             target=_zero_or_one(kind, target) if TASK_KINDS[kind].prediction == "sigmoid" else target,
             logits=scores(kind, output),
             probabilities=probabilities(kind, output),
             decided=decide(kind, output),
+            field=predictions.field,
+        )
+
+    @classmethod
+    def _of_embeddings(cls, kind: str, predictions: Predictions, output: Tensor, target: Tensor) -> Sample:
+        """Each row is a query; what it finds among all others is found once, so that resamples are of queries."""
+        unit, aside = probabilities(kind, output), find_neighbours(output, target)
+        nearest = aside.pop("nearest")
+        return cls(
+            kind=kind,
+            target=target,
+            logits=unit,
+            probabilities=unit,
+            decided=nearest,
+            field=predictions.field,
+            aside=aside,
+        )
+
+    @classmethod
+    def _of_numbers(cls, kind: str, predictions: Predictions, output: Tensor, target: Tensor) -> Sample:
+        quantiles = predictions.quantiles
+        decided = decide(kind, output, quantiles).reshape(target.shape)
+        numbers = in_rising_order(output, quantiles) if quantiles else decided
+        return cls(
+            kind=kind,
+            target=target,
+            logits=numbers,
+            probabilities=numbers,
+            decided=decided,
+            quantiles=quantiles,
+            field=predictions.field,
+            aside={name: values[predictions.present] for name, values in predictions.aside.items() if name != "past"},
+            past=predictions.aside["past"][predictions.present] if "past" in predictions.aside else None,
+            block=predictions.block,
         )
 
     def __len__(self) -> int:
@@ -74,7 +124,7 @@ class Sample:
 
     @property
     def decides(self) -> str:
-        """``class``, ``labels`` or ``numbers``."""
+        """``class``, ``labels``, ``numbers`` or ``embedding``."""
         return TASK_KINDS[self.kind].decides
 
     @property
@@ -82,6 +132,8 @@ class Sample:
         """Of the task; 0 where numbers are predicted."""
         if self.decides == "numbers":
             return 0
+        if self.decides == "embedding":
+            return len(self.field.classes) if self.field else int(self.target.max()) + 1
         return 2 if TASK_KINDS[self.kind].one_logit else self.logits.shape[-1]
 
     @property
@@ -116,7 +168,22 @@ class Sample:
             logits=self.logits[rows],
             probabilities=self.probabilities[rows],
             decided=self.decided[rows],
+            aside={name: values[rows] for name, values in self.aside.items()},
+            past=None,
         )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each element of a table of targets is; empty where they have no names."""
+        return tuple(column.name for column in self.field.columns) if self.field else ()
+
+    def elements(self, values: Tensor) -> Tensor:
+        """Values of the target's shape as float64 ``[rows, elements]``."""
+        return values.double().reshape(len(self), -1)
+
+    def errors(self) -> Tensor:
+        """What the decisions are off, float64 ``[rows, elements]``; NaN where the target is missing."""
+        return self.elements(self.decided) - self.elements(self.target)
 
 
 AnySample: TypeAlias = Sample | Positions

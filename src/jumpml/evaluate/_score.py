@@ -59,12 +59,16 @@ def _named(name: str, model: Model) -> tuple[str, Metric]:
         raise EvaluationError(
             f"there is no value {name!r}: expected 'loss' or 'task/metric'. {did_you_mean(name, known)}"
         )
-    return task, named(model.tasks[task].kind, metric)
+    return task, named(model.tasks[task].kind, metric.partition(".")[0])  # rmse.mass is of a named output
 
 
 def _value(name: str, entry: Metric, sample: AnySample, split: str) -> float:
+    figure = name.partition("/")[2]
     try:
-        return first(entry, sample)[entry.name]
+        values = first(entry, sample)
+        if figure not in values:
+            raise EvaluationError(f"there is no value {name!r}. {did_you_mean(figure, values)}")
+        return values[figure]
     except UndefinedError as reason:
         raise EvaluationError(f"{name!r} has no value on the split {split!r}: {reason}.") from None
 

@@ -3,10 +3,11 @@
 from jumpml.graph._brought import BroughtLoss
 from jumpml.graph._build import build_nodes, build_tasks, fields_read
 from jumpml.graph._elsewhere import fill_nodes
+from jumpml.graph._history import channels_of
 from jumpml.graph._model import Model
 from jumpml.graph._node import Node
 from jumpml.graph._plan import LossPlan, Plan
-from jumpml.graph._prediction import decide, probabilities, scores
+from jumpml.graph._prediction import decide, in_rising_order, probabilities, scores
 
 __all__ = [
     "BroughtLoss",
@@ -16,9 +17,11 @@ __all__ = [
     "Plan",
     "build_nodes",
     "build_tasks",
+    "channels_of",
     "decide",
     "fields_read",
     "fill_nodes",
+    "in_rising_order",
     "probabilities",
     "scores",
 ]

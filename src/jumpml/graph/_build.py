@@ -55,7 +55,15 @@ def build_tasks(spec: ModelSpec) -> dict[str, Task]:
         'years'
     """
     return {
-        name: Task(kind=task.kind, output=task.output, target=task.target, metrics=task.metrics)
+        name: Task(
+            kind=task.kind,
+            output=task.output,
+            target=task.target,
+            metrics=task.metrics,
+            quantiles=task.quantiles or (),
+            history=task.history,
+            season=task.season or 1,
+        )
         for name, task in spec.tasks.items()
     }
 

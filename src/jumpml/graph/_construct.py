@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, replace
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -14,6 +13,7 @@ from jumpml.graph._elsewhere import make_pretrained, node_of_run
 from jumpml.graph._node import class_name, signature_text
 from jumpml.graph._random import own_draws
 from jumpml.graph._repeat import Repeat
+from jumpml.graph._tasks import output_width
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 
 if TYPE_CHECKING:
@@ -147,10 +147,12 @@ def _head_width(node: str, tasks: Mapping[str, Task], fields: Mapping[str, Field
     for name, task in tasks.items():
         if task.output != node:
             continue
+        if task.brings.decides == "embedding":
+            return f"and the embedding of task {name!r} may be of any width. Give out_features, such as 64."
         if task.brings.one_logit:
             widths[name] = 1
         elif task.target in fields:
-            widths[name] = _width(task, fields[task.target])
+            widths[name] = output_width(task, fields[task.target])
         else:
             return (
                 f"and nothing is known of {task.target!r}, the target of task {name!r}. Give {argument}, or give the "
@@ -162,9 +164,3 @@ def _head_width(node: str, tasks: Mapping[str, Task], fields: Mapping[str, Field
         needs = ", ".join(f"{name!r} needs {width}" for name, width in widths.items())
         return f"and its tasks need different widths: {needs}. Give each task a head of its own."
     return next(iter(widths.values()))
-
-
-def _width(task: Task, target: FieldInfo) -> int:
-    if task.brings.decides == "numbers":
-        return prod(target.value.shape)
-    return len(target.classes) or target.value.classes or 0  # a text's classes are its tokens, which have no list

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from jumpml.core import TASK_KINDS, FieldInfo, Problem, Task, ValueInfo, did_you_mean
+from jumpml.core import TASK_KINDS, FieldInfo, Problem, Task, ValueInfo, did_you_mean, options_problem
+from jumpml.graph._history import history_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,28 @@ def target_problems(tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo]) 
         elif task.brings.truth and field.value.shape[0] < 2:
             text = f"a {task.kind} task needs texts of two tokens or more, and {task.target!r} has a length of 1."
             problems.append(Problem(path, text, "Without a next token there is nothing to predict: raise `length`."))
-    return problems
+        elif task.kind == "ordinal" and _order_problem(field):
+            problems.append(Problem(path, *_order_problem(field)))
+        elif task.brings.decides == "embedding" and len(field.classes) < 2:
+            text = f"a {task.kind} task needs a target with 2 classes or more, and {task.target!r} has"
+            problems.append(Problem(path, f"{text} {len(field.classes)}."))
+        elif field.kind == "table" and any(column.kind != "number" for column in field.columns):
+            names = ", ".join(column.name for column in field.columns if column.kind != "number")
+            text = f"a {task.kind} task predicts numbers, and {names} of {task.target!r} is none."
+            problems.append(Problem(path, text, "Give a category a field and a task of its own."))
+    return [*problems, *history_problems(tasks, fields)]
+
+
+def _order_problem(field: FieldInfo) -> tuple[str, ...]:
+    """Why a category's classes have no order that could be learned, and what to do; nothing where they have one."""
+    shown = f"{', '.join(field.classes[:4])}{', ...' if len(field.classes) > 4 else ''}"
+    if len(field.classes) < 2:
+        count = len(field.classes)
+        return (f"an ordinal task needs a target with 2 classes or more, and {field.name!r} has {count}.",)
+    if field.alphabetical:
+        text = f"an ordinal task needs classes in their order, and those of {field.name!r} stand by their letters: "
+        return f"{text}{shown}.", "Give the field `classes`, from the lowest to the highest."
+    return ()
 
 
 def featurised_targets(
@@ -95,20 +117,27 @@ def _output_misfit(task: Task, output: ValueInfo, field: FieldInfo | None) -> st
     width, what = prod(output.shape), f"{task.output!r} is {output}"
     if "float" not in output.dtype:
         return f"its output must be a floating point number, and {what}."
-    one_a_class = task.brings.decides != "numbers" and task.brings.at == "row" and not task.brings.one_logit
+    one_a_class = task.brings.decides in {"class", "labels"} and task.brings.at == "row" and not task.brings.one_logit
     if one_a_class and len(output.shape) != 1:
-        return f"a {task.kind} task needs an output [batch, classes], and {what}."
-    if one_a_class and field is not None and width != len(field.classes):
-        return f"the output {what}, {width} wide, and the target {task.target!r} has {len(field.classes)} classes."
+        wanted = "classes - 1" if task.kind == "ordinal" else "classes"
+        return (
+            f"{'an' if task.kind == 'ordinal' else 'a'} {task.kind} task needs an output [batch, {wanted}], and {what}."
+        )
+    if one_a_class and field is not None and width != output_width(task, field):
+        less = ", one more than the output must be wide" if task.kind == "ordinal" else ""
+        return (
+            f"the output {what}, {width} wide, and the target {task.target!r} has {len(field.classes)} classes{less}."
+        )
+    if task.brings.decides == "embedding" and (len(output.shape) != 1 or width < 2):
+        return f"a {task.kind} task needs an output [batch, width], and {what}."
     if task.brings.at != "row":
         return _position_misfit(task, output, field)
     if task.brings.one_logit and output.shape not in {(), (1,)}:
         return f"a binary task needs an output [batch] or [batch, 1], and {what}."
-    if task.brings.decides == "numbers" and field is not None and width != prod(field.value.shape):
-        size = prod(field.value.shape)
-        return (
-            f"the output {what}, {width} numbers a row, and the target {task.target!r} is {field.value}, {size} a row."
-        )
+    if task.brings.decides == "numbers" and field is not None and width != output_width(task, field):
+        size = f"{prod(field.value.shape)} a row"
+        size += f" at each of {len(task.quantiles)} quantiles" if task.quantiles else ""
+        return f"the output {what}, {width} numbers a row, and the target {task.target!r} is {field.value}, {size}."
     return ""
 
 
@@ -130,10 +159,39 @@ def _position_misfit(task: Task, output: ValueInfo, field: FieldInfo | None) -> 
     return ""
 
 
+def output_width(task: Task, field: FieldInfo) -> int:
+    """How many numbers a row of a task's output holds.
+
+    Args:
+        task: The task; its output is as wide as its target asks for.
+        field: The target.
+
+    Example:
+        >>> age = FieldInfo(name="age", kind="number", value=ValueInfo(shape=(1,)))
+        >>> output_width(Task(kind="regression", output="out", target="age", quantiles=(0.1, 0.5, 0.9)), age)
+        3
+    """
+    if task.brings.decides == "numbers":
+        return prod(field.value.shape) * max(len(task.quantiles), 1)
+    if task.brings.one_logit:
+        return 1
+    if task.brings.prediction == "corn":
+        return len(field.classes) - 1
+    return len(field.classes) or field.value.classes or 0  # a text's classes are its tokens, which have no list
+
+
 def kind_problems(tasks: Mapping[str, Task]) -> list[Problem]:
-    """Kinds that there are not."""
-    return [
-        Problem(("tasks", name, "kind"), f"there is no task kind {task.kind!r}.", did_you_mean(task.kind, TASK_KINDS))
-        for name, task in tasks.items()
-        if task.kind not in TASK_KINDS
-    ]
+    """Kinds that there are not, and options that do not fit the kind."""
+    problems = []
+    for name, task in tasks.items():
+        if task.kind not in TASK_KINDS:
+            text, near = f"there is no task kind {task.kind!r}.", did_you_mean(task.kind, TASK_KINDS)
+            problems.append(Problem(("tasks", name, "kind"), text, near))
+            continue
+        season = None if task.season == 1 else task.season
+        problem = options_problem(
+            task.kind, metrics=task.metrics or (), quantiles=task.quantiles, history=task.history, season=season
+        )
+        if problem:
+            problems.append(Problem(("tasks", name), f"{problem}."))
+    return problems

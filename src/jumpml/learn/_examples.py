@@ -52,7 +52,7 @@ class ExampleRecorder:
         """
         for name, task in self._tasks.items():
             loss = losses.get(name)
-            if loss is None or not loss.value.dim():
+            if loss is None or not loss.value.dim() or task.brings.decides == "embedding":  # which has no margin
                 continue
             kept = Loss(loss.value.detach(), loss.present)  # not the graph behind it
             if task.brings.at == "row":
@@ -108,11 +108,11 @@ class ExampleRecorder:
 
     def _digest(self) -> None:
         for name, steps in self._raw.items():
-            kind = self._tasks[name].kind
+            task = self._tasks[name]
             output = torch.cat([output for _, output, _ in steps])
             target = torch.cat([target for _, _, target in steps])
             loss = torch.cat([_with_nan(loss) for loss, _, _ in steps])
-            margin, predicted = _margin(kind, output, target)
+            margin, predicted = _margin(task, output, target)
             self._note(name, loss, margin, predicted)
         self._raw = {}
 
@@ -134,10 +134,11 @@ def _with_nan(loss: Loss) -> Tensor:
     return value if loss.present is None else torch.where(loss.present, value, torch.nan)
 
 
-def _margin(kind: str, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _margin(task: Task, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Margin and decision of each row, as `core.ExampleHistory` has them."""
+    kind = task.kind
     if TASK_KINDS[kind].decides == "numbers":
-        margin = -(output.flatten(1) - target.flatten(1)).abs().mean(1)
+        margin = -(decide(kind, output, task.quantiles).flatten(1) - target.flatten(1)).abs().nanmean(1)
         return margin, torch.full_like(margin, -1, dtype=torch.int64)
     score, decided = scores(kind, output), decide(kind, output)
     if TASK_KINDS[kind].one_logit:

@@ -65,6 +65,7 @@ def find_misfits(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
         *_unknown_phases(model, phases),
         *_wrong_views(model, loaders),
         *_unmixed_targets(model, loaders),
+        *_filled_targets(model, loaders),
         *_idle_phases(model, phases),
         *_vain_consolidation(model, phases),
         *([] if patterns else _no_gradient(model, phases)),
@@ -81,6 +82,17 @@ def _unmixed_targets(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
                 text = f"`augment` mixes {read[0]!r} of different rows, and would leave their {task.target!r} as it is."
                 fix = f"Name {task.target!r} in that key of `augment` too, or leave the mixing out."
                 yield Problem(("tasks", name, "target"), text, fix)
+
+
+def _filled_targets(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
+    """Tables of targets whose features put numbers where some are missing: these would be learned."""
+    for name, task in model.tasks.items():
+        field = loaders.fields.get(task.target)
+        partly = [column.name for column in field.columns if column.missing > field.missing] if field else []
+        step = next((step.name for step in loaders.features.steps(task.target) if step.fills), None) if partly else None
+        if step:
+            text = f"{', '.join(partly)} of {task.target!r} is missing in some rows, and {step} would fill it in."
+            yield Problem(("tasks", name, "target"), text, "With `standardize: {fill: false}` it stays missing.")
 
 
 def idle(name: str) -> Problem:

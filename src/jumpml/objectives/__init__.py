@@ -12,6 +12,7 @@ from jumpml.objectives._ewc import EWC
 from jumpml.objectives._foreign import Function, LossModule
 from jumpml.objectives._likelihoods import GaussianNLL, PoissonNLL
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives._ordinal import Corn
 from jumpml.objectives._overlap import Dice
 from jumpml.objectives._penalties import L1, L2, Orthogonality, TotalVariation
 from jumpml.objectives._quantile import Quantile
@@ -25,6 +26,7 @@ __all__ = [
     "ObjectiveModule",
     "CrossEntropy",
     "BinaryCrossEntropy",
+    "Corn",
     "MeanSquaredError",
     "MeanAbsoluteError",
     "Huber",

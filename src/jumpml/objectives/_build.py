@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from jumpml.core import (
-    TASK_KINDS,
     JumpMLError,
     ObjectiveError,
     SpecError,
     WeightSchedule,
+    brought,
     derive_seed,
     resolve_class,
     resolve_function,
@@ -26,6 +26,7 @@ from jumpml.objectives._divergences import Cosine, KullbackLeibler
 from jumpml.objectives._ewc import EWC
 from jumpml.objectives._foreign import Function, LossModule
 from jumpml.objectives._likelihoods import GaussianNLL, PoissonNLL
+from jumpml.objectives._ordinal import Corn
 from jumpml.objectives._overlap import Dice
 from jumpml.objectives._penalties import L1, L2, Orthogonality, TotalVariation
 from jumpml.objectives._quantile import Quantile
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 KINDS: Mapping[str, Callable[..., Objective]] = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
+    "corn": Corn,
     "mse": MeanSquaredError,
     "mae": MeanAbsoluteError,
     "huber": Huber,
@@ -105,12 +107,14 @@ def _wanted(spec: ModelSpec) -> list[tuple[tuple[str, ...], str, dict[str, Any]]
     for name, task in spec.tasks.items():
         if task.objective is not None:
             changes = task.objective
-            of = TASK_KINDS[task.kind]
+            of = brought(task.kind, task.quantiles or ())
             kind = changes.kind or of.objective
             inputs = (task.output, task.target + of.truth)
             shared: dict[str, Any] = {"inputs": inputs, "weight": _weight(changes.weight), "when": changes.when}
             if of.at == "tokens" and kind == "cross_entropy":
                 shared["classes_last"] = True
+            if kind == "quantile":
+                shared["quantiles"] = task.quantiles
             wanted.append((("tasks", name, "objective"), kind, shared | changes.options()))
     for name, objective in spec.objectives.items():
         options: dict[str, Any] = objective.model_dump(exclude={"kind"}, exclude_none=True)

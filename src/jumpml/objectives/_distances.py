@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import check_numbers, filled, mean_of_rows, shaped_like
+from jumpml.objectives._rows import check_numbers, filled, mean_of_rows, shaped_like, without_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 class _Distance(ObjectiveModule):
     roles = ("prediction", "target")
+    gaps = False  # whether single elements of a row's target may be missing
 
     def __init__(
         self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
@@ -31,20 +32,24 @@ class _Distance(ObjectiveModule):
         """Check for equal shapes."""
         prediction, target = values
         check_numbers(self, (0, prediction), (1, target))
+        self.gaps = bool(target and target.gaps)
 
     def forward(self, prediction: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.
 
         Args:
             prediction: ``[batch]`` or ``[batch, *]``.
-            target: Of the prediction's shape, or as many numbers a row; NaN where missing.
+            target: Of the prediction's shape, or as many numbers a row; NaN where missing, in a table's rows also
+                where single elements are, which do not count.
             present: bool ``[batch]``, the rows that count; None where all do.
 
         Raises:
             ObjectiveError: The two hold different numbers of elements.
         """
-        target = filled(shaped_like(prediction, target, self.error), present)
-        return Loss(mean_of_rows(self._distance(prediction, target)), present)
+        target, known = filled(shaped_like(prediction, target, self.error), present), None
+        if self.gaps:
+            target, known = without_gaps(target)
+        return Loss(mean_of_rows(self._distance(prediction, target), known), present)
 
     @abstractmethod
     def _distance(self, prediction: Tensor, target: Tensor) -> Tensor:

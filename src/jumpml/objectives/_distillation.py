@@ -24,13 +24,13 @@ class Distillation(ObjectiveModule):
 
     For classes it is the Kullback-Leibler divergence from the source's distribution to the student's, both with logits
     over the temperature T, times T squared so that gradients keep their size (Hinton et al. 2015,
-    https://arxiv.org/abs/1503.02531). For regression it is the squared difference, which has no temperature. The source
-    gets no gradient.
+    https://arxiv.org/abs/1503.02531). For numbers it is the squared difference, and for embeddings one minus the cosine
+    of the angle between them; neither has a temperature. The source gets no gradient.
 
     Args:
         inputs: The student's raw output and the source's, of one shape.
-        kind: ``multiclass`` (softmax of ``[batch, classes]``), ``binary`` or ``multilabel`` (sigmoid of each element),
-            or ``regression``.
+        kind: One of `jumpml.core.TASK_KINDS`: softmax of ``[batch, classes]`` for ``multiclass``, sigmoid of each
+            element for the other kinds of classes and labels.
         temperature: What the logits of both are divided by; above 0.
         weight: What the loss is multiplied by in the sum.
         when: The phases in which it is active, or ``"all"``.
@@ -91,6 +91,8 @@ class Distillation(ObjectiveModule):
         source = filled(shaped_like(student, source, self.error).detach(), present)
         if TASK_KINDS[self.kind].decides == "numbers":
             return Loss(mean_of_rows(F.mse_loss(student, source, reduction="none")), present)
+        if TASK_KINDS[self.kind].decides == "embedding":
+            return Loss(1 - F.cosine_similarity(student, source), present)
         divergence = _softmax_divergence if TASK_KINDS[self.kind].prediction == "softmax" else _sigmoid_divergence
         value = divergence(student / self.temperature, source / self.temperature)
         return Loss(value * self.temperature**2, present)

@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     from jumpml.objectives._module import ObjectiveModule
 
 
-def mean_of_rows(x: Tensor) -> Tensor:
-    """``[batch, *]`` to the mean of each row, ``[batch]``."""
+def mean_of_rows(x: Tensor, known: Tensor | None = None) -> Tensor:
+    """``[batch, *]`` to the mean of each row, ``[batch]``; of the elements that are known, where some are not."""
+    if known is not None:
+        return torch.where(known, x, 0.0).flatten(1).sum(1) / known.flatten(1).sum(1).clamp(min=1)
     return x.flatten() if x.shape[1:].numel() == 1 else x.flatten(1).mean(1)
+
+
+def without_gaps(target: Tensor) -> tuple[Tensor, Tensor]:
+    """A target with zeros for its missing elements, and bool of its shape, which elements it has."""
+    known = ~target.isnan()
+    return torch.where(known, target, 0.0), known
 
 
 def same_rows(first: tuple[int, ...], second: tuple[int, ...]) -> bool:

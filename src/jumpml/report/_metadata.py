@@ -72,11 +72,16 @@ _PIPELINES = (
     "text-classification",
     "tabular-classification",
     "tabular-regression",
+    "time-series-forecasting",
+    "feature-extraction",
+    "image-feature-extraction",
 )
 
 
 def _task_type(record: CardRecord, task: TaskEvaluation) -> str:
     """The hub's word for a task: what comes in decides as much as what comes out."""
+    if task.kind == "forecasting":
+        return "time-series-forecasting"
     fields = [
         field
         for dataset in record.spec("data").get("datasets", {}).values()
@@ -84,6 +89,8 @@ def _task_type(record: CardRecord, task: TaskEvaluation) -> str:
     ]
     kinds = {field.get("kind") for name, field in fields if name != task.target}
     what = next((kind for kind in ("image", "audio", "text") if kind in kinds), "tabular")
+    if decides(task) == "embedding":
+        return "image-feature-extraction" if what == "image" else "feature-extraction"
     return f"{what}-{'regression' if decides(task) == 'numbers' else 'classification'}"
 
 

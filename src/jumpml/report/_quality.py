@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jumpml.report import _pixels as pixels
 from jumpml.report import _words as words
-from jumpml.report._blocks import Block, Chart, Charts, Heading, Section, Table, Text
+from jumpml.report._blocks import Block, Chart, Charts, Gallery, Heading, Image, Section, Table, Text, Tile
 from jumpml.report._charts import Line, confusion_chart, curve_chart, reliability_chart
 from jumpml.report._drawing import STYLES
 
@@ -35,6 +36,8 @@ def _task(name: str, task: TaskEvaluation) -> list[Block]:
     charts.extend(_curves(name, words.name(title), curves) for title, curves in task.curves.items() if curves)
     if charts:
         blocks.append(Charts(tuple(charts)))
+    if task.reconstructions:
+        blocks.append(_reconstructions(task))
     if task.labels:
         blocks.append(_labels(task))
     return [*blocks, *_mistakes(task)] if measured else blocks
@@ -45,7 +48,8 @@ def _rows(task: TaskEvaluation) -> str:
     of = f" of {words.plural(len(task.classes), *nouns)}" if task.classes else ""
     missing = f" {words.plural(task.missing, 'row')} without a target left out." if task.missing else ""
     kind, target, rows = words.name(task.kind), words.name(task.target), words.plural(task.rows, "row")
-    return f"A {kind} task on the field {target}{of}, over {rows}.{missing}"
+    article = "An" if kind[0] in "aeiou" else "A"
+    return f"{article} {kind} task on the field {target}{of}, over {rows}.{missing}"
 
 
 def figures_table(task: TaskEvaluation) -> Table:
@@ -124,6 +128,22 @@ def _labels(task: TaskEvaluation) -> Table:
         for name, n in shown
     )
     return Table(caption, ("label", "rows with it", "rows given it", "found", "right", "F1"), rows, "lrrrrr")
+
+
+def _reconstructions(task: TaskEvaluation) -> Gallery:
+    """Pictures beside what the model makes of them."""
+    tiles = tuple(
+        Tile(
+            (
+                Image(pixels.gray(pair.original), f"Row {pair.row} as it is"),
+                Image(pixels.gray(pair.reconstruction), f"Row {pair.row} as it is reconstructed"),
+            ),
+            f"Row {pair.row}",
+            (f"mean squared error {words.number(pair.error, 3)}",),
+        )
+        for pair in task.reconstructions
+    )
+    return Gallery("Pictures and their reconstructions, the worst first", tiles, "The original is on the left.")
 
 
 def _share(part: int, whole: int) -> str:

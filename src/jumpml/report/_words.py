@@ -131,11 +131,14 @@ def metric(key: str) -> str:
     """A metric's name for people.
 
     Example:
-        >>> metric("macro_f1"), metric("auroc"), metric("log_loss")
-        ('macro F1', 'AUROC', 'log loss')
+        >>> metric("macro_f1"), metric("auroc"), metric("log_loss"), metric("rmse.body_mass")
+        ('macro F1', 'AUROC', 'log loss', 'RMSE of body_mass')
     """
     known = {"auroc": "AUROC", "rmse": "RMSE", "mae": "MAE", "mse": "MSE", "r2": "R\u00b2", "f1": "F1"}
-    known |= {"hamming": "Hamming"}  # a name
+    known |= {"hamming": "Hamming", "mase": "MASE", "psnr": "PSNR"}  # the first is a name
+    key, of, output = key.partition(".")
+    if of:
+        return f"{metric(key)} of {name(output, 40)}"
     return " ".join(known.get(word, word) for word in name(key).split("_"))
 
 

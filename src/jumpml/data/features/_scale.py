@@ -11,6 +11,8 @@ from jumpml.data.features._feature import Feature
 from jumpml.data.features._statistics import moments, positive, quantiles
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jumpml.core import FieldInfo
     from jumpml.data.features._train_rows import TrainRows
 
@@ -20,6 +22,10 @@ class Standardize(Feature):
     """Subtract the mean and divide by the standard deviation of the train rows; what is missing becomes 0, the mean.
 
     One mean and deviation a channel of an image, a recording or a series, else one an element.
+
+    Args:
+        fill: Whether what is missing becomes 0. A target's missing numbers must stay missing, so that nothing is
+            learned of them.
 
     Attributes:
         mean: Broadcasts against one row.
@@ -34,11 +40,21 @@ class Standardize(Feature):
     """
 
     name = "standardize"
-    reads = ("numbers",)
+    reads = ("numbers", "table")
     learns = ("mean", "std")
-    fills = True
     mean: Tensor
     std: Tensor
+
+    def __init__(self, *, fill: bool = True) -> None:
+        super().__init__()
+        self.fills = fill
+
+    def problem(self, field: FieldInfo, fields: Mapping[str, FieldInfo]) -> str:
+        """A table with categories, which have no mean."""
+        names = [column.name for column in field.columns if column.kind != "number"]
+        if not names:
+            return ""
+        return f"standardize is for tables of numbers alone, and {', '.join(names)} is none. Take encode."
 
     def fit(self, train: TrainRows, field: FieldInfo) -> None:
         """Take the mean and the deviation of what is present.
@@ -51,7 +67,8 @@ class Standardize(Feature):
 
     def forward(self, values: Tensor) -> Tensor:
         """Float32 of the same shape."""
-        return _filled((values - self.mean) / self.std)
+        scaled = (values - self.mean) / self.std
+        return _filled(scaled) if self.fills else scaled
 
     def inverse(self, values: Tensor) -> Tensor:
         """The raw numbers."""

@@ -1,6 +1,6 @@
 """Kinds of field: how a raw value becomes a tensor, and back."""
 
-from jumpml.data.kinds._category import decode_category, in_order
+from jumpml.data.kinds._category import decode_category, in_order, is_alphabetical
 from jumpml.data.kinds._column import Column
 from jumpml.data.kinds._decode import columns_read, decode
 from jumpml.data.kinds._kind import Decoded, Kind
@@ -19,5 +19,6 @@ __all__ = [
     "decode_category",
     "decoding",
     "in_order",
+    "is_alphabetical",
     "raw_rows",
 ]

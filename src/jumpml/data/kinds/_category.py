@@ -104,7 +104,17 @@ def decode_category(
     for row in np.flatnonzero(present & (decoded < 0)):
         name = held[codes[np.count_nonzero(present[:row])]]
         raw.reject(int(row), unknown_class(name, known, rename))
-    return Decoded(values=torch.from_numpy(decoded), classes=known, options=renaming(rename or {}))
+    return Decoded(
+        values=torch.from_numpy(decoded),
+        classes=known,
+        options=renaming(rename or {}),
+        alphabetical=classes is None and is_alphabetical(known),
+    )
+
+
+def is_alphabetical(classes: Iterable[str]) -> bool:
+    """Whether `in_order` had letters to go by: some of the classes are no numbers."""
+    return any(_class_order(name)[0] for name in classes)
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:

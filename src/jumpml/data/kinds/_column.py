@@ -41,6 +41,7 @@ class Column:
         usable: bool ``[rows]``: which rows can be in a split; None where all can. The window of a series leaves the
             table in the first or the last rows.
         originals: What a user would send for each row, where the values do not tell it, such as texts.
+        alphabetical: Whether the classes' order is that of their letters only; see `FieldInfo`.
 
     Raises:
         DataError: The values are not what the kind asks for.
@@ -60,6 +61,7 @@ class Column:
     notes: tuple[str, ...] = ()
     usable: Tensor | None = None
     originals: Sequence[JsonValue] | None = None
+    alphabetical: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -98,6 +100,8 @@ class Column:
         """
         present = self.present()
         present = present if present is None or rows is None else present[rows]
+        missing = 0 if present is None else int((~present).sum())
+        columns = self._columns_of(rows)
         return FieldInfo(
             name=name,
             kind=self.kind,
@@ -106,13 +110,15 @@ class Column:
                 dtype=str(self.values.dtype).removeprefix("torch."),
                 classes=KINDS[self.kind].num_codes(self),
                 class_counts=None if train is None else self._class_counts(train),
+                gaps=any(column.missing > missing for column in columns),
             ),
             classes=self.classes,
             range=self.range,
-            missing=0 if present is None else int((~present).sum()),
-            columns=self._columns_of(rows),
+            missing=missing,
+            columns=columns,
             options=self.options,
             notes=self.notes,
+            alphabetical=self.alphabetical,
         )
 
     def _class_counts(self, rows: Tensor) -> dict[str, int] | None:

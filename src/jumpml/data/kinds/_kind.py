@@ -34,6 +34,7 @@ class Decoded:
     notes: tuple[str, ...] = ()
     usable: Tensor | None = None
     originals: Sequence[JsonValue] | None = None
+    alphabetical: bool = False
 
 
 class Kind(ABC):

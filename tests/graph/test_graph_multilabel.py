@@ -48,7 +48,7 @@ def test_there_is_one_logit_a_label(make):
 def test_kind_and_target_belong_together(make, category):
     text = (
         "task 't': a multilabel task needs a target of kind multilabel, and 'y' is of kind category. A field of this "
-        "kind goes with multiclass or binary or ordinal."
+        "kind goes with multiclass or binary or ordinal or retrieval."
     )
     with refused(text):
         make({"out": (nn.Linear(4, 3), "x")}, tasks=task("y"), fields={"y": category("y", 3)})

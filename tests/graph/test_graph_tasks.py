@@ -73,7 +73,7 @@ def test_regression_outputs_have_the_targets_size(make):
 def test_kinds_and_targets(make, category):
     text = (
         "task 't': a regression task needs a target of kind number or tensor or image or series or table, and 'y' "
-        "is of kind category. A field of this kind goes with multiclass or binary or ordinal."
+        "is of kind category. A field of this kind goes with multiclass or binary or ordinal or retrieval."
     )
     with refused(text):
         make({"out": (nn.Linear(4, 1), "x")}, tasks=task("regression"), fields={"y": category("y", 2)})

@@ -153,6 +153,8 @@ class Project:
         say = _Stages()
         say("data", f"{self.name}: {self.data.source}")
         loaders, model = self.build()
+        for node, weights in model.loaded.items():
+            say("weights", f"{node} begins with {weights}")
         learner = build_learner(self.learner, loaders, model, None, folder)
         if not (folder / "run.json").exists():  # a resumed run keeps the record of its beginning
             self._save_run(folder, loaders, model)

@@ -128,8 +128,8 @@ def test_a_text_must_be_written_in_the_model_s_own_tokens() -> None:
     field = FieldInfo(name="text", kind="text", value=ValueInfo(shape=(2,), dtype="int64"), options=how)  # type: ignore
     Pretrained(Words("", "a", "b")).fit(TrainRows(tokens), field)
     text = (
-        r"^field 'text': its 3 tokens are not the 2 that the pretrained model knows, so that every id would stand for "
-        r"another\. Give the field the model's own: tokenizer: \{kind: file, path: \.\.\./tokenizer\.json\}\.$"
+        r"^the 3 tokens of field 'text' are not the 2 that the pretrained model knows, so that every id would stand "
+        r"for another\. Give the field the model's own: tokenizer: \{kind: file, path: \.\.\./tokenizer\.json\}\.$"
     )
     with pytest.raises(DataError, match=text):
         Pretrained(Words("", "a")).fit(TrainRows(tokens), field)

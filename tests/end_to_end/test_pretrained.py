@@ -87,12 +87,17 @@ def write(folder: Path, model: dict[str, Any], learner: dict[str, Any]) -> Path:
     return folder
 
 
-def test_an_encoder_moves_from_run_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_moves_from_run_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("JUMPML_CACHE", str(tmp_path / "cache"))
     first = Project.find(write(tmp_path / "a", FIRST, LEARNER)).run(tmp_path / "runs")
     model = json.loads(json.dumps(SECOND).replace("{run}", f"../{first.relative_to(tmp_path).as_posix()}"))
     frozen = {**LEARNER, "phases": {"supervised": {"epochs": 2, "freeze": ["encoder", "twin"]}}}
     run = Project.find(write(tmp_path / "b", model, frozen)).run(tmp_path / "runs")
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert "weights encoder begins with 4 of 4 weights from" in said
 
     record = RunRecord.model_validate_json((run / "run.json").read_text())
     assert {name: told.whole for name, told in record.weights.items()} == {"encoder": True, "twin": True}
@@ -103,6 +108,8 @@ def test_an_encoder_moves_from_run_to_run(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(kept[name].equal(begun[name]) for name in names)  # frozen, it is what the first run's best was
     assert not all(kept[name.replace("encoder", "twin")].equal(begun[name]) for name in names)  # an average is another
 
+    card = (run / "card.html").read_text(encoding="utf-8")
+    assert "What nodes began with, where it was made elsewhere:" in card
     deployment = DeploymentRecord.model_validate_json((run / "deployment.json").read_text())
     assert deployment.variants["float32"].bundled
     assert deployment.variants["float32"].max_difference < 1e-4

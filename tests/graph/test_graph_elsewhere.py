@@ -12,10 +12,10 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 import jumpml
-from jumpml.core import JumpMLError, ModelSpec, PretrainedError, SpecError, ValueInfo, load_spec
+from jumpml.core import FieldInfo, GraphError, JumpMLError, ModelSpec, PretrainedError, SpecError, ValueInfo, load_spec
 from jumpml.graph import Model, Node
 from jumpml.pretrained import OnnxModel
 
@@ -309,3 +309,29 @@ def test_weights_beside_what_brings_its_own(tmp_path: Path) -> None:
         SpecError, match="weights goes with module or layers or graph or pretrained; this node has shares"
     ):
         load_spec(ModelSpec, {"nodes": nodes})
+
+
+class Words(nn.Module):
+    """A model of token ids that knows its vocabulary."""
+
+    vocabulary = ("", "a")
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.float()
+
+
+def test_a_text_must_be_written_in_the_tokens_that_a_node_knows() -> None:
+    model = Model(inputs={"text": ValueInfo(shape=(2,), dtype="int64")}, nodes={"words": Node(Words(), "text")})
+    for tokens, fits in ((["", "a"], True), (["", "b"], False)):
+        how: Any = {"tokenizer": {"vocabulary": tokens}}
+        fields = {"text": FieldInfo(name="text", kind="text", value=ValueInfo(shape=(2,), dtype="int64"), options=how)}
+        if fits:
+            model.check_fields(fields)
+            continue
+        with pytest.raises(GraphError) as error:
+            model.check_fields(fields)
+        assert str(error.value) == (
+            "node 'words': the 2 tokens of field 'text' are not the 2 that the pretrained model knows, so that every "
+            "id would stand for another. Give the field the model's own: "
+            "tokenizer: {kind: file, path: .../tokenizer.json}."
+        )

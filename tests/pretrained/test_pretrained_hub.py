@@ -111,6 +111,8 @@ def test_pictures_are_brought_to_the_mean_that_the_model_knows(tmp_path: Path) -
     torch.testing.assert_close(found, torch.tensor([[0.5, 1.0, 0.75]]).expand(2, 3))
     assert TransformersModel(str(tmp_path), pool=False)(pictures).shape == (2, 20, 3)
     assert TransformersModel("any/name")(pictures).equal(pictures.mean((2, 3)))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**told, "do_normalize": False}))
+    assert TransformersModel(str(tmp_path))(pictures).equal(pictures.mean((2, 3)))
     (tmp_path / "preprocessor_config.json").write_text("{")
     with pytest.raises(PretrainedError, match=r"preprocessor_config\.json is no JSON: "):
         TransformersModel(str(tmp_path))

@@ -25,6 +25,7 @@ from jumpml.core import (
     RunRecord,
     TaskEvaluation,
     VariantRecord,
+    WeightsRecord,
 )
 from jumpml.report import Card, CardRecord, report_card
 
@@ -149,6 +150,7 @@ def hostile() -> dict[str, Any]:
             "findings": list(HOSTILE),
         },
         nodes=({"node": evil, "module": HOSTILE[1], "inputs": list(HOSTILE), "shape": "[1]", "parameters": 3},),
+        weights={evil: WeightsRecord(source=HOSTILE[1], sha256=evil, matched=(), missing=HOSTILE, unlike={evil: evil})},
         command=HOSTILE[2],
     )
     return {

@@ -33,6 +33,7 @@ from jumpml.graph._references import (
 )
 from jumpml.graph._tasks import featurised_targets, kind_problems, output_problems, target_problems
 from jumpml.graph._wiring import Wiring, namesakes, wiring_problems
+from jumpml.pretrained import tokens_problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -189,5 +190,17 @@ def check_data(
             *featurised_targets(model.tasks, fields, values, undoable),
             *output_problems(model.tasks, model.values, fields),
             *unknown_fields(reads, model.values, fields),
+            *_foreign_tokens(model, fields),
         ]
     )
+
+
+def _foreign_tokens(model: Model, fields: Mapping[str, FieldInfo]) -> list[Problem]:
+    """Pretrained nodes that read texts in other tokens than their models know."""
+    return [
+        Problem(("nodes", row["node"], "inputs"), problem)
+        for row in model.table()
+        for name in row["inputs"]
+        if name in fields and model.inputs[name].dtype == "int64"
+        if (problem := tokens_problem(model.node(row["node"]), fields[name]))
+    ]

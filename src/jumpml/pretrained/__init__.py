@@ -5,6 +5,7 @@ from jumpml.pretrained._onnx import OnnxModel, has_onnx
 from jumpml.pretrained._splice import put_files_in
 from jumpml.pretrained._timm import TimmModel
 from jumpml.pretrained._transformers import SentenceModel, TransformersModel
+from jumpml.pretrained._vocabulary import tokens_problem
 from jumpml.pretrained._weights import Weights, read_weights
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "load_weights",
     "put_files_in",
     "read_weights",
+    "tokens_problem",
 ]

@@ -39,6 +39,7 @@ class OnnxModel(nn.Module):
 
     Attributes:
         content: The file's bytes.
+        key: Their SHA-256.
         input_names: What it reads, in order.
         digest: uint8 ``[32]``, the content's SHA-256: a checkpoint knows which file it was trained with.
 
@@ -52,15 +53,18 @@ class OnnxModel(nn.Module):
     def __init__(self, content: bytes) -> None:
         super().__init__()
         self.content = bytes(content)
-        self.register_buffer("digest", torch.tensor([*hashlib.sha256(content).digest()], dtype=torch.uint8))
+        self.key = hashlib.sha256(self.content).hexdigest()
+        self.register_buffer("digest", torch.tensor([*bytes.fromhex(self.key)], dtype=torch.uint8))
         self._session: Any = None
         self._rows: dict[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] = {}
         told = self._started()
         self.input_names: tuple[str, ...] = tuple(value.name for value in told.get_inputs())
-        strange = [f"{v.name}: {v.type}" for v in (*told.get_inputs(), *told.get_outputs()) if v.type not in _TYPES]
+        values = [*told.get_inputs(), *told.get_outputs()]
+        strange = [f"{value.name}: {value.type}" for value in values if value.type not in _TYPES]
+        strange += [f"{value.name} without rows" for value in values if len(value.shape) == 0]
         if strange or not self.input_names:
             raise PretrainedError(
-                f"an ONNX file that reads and gives tensors is expected, of {', '.join(_TYPES)}; "
+                f"an ONNX file that reads and gives tensors with the rows first is expected, of {', '.join(_TYPES)}; "
                 f"this one has {', '.join(strange) or 'no input'}."
             )
 
@@ -77,11 +81,6 @@ class OnnxModel(nn.Module):
             return cls(path.read_bytes())
         except (PretrainedError, OSError) as error:
             raise PretrainedError(f"{path}: {error}") from error
-
-    @property
-    def key(self) -> str:
-        """The content's SHA-256 in letters."""
-        return hashlib.sha256(self.content).hexdigest()
 
     def extra_repr(self) -> str:
         """What tells one file from another."""
@@ -136,8 +135,8 @@ class OnnxModel(nn.Module):
 
     def _computed(self, read: list[Tensor]) -> list[Tensor]:
         arrays = [value.detach().cpu().numpy() for value in read]
-        told = self._inputs()[0][1]
-        fixed = told.shape[0] if told.shape and isinstance(told.shape[0], int) else len(arrays[0])
+        told = self._inputs()[0][1].shape[0]
+        fixed = told if isinstance(told, int) else len(arrays[0])
         parts = [self._run(part) for part in zip(*(_in_parts(array, fixed) for array in arrays), strict=True)]
         outputs = [np.concatenate(part)[: len(arrays[0])] for part in zip(*parts, strict=True)]
         return [torch.from_numpy(output).to(read[0].device) for output in outputs]

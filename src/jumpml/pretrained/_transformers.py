@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from jumpml.core import PretrainedError
 from jumpml.pretrained._hub import settings, transformer
 from jumpml.pretrained._scale import Scale
+from jumpml.pretrained._vocabulary import vocabulary_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,8 @@ class TransformersModel(nn.Module):
         self.pool = pool
         self.vocabulary = vocabulary_of(name)
         pictures = settings(name, "preprocessor_config.json") or {}
-        self.scale = Scale(pictures["image_mean"], pictures["image_std"]) if "image_mean" in pictures else None
+        scaled = "image_mean" in pictures and pictures.get("do_normalize", True)
+        self.scale = Scale(pictures["image_mean"], pictures["image_std"]) if scaled else None
 
     def forward(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Float32 ``[batch, width]``, or ``[batch, positions, width]`` without pooling.
@@ -114,17 +116,6 @@ class SentenceModel(nn.Module):
         else:
             pooled = _mean(hidden, present)
         return nn.functional.normalize(pooled, dim=1) if self.normalize else pooled
-
-
-def vocabulary_of(name: str) -> tuple[str | None, ...] | None:
-    """A model's tokens by id, from its ``tokenizer.json``; None where that has none."""
-    told = settings(name, "tokenizer.json")
-    known = told.get("model", {}).get("vocab") if isinstance(told, dict) else None
-    if not isinstance(known, dict):
-        return None
-    ids = {number: token for token, number in known.items()}
-    ids |= {token["id"]: token["content"] for token in told.get("added_tokens") or ()}
-    return tuple(ids.get(number) for number in range(max(ids) + 1))
 
 
 def _present(model: Any, tokens: Tensor, mask: Tensor | None) -> Tensor:

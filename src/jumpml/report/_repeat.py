@@ -63,4 +63,9 @@ def graph_section(record: CardRecord) -> Section:
         return Section("graph", "The graph", (Text(text, "note"),))
     total = sum(count for node in nodes if isinstance(count := node.get("parameters"), int))
     blocks: list[Block] = [Text(f"{words.plural(len(nodes), 'node')}, {words.plural(total, 'parameter')}.")]
-    return Section("graph", "The graph", (*blocks, table_of("Nodes in the order in which they run", nodes)))
+    blocks.append(table_of("Nodes in the order in which they run", nodes))
+    begun = record.run.weights if record.run else {}
+    if begun:
+        told = tuple((words.name(node), words.prose(str(weights))) for node, weights in begun.items())
+        blocks += [Text("What nodes began with, where it was made elsewhere:"), Facts(told)]
+    return Section("graph", "The graph", tuple(blocks))

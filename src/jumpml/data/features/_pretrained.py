@@ -13,6 +13,7 @@ from jumpml.data.features._custom import fills
 from jumpml.data.features._feature import WORDS, Feature
 from jumpml.data.features._kept import digest_of, fingerprint, kept
 from jumpml.data.features._train_rows import ROWS_AT_A_TIME
+from jumpml.pretrained import tokens_problem
 
 if TYPE_CHECKING:
     from jumpml.core import FieldInfo
@@ -54,7 +55,9 @@ class Pretrained(Feature):
             DataError: The model cannot read them, or does not give a row for each; or a text is written in the ids of
                 another tokenizer than the model's.
         """
-        self._check_tokens(field)
+        problem = tokens_problem(self.model, field)
+        if problem:
+            raise DataError(problem)
         try:
             self.fills = fills(self, train, field)
         except DataError:
@@ -62,16 +65,6 @@ class Pretrained(Feature):
         except Exception as error:
             what = f"the pretrained model cannot read the train rows: {type(error).__name__}: {error}"
             raise DataError(f"field {field.name!r}: {what}") from error
-
-    def _check_tokens(self, field: FieldInfo) -> None:
-        vocabulary: Any = getattr(self.model, "vocabulary", None)
-        how: Any = field.options.get("tokenizer")
-        if vocabulary is not None and how is not None and tuple(how["vocabulary"]) != vocabulary:
-            raise DataError(
-                f"field {field.name!r}: its {len(how['vocabulary'])} tokens are not the {len(vocabulary)} that the "
-                "pretrained model knows, so that every id would stand for another. Give the field the model's own: "
-                "tokenizer: {kind: file, path: .../tokenizer.json}."
-            )
 
     def forward(self, values: Tensor) -> Tensor:
         """One of the model's outputs, ``[batch, ...]``."""

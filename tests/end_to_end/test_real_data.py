@@ -248,7 +248,7 @@ def test_a_run_is_repeated_from_its_own_folder(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where train and test have a source each: both files are found from there."""
-    run = project("adult", shared_data, {EPOCHS: 1, "learner.log": ["jsonl"]}).run(tmp_path / "runs")
+    run = project("adult", shared_data, SHORT["adult"] | {"learner.log": ["jsonl"]}).run(tmp_path / "runs")
     assert (run / "card.html").exists()
     monkeypatch.chdir(tmp_path)
     again = jumpml.Project.find(run / "specs")

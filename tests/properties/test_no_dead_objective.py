@@ -72,6 +72,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "triplet": ({"inputs": ["code", "other", "shares"]}, {"inputs": ["code", "shares", "other"], "margin": 9}),
     "batch_hard_triplet": ({"inputs": ["code", "few"]}, {"inputs": ["other", "few"], "margin": 9}),
     "ranking": ({"inputs": PAIR}, {"inputs": ["out", "y", "few"], "margin": 2}),
+    "cka": ({"inputs": ["code", "other"]}, {"inputs": ["code", "shares"]}),
+    "decorrelation": ({"inputs": "code"}, {"inputs": ["code", "other"]}),
+    "jacobian": ({"inputs": ["code", "x"], "projections": 0}, {"inputs": ["other", "x"], "projections": 2}),
     "vicreg": (
         {"inputs": "code", "views": "one", "projector": [6]},
         {

@@ -13,8 +13,11 @@ from jumpml.core._objective_base import ClassWeights, ObjectiveBase, Positive, P
 from jumpml.core._penalty_spec import EWCSpec, L1Spec, L2Spec, OrthogonalitySpec, TotalVariationSpec
 from jumpml.core._relation_spec import (
     BatchHardTripletSpec,
+    CKASpec,
     ContrastiveSpec,
     CosineSpec,
+    DecorrelationSpec,
+    JacobianSpec,
     RankingSpec,
     SupervisedContrastiveSpec,
     TripletSpec,
@@ -59,6 +62,9 @@ ObjectiveSpec = Annotated[
     | TripletSpec
     | BatchHardTripletSpec
     | RankingSpec
+    | CKASpec
+    | DecorrelationSpec
+    | JacobianSpec
     | VICRegSpec
     | L1Spec
     | L2Spec

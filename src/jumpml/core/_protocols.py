@@ -56,6 +56,7 @@ class Objective(Protocol):
         parameters_of: Patterns of the nodes whose parameters are read instead; empty where none are.
         weight: What the loss is multiplied by in the sum. One that also has an attribute ``schedule``, a
             `WeightSchedule`, is multiplied by what that says in training, and by its last weight elsewhere.
+            One with an attribute ``differentiates``, places of its inputs, is given these with a gradient.
         when: The phases in which it is active, or ``("all",)``.
         per_example: Whether ``forward`` returns one loss a row. One of a whole batch never gets a batch of one row.
     """

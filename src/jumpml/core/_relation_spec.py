@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import NonNegativeInt
+
 from jumpml.core._objective_base import ObjectiveBase, Positive
 
 
@@ -86,3 +88,42 @@ class RankingSpec(ObjectiveBase):
     """The score, what orders the rows, and where only rows of one group are compared, the group's code."""
     margin: Positive | None = None
     """By how much scores are to differ; a smooth loss where left out."""
+
+
+class CKASpec(ObjectiveBase):
+    """One minus the centred kernel alignment of two nodes: 0 where their rows lie alike but for turning and scale.
+
+    Kornblith et al. 2019, https://arxiv.org/abs/1905.00414.
+    """
+
+    kind: Literal["cka"]
+    """The objective's kind."""
+    inputs: tuple[str, str]
+    """Two nodes, or a node and a field."""
+
+
+class DecorrelationSpec(ObjectiveBase):
+    """Features that tell nothing of each other: the mean square of their correlations over the batch.
+
+    After Cogswell et al. 2016, https://arxiv.org/abs/1511.06068.
+    """
+
+    kind: Literal["decorrelation"]
+    """The objective's kind."""
+    inputs: str | tuple[str, str]
+    """One node, whose features are compared with each other, or two; `[batch, width]`."""
+
+
+class JacobianSpec(ObjectiveBase):
+    """The squared norm of a node's Jacobian with respect to a field or another node, by random projections.
+
+    Hoffman et al. 2019, https://arxiv.org/abs/1908.02729. Each projection costs a backward pass, and another
+    through it.
+    """
+
+    kind: Literal["jacobian"]
+    """The objective's kind."""
+    inputs: tuple[str, str]
+    """The output, and what it is differentiated by."""
+    projections: NonNegativeInt = 1
+    """How many random directions; 0 takes every direction once, which is exact."""

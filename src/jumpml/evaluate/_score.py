@@ -34,7 +34,8 @@ def score(loaders: DataLoaders, model: Model, names: Collection[str], split: str
         loaders: The data.
         model: It is in the mode it was in when this returns.
         names: ``task/metric``, or ``loss``: the weighted sum of the supervised phase's objectives, each its mean over
-            the rows that count. Objectives that need views have no part in it, since these rows have none.
+            the rows that count. Objectives that need views have no part in it, since these rows have none, nor have
+            those that are made of gradients.
         split: ``train``, ``val`` or ``test``.
 
     Returns:
@@ -74,7 +75,8 @@ def _value(name: str, entry: Metric, sample: AnySample, split: str) -> float:
 
 
 def _loss(loaders: DataLoaders, model: Model, split: str) -> float:
-    objectives = {n: model.objectives[n] for n in model.active(SUPERVISED) if not model.objectives[n].views}
+    active = {name: model.objectives[name] for name in model.active(SUPERVISED)}
+    objectives = {n: o for n, o in active.items() if not (o.views or getattr(o, "differentiates", ()))}
     if not objectives:
         raise EvaluationError("'loss' has no value: no objective without views is active in the supervised phase.")
     total = {name: torch.zeros((), dtype=torch.float64) for name in objectives}

@@ -98,8 +98,15 @@ class Compiler:
             key(request) for request in self._fields(self._reached(requests)) if key(request) not in self._available
         ]
 
-    def compile(self, requests: Iterable[Request]) -> Program:
-        """A program that computes what is requested, each value once, and no more."""
+    def compile(self, requests: Iterable[Request], traced: Collection[Request] = ()) -> Program:
+        """A program that computes what is requested, each value once, and no more.
+
+        Args:
+            requests: The values.
+            traced: Those among them that gradients are taken by: what depends on them runs with gradient.
+        """
+        origins = {self._split(reference)[0] for reference, _ in traced}
+        frozen = {name for name in self._frozen if not origins & self._wiring.ancestors[name]}
         reached = self._reached(requests)
         fields = self._fields(reached)
         slots = {request: position for position, request in enumerate(fields)}
@@ -124,10 +131,15 @@ class Compiler:
                 covers=tuple(slots[key, None] for key in self._covers(name)),
                 two=name in self._two,
             )
-            steps[name in self._frozen].append(step)
+            steps[name in frozen].append(step)
         names = tuple(map(key, fields))
         return Program(
-            modules=self._modules, fields=names, frozen=tuple(steps[True]), live=tuple(steps[False]), slots=slots
+            modules=self._modules,
+            fields=names,
+            frozen=tuple(steps[True]),
+            live=tuple(steps[False]),
+            slots=slots,
+            traced=frozenset(slots[request] for request in traced),
         )
 
     def _tap(self, reference: str) -> tuple[Tap, int | str | None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
+import torch
+
 from jumpml.core import GraphError, Loss, Objective, did_you_mean
 from jumpml.graph._brought import BroughtLoss
 from jumpml.graph._objectives import draws_of
@@ -61,6 +63,7 @@ class LossPlan:
             key(request): slot for request, slot in program.slots.items() if slot >= first and request[0] in tensors
         }
         self._routine = Routine(program, named, losses)
+        self._differentiates = bool(program.traced)
 
     def __call__(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Loss], dict[str, Tensor]]:
         """The losses by objective, and every node's output by name (``encoder``, ``encoder@strong.0``, ``lstm.0``).
@@ -73,7 +76,16 @@ class LossPlan:
         Raises:
             GraphError: The batch lacks a field.
         """
-        return self._routine(batch)
+        if not self._differentiates:
+            return self._routine(batch)
+        wanted = torch.is_grad_enabled()
+        with torch.inference_mode(False), torch.enable_grad():  # such a loss is made of gradients
+            # tensors that were made without any gradient in mind cannot take part as they are
+            batch = {name: value.clone() if value.is_inference() else value for name, value in batch.items()}
+            losses, values = self._routine(batch)
+        if not wanted:
+            losses = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
+        return losses, values
 
 
 def compile_plan(names: Iterable[str], known: Collection[str], compiler: Compiler) -> Plan:
@@ -123,7 +135,8 @@ def compile_losses(
         if isinstance(objective, BroughtLoss):
             wanted[name] = _brought(name, objective, compiler, read)
     present = {name: compiler.present(objective.inputs) for name, (objective, _) in active.items()}
-    program = compiler.compile(request for name in active for request in (*wanted[name], *present[name]))
+    requests = [request for name in active for request in (*wanted[name], *present[name])]
+    program = compiler.compile(requests, _traced(active, wanted))
     steps = tuple(
         LossStep(
             name, module, tuple(program.slots[r] for r in wanted[name]), tuple(program.slots[r] for r in present[name])
@@ -131,6 +144,16 @@ def compile_losses(
         for name, (_, module) in active.items()
     )
     return LossPlan(program, steps, values)
+
+
+def _traced(active: Mapping[str, tuple[Objective, str]], wanted: Mapping[str, Sequence[Request]]) -> list[Request]:
+    """What objectives take gradients by."""
+    return [
+        wanted[name][place * len(wanted[name]) // len(objective.inputs) + draw]
+        for name, (objective, _) in active.items()
+        for place in getattr(objective, "differentiates", ())
+        for draw in range(len(wanted[name]) // len(objective.inputs))
+    ]
 
 
 def _brought(name: str, objective: BroughtLoss, compiler: Compiler, read: Sequence[Request]) -> list[Request]:

@@ -60,6 +60,7 @@ class Program:
         frozen: Steps that run without gradient.
         live: The other steps.
         slots: By request, the number of its value.
+        traced: The numbers of values that gradients are taken by.
     """
 
     modules: Mapping[str, nn.Module | None]
@@ -67,3 +68,4 @@ class Program:
     frozen: tuple[Step, ...]
     live: tuple[Step, ...]
     slots: Mapping[Request, int]
+    traced: frozenset[int] = frozenset()

@@ -64,7 +64,12 @@ class Routine:
         self._lines = _lines(program, self._named, self._losses)
         # Equal programs share their code, so that torch.compile knows the plan of a copied model again.
         code = _code("\n".join(line.text for line in self._lines))
-        scope: dict[str, Any] = {"no_grad": torch.no_grad, **_CALLED, **_constants(program)}
+        scope: dict[str, Any] = {
+            "no_grad": torch.no_grad,
+            "differentiable": _differentiable,
+            **_CALLED,
+            **_constants(program),
+        }
         exec(code, scope)
         self._run = scope["run"]
 
@@ -128,6 +133,7 @@ def _code(source: str) -> CodeType:
 def _lines(program: Program, named: Mapping[str, int], losses: Sequence[LossStep]) -> list[Line]:
     lines = [Line("def run(batch, modules):")]
     lines += [Line(f" v{position} = batch[{name!r}]") for position, name in enumerate(program.fields)]
+    lines += [Line(f" {_traced(position)}") for position in range(len(program.fields)) if position in program.traced]
     read = {position for loss in losses for position in (*loss.positions, *loss.present)}
     unused = _unused(program, read.union(named.values()))
     if program.frozen:
@@ -141,6 +147,8 @@ def _lines(program: Program, named: Mapping[str, int], losses: Sequence[LossStep
                 if not isinstance(part, Brought)
             ]
             lines += [Line(f"{indent}{text}", step) for text in _brought(step)]
+            made = [step.output, *(position for position, _ in step.parts)]
+            lines += [Line(f"{indent}{_traced(position)}", step) for position in made if position in program.traced]
             if step.output in unused:
                 lines.append(Line(f"{indent}del {', '.join(_values(unused[step.output]))}"))
     for number, loss in enumerate(losses):
@@ -151,6 +159,15 @@ def _lines(program: Program, named: Mapping[str, int], losses: Sequence[LossStep
     results = ", ".join(f"{loss.objective!r}: l{number}" for number, loss in enumerate(losses))
     values = ", ".join(f"{name!r}: v{position}" for name, position in named.items())
     return [*lines, Line(f" return {{{results}}}, {{{values}}}")]
+
+
+def _traced(position: int) -> str:
+    return f"v{position} = differentiable(v{position})"
+
+
+def _differentiable(value: Tensor) -> Tensor:
+    """A value that a gradient can be taken by; one that has none is cut off from what it was made of, as it was."""
+    return value if value.requires_grad else value.detach().requires_grad_()
 
 
 def _brought(step: Step) -> list[str]:

@@ -10,6 +10,7 @@ from jumpml.objectives._distillation import Distillation
 from jumpml.objectives._divergences import Cosine, KullbackLeibler
 from jumpml.objectives._ewc import EWC
 from jumpml.objectives._foreign import Function, LossModule
+from jumpml.objectives._jacobian import Jacobian
 from jumpml.objectives._likelihoods import GaussianNLL, PoissonNLL
 from jumpml.objectives._module import ObjectiveModule
 from jumpml.objectives._ordinal import Corn
@@ -19,6 +20,7 @@ from jumpml.objectives._quantile import Quantile
 from jumpml.objectives._ranking import Ranking
 from jumpml.objectives._reduce import reduce, reduce_all
 from jumpml.objectives._sequences import CTC
+from jumpml.objectives._similarity import CKA, Decorrelation
 from jumpml.objectives._triplets import BatchHardTriplet, Triplet
 from jumpml.objectives._vicreg import VICReg
 
@@ -42,6 +44,9 @@ __all__ = [
     "Triplet",
     "BatchHardTriplet",
     "Ranking",
+    "CKA",
+    "Decorrelation",
+    "Jacobian",
     "VICReg",
     "L1",
     "L2",

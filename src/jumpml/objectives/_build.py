@@ -25,6 +25,7 @@ from jumpml.objectives._distances import Huber, MeanAbsoluteError, MeanSquaredEr
 from jumpml.objectives._divergences import Cosine, KullbackLeibler
 from jumpml.objectives._ewc import EWC
 from jumpml.objectives._foreign import Function, LossModule
+from jumpml.objectives._jacobian import Jacobian
 from jumpml.objectives._likelihoods import GaussianNLL, PoissonNLL
 from jumpml.objectives._ordinal import Corn
 from jumpml.objectives._overlap import Dice
@@ -32,6 +33,7 @@ from jumpml.objectives._penalties import L1, L2, Orthogonality, TotalVariation
 from jumpml.objectives._quantile import Quantile
 from jumpml.objectives._ranking import Ranking
 from jumpml.objectives._sequences import CTC
+from jumpml.objectives._similarity import CKA, Decorrelation
 from jumpml.objectives._triplets import BatchHardTriplet, Triplet
 from jumpml.objectives._vicreg import VICReg
 
@@ -59,6 +61,9 @@ KINDS: Mapping[str, Callable[..., Objective]] = {
     "triplet": Triplet,
     "batch_hard_triplet": BatchHardTriplet,
     "ranking": Ranking,
+    "cka": CKA,
+    "decorrelation": Decorrelation,
+    "jacobian": Jacobian,
     "vicreg": VICReg,
     "l1": L1,
     "l2": L2,

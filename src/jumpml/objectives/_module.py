@@ -47,6 +47,8 @@ class ObjectiveModule(nn.Module, ABC):
 
     roles: ClassVar[tuple[str, ...]] = ()
     """What each input is for, in order; errors use these words."""
+    differentiates: ClassVar[tuple[int, ...]] = ()
+    """The places of the inputs that `forward` takes gradients by; these then have one, be they fields or frozen."""
     optional: ClassVar[int] = 0
     """How many of the last inputs may be left out."""
     per_example: bool = True

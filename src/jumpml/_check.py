@@ -70,11 +70,32 @@ def check_parts(
         lambda: _try(loaders, model, learner),
         lambda: check_deployment(deploy, model, partial(load_model, dataloader=loaders, trust=trust)),
     )
-    unmet = [
-        f"{' and '.join(nodes)} get{'s' if len(nodes) == 1 else ''} None for {field!r}, which this data does not have."
-        for field, nodes in model.unmet.items()
-    ]
-    return CheckReport(findings=(*loaders.findings(), *unmet), data=loaders.summary(), model=str(model))
+    findings = (*loaders.findings(), *_unmet(model), *_untrained(model))
+    return CheckReport(findings=findings, data=loaders.summary(), model=str(model))
+
+
+def _unmet(model: Model) -> Iterator[str]:
+    for field, nodes in model.unmet.items():
+        verb = "gets" if len(nodes) == 1 else "get"
+        yield f"{' and '.join(nodes)} {verb} None for {field!r}, which this data does not have."
+
+
+def _untrained(model: Model) -> Iterator[str]:
+    """Tasks whose output no objective depends on, so that it stays as it began."""
+    read = {
+        node for objective in model.objectives.values() for value in objective.inputs if (node := model.node_of(value))
+    }
+    trained = read.union(*(model.ancestors(node) for node in read))
+    for name, task in model.tasks.items():
+        node = model.node_of(task.output)
+        if (
+            node
+            and node not in trained
+            and node not in model.loaded
+            and any(True for _ in model.node(node).parameters())
+        ):
+            fix = "Give the task an objective, or another one that reads it."
+            yield f"task {name!r}: no objective of any phase trains its output {task.output!r}. {fix}"
 
 
 def _raise_all(files: Sequence[FileSpec], *checks: Callable[[], None]) -> None:

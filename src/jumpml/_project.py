@@ -11,8 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import yaml
-
 from jumpml._check import CheckReport, check_parts
 from jumpml._verbs import (
     create_dataloader,
@@ -37,6 +35,7 @@ from jumpml.core import (
     anchored,
     join_errors,
     load_spec,
+    to_yaml,
     write_file,
 )
 
@@ -186,7 +185,7 @@ class Project:
         """The resolved files, which find what lies outside from anywhere: the folder alone repeats the run."""
         for kind in SPECS:
             spec: FileSpec = getattr(self, kind)
-            write_file(folder / f"{self.name}.{kind}.yaml", _yaml(self._resolved(kind, folder, spec)))
+            write_file(folder / f"{self.name}.{kind}.yaml", to_yaml(self._resolved(kind, folder, spec)))
 
     def _resolved(self, kind: str, folder: Path, spec: FileSpec) -> dict[str, Any]:
         value = spec.model_dump(mode="json")
@@ -278,7 +277,7 @@ def _save_model(spec: ModelSpec, folder: Path, name: str) -> str:
     """Write a model file, and those that it nests, into a folder of its own, so that it can bear any name."""
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
-    write_file(place / f"{spec.stem}.model.yaml", _yaml(_with_graphs(spec, spec.model_dump(mode="json"), place)))
+    write_file(place / f"{spec.stem}.model.yaml", to_yaml(_with_graphs(spec, spec.model_dump(mode="json"), place)))
     return f"{name}/{spec.stem}.model.yaml"
 
 
@@ -290,10 +289,6 @@ def _with_graphs(spec: ModelSpec, value: dict[str, Any], folder: Path) -> dict[s
             inner = load_spec(ModelSpec, spec.folder / node.graph)
             value["nodes"][name]["graph"] = _save_model(inner, folder, name)
     return value
-
-
-def _yaml(value: dict[str, Any]) -> str:
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _split_overrides(overrides: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

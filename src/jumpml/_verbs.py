@@ -98,6 +98,7 @@ def load_model(
     parts = _parts(spec, inputs, fields, trust, mistakes)
     try:
         built = Model(inputs=inputs, fields=fields, seed=spec.seed, **parts)
+        built.spec = spec
         fill_nodes(spec, built)
         if dataloader is not None:
             undoable = dataloader.features.undoable()

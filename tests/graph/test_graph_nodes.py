@@ -415,3 +415,33 @@ def test_a_problem_in_layers_is_told_at_its_place(tmp_path: Path) -> None:
         ("nodes.body.layers[1].module", 35),
         ("nodes.body.layers[2].args.in_featres", 88),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "os.system",
+            "'os.system' is outside the trusted packages (torch.nn, jumpml). If you trust the package that defines it, "
+            "say so: trust=['os'] in Python, --trust os in a shell.",
+        ),
+        (
+            "jumpml.core._files.os.system",
+            "'jumpml.core._files.os.system' leads to the module os, which is outside the trusted packages (torch.nn, "
+            "jumpml).",
+        ),
+        (
+            "torch.nn.functional.relu",
+            "'torch.nn.functional.relu' is a function; expected a class that derives from Module.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("form", ["{module: %s", "{layers: [%s]", "{layers: [{module: %s}]", "{module: %s, repeat: 3"])
+def test_no_form_of_a_node_leads_out(form: str, name: str, told: str, tmp_path: Path) -> None:
+    body = f"body: {form % name}, inputs: image}}"
+    path = write(tmp_path, m=outer(f"{body}\n{OUT % 'body'}", "{image: {shape: [4]}}"))
+    with pytest.raises(SpecError) as caught:
+        jumpml.load_model(path)
+    (mistake,) = caught.value.mistakes
+    assert mistake.problem == told
+    assert mistake.line == 4

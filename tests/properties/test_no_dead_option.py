@@ -1241,3 +1241,23 @@ def test_no_key_is_dead(key: str, folder: Path, tmp_path: Path) -> None:
             look(after, tmp_path / "after")
         return
     assert look(case.before, tmp_path / "before") != look(after, tmp_path / "after")
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_every_key_is_written_and_read_back(kind: str, tmp_path: Path) -> None:
+    """Each file of the table, before and after its change, is equal to what is read of what it writes."""
+    count = 0
+    for key, case in CASES.items():
+        if key.partition(".")[0] != kind:
+            continue
+        for changes in (case.before, {**case.before, **case.change}):
+            base, overrides = (_filled(copy.deepcopy(value), tmp_path) for value in (case.base, changes))
+            try:
+                spec = load_spec(SPECS[kind], base, overrides)
+            except JumpMLError:
+                continue  # a change that is refused
+            (tmp_path / "again.yaml").write_text(spec.to_yaml(), encoding="utf-8")
+            assert load_spec(SPECS[kind], tmp_path / "again.yaml") == spec, key
+            assert load_spec(SPECS[kind], spec.model_dump(mode="json")) == spec, key
+            count += 1
+    assert count > 10

@@ -71,6 +71,7 @@ from jumpml.core._values import (
     nexts_of,
 )
 from jumpml.core._weight import Weight, WeightSchedule, as_weight
+from jumpml.core._write_yaml import to_yaml
 
 __all__ = [
     "Weight",
@@ -169,6 +170,7 @@ __all__ = [
     "resolve_function",
     "sha256_of",
     "sync_folder",
+    "to_yaml",
     "with_lines",
     "write_file",
     "write_json",

@@ -6,7 +6,15 @@ from os.path import normpath
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from jumpml.core._augment_spec import AugmentStep
 from jumpml.core._feature_spec import FeatureStep
@@ -131,6 +139,11 @@ class Mix(Spec):
         if self.by == "round_robin" and "batches" in self.model_fields_set:
             raise ValueError("`batches` does nothing with `by: round_robin`, whose batches are of one data set")
         return self
+
+    @model_serializer(mode="wrap")
+    def _what_is_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a key that could not be read again."""
+        return {key: value for key, value in write(self).items() if key != "batches" or self.by != "round_robin"}
 
 
 class DataAbout(About):

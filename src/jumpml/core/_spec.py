@@ -22,6 +22,7 @@ from pydantic import (
 
 from jumpml.core._document import Document, Path_
 from jumpml.core._values import MASK, PRESENT
+from jumpml.core._write_yaml import to_yaml
 
 if TYPE_CHECKING:
     from jumpml.core._errors import Mistake
@@ -172,6 +173,12 @@ class FileSpec(Spec):
 
     _origin: Origin | None = PrivateAttr(default=None)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same, wherever they came from."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]  # they hold dicts
+
     @property
     def source(self) -> str:
         """The file's path as the user gave it, or a phrase for a spec that was made in Python."""
@@ -187,6 +194,13 @@ class FileSpec(Spec):
     def folder(self) -> Path:
         """The folder in which relative paths start: the file's, or the current one."""
         return self._origin.folder if self._origin else Path()
+
+    def to_yaml(self) -> str:
+        """The spec as the text of a file, which `load_spec` reads back as an equal spec.
+
+        Only what differs from a default is written; relative paths still start in `folder`.
+        """
+        return to_yaml(self.model_dump(mode="json", exclude_defaults=True))
 
     def mistake(self, path: Path_, problem: str, fix: str = "") -> Mistake:
         """Say what is wrong at a key, with its line where the spec came from a file.

@@ -50,6 +50,11 @@ _resolve(
 )
 
 
+def reads_as_text(value: str) -> bool:
+    """Whether a plain scalar, without quotes, is text."""
+    return _Loader("").resolve(yaml.ScalarNode, value, (True, False)) == f"{_TAG}str"
+
+
 def parse_yaml(text: str, source: str) -> Document:
     """Parse YAML text.
 
@@ -146,7 +151,8 @@ class _Reader:
             key = key_node.value
             here = (*path, key)
             if key in result:
-                self._report(key_node, here, "this key stands twice; the first would be lost.")
+                line, _ = self._positions[here]
+                self._report(key_node, here, f"this key stands twice; the first, in line {line}, would be lost.")
             elif key == "<<" and key_node.style is None:  # unquoted
                 self._report(key_node, here, "merge keys are no part of YAML 1.2; write the keys out.")
             else:

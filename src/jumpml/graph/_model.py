@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from jumpml.core import ModelSpec
+
 Wanted = tuple[tuple[str, ...] | str | None, tuple[bool, ...]]  # outputs, and which switches a batch has
 
 
@@ -93,7 +95,21 @@ class Model(Structure):
         self._plans: dict[Wanted, Plan] = {}
         self._loss_plans: dict[tuple[str, frozenset[str]], LossPlan] = {}
         self._loaded: dict[str, WeightsRecord] = {}
+        self._spec: ModelSpec | None = None
         self.plan(self._outputs, self._inputs)
+
+    @property
+    def spec(self) -> ModelSpec | None:
+        """The file that it was built from, as it was read; None for a model that was made in Python.
+
+        What has been done to the model since, such as training or other modules, is not in it. ``spec.to_yaml()`` is
+        its text.
+        """
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: ModelSpec) -> None:
+        self._spec = spec
 
     @property
     def loaded(self) -> Mapping[str, WeightsRecord]:

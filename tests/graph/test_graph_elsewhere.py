@@ -154,6 +154,23 @@ def test_each_node_of_a_nested_graph_takes_its_own(tmp_path: Path) -> None:
     assert text.endswith("whole.safetensors has no weights of a node 'body'. There is: encoder.body, out.")
 
 
+def test_a_graph_in_a_graph_takes_weights_too(tmp_path: Path) -> None:
+    leaf = {"nodes": {"body": {**ENCODER}}}
+    middle = {"nodes": {"net": {"graph": "leaf.model.yaml", "inputs": "x", "weights": {"file": "w.safetensors"}}}}
+    told = spec()
+    told["nodes"]["encoder"] = {"graph": "middle.model.yaml", "inputs": "x"}
+    for name, value in (("leaf", leaf), ("middle", middle), ("m", told)):
+        (tmp_path / f"{name}.model.yaml").write_text(yaml.safe_dump(value))
+    save_file({"node_body.weight": torch.ones(3, 4), "node_body.bias": torch.ones(3)}, tmp_path / "w.safetensors")
+    model = jumpml.load_model(tmp_path / "m.model.yaml")
+    assert model.node("encoder.net.body").state_dict()["bias"].equal(torch.ones(3))
+    save_file({"node_bodi.bias": torch.ones(3)}, tmp_path / "w.safetensors")
+    text = refused(tmp_path / "m.model.yaml")
+    assert "middle.model.yaml: 1 mistake" in text
+    assert "nodes.net.weights.file: " in text
+    assert text.endswith("has no weights of a node 'body'. Did you mean 'bodi'?")
+
+
 def test_a_nested_file_names_weights_beside_itself(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     inner = {"nodes": {"body": {**ENCODER, "weights": {"file": "w.safetensors"}}}}

@@ -179,6 +179,27 @@ def test_it_becomes_a_part_of_what_is_exported(pair: tuple[Pair, bytes]) -> None
         torch.testing.assert_close(torch.from_numpy(found), module(rows(count)).detach(), rtol=1e-5, atol=1e-6)
 
 
+class Second(nn.Module):
+    """A file's second output alone."""
+
+    def __init__(self, file: OnnxModel) -> None:
+        super().__init__()
+        self.file = file
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.file(values, values)["sum"] * 2
+
+
+def test_outputs_that_nothing_reads_are_left_out(pair: tuple[Pair, bytes]) -> None:
+    module = Second(OnnxModel(pair[1]))
+    model = exported(module)
+    put_files_in(model, module)
+    onnx.checker.check_model(model, full_check=True)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: rows(5).numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), module(rows(5)), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("opset", [9, 13, 20])
 def test_older_operators_are_raised(opset: int) -> None:
     # Softmax of version 9 flattens from its axis on; 13 does not

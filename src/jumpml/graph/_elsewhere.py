@@ -85,9 +85,10 @@ def fill_nodes(spec: ModelSpec, model: Model) -> None:
     made = {name: part for name, part in parts.items() if part.owner is None and name in model.node_names}
     problems = [problem for name, part in made.items() for problem in _fill_one(model, name, part)]
     errors: list[JumpMLError] = [place(spec, parts, problem) for problem in problems]
-    for name, node in spec.nodes.items():
-        if node.graph is not None and node.weights is not None:
-            errors += [place(spec, {}, problem) for problem in _fill_graph(model, name, node, spec.folder, made)]
+    for within, key in _graphs(spec):
+        node = within.nodes[key.rpartition(".")[2]]
+        found = _fill_graph(model, key, node, within.folder, made)
+        errors += [place(within, {}, Problem(("nodes", key.rpartition(".")[2], *p.path), p.text)) for p in found]
     if errors:
         raise join_errors(errors)
     for name, record in model.loaded.items():
@@ -110,9 +111,17 @@ def _fill_one(model: Model, name: str, part: Part) -> Iterator[Problem]:
         yield Problem(("nodes", name, *key), str(error))
 
 
+def _graphs(spec: ModelSpec, before: str = "") -> Iterator[tuple[ModelSpec, str]]:
+    """All nested graphs, the inner ones first: the file that nests each, and its name in the flat graph."""
+    for name, node in spec.nodes.items():
+        if node.graph is not None:
+            yield from _graphs(load_spec(ModelSpec, spec.folder / node.graph), f"{before}{name}.")
+            yield spec, f"{before}{name}"
+
+
 def _fill_graph(model: Model, name: str, node: NodeSpec, folder: Path, made: Mapping[str, Part]) -> Iterator[Problem]:
-    """The weights of each of a nested graph's nodes."""
-    told, key = node.weights, ("nodes", name, "weights", "file")
+    """The weights of each of a nested graph's nodes, where it has some; a problem's path begins below the graph."""
+    told = node.weights
     if told is None:
         return
     try:
@@ -128,4 +137,4 @@ def _fill_graph(model: Model, name: str, node: NodeSpec, folder: Path, made: Map
                     strict=told.strict,
                 )
     except JumpMLError as error:
-        yield Problem(key, str(error))
+        yield Problem(("weights", "file"), str(error))

@@ -50,7 +50,8 @@ def _spliced(exported: Any, node: Any, content: bytes, prefix: str) -> list[Any]
     exported.ir_version = max(exported.ir_version, inner.ir_version)
     # a runtime takes these away again
     entries = [helper.make_node("Identity", [o], [prefix + i]) for o, i in zip(node.input, read, strict=True)]
-    exits = [helper.make_node("Identity", [prefix + i], [o]) for o, i in zip(node.output, given, strict=True)]
+    wanted = [(o, i) for o, i in zip(node.output, given, strict=False) if o]  # torch leaves out what nothing reads
+    exits = [helper.make_node("Identity", [prefix + i], [o]) for o, i in wanted]
     return [*entries, *inner.graph.node, *exits]
 
 

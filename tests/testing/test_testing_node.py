@@ -271,6 +271,11 @@ def test_the_module_itself_is_left_alone() -> None:
         (X[:1], [], r"^expected inputs \[batch, \.\.\.\] of the same two rows or more, got \[1, 5, 3\]\.$"),
         ([X, X[:3]], [], r"of the same two rows or more, got \[4, 5, 3\], \[3, 5, 3\]\.$"),
         ([], [], r"of the same two rows or more, got none\.$"),
+        (
+            torch.ones(4, 3),
+            [],
+            r"^expected rows that differ: of equal ones no check can tell whether a node mixes them\.$",
+        ),
         ([X, torch.ones(4, 5).bool()], [], r"^input 1 is a mask that is true everywhere: make it false somewhere\.$"),
     ],
 )
@@ -283,7 +288,7 @@ def test_a_module_that_does_not_run_at_all() -> None:
     with pytest.raises(
         ConformanceError, match=r"shapes: expected it to run on its inputs; RuntimeError: mat1 and mat2"
     ):
-        check_node(Base, torch.zeros(2, 7))
+        check_node(Base, torch.arange(14.0).view(2, 7))
     with pytest.raises(ConformanceError, match=r"TypeError: expected a tensor, or a tuple or dict of them, got a str$"):
         check_node(lambda: Answering("no"), X)
 

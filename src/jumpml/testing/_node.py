@@ -110,6 +110,8 @@ def _example(inputs: Inputs) -> tuple[tuple[str, ...], tuple[Tensor, ...], bool]
     if len(rows) != 1 or min(rows) < 2:
         shapes = ", ".join(str(list(value.shape)) for value in given.values())
         raise ValueError(f"expected inputs [batch, ...] of the same two rows or more, got {shapes or 'none'}.")
+    if all(torch.equal(value, value[:1].expand_as(value)) for value in given.values()):
+        raise ValueError("expected rows that differ: of equal ones no check can tell whether a node mixes them.")
     for name, value in given.items():
         if value.dtype == torch.bool and value.ndim == 2 and bool(value.all()):
             raise ValueError(f"input {name!r} is a mask that is true everywhere: make it false somewhere.")

@@ -19,9 +19,9 @@ class TabularEmbedding(nn.Module):
     """A vector for each element of a table: a number times a vector, a category's row of a table, plus a bias each.
 
     It is the feature tokenizer of Gorishniy et al. 2021 (https://arxiv.org/abs/2106.11959). Which elements are codes,
-    and of how many classes, is taken from the graph: of a table with the feature ``encode: {categories: index}``, of
-    a category with ``index`` or ``hash``. Every other element is a number.
-    What is no code, as in a row that noise has made, counts as the nearest one.
+    and of how many classes, is taken from the graph: of a table with the feature ``encode: {categories: index}``, of a
+    category with ``index`` or ``hash``. Every other element is a number. What is no code, as in a row that noise has
+    made, counts as the nearest one.
 
     Shapes: any number of values, float32 ``[batch, elements]`` or int64 codes ``[batch]``, to ``[batch, all elements,
     width]``, numbers before categories. Initialisation: uniform from ``-width ** -0.5`` to ``width ** -0.5``.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from jumpml.core import DataError, DataSpec, SpecError
+from jumpml.core import DataError, DataSpec, JumpMLError, SpecError
 from jumpml.data import build_dataloader
 
 if TYPE_CHECKING:
@@ -225,6 +225,15 @@ def with_split(table: Path, split: str, field: str = "b: {kind: category, column
             "key would change nothing. Leave one of the two out.",
         ),
         (
+            "{values: {val: [x], test: [y]}}",
+            "line 6, column 13: datasets.mine.split.values: they are the values of a column, and none is named. Name "
+            "the `column`.",
+        ),
+        (
+            "{column: kind, values: {val: [x], test: [yy]}}",
+            "line 6, column 53: datasets.mine.split.values.test[0]: no row has 'yy'. Did you mean 'y'?",
+        ),
+        (
             "{column: fold, duplicates: together}",
             "line 6, column 27: datasets.mine.split.duplicates: `column: fold` says which rows are for what, so that "
             "equal rows cannot be put together. Mend the column, or write `allow`.",
@@ -244,6 +253,46 @@ def test_a_split_column_holds_nothing_else(data_spec: Callable[[str], DataSpec],
     table.write_text(table.read_text().replace(",test,", ",val,"))
     text = "line 6, column 13: datasets.mine.split.column: the test split is empty."
     assert told(data_spec(with_split(table, "{column: fold}"))) == [text]
+
+
+def test_a_split_column_with_words_of_its_own(data_spec: Callable[[str], DataSpec], table: Path) -> None:
+    rows = [line.split(",")[1] for line in table.read_text().splitlines()[1:]]
+    for values in ("{val: [x], test: [y]}", "{train: [z], val: [x], test: [y]}"):
+        loaders = build_dataloader(data_spec(with_split(table, f"{{column: kind, values: {values}}}")))
+        for loader, value in ((loaders.train, "z"), (loaders.val, "x"), (loaders.test, "y")):
+            assert loader.rows.tolist() == [row for row, other in enumerate(rows) if other == value]
+
+
+@pytest.mark.parametrize(
+    ("split", "text"),
+    [
+        (
+            "{column: kind, values: {train: [zz, z2], val: [x], test: [y]}}",
+            r"data set 'mine', split column 'kind', row 2 \(line 4 of t.csv\): expected one of the 4 values that the "
+            r"file gives to a split, got 'z'\. Did you mean 'zz' or 'z2'\?",
+        ),
+        (
+            "{column: kind, values: {val: [x]}}",
+            "expected the values of two of train, val and test at least; the third may",
+        ),
+        ("{column: kind, values: {val: [x, x], test: [y]}}", "'x' stands twice; a value belongs to one split"),
+        (
+            "{column: kind, values: {val: [x], test: [y, x]}}",
+            "'x' stands in val and in test; a value belongs to one split",
+        ),
+        ("{column: kind, values: {val: [], test: [y]}}", r"split\.values\.val: expected a list of at least 1"),
+    ],
+)
+def test_words_that_give_no_split(data_spec: Callable[[str], DataSpec], table: Path, split: str, text: str) -> None:
+    with pytest.raises(JumpMLError, match=text):
+        build_dataloader(data_spec(with_split(table, split)))
+
+
+def test_a_row_without_a_word_is_for_no_split(data_spec: Callable[[str], DataSpec], table: Path) -> None:
+    table.write_text(table.read_text().replace("3.5,x,", "3.5,,", 1))
+    text = r"split column 'kind', row 3 .*: expected a value that says its split, got nothing\."
+    with pytest.raises(DataError, match=text):
+        build_dataloader(data_spec(with_split(table, "{column: kind, values: {val: [x], test: [y]}}")))
 
 
 @pytest.mark.parametrize("field", ["b: {kind: number, column: none}", "b: {kind: category, column: none}"])

@@ -373,6 +373,22 @@ CASES: dict[str, Case] = {
     "data.datasets.*.split.stratify": Case(TABLE, {f"{D}.split.stratify": "yes"}),
     "data.datasets.*.split.seed": Case(TABLE, {f"{D}.split.seed": 1}),
     "data.datasets.*.split.column": Case(TABLE, {f"{D}.split.column": "part"}),
+    "data.datasets.*.split.values": Case(
+        TABLE, {f"{D}.split.values": {"train": ["val"], "val": ["train"]}}, {f"{D}.split.column": "part"}
+    ),
+    "data.datasets.*.split.values.train": Case(
+        TABLE,
+        {f"{D}.split.values.train": ["test"]},
+        {f"{D}.split": {"column": "part", "values": {"train": ["train"], "val": ["val"]}}},
+    ),
+    **{
+        f"data.datasets.*.split.values.{split}": Case(
+            TABLE,
+            {f"{D}.split.values.{split}": [other]},
+            {f"{D}.split": {"column": "part", "values": {"val": ["val"], "test": ["test"]}}},
+        )
+        for split, other in (("val", "train"), ("test", "train"))
+    },
     "data.datasets.*.split.duplicates": Case(
         TABLE,
         {f"{D}.split.duplicates": "allow"},

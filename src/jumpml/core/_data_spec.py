@@ -32,6 +32,38 @@ class Fold(Spec):
     """The fold that is the test, from 0; over all of them every row is in the test once."""
 
 
+Values = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class SplitValues(Spec):
+    """What a split's column holds for each split. One of the three may be left out: it has every other row."""
+
+    train: Values | None = None
+    """The values of rows to train on."""
+    val: Values | None = None
+    """The values of rows to choose by."""
+    test: Values | None = None
+    """The values of rows to measure on."""
+
+    def told(self) -> dict[str, tuple[str, ...]]:
+        """The values by split, of the splits that have some."""
+        return {split: values for split, values in self if values is not None}
+
+    @model_validator(mode="after")
+    def _decides(self) -> SplitValues:
+        told = self.told()
+        if len(told) < 2:
+            raise ValueError("expected the values of two of train, val and test at least; the third may be left out")
+        seen: dict[str, str] = {}
+        for split, values in told.items():
+            for value in values:
+                if value in seen:
+                    where = "twice" if seen[value] == split else f"in {seen[value]} and in {split}"
+                    raise ValueError(f"{value!r} stands {where}; a value belongs to one split")
+                seen[value] = split
+        return self
+
+
 class Split(Spec):
     """Which rows are for training, for validation and for the test."""
 
@@ -64,7 +96,10 @@ class Split(Spec):
     seed: Seed = 0
     """Another seed draws another split."""
     column: str | None = None
-    """A column of the source that holds `train`, `val` or `test`; then the shares and the seed are not used."""
+    """A column of the source that holds `train`, `val` or `test`, or what `values` says; then the shares and the seed
+    are not used."""
+    values: SplitValues | None = None
+    """With `column`: what it holds for each split, where it holds other words."""
     duplicates: Literal["refuse", "together", "allow"] = "refuse"
     """What to do with equal rows that would stand in two splits: stop, put them in one, or let them be. What stays in
     files counts as equal where it is the same file."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from jumpml.core import DataError, SpecError
+from jumpml.core import DataError, SpecError, did_you_mean
 from jumpml.data.kinds import Column, decode_category
 from jumpml.data.splits._duplicates import comparable, row_keys
 from jumpml.data.splits._groups import merged
-from jumpml.data.splits._keys import codes_of, refuse_missing, times_of, undecoded
+from jumpml.data.splits._keys import codes_of, parts_of, refuse_missing, times_of, undecoded
 from jumpml.data.splits._random import cut_val, fold_split, random_split
 from jumpml.data.splits._review import Review
 from jumpml.data.splits._rules import deciding_column, stratified, way_of
@@ -120,12 +120,30 @@ class _Chooser:
     def _told_parts(self) -> tuple[NDArray[np.int64], dict[str, Any] | None]:
         """Each row's part as a column or its source tells, and what to respect where val is still to be cut."""
         raw = replace(self._raws[str(deciding_column(self._dataset))], skip=False)  # a row without a split is refused
-        parts = decode_category(raw, SPLITS).values.numpy()
+        parts = self._parts(raw)
         rows = usable_rows(len(parts), self._usable)
         absent = rows[parts[rows] < 0]
         if len(absent):
-            raise raw.error(int(absent[0]), "expected train, val or test, got nothing.")
+            expected = "train, val or test" if self._split.values is None else "a value that says its split"
+            raise raw.error(int(absent[0]), f"expected {expected}, got nothing.")
         return parts, self._chance() if way_of(self._dataset) == "train sources" else None
+
+    def _parts(self, raw: RawColumn) -> NDArray[np.int64]:
+        if self._split.values is None:
+            return decode_category(raw, SPLITS).values.numpy()
+        values = self._split.values.told()
+        parts, held = parts_of(raw, values)
+        mistakes = [
+            self._spec.mistake(
+                (*self._path, "values", split, place), f"no row has {value!r}.", did_you_mean(value, held)
+            )
+            for split, told in values.items()
+            for place, value in enumerate(told)
+            if value not in held
+        ]
+        if mistakes:
+            raise SpecError(self._spec.source, mistakes)
+        return parts
 
     def _by_column(
         self,

@@ -1,4 +1,4 @@
-"""What decides about a row - its group, its time, its key - from a column of the source or a decoded field."""
+"""What decides about a row - its split, group, time or key - from a column of the source or a decoded field."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jumpml.data.kinds import KINDS, Column, RawColumn
-from jumpml.data.splits._splits import usable_rows
+from jumpml.core import did_you_mean
+from jumpml.data.kinds import KINDS, Column, RawColumn, decode_category
+from jumpml.data.splits._splits import SPLITS, usable_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +30,28 @@ def undecoded(column: Column, field: str, where: str, place: Callable[[int], str
         present = KINDS[column.kind].present(column.values).numpy()
         values = np.where(present, values.astype(np.float64), np.nan)
     return RawColumn(values=values, column=field, where=where, place=place)
+
+
+def parts_of(raw: RawColumn, values: Mapping[str, Sequence[str]]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Each row's split, as a code into `SPLITS` or -1 where it has no value, and the values that rows have.
+
+    Args:
+        raw: What the rows have.
+        values: By split, the values of its rows; a split that is not there has those with any other value.
+
+    Raises:
+        DataError: A row has a value of no split.
+    """
+    found = decode_category(raw)
+    split_of = {value: SPLITS.index(split) for split in values for value in values[split]}
+    rest = next((code for code, split in enumerate(SPLITS) if split not in values), None)
+    codes = [split_of.get(name, rest) for name in found.classes]
+    for code, name in enumerate(found.classes):
+        if codes[code] is None:
+            row = int((found.values == code).nonzero()[0])
+            problem = f"expected one of the {len(split_of)} values that the file gives to a split, got {name!r}."
+            raise raw.error(row, f"{problem} {did_you_mean(name, split_of)}".rstrip())
+    return np.array([*codes, -1], dtype=np.int64)[found.values.numpy()], found.classes
 
 
 def codes_of(values: NDArray) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ CHANCE = {"stratify", "bins", "group", "seed"}
 TAKES = {
     "sources": set[str](),
     "train sources": {"val"} | CHANCE,
-    "column": set[str](),
+    "column": {"values"},
     "time": {"train", "val", "test", "gap"},
     "stable": {"train", "val", "test", "seed"},
     "fold": {"val"} | CHANCE,
@@ -45,7 +45,7 @@ def keeps_together(dataset: Dataset) -> bool:
 
 
 def deciding_column(dataset: Dataset) -> str | None:
-    """The source's column that holds train, val or test."""
+    """The source's column that says which split a row is for."""
     return SPLIT_COLUMN if isinstance(dataset.source, SplitSources) else dataset.split.column
 
 
@@ -112,7 +112,9 @@ def _clashes(split: Any, way: str) -> Iterator[Found]:
     for key in type(split).model_fields:
         if key in acting or getattr(split, key) == getattr(defaults, key):
             continue
-        if way == "chance":  # only `gap` acts nowhere but in one way
+        if key == "values":
+            yield (key,), "they are the values of a column, and none is named.", "Name the `column`."
+        elif way == "chance":  # only `gap` acts nowhere but in one way
             yield (key,), "the gap lies between splits by time, and this one is by chance.", "Name the `time`."
         else:
             yield (key,), f"{told}, so that this key would change nothing.", "Leave one of the two out."

@@ -71,7 +71,7 @@ def check_parts(
         lambda: check_deployment(deploy, model, partial(load_model, dataloader=loaders, trust=trust)),
     )
     findings = (*loaders.findings(), *_unmet(model), *_untrained(model))
-    return CheckReport(findings=findings, data=loaders.summary(), model=str(model))
+    return CheckReport(findings=findings, data=loaders.summary(findings=False), model=str(model))
 
 
 def _unmet(model: Model) -> Iterator[str]:

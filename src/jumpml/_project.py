@@ -113,12 +113,20 @@ class Project:
             SpecError: A file is wrong, or does not fit another; all mistakes of the file with their lines.
             JumpMLError: The same for several files; or something fails that no line can be named for.
         """
-        files = (self.data, self.model, self.learner, self.deploy)
-        return check_parts(*self.build(), self.learner, self.deploy, files=files, trust=self.trust)
+        return self._checked()[1]
 
-    def build(self) -> tuple[DataLoaders, Model]:
-        """The loaders and the model."""
-        loaders = create_dataloader(self.data, trust=self.trust)
+    def _checked(self) -> tuple[DataLoaders, CheckReport]:
+        files = (self.data, self.model, self.learner, self.deploy)
+        loaders, model = self.build()
+        return loaders, check_parts(loaders, model, self.learner, self.deploy, files=files, trust=self.trust)
+
+    def build(self, loaders: DataLoaders | None = None) -> tuple[DataLoaders, Model]:
+        """The loaders and the model.
+
+        Args:
+            loaders: Those of these files, where they have been built before; reading and fitting take their time.
+        """
+        loaders = loaders or create_dataloader(self.data, trust=self.trust)
         seed = self.learner.seed if self.model.seed is None else self.model.seed
         return loaders, load_model(self.model, loaders, seed, trust=self.trust)
 
@@ -134,15 +142,19 @@ class Project:
         Raises:
             JumpMLError: Something is wrong; before training where it can be known then.
         """
-        self.check()
+        loaders, _ = self._checked()
         folder = new_run_folder(self.name, out)
         temporary = folder / ".specs.tmp"  # half a folder of files would resume as another run
         self._save_specs(temporary)
         temporary.rename(folder / "specs")
-        return self.go_on(folder)
+        return self.go_on(folder, loaders)
 
-    def go_on(self, folder: Path) -> Path:
+    def go_on(self, folder: Path, loaders: DataLoaders | None = None) -> Path:
         """Run, or go on with, the run of a folder.
+
+        Args:
+            folder: The run's.
+            loaders: See `build`.
 
         Raises:
             JumpMLError: Something is wrong.
@@ -151,7 +163,7 @@ class Project:
 
         say = _Stages()
         say("data", f"{self.name}: {self.data.source}")
-        loaders, model = self.build()
+        loaders, model = self.build(loaders)
         for node, weights in model.loaded.items():
             say("weights", f"{node} begins with {weights}")
         learner = build_learner(self.learner, loaders, model, None, folder)

@@ -640,3 +640,33 @@ def test_the_digits_are_right_and_check_leaves_no_trace(tmp_path: Path) -> None:
     assert result.stderr == ""
     assert contents(tmp_path) == before
     assert not list(tmp_path.glob("**/runs"))
+
+
+def test_a_finding_is_told_once(tmp_path: Path) -> None:
+    rows = [line if line.startswith("a,") else f"0.5,{line.partition(',')[2]}" for line in ["a,b,label,part", *ROWS]]
+    write(tmp_path, TABLE | {"table.csv": "\n".join([*rows, ""])}, data("split: {", "split: {duplicates: allow, "))
+    report = jumpml.Project.find(tmp_path).check()
+    finding = next(finding for finding in report.findings if "all train rows have the same value" in finding)
+    assert report.summary().count(finding) == 1
+
+
+def test_a_run_reads_its_data_once_and_trains_as_one_that_was_not_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+    build = jumpml.create_dataloader
+    monkeypatch.setattr(
+        "jumpml._project.create_dataloader", lambda *args, **options: built.append(args) or build(*args, **options)
+    )
+    monkeypatch.setattr("jumpml._project.Project._report", lambda *_: None)  # all that comes after learning
+    files = {name: text for name, text in FLOWERS.items() if name != "p.deploy.yaml"}
+    project = jumpml.Project.find(write(tmp_path, files), {"learner.log": []})
+    checked = project.run(tmp_path / "runs")
+    assert len(built) == 1
+    fresh = tmp_path / "fresh"
+    shutil.copytree(checked / "specs", fresh / "specs")
+    jumpml.resume(fresh)
+    assert len(built) == 2
+    saved = [sorted((run / "checkpoints").rglob("model.safetensors")) for run in (checked, fresh)]
+    assert len(saved[0]) == len(saved[1]) > 1
+    assert [path.read_bytes() for path in saved[0]] == [path.read_bytes() for path in saved[1]]

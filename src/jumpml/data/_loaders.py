@@ -301,9 +301,9 @@ class DataLoaders:
             maker.forget()
         return self
 
-    def summary(self) -> str:
-        """The data set as a table for people."""
-        return summary(self.record())
+    def summary(self, *, findings: bool = True) -> str:
+        """The data set as a table for people, and below it what is suspicious."""
+        return summary(self.record() if findings else {**self.record(), "findings": []})
 
     def record(self) -> dict[str, JsonValue]:
         """The data set as plain values: rows by split, fields, features and findings."""

@@ -35,4 +35,4 @@ def decoded_rows(
     if most is not None and most < len(rows):
         generator = torch.Generator().manual_seed(derive_seed(loaders.seed, "deploy", split))
         rows = torch.randperm(len(rows), generator=generator)[:most].sort().values
-    return {field: loader.decoded(field).cpu()[rows].numpy() for field in fields}
+    return {field: loader.take(field, rows).cpu().numpy() for field in fields}

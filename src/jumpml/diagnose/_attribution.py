@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from jumpml.evaluate import Predictions
     from jumpml.graph import Model
 
-ROWS = 128  # that attributions are averaged over
-CURVE_ROWS = 64  # of them, for insertion and deletion
+ROWS = 64  # that attributions and the areas of their curves are averaged over
 
 
 def attribute(
@@ -65,7 +64,7 @@ def attribute(
         held=[values[name] for name in decision.inputs[len(explained) :]],
         baselines=[_baseline(loaders, model, name, values[name]) for name in explained],
     )
-    areas = explanation.areas(slice(min(CURVE_ROWS, len(sample))), generator)
+    areas = explanation.areas(slice(len(sample)), generator)
     figures = {name: mean_figure(values) for name, values in vars(areas).items()}
     answers = _answers(loaders, model.tasks[task], predictions, shown)
     records = [
@@ -144,7 +143,7 @@ def _values(loaders: DataLoaders, part: Elements, positions: Tensor) -> Tensor:
 
     Where features made other elements of it, such as a spectrum of a sound, it is shown as the model reads it.
     """
-    decoded = loaders.test.decoded(part.field)[positions]
+    decoded = loaders.test.take(part.field, positions)
     read = loaders.features.apply_to(part.field, decoded)
     if replace(part, shape=tuple(decoded.shape[1:])).grid_shape != part.grid_shape:
         return read

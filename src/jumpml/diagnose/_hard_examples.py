@@ -98,7 +98,7 @@ def hard_examples(
     """
     kind, target = model.tasks[task].kind, loaders.fields[model.tasks[task].target]
     places = _places(loaders.train.rows.cpu().numpy(), examples.rows, task)
-    targets = loaders.train.decoded(target.name).cpu()[places]
+    targets = loaders.train.take(target.name, places).cpu()
     found = rank_hardness(examples, None if TASK_KINDS[kind].decides == "numbers" else _codes(kind, targets).numpy())
     read = map(field_of, inputs_of(model, model.tasks[task].output))
     image = next((name for name in read if loaders.fields[name].kind == "image"), None)
@@ -114,7 +114,9 @@ def hard_examples(
                 margin=float(found.margin[rank]),
                 loss=float(found.loss[rank]),
                 suspicious=bool(found.suspicious[rank]),
-                picture=value_grid("image", loaders.train.decoded(image)[places[position]]) if image else None,
+                picture=value_grid("image", loaders.train.take(image, places[position : position + 1])[0])
+                if image
+                else None,
             )
         )
     return listed, _doubts(task, found)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from jumpml.diagnose._elements import Elements
 
-MOST_STEPS = 32  # points on a curve; the area of 64 elements hardly changes with more
+MOST_STEPS = 16  # points on a curve; the area of 64 elements hardly changes with more
 
 
 def curve_areas(

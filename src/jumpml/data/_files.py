@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from jumpml.core import DataError, FieldInfo, ValueInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -70,15 +70,18 @@ class FileColumn:
         Raises:
             DataError: A file is damaged or gone; the text names the row.
         """
-        decoded = np.full((len(rows), *self.shape), np.nan, dtype=np.float32)
-        for place, row in enumerate(rows.tolist()):
-            blob = self.blobs[row]
-            try:
-                if blob is not None:
-                    decoded[place] = self.decode(blob)
-            except DataError as error:
-                raise DataError(f"{self.where}, row {row}: {error}") from None
-        return torch.from_numpy(decoded)
+        if not len(rows):
+            return torch.empty(0, *self.shape)
+        return default_collate([self._decoded(row) for row in rows.tolist()])  # in a worker, into shared memory
+
+    def _decoded(self, row: int) -> Tensor:
+        blob = self.blobs[row]
+        if blob is None:
+            return torch.full(self.shape, torch.nan)
+        try:
+            return torch.from_numpy(self.decode(blob))
+        except DataError as error:
+            raise DataError(f"{self.where}, row {row}: {error}") from None
 
 
 @final
@@ -126,17 +129,17 @@ class _Batches:
     def __init__(self) -> None:
         self.batches: Iterable[Tensor] = ()
 
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(self.batches)
+    def __iter__(self) -> Iterator[list[int]]:
+        return (rows.tolist() for rows in self.batches)  # a tensor would cross to a worker by a file descriptor
 
 
 class _Files(Dataset[Any]):
     def __init__(self, columns: Mapping[str, FileColumn]) -> None:
         self._columns = dict(columns)
 
-    def __getitem__(self, rows: Tensor) -> dict[str, Tensor] | str:
+    def __getitem__(self, rows: list[int]) -> dict[str, Tensor] | str:
         # An error that crosses a process loses its type and gains a traceback; a text does neither.
         try:
-            return {name: column.take(rows) for name, column in self._columns.items()}
+            return {name: column.take(torch.tensor(rows)) for name, column in self._columns.items()}
         except DataError as error:
             return str(error)

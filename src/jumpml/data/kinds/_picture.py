@@ -43,7 +43,9 @@ class PictureDecoder:
         raw = read_picture(blob, *self.shape)
         # Of 256 levels each is scaled once: the same bits as scaling every pixel, in a fraction of the time.
         is_bytes = raw.dtype == np.uint8
-        values = _levels(self.range)[raw] if is_bytes else _scaled(raw.astype(np.float64), self.range)
+        values = (
+            np.take(_levels(self.range), raw, mode="clip") if is_bytes else _scaled(raw.astype(np.float64), self.range)
+        )
         beyond = np.isnan(values)
         if beyond.any():
             raise DataError(f"{blob.name}: {outside(float(raw[beyond][0]), self.range)}")

@@ -6,6 +6,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import os
 import stat
 import zlib
 from contextlib import contextmanager
@@ -57,7 +58,9 @@ class DataFile:
         Raises:
             DataError: Its size or time of change differs, or it is gone.
         """
-        now = _stamp(self.path)
+        self._refuse_another(_stamp(self.path))
+
+    def _refuse_another(self, now: tuple[int, str]) -> None:
         if now[0] != self.stamp[0] or self.stamp[1] not in {"", now[1]}:
             sizes = f"{self.stamp[0]} bytes then, {now[0]} now" if now[0] != self.stamp[0] else f"{now[0]} bytes"
             fix = "Start again, so that all rows come from one state of it."
@@ -69,14 +72,21 @@ class DataFile:
         Raises:
             DataError: The file has changed, or cannot be opened.
         """
-        self.check()
         try:
             if is_remote(self.path):
+                self.check()
                 system, inner = file_system(self.path)
                 return system.open(inner, "rb")
-            return Path(self.path).open("rb")
-        except OSError as error:
+            content = open(self.path, "rb")  # noqa: PTH123, SIM115 (a file a row: twice as quick as by a Path)
+        except (OSError, ValueError) as error:
+            self.check()  # it may know better
             raise DataError(f"{self.path}: the file cannot be opened: {error}.") from None
+        try:
+            self._refuse_another(_of_status(os.fstat(content.fileno())))
+        except DataError:
+            content.close()
+            raise
+        return content
 
     @contextmanager
     def unpacked(self) -> Iterator[IO[bytes]]:
@@ -144,7 +154,7 @@ def _stamp(path: str) -> tuple[int, str]:
             is_folder, found = told.get("type") == "directory", (int(told.get("size") or 0), str(changed))
         else:
             status = Path(path).stat()
-            is_folder, found = stat.S_ISDIR(status.st_mode), (status.st_size, str(status.st_mtime_ns))
+            is_folder, found = stat.S_ISDIR(status.st_mode), _of_status(status)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file.") from None
     except (OSError, ValueError) as error:
@@ -152,3 +162,7 @@ def _stamp(path: str) -> tuple[int, str]:
     if is_folder:
         raise DataError(f"{path}: expected a file, got a folder.")
     return found
+
+
+def _of_status(status: os.stat_result) -> tuple[int, str]:
+    return status.st_size, str(status.st_mtime_ns)

@@ -421,6 +421,15 @@ def test_a_task_may_take_another_objective_that_fits() -> None:
     assert (own.inputs, own.weight, own.module.beta) == (("out", "y"), 2.0, 0.5)
 
 
+def test_a_segmentation_may_take_dice() -> None:
+    nodes = {"pixels": {"module": "torch.nn.Identity", "inputs": "x"}}
+    own = {"kind": "dice", "smooth": 0.5, "weight": 2}
+    tasks = {"parts": {"kind": "segmentation", "output": "pixels", "target": "mask", "objective": own}}
+    objective = build_objectives(load_spec(ModelSpec, {"nodes": nodes, "tasks": tasks}))["parts"]
+    assert isinstance(objective, Dice)
+    assert (objective.smooth, objective.weight, objective.inputs) == (0.5, 2.0, ("pixels", "mask"))
+
+
 @pytest.mark.parametrize(
     ("objective", "text"),
     [

@@ -504,6 +504,9 @@ CASES: dict[str, Case] = {
         {"tasks.y.objective": {"kind": "function", "function": "my_losses:ours"}},
         refused="outside the trusted packages",
     ),
+    "model.tasks.*.objective.smooth": Case(
+        REGRESSOR, {"tasks.y.objective": {"smooth": 2}}, refused="smooth is an option of dice"
+    ),
     "model.tasks.*.objective.per_example": Case(
         REGRESSOR, {"tasks.y.objective": {"per_example": False}}, refused="per_example is an option of function"
     ),

@@ -99,6 +99,8 @@ class TaskObjectiveSpec(ObjectiveBase):
     `balanced`."""
     delta: Positive | None = None
     """Of `huber`: the difference at which the line begins."""
+    smooth: Positive | None = None
+    """Of `dice`: what is added above and below, so that a class that is neither predicted nor there loses nothing."""
     module: str | None = None
     """Of `module`: the dotted name of a loss, such as `torch.nn.SmoothL1Loss`."""
     function: str | None = None

@@ -93,6 +93,7 @@ TASK_KINDS: Mapping[str, TaskKind] = MappingProxyType(
             name="segmentation",
             target=("mask",),
             objective="cross_entropy",
+            others=("dice",),
             prediction="softmax",
             metrics=("mean_iou", "dice", "pixel_accuracy", "log_loss"),
             decides="class",

@@ -53,10 +53,10 @@ class Descent:
         weight = self._weights[name]
         if present is not None:
             return present.to(value.dtype) * (weight / present.sum().clamp(min=1).to(value.dtype))
-        if name in self._moving:  # what is never asked for again is not kept
-            return torch.full_like(value, weight, requires_grad=False) / max(1, value.numel())
         key = (value.shape, weight)
         known = self._uniform.get(key)
         if known is None or known.device != value.device or known.dtype != value.dtype:
-            known = self._uniform[key] = torch.full_like(value, weight, requires_grad=False) / max(1, value.numel())
+            known = torch.full_like(value, weight, requires_grad=False) / max(1, value.numel())
+            if name not in self._moving:  # what is hardly asked for again is not kept
+                self._uniform[key] = known
         return known

@@ -393,3 +393,27 @@ def test_a_mask_with_pixels_of_no_class_is_not_for_nodes(data_spec: Callable[[st
     featured = build_dataloader(data_spec(f"{text}features: {{m: [{{one_hot: {{}}}}]}}"))
     featured.bind(["m"])
     assert featured.info("m").shape == (2, 2, 2)
+
+
+@pytest.mark.parametrize(("change", "opens"), [("rotate: {degrees: 10}", True), ("flip: {horizontal: 0.5}", False)])
+def test_a_mask_into_which_augmentation_lets_nothing_is_for_nodes(
+    data_spec: Callable[[str], DataSpec], tmp_path: Path, change: str, opens: bool
+) -> None:
+    np.savez(tmp_path / "m.npz", m=np.random.default_rng(0).integers(0, 2, size=(30, 4, 4)))
+    text = f"""\
+        datasets:
+          d:
+            source: {{kind: npz, path: m.npz}}
+            fields: {{m: {{kind: mask, shape: [4, 4], classes: [a, b]}}}}
+            split: {{duplicates: allow}}
+        augment: {{m: [{{{change}}}]}}
+        """
+    loaders = build_dataloader(data_spec(text))
+    if opens:
+        with pytest.raises(
+            DataError, match="augmentation lets in pixels of no class, -1, which no feature fills, but a"
+        ):
+            loaders.bind(["m"])
+    else:
+        loaders.bind(["m"])
+        assert all(bool((batch["m"] >= 0).all()) for batch in loaders.train)

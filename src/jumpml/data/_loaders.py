@@ -228,7 +228,8 @@ class DataLoaders:
         for name in inputs:
             info = self._field(name)
             default = DEFAULTS.get(info.kind, ())
-            problem = missing_problem(self.features.steps(name) if name in self._explicit else default, info)
+            steps = self.features.steps(name) if name in self._explicit else default
+            problem = missing_problem(steps, info, opened=name in self.policies.opened)
             if problem:
                 raise DataError(problem)
         for name in inputs:

@@ -24,6 +24,8 @@ class Augmentation(ABC):
     moves: ClassVar[bool] = False
     """Whether values go to other places, so that fields that are named together move alike. What is drawn must then
     depend on nothing but the number of rows."""
+    opens: ClassVar[bool] = False
+    """Whether places come in from outside that no value is known of: -1 in a mask."""
     after_features: ClassVar[bool] = False
     """Whether it changes what the field's features give, and not the decoded values."""
 

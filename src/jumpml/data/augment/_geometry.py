@@ -29,6 +29,7 @@ class Shift(Augmentation):
     """
 
     moves = True
+    opens = True
 
     def __init__(self, pixels: int) -> None:
         self.pixels = pixels
@@ -67,6 +68,7 @@ class Rotate(Augmentation):
     """
 
     moves = True
+    opens = True
 
     def __init__(self, degrees: float) -> None:
         self.degrees = degrees
@@ -165,6 +167,7 @@ class Affine(Augmentation):
     """
 
     moves = True
+    opens = True
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class Group:
         fields: The fields' names.
         mixes: Whether rows are mixed with each other.
         shared: The categories that become shares of their classes.
+        opened: The masks into which pixels of no class come.
     """
 
     def __init__(self, key: str, steps: Sequence[Change], fields: Mapping[str, FieldInfo]) -> None:
@@ -49,6 +50,8 @@ class Group:
         self._steps = [step if isinstance(step, Mixing) else self._suited(step) for step in steps if not _is_late(step)]
         self._late = [self._suited(cast("Augmentation", step)) for step in steps if _is_late(step)]
         self.mixes = any(isinstance(step, Mixing) for step in steps)
+        opens = any(isinstance(step, Augmentation) and step.opens for step in steps)
+        self.opened = tuple(info.name for info in self._infos if opens and info.kind == "mask")
         self.shared = tuple(info.name for info in self._infos if self.mixes and info.kind == "category")
 
     @property

@@ -81,6 +81,11 @@ class Policies:
         """The categories that some draw turns into shares of their classes."""
         return frozenset(name for groups in self._groups.values() for group in groups for name in group.shared)
 
+    @property
+    def opened(self) -> frozenset[str]:
+        """The masks into which some draw lets pixels of no class."""
+        return frozenset(name for groups in self._groups.values() for group in groups for name in group.opened)
+
     def after_features(self, draw: str) -> frozenset[str]:
         """The fields of which a draw changes what their features give."""
         late = [group for group in self._groups[_view(draw)] if group.after_features]

@@ -49,6 +49,7 @@ class RandAugment(Augmentation):
     """
 
     moves = True
+    opens = True
 
     def __init__(self, number: int = 2, magnitude: float = 9.0) -> None:
         self.number, self.magnitude = number, magnitude

@@ -120,15 +120,22 @@ def fit_steps(steps: Sequence[Feature], train: TrainRows, field: FieldInfo) -> l
     return fitted
 
 
-def missing_problem(steps: Sequence[Feature], field: FieldInfo) -> str:
-    """How values that are missing would come out of a field's fitted steps, and what to do; empty where none would."""
+def missing_problem(steps: Sequence[Feature], field: FieldInfo, *, opened: bool = False) -> str:
+    """How values that are missing would come out of a field's fitted steps, and what to do; empty where none would.
+
+    Args:
+        steps: The field's.
+        field: What is known of it.
+        opened: Whether augmentation lets pixels of no class into a mask.
+    """
     # where a whole data set has no such field, its rows do not count in what is computed of it
     count = missing_values(field) - field.lacking * (1 + len(field.columns))
     given = KINDS[field.kind].gives
     if given == "tokens" or any(step.fills for step in steps):  # a missing text reads as an empty one
         return ""
-    if field.kind == "mask" and "ignore" in field.options:
-        told = "`ignore` makes pixels of no class, -1, which no feature fills, but a node reads it."
+    if field.kind == "mask" and ("ignore" in field.options or opened):
+        maker = "`ignore` makes" if "ignore" in field.options else "augmentation lets in"
+        told = f"{maker} pixels of no class, -1, which no feature fills, but a node reads it."
         return f"field {field.name!r}: {told} Give it one_hot."
     if not count:
         return ""

@@ -11,7 +11,9 @@ import torch
 
 import jumpml
 from jumpml import Project
-from jumpml.core import EvaluationRecord
+from jumpml.core import DeploymentRecord, EvaluationRecord
+from jumpml.deploy._exportable import Exportable
+from jumpml.diagnose._rows import sample_positions
 from jumpml.objectives import reduce
 
 if TYPE_CHECKING:
@@ -147,6 +149,8 @@ def test_the_whole_run(folder: Path) -> None:
     figures = {name: record.tasks[name].figures for name in ("sort", "size")}
     assert figures["sort"]["accuracy"].value >= 0.75
     assert figures["size"]["r2"].value > 0.5
+    deployed = DeploymentRecord.model_validate_json((run / "deployment.json").read_text())
+    assert deployed.variants["float32"].max_difference < 1e-4, "what is exported leaves the same rows out"
     assert jumpml.resume(run) == run
 
 
@@ -173,3 +177,26 @@ def test_a_node_that_does_without_either_sees_all_rows(folder: Path) -> None:
         both = model.train(mode)(batch, outputs=["both"])["both"]
         assert torch.equal(both[:, :6].any(1), batch["a.covered"])
         assert torch.equal(both[:, 6:].any(1), batch["b.covered"])
+
+
+def test_what_is_exported_gives_zeros_where_a_branch_has_nothing_to_say(folder: Path) -> None:
+    """Otherwise a merged node would see other numbers when deployed than those that it was trained on."""
+    (folder / "p.model.yaml").write_text(MERGED)
+    loaders, model = load(folder)
+    exported = Exportable(model, loaders)
+    whole = next(loaders.test.plain())
+    outputs = exported(*(loaders.test.decoded(field)[: len(whole["a"])] for field in exported.fields))
+    torch.testing.assert_close(outputs[0], model(whole)["sort"])
+    assert exported.fields == ("a", "b")
+
+
+def test_rows_that_have_nothing_to_explain_are_not_drawn(folder: Path) -> None:
+    loaders, model = load(folder)
+    assert model.needs("trunk_b") == {"b"}
+    assert model.needs("b") == {"b"}
+    generator = torch.Generator().manual_seed(0)
+    drawn = sample_positions(loaders, "test", 100, generator, fields=model.needs("trunk_b"))
+    covered = loaders.covered(["b"], "test")
+    assert covered is not None
+    assert drawn.sort().values.tolist() == covered.nonzero().flatten().tolist()
+    assert len(sample_positions(loaders, "test", 100, generator)) == len(loaders.test.rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 import torch
 import torch.nn.functional as F
 
-from jumpml.core import DeploymentError, field_of
+from jumpml.core import COVERED, PRESENT, DeploymentError, field_of
 from jumpml.deploy._export import NamedModule
 from jumpml.diagnose import embedding_node, embedding_width, flatten_embedding
 
@@ -53,13 +53,15 @@ class Exportable(NamedModule):
             if embedding_width(model, node := embedding_node(model, task)) <= MOST_WIDTH
         }
         wanted = dict.fromkeys([task.output for task in model.tasks.values()] + list(self.embeddings.values()))
-        self._plan = model.plan(wanted, model.inputs)
+        # A row without a value of such a field is of another data set; where some are missing otherwise, it may not be.
+        lacking = [name + COVERED for name, info in loaders.fields.items() if 0 < info.lacking == info.missing]
+        self._plan = model.plan(wanted, [*model.inputs, *lacking])
         self._targets = {
             name: (task.target, loaders.fields[task.target].value.shape, len(task.quantiles))
             for name, task in model.tasks.items()
             if task.brings.decides == "numbers"
         }
-        self.fields: tuple[str, ...] = tuple(dict.fromkeys(map(field_of, self._plan.fields)))
+        self.fields: tuple[str, ...] = tuple(dict.fromkeys(map(_field_of, self._plan.fields)))
         self.output_names = (
             *(f"{task}.output" for task in model.tasks),
             *(f"{task}.embedding" for task in self.embeddings),
@@ -78,9 +80,12 @@ class Exportable(NamedModule):
             vectors of length 1, and embeddings ``[batch, width]``.
         """
         decoded = dict(zip(self.fields, values, strict=True))
-        nodes = self._plan({name: self.features.apply_to(name, decoded[field_of(name)]) for name in self._plan.fields})
+        nodes = self._plan({name: self._featurised(name, decoded[_field_of(name)]) for name in self._plan.fields})
         outputs = [self._raw(name, nodes[task.output]) for name, task in self.model.tasks.items()]
         return (*outputs, *(flatten_embedding(nodes[node]) for node in self.embeddings.values()))
+
+    def _featurised(self, name: str, values: Tensor) -> Tensor:
+        return self.features.apply_to(_field_of(name) + PRESENT if name.endswith(COVERED) else name, values)
 
     def parameter_count(self) -> int:
         """The parameters of the nodes that run."""
@@ -98,3 +103,7 @@ class Exportable(NamedModule):
             return self.features.inverse(target, output.reshape(output.shape[0], *shape))
         levels = output.reshape(output.shape[0], *shape, quantiles).unbind(-1)
         return torch.stack([self.features.inverse(target, level) for level in levels], dim=-1)
+
+
+def _field_of(name: str) -> str:
+    return field_of(name.removesuffix(COVERED))

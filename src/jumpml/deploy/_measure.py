@@ -9,16 +9,17 @@ import torch
 
 from jumpml.core import Figure, GateAnswer, VariantRecord
 from jumpml.deploy._difference import TOLERANCE, largest_difference, scale
-from jumpml.deploy._rows import decoded_rows
+from jumpml.deploy._rows import decoded_rows, row_positions
 from jumpml.deploy._session import Session
 from jumpml.diagnose import Mahalanobis
 from jumpml.evaluate import compare, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from jumpml.core import Task
     from jumpml.data import DataLoaders
@@ -143,6 +144,12 @@ def _judge(
     return gate.judge(Figure(value=0 - change.value, low=0 - change.high, high=0 - change.low, n=change.n))
 
 
+def _known(loaders: DataLoaders, split: str, embeddings: NDArray, needs: Collection[str]) -> Tensor:
+    """The embeddings of the rows whose data set has what they are made of."""
+    covered, values = loaders.covered(needs, split), torch.from_numpy(embeddings)
+    return values if covered is None else values[covered[row_positions(loaders, split, TRAIN_ROWS)]]
+
+
 def _domains(session: Session, made: Made, loaders: DataLoaders) -> dict[str, Domain]:
     """Where the embeddings of known rows lie, in the variant's own numbers."""
     nodes = made.module.embeddings
@@ -154,7 +161,8 @@ def _domains(session: Session, made: Made, loaders: DataLoaders) -> dict[str, Do
     )
     domains = {}
     for task, node in nodes.items():
-        spread = Mahalanobis.fit(torch.from_numpy(train[task]))
-        distance = spread.score(torch.from_numpy(val[task])).double()
+        needs = made.module.model.needs(node)
+        spread = Mahalanobis.fit(_known(loaders, "train", train[task], needs))
+        distance = spread.score(_known(loaders, "val", val[task], needs)).double()
         domains[task] = Domain(node=node, spread=spread, threshold=float(distance.quantile(BELOW)))
     return domains

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from jumpml.data import DataLoaders
 
@@ -30,9 +31,14 @@ def decoded_rows(
     Returns:
         By field, ``[rows, ...]``.
     """
-    loader = getattr(loaders, split)
-    rows = torch.arange(len(loader.rows))
+    rows = row_positions(loaders, split, most)
+    return {field: getattr(loaders, split).take(field, rows).cpu().numpy() for field in fields}
+
+
+def row_positions(loaders: DataLoaders, split: str, most: int | None = None) -> Tensor:
+    """Which rows `decoded_rows` takes: positions in the split's plain order."""
+    rows = torch.arange(len(getattr(loaders, split).rows))
     if most is not None and most < len(rows):
         generator = torch.Generator().manual_seed(derive_seed(loaders.seed, "deploy", split))
         rows = torch.randperm(len(rows), generator=generator)[:most].sort().values
-    return {field: loader.take(field, rows).cpu().numpy() for field in fields}
+    return rows

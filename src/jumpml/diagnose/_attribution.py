@@ -54,7 +54,7 @@ def attribute(
     if not explained:
         return [], notes
     elements = elements_of(loaders, model, explained)
-    sample = sample_positions(loaders, "test", ROWS, generator)
+    sample = sample_positions(loaders, "test", ROWS, generator, fields=model.needs(model.tasks[task].output))
     shown = choose_examples(decision.kind, predictions, generator)
     values = featurised(loaders, "test", decision.inputs, torch.cat([sample, shown]))
     explanation = Explanation(

@@ -44,7 +44,11 @@ def out_of_domain(loaders: DataLoaders, model: Model, node: str, seed: int) -> t
         fix = "A narrower node before the output would allow them."
         return [], [f"out-of-domain scores of {node!r} are left out: it gives {width} numbers a row. {fix}"]
     generator = torch.Generator().manual_seed(derive_seed(seed, "out of domain", node))
-    rows = {split: sample_positions(loaders, split, MOST_ROWS, generator) for split in ("train", "val", "test")}
+    needs = model.needs(node)
+    rows = {
+        split: sample_positions(loaders, split, MOST_ROWS, generator, fields=needs)
+        for split in ("train", "val", "test")
+    }
     train, val, test = (embed_split(loaders, model, node, split, at) for split, at in rows.items())
     foreign = _strangers(loaders, model, node, generator)
     scores = {"mahalanobis": Mahalanobis.fit(train), "knn": KNN.fit(train, k=min(NEIGHBOUR, len(train)))}
@@ -69,7 +73,7 @@ def out_of_domain(loaders: DataLoaders, model: Model, node: str, seed: int) -> t
 def _strangers(loaders: DataLoaders, model: Model, node: str, generator: torch.Generator) -> dict[str, Tensor]:
     """The embeddings of each kind of stranger."""
     fields = inputs_of(model, node)
-    positions = sample_positions(loaders, "test", MOST_STRANGERS, generator)
+    positions = sample_positions(loaders, "test", MOST_STRANGERS, generator, fields=model.needs(node))
     batch = {name: values.cpu() for name, values in featurised(loaders, "test", fields, positions).items()}
     moments = {name: train_moments(loaders, name) for name in fields if batch[name].is_floating_point()}
     kinds = make_strangers(batch, elements_of(loaders, model, fields), moments, generator)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from torch import Tensor
 
@@ -30,10 +30,25 @@ def featurised(loaders: DataLoaders, split: str, fields: Iterable[str], position
     return {name: loaders.features.apply_to(name, loader.take(name, positions)) for name in fields}
 
 
-def sample_positions(loaders: DataLoaders, split: str, most: int, generator: torch.Generator) -> Tensor:
-    """Positions of so many rows of a split, or of all where there are fewer, in random order."""
-    rows = len(getattr(loaders, split).rows)
-    return torch.randperm(rows, generator=generator)[:most]
+def sample_positions(
+    loaders: DataLoaders, split: str, most: int, generator: torch.Generator, *, fields: Collection[str] = ()
+) -> Tensor:
+    """Positions of so many rows of a split, or of all where there are fewer, in random order.
+
+    Args:
+        loaders: The data.
+        split: ``train``, ``val`` or ``test``.
+        most: So many.
+        generator: What is drawn from.
+        fields: Only rows whose data set has all of these.
+    """
+    rows = _rows_with(loaders, split, fields)
+    return rows[torch.randperm(len(rows), generator=generator)[:most]]
+
+
+def _rows_with(loaders: DataLoaders, split: str, fields: Collection[str]) -> Tensor:
+    covered = loaders.covered(fields, split)
+    return torch.arange(len(getattr(loaders, split).rows)) if covered is None else covered.nonzero().squeeze(1)
 
 
 def train_moments(loaders: DataLoaders, field: str) -> tuple[Tensor, Tensor]:
@@ -41,8 +56,9 @@ def train_moments(loaders: DataLoaders, field: str) -> tuple[Tensor, Tensor]:
 
     They are those of the train rows, or of so many of them, evenly apart, where there are more.
     """
-    total = len(loaders.train.rows)
-    chosen = torch.linspace(0, total - 1, min(total, MOMENT_ROWS), dtype=torch.float64).round().long()
+    rows = _rows_with(loaders, "train", [field])
+    apart = torch.linspace(0, len(rows) - 1, min(len(rows), MOMENT_ROWS), dtype=torch.float64).round().long()
+    chosen = rows[apart]
     mean = sum(values.sum(0) for values in _train_chunks(loaders, field, chosen)) / len(chosen)
     variance = sum((values - mean).square().sum(0) for values in _train_chunks(loaders, field, chosen)) / len(chosen)
     return torch.as_tensor(mean).float(), torch.as_tensor(variance).sqrt().float()

@@ -184,6 +184,11 @@ class Structure(nn.Module, ABC):
         """The nested graphs, whose nodes are ``graph.node``."""
         return tuple(self._wiring.names.graphs)
 
+    def needs(self, reference: str) -> frozenset[str]:
+        """The fields without which a value is not computed, directly or through nodes; a field needs itself."""
+        node = self.node_of(reference)
+        return frozenset([reference]) if node is None else self._wiring.needs[node]
+
     @property
     def needed(self) -> frozenset[str]:
         """The inputs that some node cannot do without."""

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import torch
-import torch.nn.functional as F
-
 from jumpml.core import WITH_HISTORY, WITH_QUANTILES, EvaluationError, did_you_mean
+from jumpml.evaluate import _class_figures as figures
 from jumpml.evaluate._metric import UndefinedError
 from jumpml.evaluate._neighbours import found_among, mean_average_precision
 from jumpml.evaluate._numbers import (
@@ -26,7 +24,6 @@ from jumpml.evaluate._numbers import (
     width,
 )
 from jumpml.evaluate._positions import Positions
-from jumpml.evaluate._ranking import auroc, average_precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,139 +96,24 @@ class Statistic:
         return found | {f"{self.name}.{name}": value for name, value in own if not math.isnan(value)}
 
 
-def _hits(given: Tensor, hit: Tensor) -> tuple[Tensor, Tensor]:
-    return (given & hit).sum(), given.sum()
-
-
-def _accuracy(s: Sample) -> tuple[Tensor, Tensor]:
-    return s.right.sum(), torch.tensor(len(s))
-
-
-def _balanced_accuracy(s: Sample) -> Tensor:
-    from torchmetrics.functional.classification import multiclass_recall
-
-    recall = multiclass_recall(s.decided, s.target, s.num_classes, average="none", validate_args=False)
-    return recall[s.class_counts > 0].mean()
-
-
-def _macro_f1(s: Sample | Positions) -> Tensor:
-    if isinstance(s, Positions):
-        return _dice(s)
-    if s.decides == "labels":
-        twice, marked = _f1_of_labels(s)
-        return (twice[marked > 0] / marked[marked > 0]).mean()
-    from torchmetrics.functional.classification import multiclass_f1_score
-
-    return multiclass_f1_score(s.decided, s.target, s.num_classes, average="macro", validate_args=False)
-
-
-def _micro_f1(s: Sample) -> Tensor:
-    twice, marked = _f1_of_labels(s)
-    return twice.sum() / marked.sum()
-
-
-def _f1_of_labels(s: Sample) -> tuple[Tensor, Tensor]:
-    """An F1 score's numerator and denominator of each label; one without a row and without a decision has no score."""
-    twice, marked = 2 * (s.decided & s.target).sum(0), (s.decided + s.target).sum(0)
-    if not marked.any():
-        raise UndefinedError("no row has a label and none was given one")
-    return twice.double(), marked.double()
-
-
-def _f1(s: Sample) -> Tensor:
-    from torchmetrics.functional.classification import binary_f1_score
-
-    if not (s.decided.any() or s.target.any()):
-        raise UndefinedError("no row is positive and none was taken for positive")
-    return binary_f1_score(s.decided, s.target, validate_args=False)
-
-
-def _matthews(s: Sample) -> Tensor:
-    from torchmetrics.functional.classification import multiclass_matthews_corrcoef
-
-    return multiclass_matthews_corrcoef(s.decided, s.target, s.num_classes, validate_args=False)
-
-
-def _kappa(s: Sample) -> Tensor:
-    from torchmetrics.functional.classification import multiclass_cohen_kappa
-
-    _several_classes(s)
-    return multiclass_cohen_kappa(s.decided, s.target, s.num_classes, validate_args=False)
-
-
-def _auroc(s: Sample) -> Tensor:
-    return auroc(*_rankings(s)).mean()
-
-
-def _average_precision(s: Sample) -> Tensor:
-    return average_precision(*_rankings(s)).mean()
-
-
-def _rankings(s: Sample) -> tuple[Tensor, Tensor]:
-    if s.decides != "labels":
-        _several_classes(s)
-    scores, truths = s.rankings()
-    if not truths.shape[1]:
-        raise UndefinedError("each label is in all rows or in none")
-    return scores, truths
-
-
-def _several_classes(s: Sample) -> None:
-    if (s.class_counts > 0).sum() < 2:
-        raise UndefinedError("all rows are of one class")
-
-
-def _log_loss(s: Sample | Positions) -> Tensor:
-    if isinstance(s, Positions):
-        return s.mean_loss()
-    logits = s.logits.double()  # a probability in float32 would round to 0 where the logit still says how wrong it is
-    if s.logits.dim() == 2 and s.decides == "class":
-        return F.cross_entropy(logits, s.target)
-    return F.binary_cross_entropy_with_logits(logits, s.target.double())
-
-
-def _brier(s: Sample) -> Tensor:
-    probabilities = s.probabilities.double()
-    if s.probabilities.dim() == 2 and s.decides == "class":
-        return (probabilities - F.one_hot(s.target, s.num_classes)).square().sum(1).mean()
-    return (probabilities - s.target).square().mean()
-
-
-def _quadratic_kappa(s: Sample) -> Tensor:
-    from torchmetrics.functional.classification import multiclass_cohen_kappa
-
-    _several_classes(s)
-    return multiclass_cohen_kappa(s.decided, s.target, s.num_classes, weights="quadratic", validate_args=False)
-
-
-def _dice(s: Positions) -> Tensor:
-    right, true, given = s.totals
-    there = true + given > 0  # a class of no position that none was taken for has no score
-    return (2 * right[there] / (true + given)[there]).mean()
-
-
-def _mean_iou(s: Positions) -> Tensor:
-    right, true, given = s.totals
-    union = true + given - right
-    return (right[union > 0] / union[union > 0]).mean()
-
-
 _ALL: tuple[Proportion | Statistic, ...] = (
-    Proportion(name="accuracy", kinds=CLASSES, counts=_accuracy),
-    Statistic(name="balanced_accuracy", kinds=CLASSES, value=_balanced_accuracy),
-    Statistic(name="micro_f1", kinds=LABELS, value=_micro_f1),
-    Statistic(name="macro_f1", kinds=(*CLASSES, *LABELS, "token_labelling"), value=_macro_f1),
-    Statistic(name="f1", kinds=("binary",), value=_f1),
-    Proportion(name="precision", kinds=("binary",), counts=lambda s: _hits(s.decided == 1, s.target == 1)),
-    Proportion(name="recall", kinds=("binary",), counts=lambda s: _hits(s.target == 1, s.decided == 1)),
-    Proportion(name="specificity", kinds=("binary",), counts=lambda s: _hits(s.target == 0, s.decided == 0)),
-    Statistic(name="auroc", kinds=(*CLASSES, *LABELS), value=_auroc),
-    Statistic(name="average_precision", kinds=(*CLASSES, *LABELS), value=_average_precision, reflects=True),
-    Statistic(name="matthews", kinds=CLASSES, value=_matthews),
-    Statistic(name="cohen_kappa", kinds=CLASSES, value=_kappa),
-    Statistic(name="log_loss", kinds=(*CLASSES, *LABELS, *POSITIONS), value=_log_loss, higher_is_better=False),
-    Statistic(name="brier", kinds=(*CLASSES, *LABELS), value=_brier, higher_is_better=False),
-    Proportion(name="subset_accuracy", kinds=LABELS, counts=_accuracy),
+    Proportion(name="accuracy", kinds=CLASSES, counts=figures.accuracy),
+    Statistic(name="balanced_accuracy", kinds=CLASSES, value=figures.balanced_accuracy),
+    Statistic(name="micro_f1", kinds=LABELS, value=figures.micro_f1),
+    Statistic(name="macro_f1", kinds=(*CLASSES, *LABELS, "token_labelling"), value=figures.macro_f1),
+    Statistic(name="f1", kinds=("binary",), value=figures.f1),
+    Proportion(name="precision", kinds=("binary",), counts=lambda s: figures.hits(s.decided == 1, s.target == 1)),
+    Proportion(name="recall", kinds=("binary",), counts=lambda s: figures.hits(s.target == 1, s.decided == 1)),
+    Proportion(name="specificity", kinds=("binary",), counts=lambda s: figures.hits(s.target == 0, s.decided == 0)),
+    Statistic(name="auroc", kinds=(*CLASSES, *LABELS), value=figures.macro_auroc),
+    Statistic(
+        name="average_precision", kinds=(*CLASSES, *LABELS), value=figures.macro_average_precision, reflects=True
+    ),
+    Statistic(name="matthews", kinds=CLASSES, value=figures.matthews),
+    Statistic(name="cohen_kappa", kinds=CLASSES, value=figures.kappa),
+    Statistic(name="log_loss", kinds=(*CLASSES, *LABELS, *POSITIONS), value=figures.log_loss, higher_is_better=False),
+    Statistic(name="brier", kinds=(*CLASSES, *LABELS), value=figures.brier, higher_is_better=False),
+    Proportion(name="subset_accuracy", kinds=LABELS, counts=figures.accuracy),
     # of decisions, which in one row depend on each other: its interval comes from resamples of rows
     Statistic(
         name="hamming_loss",
@@ -239,7 +121,7 @@ _ALL: tuple[Proportion | Statistic, ...] = (
         value=lambda s: (s.decided != s.target).double().mean(),
         higher_is_better=False,
     ),
-    Statistic(name="quadratic_kappa", kinds=("ordinal",), value=_quadratic_kappa),
+    Statistic(name="quadratic_kappa", kinds=("ordinal",), value=figures.quadratic_kappa),
     Statistic(
         name="rmse",
         kinds=NUMBERS,
@@ -275,8 +157,8 @@ _ALL: tuple[Proportion | Statistic, ...] = (
     Proportion(name="coverage", kinds=WITH_QUANTILES, counts=covered, higher_is_better=None),
     Statistic(name="width", kinds=WITH_QUANTILES, value=width, higher_is_better=False),
     # positions of one row depend on each other: the intervals come from resamples of rows
-    Statistic(name="mean_iou", kinds=("segmentation",), value=_mean_iou),
-    Statistic(name="dice", kinds=("segmentation",), value=_dice),
+    Statistic(name="mean_iou", kinds=("segmentation",), value=figures.mean_iou),
+    Statistic(name="dice", kinds=("segmentation",), value=figures.dice),
     Statistic(name="pixel_accuracy", kinds=("segmentation",), value=Positions.accuracy),
     Statistic(name="token_accuracy", kinds=TOKENS, value=Positions.accuracy),
     Statistic(

@@ -127,5 +127,24 @@ def test_dropout_draws_in_training_alone(name: str) -> None:
     assert all(map(torch.equal, first, second)) != bool(drops)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_every_parameter_gets_a_gradient_also_in_bfloat16(name: str) -> None:
+    case = CASES[name]
+    given = [case.inputs] if isinstance(case.inputs, Tensor) else case.inputs
+    module = case.make()
+    module.eval()(*given)
+    module.train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = parts(module(*given))
+    loss = torch.stack([part.float().square().sum() for part in output]).sum()
+    assert loss.isfinite()
+    if loss.requires_grad:
+        loss.backward()
+    without = [
+        name for name, value in module.named_parameters() if value.grad is None or not value.grad.isfinite().all()
+    ]
+    assert without == []
+
+
 def parts(output: Any) -> list[Tensor]:
     return [output] if isinstance(output, Tensor) else list(output.values() if isinstance(output, dict) else output)

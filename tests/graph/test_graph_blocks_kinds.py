@@ -149,6 +149,8 @@ def test_a_sequence_may_have_any_length(block: nn.Module) -> None:
 
 def test_a_code_is_embedded_by_its_column_and_a_number_scaled() -> None:
     block = TabularEmbedding(3, cardinalities=[2, 0, 2])
+    assert block.weight is not None
+    assert block.table is not None
     with torch.no_grad():
         block.bias.zero_()
     found = block(torch.tensor([[1.0, 0.5, 1.0], [0.0, -2.0, 1.0]]))

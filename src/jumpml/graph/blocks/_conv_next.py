@@ -68,13 +68,8 @@ class ConvNeXt(nn.Module):
             nn.Sequential(shrink, *(_Layer(width) for _ in range(count)))
             for shrink, width, count in zip(shrinks, widths, counts, strict=True)
         )
-        self.give_levels = levels
-        self.pool = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.LayerNorm(widths[-1]),
-            *([nn.Dropout(dropout)] if dropout else []),
-        )
+        pool = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(widths[-1]))
+        self.pool = None if levels else nn.Sequential(*pool, *([nn.Dropout(dropout)] if dropout else []))
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         """One vector a picture, or every level's picture."""
@@ -83,7 +78,7 @@ class ConvNeXt(nn.Module):
         for level in self.levels:
             values = level(values)
             found.append(values)
-        return tuple(found) if self.give_levels else self.pool(values)
+        return tuple(found) if self.pool is None else self.pool(values)
 
 
 @final

@@ -75,12 +75,13 @@ class Pool(nn.Module):
         marked = mask.unsqueeze(2)
         if self.kind == "mean":
             return values.sum(1) / marked.sum(1).clamp(min=1).to(values.dtype)
-        least = torch.finfo(values.dtype).min
         if self.kind == "max":
-            return values.masked_fill(~marked, least).amax(1)
+            return values.masked_fill(~marked, torch.finfo(values.dtype).min).amax(1)
         if self.kind == "last":
             return values.gather(1, last_place(mask)[:, None, None].expand(-1, 1, values.shape[2])).squeeze(1)
-        return (self.score(values).masked_fill(~marked, least).softmax(1) * values).sum(1)
+        scores = self.score(values)  # in bfloat16 under autocast, whatever the values are
+        weights = scores.masked_fill(~marked, torch.finfo(scores.dtype).min).softmax(1)
+        return (weights * values).sum(1)
 
 
 def last_place(mask: Tensor) -> Tensor:

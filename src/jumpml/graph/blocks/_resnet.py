@@ -58,8 +58,8 @@ class ResNet(nn.Module):
             _level(*level, stride=1 if place == 0 else 2)
             for place, level in enumerate(zip(before, widths, counts, strict=True))
         )
-        self.give_levels = levels
-        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), *([nn.Dropout(dropout)] if dropout else []))
+        pool = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.pool = None if levels else nn.Sequential(*pool, *([nn.Dropout(dropout)] if dropout else []))
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         """One vector a picture, or every level's picture."""
@@ -68,7 +68,7 @@ class ResNet(nn.Module):
         for level in self.levels:
             values = level(values)
             found.append(values)
-        return tuple(found) if self.give_levels else self.pool(values)
+        return tuple(found) if self.pool is None else self.pool(values)
 
 
 @final

@@ -72,12 +72,14 @@ class TabularEmbedding(nn.Module):
             )
         columns = [value if value.ndim > 1 else value.unsqueeze(1).to(torch.float32) for value in values]
         elements = torch.cat(columns, 1)
-        found = elements.index_select(1, self.numbers).unsqueeze(2) * self.weight
-        if len(self.categories):
+        found = []
+        if self.weight is not None:
+            found.append(elements.index_select(1, self.numbers).unsqueeze(2) * self.weight)
+        if self.table is not None:
             # A number that is no code counts as the nearest one; it must not reach into the next category's rows.
             codes = elements.index_select(1, self.categories).round().long().clamp(min=0).minimum(self.most)
-            found = torch.cat([found, nn.functional.embedding(codes + self.starts, self.table)], 1)
-        return found + self.bias
+            found.append(nn.functional.embedding(codes + self.starts, self.table))
+        return torch.cat(found, 1) + self.bias
 
     def extra_repr(self) -> str:
         """What `print` shows between the brackets."""
@@ -95,10 +97,12 @@ class TabularEmbedding(nn.Module):
             "most": [size - 1 for size in sizes],
         }.items():
             self.register_buffer(name, torch.tensor(places, dtype=torch.int64), persistent=False)
-        self.weight, self.table, self.bias = (
-            nn.Parameter(torch.empty(rows, self.width).uniform_(-(self.width**-0.5), self.width**-0.5))
-            for rows in (len(numbers), sum(sizes), len(cardinalities))
-        )
+        self.weight = self._drawn(len(numbers)) if numbers else None
+        self.table = self._drawn(sum(sizes)) if sizes else None
+        self.bias = self._drawn(len(cardinalities))
+
+    def _drawn(self, rows: int) -> nn.Parameter:
+        return nn.Parameter(torch.empty(rows, self.width).uniform_(-(self.width**-0.5), self.width**-0.5))
 
 
 def _cardinalities(value: ValueInfo) -> tuple[int, ...]:

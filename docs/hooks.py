@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Replace the marks of one page; MkDocs calls this."""
     markdown = re.sub(r"^<!-- keys: (\w+) -->$", lambda mark: file_keys(mark[1]), markdown, flags=re.MULTILINE)
-    return re.sub(r"^<!-- help: (\w+) -->$", lambda mark: command_help(mark[1]), markdown, flags=re.MULTILINE)
+    return re.sub(r"^<!-- help: ([\w ]+) -->$", lambda mark: command_help(mark[1]), markdown, flags=re.MULTILINE)
 
 
 def command_help(command: str) -> str:
@@ -25,7 +25,7 @@ def command_help(command: str) -> str:
 
     from jumpml.cli import app
 
-    result = CliRunner().invoke(app, [command, "--help"], prog_name="jumpml", color=False)
+    result = CliRunner().invoke(app, [*command.split(), "--help"], prog_name="jumpml", color=False)
     if result.exit_code:
         raise ValueError(f"jumpml has no command {command!r}: {result.output}")
     return f"```text\n{result.output.strip()}\n```"

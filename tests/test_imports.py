@@ -18,26 +18,27 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).parents[1] / "src" / "jumpml"
 TOP = ("__init__", "_verbs", "_check", "_project")  # with the cli, the only ones that know every room
 ROOMS = (
-    *("core", "pretrained", "data", "graph", "objectives", "evaluate"),
+    *("core", "drawing", "pretrained", "data", "graph", "objectives", "evaluate"),
     *("diagnose", "learn", "deploy", "report", "testing", "cli"),
 )
 ALLOWED: dict[str, tuple[str, ...]] = {
     "core": (),
+    "drawing": ("core",),
     "pretrained": ("core",),
     "data": ("core", "pretrained"),
-    "graph": ("core", "pretrained"),
+    "graph": ("core", "drawing", "pretrained"),
     "objectives": ("core", "data", "graph"),
     "evaluate": ("core", "data", "graph", "objectives"),
     "diagnose": ("core", "data", "graph", "objectives", "evaluate"),
     "learn": ("core", "data", "graph", "objectives", "evaluate"),
     "deploy": ("core", "pretrained", "data", "graph", "objectives", "evaluate", "diagnose"),
-    "report": ("core",),
+    "report": ("core", "drawing"),
     "testing": (*(room for room in ROOMS if room not in {"testing", "cli"}), "blocks"),
     "cli": (*ROOMS, *TOP),
     "blocks": ("graph",),
     **dict.fromkeys(TOP, (*ROOMS, *TOP, "blocks")),
 }
-WITHOUT_TORCH = ("core", "report", "cli")  # `jumpml --help` answers before torch is loaded
+WITHOUT_TORCH = ("core", "drawing", "report", "cli")  # `jumpml --help` answers before torch is loaded
 
 
 When = Literal["import", "call", "typing"]  # run with the module, run by a function, or only for the type checker

@@ -221,7 +221,7 @@ class Project:
             specs={kind: getattr(self, kind).model_dump(mode="json") for kind in SPECS},
             environment=environment(),
             data=loaders.record(),
-            nodes=tuple(model.table()),
+            graph=model.record(),
             weights=dict(model.loaded),
             command=self.command,
         )

@@ -1,4 +1,4 @@
-"""``jumpml show`` draws what augmentation does, in the terminal where it can, else into a file."""
+"""``jumpml show data`` draws what augmentation does, in the terminal where it can, else into a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from jumpml.cli import app
-from jumpml.cli._show import CHUNK, for_iterm2, for_kitty, picture_protocol
+from jumpml.cli._show_data import CHUNK, for_iterm2, for_kitty, picture_protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,14 +42,14 @@ def _height(picture: bytes) -> int:
 
 
 def test_the_picture_is_written_beside_and_its_path_told(folder: Path) -> None:
-    result = CliRunner().invoke(app, ["show", "."], prog_name="jumpml")
+    result = CliRunner().invoke(app, ["show", "data", "."], prog_name="jumpml")
     assert (result.exit_code, result.stdout) == (0, "wrote my.augment.png\n")
     both = _height((folder / "my.augment.png").read_bytes())
-    result = CliRunner().invoke(app, ["show", "my.data.yaml", "--view", "strong", "--out", "a/b.png"])
+    result = CliRunner().invoke(app, ["show", "data", "my.data.yaml", "--view", "strong", "--out", "a/b.png"])
     assert result.stdout == "wrote a/b.png\n"
     one = _height((folder / "a" / "b.png").read_bytes())
     assert both == 2 * one
-    CliRunner().invoke(app, ["show", ".", "--view", "strong", "--rows", "2", "--out", "few.png"])
+    CliRunner().invoke(app, ["show", "data", ".", "--view", "strong", "--rows", "2", "--out", "few.png"])
     assert _height((folder / "few.png").read_bytes()) < one
 
 
@@ -65,7 +65,7 @@ def test_the_picture_is_written_beside_and_its_path_told(folder: Path) -> None:
 def test_what_cannot_be_shown_is_told(arguments: list[str], text: str, folder: Path) -> None:
     (folder / "empty").mkdir()
     (folder / "plain.data.yaml").write_text(DATA.partition("augment")[0])
-    result = CliRunner().invoke(app, ["show", *arguments], prog_name="jumpml")
+    result = CliRunner().invoke(app, ["show", "data", *arguments], prog_name="jumpml")
     assert result.exit_code == 2
     assert text in re.sub(r"\s+", " ", result.stderr)
     assert not list(folder.glob("*.png"))
@@ -106,13 +106,13 @@ def test_a_picture_for_iterm2_is_one_message() -> None:
 def test_a_terminal_that_can_shows_it_and_writes_no_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from jumpml.cli._show import show
+    from jumpml.cli._show_data import show_data
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm-kitty")
-    show(folder, view="strong", rows=1)
+    show_data(folder, view="strong", rows=1)
     assert capsys.readouterr().out.startswith("\x1b_Ga=T,f=100,m=1;")
     assert not list(folder.glob("*.png"))
-    show(folder, view="strong", rows=1, out=folder / "too.png")
+    show_data(folder, view="strong", rows=1, out=folder / "too.png")
     assert capsys.readouterr().out.endswith(f"\nwrote {folder / 'too.png'}\n")
     assert (folder / "too.png").exists()

@@ -20,10 +20,13 @@ from jumpml.core import (
     EvaluationRecord,
     Figure,
     GateAnswer,
+    GraphRecord,
     HardExample,
+    ObjectiveNote,
     OutOfDomain,
     RunRecord,
     TaskEvaluation,
+    TaskNote,
     VariantRecord,
     WeightsRecord,
 )
@@ -149,7 +152,14 @@ def hostile() -> dict[str, Any]:
             "features": {evil: [HOSTILE[1]]},
             "findings": list(HOSTILE),
         },
-        nodes=({"node": evil, "module": HOSTILE[1], "inputs": list(HOSTILE), "shape": "[1]", "parameters": 3},),
+        graph=GraphRecord(
+            inputs=dict.fromkeys(HOSTILE, evil),
+            nodes=({"node": evil, "module": HOSTILE[1], "inputs": list(HOSTILE), "shape": "[1]", "parameters": 3},),
+            tasks={name: TaskNote(kind=name, output=evil, target=name) for name in HOSTILE},
+            objectives={
+                name: ObjectiveNote(kind=name, inputs=(evil,), views=(name,), when=(name,)) for name in HOSTILE
+            },
+        ),
         weights={evil: WeightsRecord(source=HOSTILE[1], sha256=evil, matched=(), missing=HOSTILE, unlike={evil: evil})},
         command=HOSTILE[2],
     )

@@ -1,6 +1,6 @@
 """The commands, gathered."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,17 +14,31 @@ from jumpml.cli._run import check, resume, run
 from jumpml.cli._schema import schema
 from jumpml.cli._show import show
 
+_COMMANDS = {"new": new, "data": data, "check": check, "show": show, "run": run, "resume": resume, "predict": predict}
+_COMMANDS |= {"report": report, "schema": schema}
+
+
+class _InOrder(Shell):
+    """Lists the commands in the order of use; typer would put those that have commands of their own last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for name in _COMMANDS if name in self.commands]
+
+
 app = typer.Typer(
     name="jumpml",
-    cls=Shell,
+    cls=_InOrder,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # plain help is quick, and shows brackets and line ends as they are written
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (new, data, check, show, run, resume, predict, report, schema):
-    app.command()(command)
+for name, command in _COMMANDS.items():
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jumpml.cli._files import data_file
+from jumpml.cli._files import spec_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def data(
     from jumpml import create_dataloader
     from jumpml.data import profile
 
-    path = data_file(source)
+    path = spec_file(source, "data")
     loaders = create_dataloader(path, trust=trust or ())
     found = profile(loaders, target or _target_of_model(path, loaders.fields))
     if Console().is_terminal:

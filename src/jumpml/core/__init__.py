@@ -22,6 +22,7 @@ from jumpml.core._errors import (
     did_you_mean,
 )
 from jumpml.core._files import sha256_of, sync_folder, write_file, write_json
+from jumpml.core._graph_record import GraphRecord, ObjectiveNote, TaskNote
 from jumpml.core._history import ExampleHistory, History
 from jumpml.core._learner_spec import LearnerSpec, PhaseSpec
 from jumpml.core._load_spec import SPECS, SpecSource, load_spec
@@ -48,11 +49,11 @@ from jumpml.core._records import (
     OutOfDomain,
     Reconstruction,
     Record,
-    RunRecord,
     TaskEvaluation,
     VariantRecord,
     WeightsRecord,
 )
+from jumpml.core._run_record import RunRecord
 from jumpml.core._schema import json_schema
 from jumpml.core._source_spec import MISSING_TEXTS, CsvSource
 from jumpml.core._spec import FileSpec, Spec
@@ -131,6 +132,9 @@ __all__ = [
     "Recorded",
     "RunError",
     "RunRecord",
+    "GraphRecord",
+    "ObjectiveNote",
+    "TaskNote",
     "SPECS",
     "Spec",
     "SpecError",

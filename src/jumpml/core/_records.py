@@ -6,7 +6,7 @@ inverses. Pictures are small nested lists of numbers; drawing them is the report
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 Grid = tuple[tuple[float, ...], ...]
 
@@ -296,23 +296,3 @@ def _few(names: tuple[str, ...], most: int = 5) -> str:
     """Some of many names, and how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-class RunRecord(Record):
-    """What was run: enough to run it again."""
-
-    name: str
-    created: str
-    """UTC, ISO 8601."""
-    specs: dict[str, dict[str, JsonValue]]
-    """The resolved data, model, learner and deploy specs."""
-    environment: dict[str, str]
-    """Versions and machine."""
-    data: dict[str, JsonValue] = {}
-    """What the data summary says: rows by split, fields, findings."""
-    nodes: tuple[dict[str, JsonValue], ...] = ()
-    """The model's table: node, module, inputs, shape, parameters."""
-    weights: dict[str, WeightsRecord] = {}
-    """What nodes began with, where it came from elsewhere, by node."""
-    command: str = ""
-    """The command that repeats it."""

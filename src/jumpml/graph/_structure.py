@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from jumpml.core import FieldInfo, GraphError, Objective, Problem, Task, ValueInfo, did_you_mean, nexts_of
+from jumpml.core import (
+    FieldInfo,
+    GraphError,
+    GraphRecord,
+    Objective,
+    Problem,
+    Task,
+    ValueInfo,
+    did_you_mean,
+    nexts_of,
+)
+from jumpml.drawing import draw_graph
 from jumpml.graph._brought import BroughtLoss
 from jumpml.graph._checks import check_data, check_outputs, check_structure
+from jumpml.graph._flops import count_flops
 from jumpml.graph._inference import infer
 from jumpml.graph._inferred import MORE_ROWS, ROWS
 from jumpml.graph._inner import find_inner
@@ -18,7 +30,7 @@ from jumpml.graph._objectives import connect
 from jumpml.graph._optional import check_optional
 from jumpml.graph._patterns import matching
 from jumpml.graph._problem import refuse
-from jumpml.graph._summary import table, text
+from jumpml.graph._summary import record, table, text
 from jumpml.graph._unnested import unnested
 from jumpml.graph._wiring import Wiring
 from jumpml.pretrained import has_onnx
@@ -61,6 +73,7 @@ class Structure(nn.Module, ABC):
         names = check_structure(inputs, nodes, tasks, objectives, fields, whole=whole)
         self._inputs, self._tasks, self._fields = dict(inputs), dict(tasks), dict(fields)
         self._wiring = Wiring.of({name: node.inputs for name, node in nodes.items()}, names)
+        self._flops: tuple[tuple[int, ...], dict[str, int | None]] | None = None
         self._attributes: dict[str, str] = {}
         for name in self._wiring.order:
             self._attributes[name] = self._adopt(f"node_{name}".replace(".", "__"), nodes[name].module)
@@ -247,12 +260,38 @@ class Structure(nn.Module, ABC):
         self.node(node)
         return self._wiring.ancestors[node]
 
+    @property
+    def reads(self) -> Mapping[str, tuple[str, ...]]:
+        """By node, the inputs, nodes and parts that it reads, in the order of its arguments."""
+        return MappingProxyType(self._wiring.reads)
+
     def table(self) -> list[dict[str, Any]]:
-        """A row a node: ``node``, ``module``, ``inputs``, ``shape`` and ``parameters``; ``print(model)`` shows it."""
-        return table(cast("Any", self), self._wiring.reads)
+        """A row a node, as ``print(model)`` shows it.
+
+        ``node``, ``module``, ``inputs``, ``shape``, ``parameters``, ``objectives`` (those that read it: by name, the
+        phases in which they are active), ``shares`` (the node whose weights it has too) and ``flops``: what a forward
+        pass computes a row, where a multiplication and an addition are two; None where it cannot be counted.
+        """
+        modules = {name: self.node(name) for name in self.node_names}
+        known = tuple(map(id, modules.values()))
+        if self._flops is None or self._flops[0] != known:  # counting imports the compiler's parts of torch: once
+            self._flops = known, count_flops(modules, self._wiring, self._values, self._parts)
+        return table(cast("Any", self), self._flops[1])
+
+    def record(self) -> GraphRecord:
+        """The graph as a record: the table, the tasks and the objectives."""
+        return record(cast("Any", self))
+
+    def draw(self) -> str:
+        """Draw the graph with its tasks and objectives.
+
+        Returns:
+            An ``svg`` element: a file of its own, or a part of a page; it follows the reader's light or dark.
+        """
+        return draw_graph(self.record())
 
     def __repr__(self) -> str:
-        return text(cast("Any", self), self._wiring.reads)
+        return text(cast("Any", self))
 
     def check_fields(
         self,

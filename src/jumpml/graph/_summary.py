@@ -1,48 +1,114 @@
-"""A model as a table."""
+"""A model as a table, and as a record of its graph."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jumpml.core import GraphRecord, ObjectiveNote, TaskNote
+from jumpml.drawing import count
 from jumpml.graph._node import class_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jumpml.core import Objective
     from jumpml.graph._model import Model
 
 
-def table(model: Model, reads: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]]:
-    """A row a node: ``node``, ``module``, ``inputs``, ``shape`` (of its output or its parts) and ``parameters``."""
-    return [
-        {
-            "node": name,
-            "module": class_name(type(model.node(name))),
-            "inputs": list(reads[name]),
-            "shape": _shape(model, name),
-            "parameters": sum(parameter.numel() for parameter in model.node(name).parameters()),
-        }
-        for name in model.node_names
-    ]
+def table(model: Model, flops: Mapping[str, int | None]) -> list[dict[str, Any]]:
+    """A row a node.
+
+    ``node``, ``module``, ``inputs``, ``shape`` (of its output or its parts), ``parameters``, ``flops`` (a row; None
+    where they cannot be counted), ``objectives`` (by name, the phases in which they are active) and ``shares``: the
+    node whose weights it has too, or None.
+    """
+    rows, first = [], {}
+    for name in model.node_names:
+        module = model.node(name)
+        shared = first.setdefault(id(module), name)
+        rows.append(
+            {
+                "node": name,
+                "module": class_name(type(module)),
+                "inputs": list(model.reads[name]),
+                "shape": _shape(model, name),
+                "parameters": sum(parameter.numel() for parameter in module.parameters()),
+                "flops": flops[name],
+                "objectives": _on(model, name),
+                "shares": None if shared == name else shared,
+            }
+        )
+    return rows
 
 
-def text(model: Model, reads: Mapping[str, tuple[str, ...]]) -> str:
+def _on(model: Model, name: str) -> dict[str, list[str]]:
+    """The objectives that read a node, or its parameters."""
+    on: dict[str, list[str]] = {}
+    for objective, made in model.objectives.items():
+        read = {model.node_of(reference) for reference in made.inputs}
+        if name in read or (made.parameters_of and name in model.select(made.parameters_of)):
+            on[objective] = list(made.when)
+    return on
+
+
+def record(model: Model) -> GraphRecord:
+    """What a drawing is made of."""
+    objectives = model.objectives.items()
+    references = [reference for name in model.node_names for reference in model.reads[name]]
+    references += [task.output for task in model.tasks.values()]
+    references += [reference for _, objective in objectives for reference in objective.inputs]
+    sources = {reference: model.node_of(reference) for reference in references}
+    return GraphRecord(
+        inputs={name: str(info) for name, info in model.inputs.items()},
+        nodes=tuple(model.table()),
+        tasks={
+            name: TaskNote(kind=task.kind, output=task.output, target=task.target) for name, task in model.tasks.items()
+        },
+        objectives={
+            name: ObjectiveNote(
+                kind=type(objective).__name__,
+                inputs=tuple(objective.inputs),
+                parameters=tuple(objective.parameters_of),
+                views=tuple(objective.views),
+                weight=objective.weight,
+                when=tuple(objective.when),
+            )
+            for name, objective in objectives
+        },
+        sources={reference: node for reference, node in sources.items() if node is not None and node != reference},
+    )
+
+
+_HEAD = ("node", "module", "inputs", "output", "parameters", "FLOPs", "objectives")
+
+
+def text(model: Model) -> str:
     """The table, the tasks and the objectives, aligned."""
-    rows = [
-        (row["node"], row["module"], ", ".join(row["inputs"]), row["shape"], f"{row['parameters']:,}")
-        for row in table(model, reads)
-    ]
+    rows = model.table()
     total = sum(parameter.numel() for parameter in model.parameters())
     blocks = [
         [f"{name}  {info}" for name, info in model.inputs.items()],
-        _aligned([("node", "module", "inputs", "output", "parameters"), *rows]),
+        _aligned([_HEAD, *map(_cells, rows)]),
         [f"{name} begins with {record}" for name, record in model.loaded.items()],
         [f"task {name}: {task.kind}, {task.output} -> {task.target}" for name, task in model.tasks.items()],
         [_objective(name, objective) for name, objective in model.objectives.items()],
     ]
-    lines = [f"Model with {total:,} parameters", *(line for block in blocks for line in block)]
-    return "\n  ".join(lines)
+    head = f"Model with {total:,} parameters, {_total(rows)} FLOPs a row"
+    return "\n  ".join([head, *(line for block in blocks for line in block)])
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    shares = f" of {row['shares']}" if row["shares"] else ""
+    flops = "?" if row["flops"] is None else count(row["flops"])
+    objectives = "; ".join(f"{name}: {', '.join(when)}" for name, when in row["objectives"].items())
+    inputs = ", ".join(row["inputs"])
+    return row["node"], row["module"] + shares, inputs, row["shape"], f"{row['parameters']:,}", flops, objectives
+
+
+def _total(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Of all nodes; at least so many where some cannot be counted."""
+    known = [row["flops"] for row in rows if row["flops"] is not None]
+    return f"{'' if len(known) == len(rows) else 'at least '}{count(sum(known))}"
 
 
 def _objective(name: str, objective: Objective) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from jumpml.drawing import draw_graph
 from jumpml.report import _words as words
-from jumpml.report._blocks import Block, Code, Details, Facts, Section, Text
+from jumpml.report._blocks import Block, Chart, Charts, Code, Details, Facts, Section, Text
 from jumpml.report._values import table_of
 
 if TYPE_CHECKING:
+    from jumpml.core import GraphRecord
     from jumpml.report._record import CardRecord
 
 
@@ -56,16 +59,32 @@ def _yaml(spec: dict[str, Any]) -> str:
 
 
 def graph_section(record: CardRecord) -> Section:
-    """The nodes of the model."""
-    nodes = record.run.nodes if record.run else ()
-    if not nodes:
-        text = "The table of nodes comes from the run's record: report_card(..., run=record)."
+    """The nodes of the model, and how they hang together."""
+    graph = record.run.graph if record.run else None
+    if graph is None or not graph.nodes:
+        text = "The graph comes from the run's record: report_card(..., run=record)."
         return Section("graph", "The graph", (Text(text, "note"),))
-    total = sum(count for node in nodes if isinstance(count := node.get("parameters"), int))
-    blocks: list[Block] = [Text(f"{words.plural(len(nodes), 'node')}, {words.plural(total, 'parameter')}.")]
-    blocks.append(table_of("Nodes in the order in which they run", nodes))
+    shared = any(node.get("shares") for node in graph.nodes)
+    rows = [{key: value for key, value in node.items() if shared or key != "shares"} for node in graph.nodes]
+    total = sum(count for node in rows if isinstance(count := node.get("parameters"), int) and not node.get("shares"))
+    said = f"{words.plural(len(rows), 'node')}, {words.plural(total, 'parameter')}."
+    blocks: list[Block] = [Text(said), Charts((_drawing(graph),))]
+    blocks.append(table_of("Nodes in the order in which they run", rows))
     begun = record.run.weights if record.run else {}
     if begun:
         told = tuple((words.name(node), words.prose(str(weights))) for node, weights in begun.items())
         blocks += [Text("What nodes began with, where it was made elsewhere:"), Facts(told)]
     return Section("graph", "The graph", tuple(blocks))
+
+
+def _drawing(graph: GraphRecord) -> Chart:
+    svg = draw_graph(graph)
+    width = re.match(r'<svg [^>]*?width="(\d+)"', svg)
+    nodes = ", ".join(words.name(str(node["node"])) for node in graph.nodes)
+    return Chart(
+        title="Fields above, nodes below what they read",
+        svg=svg,
+        alt=f"The nodes {nodes}, with arrows from what they read.",
+        width=int(width[1]) if width else 0,
+        reading="A flag is a task, a round tag an objective, with the phases in which it is active.",
+    )

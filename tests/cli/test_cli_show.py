@@ -116,3 +116,65 @@ def test_a_terminal_that_can_shows_it_and_writes_no_file(
     show_data(folder, view="strong", rows=1, out=folder / "too.png")
     assert capsys.readouterr().out.endswith(f"\nwrote {folder / 'too.png'}\n")
     assert (folder / "too.png").exists()
+
+
+# --- show model ------------------------------------------------------------------------------------------------------
+
+MODEL = """\
+seed: 0
+nodes:
+  encoder: {module: jumpml.blocks.ConvEncoder, inputs: image, args: {widths: [4, 8]}}
+  digit: {module: jumpml.blocks.Head, inputs: encoder}
+tasks: {digit: {kind: multiclass, output: digit, target: label}}
+objectives: {agree: {kind: vicreg, inputs: encoder, views: strong, when: [self_supervised]}}
+"""
+
+
+def test_a_model_is_a_table_and_a_drawing(folder: Path) -> None:
+    (folder / "my.model.yaml").write_text(MODEL)
+    result = CliRunner().invoke(app, ["show", "model", "."], prog_name="jumpml")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert re.fullmatch(r"Model with [\d,]+ parameters, [\d.]+k FLOPs a row", lines[0])
+    assert lines[2].split() == ["node", "module", "inputs", "output", "parameters", "FLOPs", "objectives"]
+    assert lines[3].endswith("agree: self_supervised")
+    assert lines[4].endswith("digit: supervised")
+    assert lines[-1] == "wrote my.graph.svg"
+    svg = (folder / "my.graph.svg").read_text()
+    assert svg.startswith("<svg ")
+    for text in (">encoder<", ">multiclass → label<", ">views: strong<"):
+        assert text in svg
+
+
+def test_a_model_that_says_its_shapes_needs_no_data(folder: Path) -> None:
+    (folder / "my.data.yaml").unlink()
+    head = "module: torch.nn.LazyLinear, inputs: encoder, args: {out_features: 10}"
+    text = MODEL.replace("module: jumpml.blocks.Head, inputs: encoder", head)
+    (folder / "other.model.yaml").write_text("inputs: {image: {shape: [1, 8, 8]}}\n" + text)
+    result = CliRunner().invoke(app, ["show", "model", "other.model.yaml", "--out", "a/b.svg"], prog_name="jumpml")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "wrote a/b.svg"), result.output
+    assert (folder / "a" / "b.svg").exists()
+
+
+def test_of_several_model_files_the_one_with_the_datas_name_is_shown(folder: Path) -> None:
+    (folder / "my.model.yaml").write_text(MODEL)
+    (folder / "small.model.yaml").write_text(MODEL)
+    result = CliRunner().invoke(app, ["show", "model", "."], prog_name="jumpml")
+    assert result.stdout.splitlines()[-1] == "wrote my.graph.svg"
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({}, "'MODEL': expected one *.model.yaml in ., found none."),
+        ({"a": MODEL, "b": MODEL}, "'MODEL': expected one *.model.yaml in ., found a.model.yaml, b.model.yaml."),
+        ({"a": MODEL.replace("inputs: image", "inputs: imgae")}, "Did you mean 'image'?"),
+    ],
+)
+def test_what_is_no_model_is_told(files: dict[str, str], text: str, folder: Path) -> None:
+    for name, content in files.items():
+        (folder / f"{name}.model.yaml").write_text(content)
+    result = CliRunner().invoke(app, ["show", "model", "."], prog_name="jumpml")
+    assert result.exit_code == 2
+    assert text in re.sub(r"\s+", " ", result.stderr)
+    assert not list(folder.glob("*.svg"))

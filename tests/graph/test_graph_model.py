@@ -134,15 +134,22 @@ def test_the_table_and_the_print(make, sum_of):
     }
     model = perceptron(make, tasks=TASKS, objectives=objectives)
     assert model.table()[0] == {
-        "node": "body", "module": "torch.nn.Linear", "inputs": ["x"], "shape": "[batch, 8] float32", "parameters": 40
-    }  # fmt: skip
+        "node": "body",
+        "module": "torch.nn.Linear",
+        "inputs": ["x"],
+        "shape": "[batch, 8] float32",
+        "parameters": 40,
+        "flops": 64,  # 4 times 8 products, each with a sum
+        "objectives": {"agree": ["warm", "up"], "hold": ["supervised"]},
+        "shares": None,
+    }
     assert str(model).splitlines() == [
-        "Model with 69 parameters",
+        "Model with 69 parameters, 112 FLOPs a row",
         "  x  [batch, 4] float32",
-        "  node  module           inputs  output              parameters",
-        "  body  torch.nn.Linear  x       [batch, 8] float32  40",
-        "  act   torch.nn.ReLU    body    [batch, 8] float32  0",
-        "  out   torch.nn.Linear  act     [batch, 3] float32  27",
+        "  node  module           inputs  output              parameters  FLOPs  objectives",
+        "  body  torch.nn.Linear  x       [batch, 8] float32  40          64     agree: warm, up; hold: supervised",
+        "  act   torch.nn.ReLU    body    [batch, 8] float32  0           0      hold: supervised",
+        "  out   torch.nn.Linear  act     [batch, 3] float32  27          48     hold: supervised",
         "  task kind: multiclass, out -> y",
         "  objective agree: Sum of body on strong, weight 1, when warm, up",
         "  objective hold: Sum of the parameters of all, weight 1, when supervised",

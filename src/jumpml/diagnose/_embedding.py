@@ -45,7 +45,8 @@ def embedding_node(model: Model, task: str) -> str:
     if task not in model.tasks:
         raise DiagnosisError(f"the model has no task {task!r}. {did_you_mean(task, model.tasks)}")
     output = model.tasks[task].output
-    reads = model.reads[model.node_of(output)]
+    node = model.node_of(output)
+    reads = model.reads[node] if node else ()
     return next((name for name in reads if name in model.values and name not in model.inputs), output)
 
 

@@ -11,6 +11,8 @@ from jumpml.drawing._layers import Layout, Point, arrange
 from jumpml.drawing._text import clean, width_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jumpml.core import GraphRecord
 
 _MARGIN = 16.0
@@ -53,7 +55,8 @@ def draw_graph(graph: GraphRecord) -> str:
         >>> draw_graph(GraphRecord(inputs={"x": "[batch, 4] float32"}, nodes=(row,)))[:4]
         '<svg'
     """
-    boxes, edges = boxes_of(graph), _edges(graph)
+    boxes = boxes_of(graph)
+    edges = _edges(graph, boxes)
     layout = arrange(
         {name: [box for box, _ in edges.get(name, ())] for name in boxes},
         {name: box.size for name, box in boxes.items()},
@@ -72,24 +75,20 @@ def draw_graph(graph: GraphRecord) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _edges(graph: GraphRecord) -> dict[str, list[tuple[str, str]]]:
+def _edges(graph: GraphRecord, boxes: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
     """By node, the boxes that it reads, each with the part of their output, in the order of its arguments.
 
     What leads to no box above it is left out: a record from elsewhere may say anything, and is drawn all the same.
     """
     edges: dict[str, list[tuple[str, str]]] = {}
-    above = {*graph.inputs}
+    order = {name: place for place, name in enumerate(boxes)}
     for row in graph.nodes:
-        inputs = row["inputs"]
-        reads = [str(reference) for reference in (inputs if isinstance(inputs, list) else ())]
-        boxes = [graph.sources.get(reference, reference) for reference in reads]
-        name = str(row["node"])
-        edges[name] = [
-            (box, reference.removeprefix(f"{box}.") if reference.startswith(f"{box}.") else "")
-            for box, reference in zip(boxes, reads, strict=True)
-            if box in above - {name}
-        ]
-        above.add(name)
+        inputs, name = row["inputs"], str(row["node"])
+        edges[name] = []
+        for reference in map(str, inputs if isinstance(inputs, list) else ()):
+            box = graph.sources.get(reference, reference)
+            if order.get(box, len(order)) < order[name]:
+                edges[name].append((box, reference.removeprefix(f"{box}.") if reference != box else ""))
     return edges
 
 

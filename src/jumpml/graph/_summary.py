@@ -89,7 +89,7 @@ def text(model: Model) -> str:
     blocks = [
         [f"{name}  {info}" for name, info in model.inputs.items()],
         _aligned([_HEAD, *map(_cells, rows)]),
-        [f"{name} begins with {record}" for name, record in model.loaded.items()],
+        [f"{name} begins with {weights}" for name, weights in model.loaded.items()],
         [f"task {name}: {task.kind}, {task.output} -> {task.target}" for name, task in model.tasks.items()],
         [_objective(name, objective) for name, objective in model.objectives.items()],
     ]

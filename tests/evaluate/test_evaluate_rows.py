@@ -316,6 +316,21 @@ def test_retrieval_is_measured_over_the_queries_that_any_row_could_match() -> No
     assert (recall.x, recall.y) == ((1, 2, 3, 4), (pytest.approx(1 / 3), 1, 1, 1))
 
 
+def test_a_single_row_finds_nothing() -> None:
+    alone = Predictions(output=torch.ones(1, 2), target=torch.zeros(1, dtype=torch.int64), present=everybody(1))
+    with pytest.raises(EvaluationError) as error:
+        measure("retrieval", ["recall_at_1"], alone)
+    assert str(error.value) == "one row of the split has a target: there is no other that it could find."
+
+
+def test_where_nothing_is_known_nothing_is_measured() -> None:
+    for kind in ("ordinal", "regression", "forecasting", "retrieval", "reconstruction"):
+        nobody = Predictions(output=torch.ones(2, 2), target=torch.full((2, 2), torch.nan), present=~everybody(2))
+        with pytest.raises(EvaluationError) as error:
+            measure(kind, [], nobody)
+        assert str(error.value) == "no row of the split has a target: there is nothing to measure."
+
+
 def test_where_all_classes_differ_nothing_can_be_found() -> None:
     alone = Predictions(output=torch.eye(3), target=torch.arange(3), present=everybody(3))
     assert measure("retrieval", ["recall_at_1", "mean_average_precision"], alone) == {}

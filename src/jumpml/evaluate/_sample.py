@@ -84,6 +84,8 @@ class Sample:
     @classmethod
     def _of_embeddings(cls, kind: str, predictions: Predictions, output: Tensor, target: Tensor) -> Sample:
         """Each row is a query; what it finds among all others is found once, so that resamples are of queries."""
+        if len(target) < 2:
+            raise EvaluationError("one row of the split has a target: there is no other that it could find.")
         unit, aside = probabilities(kind, output), find_neighbours(output, target)
         nearest = aside.pop("nearest")
         return cls(

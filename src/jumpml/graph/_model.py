@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, cast, final
 
 import torch
 
-from jumpml.core import COVERED, FieldInfo, GraphError, Objective, Task, ValueInfo, WeightsRecord
+from jumpml.core import COVERED, FieldInfo, GraphError, Objective, Task, ValueInfo
 from jumpml.graph._brought import FOLLOWS, BroughtLoss
 from jumpml.graph._compiler import Compiler
 from jumpml.graph._inferred import info
@@ -17,21 +15,20 @@ from jumpml.graph._node import Node
 from jumpml.graph._objectives import draws_of
 from jumpml.graph._plan import LossPlan, Plan, compile_losses, compile_plan
 from jumpml.graph._routine import run_while_tracing
-from jumpml.graph._structure import NOTHING, Structure
-from jumpml.pretrained import Weights, fill, read_weights
+from jumpml.graph._structure import NOTHING
+from jumpml.graph._trainable import Trainable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from torch import Tensor, nn
 
-    from jumpml.core import ModelSpec
 
 Wanted = tuple[tuple[str, ...] | str | None, tuple[bool, ...]]  # outputs, and which switches a batch has
 
 
 @final
-class Model(Structure):
+class Model(Trainable):
     """Named modules that read fields and each other, the tasks that they serve, and what is minimised.
 
     Sizes are inferred: when the constructor returns, lazy modules are real and every shape is checked. It remains an
@@ -87,34 +84,13 @@ class Model(Structure):
         super().__init__(
             inputs=inputs, nodes=nodes, tasks=tasks, objectives=objectives, fields=fields, seed=seed, whole=whole
         )
-        self._frozen: frozenset[str] = frozenset()
         self._outputs = tuple(outputs)
         # What a plan depends on beside its outputs: optional inputs, and fields that some data sets lack.
         lacking = (name + COVERED for name, info in self._fields.items() if info.lacking)
         self._switches = tuple(dict.fromkeys([*self._wiring.may_lack, *lacking]))
         self._plans: dict[Wanted, Plan] = {}
         self._loss_plans: dict[tuple[str, frozenset[str]], LossPlan] = {}
-        self._loaded: dict[str, WeightsRecord] = {}
-        self._spec: ModelSpec | None = None
         self.plan(self._outputs, self._inputs)
-
-    @property
-    def spec(self) -> ModelSpec | None:
-        """The file that it was built from, as it was read; None for a model that was made in Python.
-
-        What has been done to the model since, such as training or other modules, is not in it. ``spec.to_yaml()`` is
-        its text.
-        """
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: ModelSpec) -> None:
-        self._spec = spec
-
-    @property
-    def loaded(self) -> Mapping[str, WeightsRecord]:
-        """By node, what it began with, where that was made elsewhere."""
-        return MappingProxyType(self._loaded)
 
     @classmethod
     def wrap(
@@ -311,10 +287,6 @@ class Model(Structure):
         active = {name: (self.objectives[name], self._objectives[name]) for name in self.active(phase)}
         return compile_losses(active, self._compiler(available, no_gradient=self._frozen_nodes()), self._values)
 
-    def _frozen_nodes(self) -> list[str]:
-        names = self._wiring.names
-        return [name for name in self.node_names if self._frozen.issuperset(names.units(name))]
-
     def rows(self, references: Iterable[str], batch: Mapping[str, Tensor]) -> Tensor | None:
         """The rows that count for an objective or a task on some values, bool ``[batch]``; None where all do.
 
@@ -344,80 +316,9 @@ class Model(Structure):
         asked = (draws_of(self.objectives[name].views) for name in self.active(phase))
         return tuple(dict.fromkeys(draw for draws in asked for draw in draws))
 
-    # --- training it ------------------------------------------------------------------------------------------------
-
-    def load_weights(
-        self,
-        name: str,
-        weights: str | Path | Weights,
-        *,
-        node: str | None = None,
-        part: str | None = None,
-        strip: str = "",
-        prefix: str = "",
-        strict: bool = True,
-    ) -> WeightsRecord:
-        """Give a node weights that were made elsewhere; nothing in the file is run.
-
-        Args:
-            name: The node.
-            weights: A file, a checkpoint's or a run's folder (see `jumpml.pretrained.read_weights`), or what was read.
-            node: In a JumpML model's weights, the node whose they are; the one of the same name where nothing is said.
-            part: Of several state_dicts in a file, which; of a checkpoint ``average``.
-            strip: What the file's names begin with and the module's do not; other names are passed over.
-            prefix: What the module's names begin with and the file's do not.
-            strict: Whether file and module must have the same weights; otherwise what fits is taken.
-
-        Returns:
-            What went in, what is missing, and what is unlike; `loaded` keeps it.
-
-        Raises:
-            GraphError: There is no such node.
-            PretrainedError: The file cannot be read, or does not fit.
-        """
-        module = self.node(name)
-        found = weights if isinstance(weights, Weights) else read_weights(Path(weights), part=part)
-        if found.nodes or node is not None:
-            found = found.of_node(node or name)
-        self._loaded[name] = fill(module, found, strip=strip, prefix=prefix, strict=strict)
-        return self._loaded[name]
-
-    def train_only(self, nodes: Collection[str]) -> None:
-        """Freeze every other node: no gradient, and evaluation mode even in training.
-
-        Objectives keep their own parameters as they are. Plans for losses must be made anew.
-
-        Args:
-            nodes: The nodes that train, or inner modules of a wrapped one; see `select` for patterns.
-
-        Raises:
-            GraphError: There is no such node.
-        """
-        for name in nodes:
-            self.node(name)
-        trained = {unit for name in nodes for unit in self._wiring.names.units(name)}
-        self._frozen = frozenset(self.units) - trained
+    def _changed(self) -> None:
         self._plans.clear()
         self._loss_plans.clear()
-        for learn in (False, True):  # so that a module that several nodes share trains if one of them does
-            for unit in self.units:
-                if (unit in trained) is learn:
-                    for parameter in self.node(unit).parameters(recurse=unit in self._attributes):
-                        parameter.requires_grad_(learn and (parameter.is_floating_point() or parameter.is_complex()))
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation mode; frozen nodes stay in evaluation mode."""
-        super().train(mode)
-        for frozen in (True, False):
-            for unit in self.units:
-                if (unit in self._frozen) is not frozen:
-                    continue
-                if unit in self._attributes:
-                    self.node(unit).train(mode and not frozen)
-                else:  # an inner module, without what is in it
-                    self.node(unit).training = mode and not frozen
-        return self
 
     def __getstate__(self) -> dict[str, Any]:
         # Plans hold this object's table of modules; a copy makes its own.

@@ -1,0 +1,128 @@
+"""How a model is trained: what of it is frozen, and what it began with."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+
+from jumpml.graph._structure import Structure
+from jumpml.pretrained import Weights, fill, read_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from jumpml.core import ModelSpec, WeightsRecord
+
+
+class Trainable(Structure):
+    """A `Structure` whose nodes can be frozen, and given weights from elsewhere.
+
+    Args:
+        parts: As `Structure` has them.
+    """
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._frozen: frozenset[str] = frozenset()
+        self._loaded: dict[str, WeightsRecord] = {}
+        self._spec: ModelSpec | None = None
+
+    @property
+    def spec(self) -> ModelSpec | None:
+        """The file that it was built from, as it was read; None for a model that was made in Python.
+
+        What has been done to the model since, such as training or other modules, is not in it. ``spec.to_yaml()`` is
+        its text.
+        """
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: ModelSpec) -> None:
+        self._spec = spec
+
+    @property
+    def loaded(self) -> Mapping[str, WeightsRecord]:
+        """By node, what it began with, where that was made elsewhere."""
+        return MappingProxyType(self._loaded)
+
+    def load_weights(
+        self,
+        name: str,
+        weights: str | Path | Weights,
+        *,
+        node: str | None = None,
+        part: str | None = None,
+        strip: str = "",
+        prefix: str = "",
+        strict: bool = True,
+    ) -> WeightsRecord:
+        """Give a node weights that were made elsewhere; nothing in the file is run.
+
+        Args:
+            name: The node.
+            weights: A file, a checkpoint's or a run's folder (see `jumpml.pretrained.read_weights`), or what was read.
+            node: In a JumpML model's weights, the node whose they are; the one of the same name where nothing is said.
+            part: Of several state_dicts in a file, which; of a checkpoint ``average``.
+            strip: What the file's names begin with and the module's do not; other names are passed over.
+            prefix: What the module's names begin with and the file's do not.
+            strict: Whether file and module must have the same weights; otherwise what fits is taken.
+
+        Returns:
+            What went in, what is missing, and what is unlike; `loaded` keeps it.
+
+        Raises:
+            GraphError: There is no such node.
+            PretrainedError: The file cannot be read, or does not fit.
+        """
+        module = self.node(name)
+        found = weights if isinstance(weights, Weights) else read_weights(Path(weights), part=part)
+        if found.nodes or node is not None:
+            found = found.of_node(node or name)
+        self._loaded[name] = fill(module, found, strip=strip, prefix=prefix, strict=strict)
+        return self._loaded[name]
+
+    def train_only(self, nodes: Collection[str]) -> None:
+        """Freeze every other node: no gradient, and evaluation mode even in training.
+
+        Objectives keep their own parameters as they are. Plans for losses must be made anew.
+
+        Args:
+            nodes: The nodes that train, or inner modules of a wrapped one; see `select` for patterns.
+
+        Raises:
+            GraphError: There is no such node.
+        """
+        for name in nodes:
+            self.node(name)
+        trained = {unit for name in nodes for unit in self._wiring.names.units(name)}
+        self._frozen = frozenset(self.units) - trained
+        self._changed()
+        for learn in (False, True):  # so that a module that several nodes share trains if one of them does
+            for unit in self.units:
+                if (unit in trained) is learn:
+                    for parameter in self.node(unit).parameters(recurse=unit in self._attributes):
+                        parameter.requires_grad_(learn and (parameter.is_floating_point() or parameter.is_complex()))
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode; frozen nodes stay in evaluation mode."""
+        super().train(mode)
+        for frozen in (True, False):
+            for unit in self.units:
+                if (unit in self._frozen) is not frozen:
+                    continue
+                if unit in self._attributes:
+                    self.node(unit).train(mode and not frozen)
+                else:  # an inner module, without what is in it
+                    self.node(unit).training = mode and not frozen
+        return self
+
+    def _frozen_nodes(self) -> list[str]:
+        names = self._wiring.names
+        return [name for name in self.node_names if self._frozen.issuperset(names.units(name))]
+
+    @abstractmethod
+    def _changed(self) -> None:
+        """Forget what was planned for other frozen nodes."""

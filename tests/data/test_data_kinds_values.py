@@ -97,7 +97,15 @@ def test_the_round_trip_can_fail() -> None:
 
 def test_every_kind_is_named_once() -> None:
     assert all(kind.name == name for name, kind in KINDS.items())
-    assert {kind.gives for kind in KINDS.values()} == {"numbers", "codes", "dates", "tokens", "table", "codes map"}
+    assert {kind.gives for kind in KINDS.values()} == {
+        "numbers",
+        "codes",
+        "dates",
+        "tokens",
+        "labels",
+        "table",
+        "codes map",
+    }
 
 
 # --- multilabel -------------------------------------------------------------------------------------------------------

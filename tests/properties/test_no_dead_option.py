@@ -931,6 +931,28 @@ CASES |= {
         "series", FIELDS["series"][0], {"column": "a"}, "windows are made of `columns`, so that this key would change"
     ),
 }
+LABELLED: dict[str, Any] = {
+    "datasets": {
+        "d": {
+            "source": {"kind": "csv", "path": "{folder}/kinds/table.csv"},
+            "fields": {
+                "a": {"kind": "number"},
+                "t": {"kind": "text", "column": "words", "length": 6, "tokenizer": {"kind": "words"}},
+                "y": {"kind": "token_labels", "column": "tags", "text": "t"},
+            },
+        }
+    },
+    "batch_size": 16,
+}
+for key, value, refusal in (
+    ("kind", "tensor", "this key is"),
+    ("column", "more_tags", None),
+    ("text", "a", "expected a text field, got 'a', a number"),
+    ("classes", ["y", "x"], None),
+):
+    CASES[f"data.datasets.*.fields.*[token_labels].{key}"] = Case(
+        LABELLED, {f"{F}.y.{key}": value}, see=see_kind, refused=refusal
+    )
 for tag, (tokenizer, others) in TOKENIZERS.items():
     text = {"column": "words", "length": 6, "tokenizer": tokenizer}
     CASES |= {
@@ -956,14 +978,14 @@ def make_kinds(folder: Path) -> None:
             if values == 256:
                 sound = generator.uniform(-1, 1, (25, 2))
                 soundfile.write(folder / place / name.replace("png", "wav"), sound, 1000)
-    lines = ["a,b,g,labels,day,other_day,file,again,sound,late,words"]
+    lines = ["a,b,g,labels,day,other_day,file,again,sound,late,words,tags,more_tags"]
     for row in range(rows):
         day, word = f"2001-{row % 12 + 1:02}-{row % 11 + 1:02}", f"Ab{row % 7} cd e.f {row % 3}"
         labels = ["u", "v", "u+v"][row % 3]
         numbers = f"{row}.5,{row % 9},{'uvw'[row // 20]}"
-        again = names[-row - 1]
+        again, tags = names[-row - 1], "x y x x y x,y y x x y x"
         lines.append(
-            f"{numbers},{labels},{day},2002{day[4:]},{names[row]},{again},{row}.wav,{rows - 1 - row}.wav,{word}"
+            f"{numbers},{labels},{day},2002{day[4:]},{names[row]},{again},{row}.wav,{rows - 1 - row}.wav,{word},{tags}"
         )
     (folder / "table.csv").write_text("\n".join(lines))
     for name, ids in (("one", {"[PAD]": 0, "[UNK]": 1, "e": 2}), ("two", {"[PAD]": 0, "[UNK]": 1, "cd": 2, "e": 3})):

@@ -21,6 +21,7 @@ from jumpml.core._errors import (
     SpecError,
     did_you_mean,
 )
+from jumpml.core._field_spec import TextField, TokenLabelsField
 from jumpml.core._files import sha256_of, sync_folder, write_file, write_json
 from jumpml.core._graph_record import GraphRecord, ObjectiveNote, TaskNote
 from jumpml.core._history import ExampleHistory, History
@@ -148,6 +149,8 @@ __all__ = [
     "TaskKind",
     "TaskObjectiveSpec",
     "TaskSpec",
+    "TextField",
+    "TokenLabelsField",
     "Trainer",
     "Training",
     "UntrustedNameError",

@@ -238,6 +238,21 @@ class TextField(ColumnField):
     """Ids a row: longer texts are cut, which is counted and told, and shorter ones padded."""
 
 
+class TokenLabelsField(ColumnField):
+    """A class for every token of a text; decoded to int64 codes `[batch, length]`, -1 where the class is not known.
+
+    The column holds lists of labels, or texts with a space between two labels: as many as the text has tokens. They are
+    cut and padded as the text is.
+    """
+
+    kind: Literal["token_labels"]
+    """The field's kind."""
+    text: str
+    """The text field whose tokens have the labels; its tokenizer is of kind `words` or `characters`."""
+    classes: tuple[str, ...] | None = None
+    """The names in the order of their codes; sorted from the data where it is left out."""
+
+
 class TensorField(ColumnField):
     """An array of numbers a row; decoded to float32 `[batch, *shape]`, missing ones as NaN."""
 
@@ -257,6 +272,7 @@ FieldSpec = Annotated[
     | AudioField
     | SeriesField
     | TextField
+    | TokenLabelsField
     | TensorField
     | TableField,
     Field(discriminator="kind"),

@@ -231,9 +231,9 @@ class BatchMaker:
         return [self._cut.width(part) for part in rows.split(sizes)]
 
     def _trimmed(self, values: Batch, width: int) -> Batch:
-        """The same values, but for the text that is cut and its mask."""
+        """The same values, but for the text that is cut, its mask and its labels."""
         return {
-            name: content[:, :width].contiguous() if self._cut and field_of(name) == self._cut.field else content
+            name: content[:, :width].contiguous() if self._cut and field_of(name) in self._cut.fields else content
             for name, content in values.items()
         }
 

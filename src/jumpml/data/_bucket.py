@@ -73,6 +73,7 @@ class Cut:
 
     Attributes:
         field: The text's name.
+        fields: The text and the labels of its tokens, which are cut together.
         lengths: int64 ``[rows]`` of all rows, on the CPU: tokens up to the last that is no padding.
         shortest: What no batch is shorter than.
 
@@ -86,6 +87,8 @@ class Cut:
         if fields[field].kind != "text":
             raise DataError(f"bucket: expected a text field, got {field!r}, a {fields[field].kind}.")
         self.field, (self._whole,) = field, fields[field].value.shape
+        labels = (name for name, info in fields.items() if info.options.get("text") == field)
+        self.fields = frozenset([field, *labels])
         padding, places = padding_of(fields[field]), torch.arange(1, self._whole + 1)
         rows = torch.arange(len(table.values[field]))
         blocks = ((block.cpu() != padding) * places for block in table.blocks(field, rows))

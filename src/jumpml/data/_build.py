@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from jumpml.core import MISSING_TEXTS, CsvSource, SpecError, SplitSources
+from jumpml.core import MISSING_TEXTS, CsvSource, SpecError, SplitSources, TokenLabelsField
 from jumpml.data._check import Checker
 from jumpml.data._disk import column_on_disk
 from jumpml.data._join import covered_rows, join_columns, join_raws
@@ -14,6 +14,7 @@ from jumpml.data._mix import train_order
 from jumpml.data._part import join_splits, read_part
 from jumpml.data._steps import augment_steps
 from jumpml.data.kinds import KINDS, decode
+from jumpml.data.kinds._token_labels import align
 from jumpml.data.sources import open_dataset
 from jumpml.data.splits._rules import unknown_names
 
@@ -94,15 +95,17 @@ def _columns(spec: DataSpec, parts: Mapping[str, Part], train: Tensor) -> dict[s
     counts = {name: part.count for name, part in parts.items()}
     told = {field: how for dataset in spec.datasets.values() for field, how in dataset.fields.items()}
     columns: dict[str, Column | FileColumn] = {}
-    for field, how in told.items():
+    for field, how in sorted(told.items(), key=lambda item: isinstance(item[1], TokenLabelsField)):  # after their texts
         if KINDS[how.kind].learns:
-            raws = {name: part.raws[field] for name, part in parts.items() if field in part.raws}
-            decoded = decode(join_raws(raws, counts), how, train.numpy())
+            raws = join_raws({name: part.raws[field] for name, part in parts.items() if field in part.raws}, counts)
+            decoded = decode(raws, how, train.numpy())
+            if isinstance(how, TokenLabelsField):
+                decoded = align(decoded, raws[0], cast("Column", columns[how.text]), repr(how.text))
             columns[field] = column_on_disk(decoded) if spec.storage == "disk" else decoded
         else:
             pieces = {name: part.columns[field] for name, part in parts.items() if field in part.columns}
             columns[field] = join_columns(field, pieces, counts, on_disk=spec.storage == "disk")
-    return columns
+    return {field: columns[field] for field in told}
 
 
 def _covered(spec: DataSpec, parts: Mapping[str, Part]) -> dict[str, Tensor]:

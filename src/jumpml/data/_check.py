@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from jumpml.core import FieldInfo, JumpMLError, did_you_mean
+from jumpml.core import FieldInfo, JumpMLError, TextField, TokenLabelsField, did_you_mean
 from jumpml.data._steps import augment_steps
 from jumpml.data.augment._group import group_problems, names_of
 from jumpml.data.features._build import build_feature
 from jumpml.data.features._feature_map import steps_problem
 from jumpml.data.kinds import KINDS
 from jumpml.data.kinds._encoded import EncodedKind
+from jumpml.data.kinds._token_labels import TOKENIZERS
 from jumpml.data.splits._rules import split_mistakes
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Checker:
         for name, field in dataset.fields.items():
             for key, problem, fix in KINDS[field.kind].mistakes(field):
                 self._add((*path, "fields", name, *key), problem, fix)
+            if isinstance(field, TokenLabelsField):
+                self._check_labels((*path, "fields", name, "text"), field, dataset)
         for key, problem, fix in split_mistakes(dataset, fields):
             self._add((*path, "split", *key), problem, fix)
         sample = dataset.sample
@@ -78,6 +81,17 @@ class Checker:
                 self._add((*path, "sample", key), f"there is no field {name!r}.", did_you_mean(name, fields))
             elif name is not None and fields[name].kind != kind:
                 self._add((*path, "sample", key), f"expected a {kind} field, got {name!r}, a {fields[name].kind}.")
+
+    def _check_labels(self, path: KeyPath, field: TokenLabelsField, dataset: Dataset) -> None:
+        """A text of the same data set, each of whose tokens is something that people label."""
+        text = dataset.fields.get(field.text)
+        if text is None:
+            self._add(path, f"there is no field {field.text!r}.", did_you_mean(field.text, dataset.fields))
+        elif not isinstance(text, TextField):
+            self._add(path, f"expected a text field, got {field.text!r}, a {text.kind}.")
+        elif text.tokenizer.kind not in TOKENIZERS:
+            problem = f"the tokenizer of {field.text!r} is of kind {text.tokenizer.kind}, whose tokens nobody labels."
+            self._add(path, problem, f"Its kind must be {' or '.join(TOKENIZERS)}.")
 
     def _check_shared_fields(self) -> None:
         """A field of several data sets is one field; what is decoded for all of them together is read in one way."""

@@ -16,17 +16,17 @@ import torch
 from jumpml.core import DeploymentError, sha256_of, sync_folder, write_file, write_json
 from jumpml.deploy import _runtime
 from jumpml.deploy._readme import readme
+from jumpml.deploy._rows import golden_rows
 from jumpml.graph import decide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jumpml.core import Task
+    from jumpml.core import FieldInfo, Task
     from jumpml.data import DataLoaders
     from jumpml.deploy._measure import Measured
 
 MANIFEST = "manifest.json"
-GOLDEN_ROWS = 8
 PACKAGES = ("jumpml", "torch", "onnx", "onnxruntime")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -139,7 +139,19 @@ def _task(task: Task, loaders: DataLoaders) -> dict[str, Any]:
             "range": list(field.range or ()),
         }
         return told | {"shape": list(field.value.shape)} | {key: value for key, value in options.items() if value}
-    return told | {"classes": list(field.classes or ("0", "1"))}
+    if task.brings.at == "row":
+        return told | {"classes": list(field.classes or ("0", "1"))}
+    return told | _at_positions(task, field, loaders)
+
+
+def _at_positions(task: Task, field: FieldInfo, loaders: DataLoaders) -> dict[str, Any]:
+    if task.brings.at == "pixels":
+        return {"at": "pixels", "classes": list(field.classes)}
+    text = loaders.fields[str(field.options.get("text", task.target))]
+    how: Any = text.options.get("tokenizer", {})
+    vocabulary = list(how.get("vocabulary", ())) or [str(code) for code in range(text.value.classes or 0)]
+    told = {"at": "tokens", "text": text.name, "padding": how.get("padding", 0), "tokens": vocabulary}
+    return told | {"classes": list(field.classes) or vocabulary} | ({"next": True} if task.brings.truth else {})
 
 
 def _variant(name: str, measured: Measured) -> dict[str, Any]:
@@ -168,11 +180,12 @@ def _golden(
     tasks: Mapping[str, Task], loaders: DataLoaders, variants: Mapping[str, Measured], fields: Sequence[str]
 ) -> dict[str, Any]:
     """Some test rows as a user sends them, with what each variant says of them."""
-    positions = np.unique(np.linspace(0, len(loaders.test.rows) - 1, GOLDEN_ROWS).astype(int)).tolist()
+    positions = golden_rows(len(loaders.test.rows))
+    told = {name: _task(task, loaders) for name, task in tasks.items()}
     rows = [{field: row[field] for field in fields} for row in loaders.raw("test", positions)]
     expected = {}
     for name, measured in variants.items():
-        outputs = {task: measured.outputs[task][positions] for task in tasks}
+        outputs = {task: _runtime.sampled(told[task], measured.golden[task]) for task in tasks}
         expected[name] = {
             "tolerance": measured.tolerance,
             "outputs": {task: values.tolist() for task, values in outputs.items()},
@@ -184,6 +197,9 @@ def _golden(
 def _named(task: Task, output: Any, loaders: DataLoaders) -> list[Any]:
     if task.brings.decides == "embedding":
         return output.tolist()
+    if task.brings.at != "row":  # at some positions, with the classes last
+        names = _task(task, loaders)["classes"]
+        return [[names[code] for code in row] for row in output.argmax(-1).tolist()]
     decided, told = decide(task.kind, torch.from_numpy(output), task.quantiles), _task(task, loaders)
     if task.brings.decides == "numbers":
         low, high = told.get("range", (0, 1))

@@ -11,8 +11,9 @@ from jumpml.core import DeploymentError, DeploymentRecord
 from jumpml.deploy._bundle import check_place, write_bundle
 from jumpml.deploy._changes import Base, Unchanged
 from jumpml.deploy._deployment import Deployment
+from jumpml.deploy._exportable import Exportable
 from jumpml.deploy._extra import require_onnx
-from jumpml.deploy._measure import measure_variant
+from jumpml.deploy._measure import Original, measure_variant
 from jumpml.evaluate import predict
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ def deploy(
             loaders=results.loaders,
             trainer=trainer,
         )
+        original = Original(Exportable(base.model, base.loaders), originals)
         measured: dict[str, Measured] = {}
         for name, change in {ORIGINAL: Unchanged(), **changes}.items():
             file = Path(workshop) / f"{name}.onnx"
             made = _make(name, change, base, file)
-            measured[name] = measure_variant(made, file, originals, results, None if name == ORIGINAL else gate)
+            measured[name] = measure_variant(made, file, original, results, None if name == ORIGINAL else gate)
         kept = {name: variant for name, variant in measured.items() if variant.record.bundled}
         write_bundle(place, model.tasks, results.loaders, kept)
     record = DeploymentRecord(

@@ -12,7 +12,7 @@ from torch import nn
 
 from jumpml.core import DeploymentError
 from jumpml.deploy._difference import TOLERANCE, largest_difference, scale
-from jumpml.deploy._session import BATCH, Session
+from jumpml.deploy._session import Session
 from jumpml.pretrained import put_files_in
 
 if TYPE_CHECKING:
@@ -94,13 +94,15 @@ def verify_export(module: NamedModule, rows: Mapping[str, NDArray], path: Path) 
     Raises:
         DeploymentError: An output differs by more than rounding does.
     """
-    outputs = Session(path).run(rows)
-    with torch.no_grad():
-        batches = zip(*(torch.from_numpy(rows[field]).split(BATCH) for field in module.fields), strict=True)
-        parts = [module(*batch) for batch in batches]
-    for name, tensors in zip(module.output_names, zip(*parts, strict=True), strict=True):
-        expected = torch.cat(tensors).numpy()
-        difference, allowed = largest_difference(outputs[name], expected), TOLERANCE * scale(expected)
+    apart, size = (dict.fromkeys(module.output_names, 0.0) for _ in range(2))
+    for place, outputs in Session(path).batches(rows):
+        with torch.no_grad():
+            expected = module(*(torch.from_numpy(rows[field][place]) for field in module.fields))
+        for name, values in zip(module.output_names, expected, strict=True):
+            apart[name] = max(apart[name], largest_difference(outputs[name], values.numpy()))
+            size[name] = max(size[name], scale(values.numpy()))
+    for name, difference in apart.items():
+        allowed = TOLERANCE * size[name]
         if difference > allowed:
             raise DeploymentError(
                 f"the exported file does not compute what the model computes: {name!r} differs by {difference:.3g} on "

@@ -13,6 +13,9 @@ from jumpml.deploy._export import NamedModule
 from jumpml.diagnose import embedding_node, embedding_width, flatten_embedding
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from jumpml.data import DataLoaders
@@ -92,6 +95,16 @@ class Exportable(NamedModule):
         names = {self.model.node_of(task.output) or "" for task in self.model.tasks.values()}
         needed = names.union(*(self.model.ancestors(name) for name in names)) & set(self.model.node_names)
         return sum(p.numel() for p in {p for name in needed for p in self.model.node(name).parameters()})
+
+    @torch.no_grad()
+    def outputs(self, rows: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        """Raw outputs of rows by task, as `forward` gives them.
+
+        Args:
+            rows: Decoded values by field, of more fields if need be.
+        """
+        values = self(*(torch.from_numpy(rows[field]) for field in self.fields))
+        return {name: output.numpy() for name, output in zip(self.model.tasks, values, strict=False)}
 
     def _raw(self, task: str, output: Tensor) -> Tensor:
         if task not in self._targets:

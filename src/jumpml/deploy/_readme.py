@@ -20,6 +20,7 @@ _KINDS = {
     "mask": "codes of {classes}, {shape} as height, width; null where a class is not known",
     "series": "numbers, {shape} as steps, channels",
     "text": "a text",
+    "token_labels": "a list of {classes}, one a token; null where a class is not known",
     "table": "an object with {columns}",
 }
 

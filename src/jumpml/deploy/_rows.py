@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from jumpml.core import derive_seed
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.data import DataLoaders
+
+
+GOLDEN_ROWS = 8  # that a bundle holds with their outputs
+
+
+def golden_rows(count: int) -> list[int]:
+    """Which of so many test rows a bundle holds with their outputs: evenly spaced ones."""
+    return np.unique(np.linspace(0, count - 1, GOLDEN_ROWS).astype(int)).tolist()
 
 
 def decoded_rows(

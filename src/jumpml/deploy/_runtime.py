@@ -12,7 +12,10 @@ category's name, a text, a number or null. A picture or a sound can also be a fi
 its path where ``files`` names a folder; a table's columns can stand in the row itself. The answer holds, by task, the
 ``prediction`` (a class's name, a list of labels, or numbers), the ``probability`` of each class, and whether the row is
 ``out_of_domain``: farther from the train rows than 95% of the validation rows were, by the Mahalanobis ``distance`` of
-its embedding. A category that the model does not know counts as missing and is told under ``@unknown``.
+its embedding. Where a class is decided at each pixel the ``prediction`` is a map of codes into ``classes``, at each
+token a list of names beside the ``tokens``; a language model answers with the next token, the ``probability`` of the
+likeliest ones, and the ``log_likelihood`` of each token after the first. A category that the model does not know counts
+as missing and is told under ``@unknown``.
 """
 
 from __future__ import annotations
@@ -42,7 +45,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
-BATCH = 256  # rows that the model is given at a time
+BATCH = 64  # rows that the model is given at a time, and whose outputs are held at once
+LIKELIEST = 10  # next tokens that a language model's answer tells
+PLACES, MOST = 16, 50_000  # positions of a row, and numbers in all, that golden outputs hold of positions
 NOTHING = ("", "NA", "NaN", "nan", "null", "?")  # what a cell of a csv file says where a value is missing, unless told
 
 
@@ -109,7 +114,12 @@ class SealedFiles:
 Decoder = Callable[[Any], "NDArray"]
 
 
-_ABSENT = {"category": -1, "mask": -1, "date": np.iinfo(np.int64).min}  # what stands for no value; else NaN
+_ABSENT = {
+    "category": -1,
+    "mask": -1,
+    "token_labels": -1,
+    "date": np.iinfo(np.int64).min,
+}  # what stands for no value; else NaN
 
 
 def decode(field: str, decoder: Decoder, values: Sequence[Any]) -> NDArray:
@@ -251,6 +261,16 @@ def _text(value: Any, how: Mapping[str, Any], tokenizer: Tokenizer | None) -> ND
     return ids.astype(np.int64)
 
 
+def _token_labels(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
+    names = value.split() if isinstance(value, str) else [None if name is None else _name(name) for name in value]
+    unknown = [name for name in names if name is not None and name not in how["classes"]]
+    if unknown:
+        raise ValueError(f"expected one of the {len(how['classes'])} classes for each token, got {unknown[0]!r:.60}.")
+    (length,) = how["shape"]
+    codes = [-1 if name is None else how["classes"].index(name) for name in names[:length]]
+    return np.array([*codes, *[-1] * (length - len(codes))], dtype=np.int64)
+
+
 def _table(value: Any, how: Mapping[str, Any], _: Any) -> NDArray:
     value = _parsed(value)
     if not isinstance(value, Mapping):
@@ -278,6 +298,7 @@ _DECODERS: Mapping[str, Callable[[Any, Mapping[str, Any], Any], NDArray]] = {
     "audio": _audio,
     "series": _series,
     "text": _text,
+    "token_labels": _token_labels,
     "tensor": _tensor,
     "table": _table,
 }
@@ -595,12 +616,20 @@ class Predictor:
         Raises:
             BundleError: A row lacks a field or holds a value that the field cannot have.
         """
-        if not rows:
-            return []
-        outputs = self.outputs(rows)
+        answers: list[dict[str, Any]] = []
+        for start in range(0, len(rows), BATCH):
+            try:
+                answers += self._answers(rows[start : start + BATCH])
+            except BundleError as error:
+                raise _counted_from(error, start) from None
+        return answers
+
+    def _answers(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        feed = self._feed(rows)
+        outputs = self._run(feed)
         answers: list[dict[str, Any]] = [self._unknown(row) for row in rows]
         for task, how in self.manifest["tasks"].items():
-            decided = decide(how, outputs[f"{task}.output"])
+            decided = decide(how, outputs[f"{task}.output"], feed.get(how.get("text", "")))
             for answer, said, foreign in zip(answers, decided, self._foreign(task, outputs), strict=True):
                 answer[task] = said | foreign
         return answers
@@ -611,15 +640,21 @@ class Predictor:
         Raises:
             BundleError: As `predict`.
         """
+        return self._run(self._feed(rows))
+
+    def _feed(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray]:
+        """Decoded values by input field."""
         inputs = self.manifest["inputs"]
-        feed = {
+        return {
             field: decode(field, self._decoders[field], _values(rows, field, inputs[field]))
             for field in self._how["inputs"]
         }
+
+    def _run(self, feed: Mapping[str, NDArray]) -> dict[str, NDArray]:
         names = [output.name for output in self._session.get_outputs()]
         batches = [
             self._session.run(names, {field: values[start : start + BATCH] for field, values in feed.items()})
-            for start in range(0, len(rows), BATCH)
+            for start in range(0, len(next(iter(feed.values()))), BATCH)
         ]
         return {name: np.concatenate(parts) for name, parts in zip(names, zip(*batches, strict=True), strict=True)}
 
@@ -637,9 +672,9 @@ class Predictor:
         got, worst = self.outputs(golden["rows"]), 0.0
         for task, how in self.manifest["tasks"].items():
             outputs, allowed = np.array(expected["outputs"][task], dtype=np.float32), expected["tolerance"][task]
-            apart = float(np.abs(got[f"{task}.output"] - outputs).max())
+            apart = float(np.abs(sampled(how, got[f"{task}.output"]) - outputs).max())
             # Read from the expected outputs, so that a tie which tips within the tolerance is no failure.
-            same = [answer["prediction"] for answer in decide(how, outputs)] == expected["predictions"][task]
+            same = _predictions(how, outputs) == expected["predictions"][task]
             if not (same and apart <= allowed):
                 raise BundleError(
                     f"the variant {self.variant!r} does not predict {task!r} here as it did where the bundle was made: "
@@ -666,14 +701,44 @@ class Predictor:
         return {"@unknown": unknown} if unknown else {}
 
 
-def decide(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
+def sampled(how: Mapping[str, Any], output: NDArray) -> NDArray:
+    """What golden outputs hold of a task: all, or of some positions ``[rows, places, classes]``."""
+    if "at" not in how:
+        return output
+    places = _at_positions(how, output)
+    most = max(1, min(PLACES, MOST // (len(places) * places.shape[2])))
+    return places[:, np.unique(np.linspace(0, places.shape[1] - 1, most).astype(int))]
+
+
+def _predictions(how: Mapping[str, Any], outputs: NDArray) -> list[Any]:
+    """What golden outputs stand for."""
+    if "at" not in how:
+        return [answer["prediction"] for answer in decide(how, outputs)]
+    return [[how["classes"][code] for code in row] for row in outputs.argmax(axis=-1).tolist()]
+
+
+def _at_positions(how: Mapping[str, Any], output: NDArray) -> NDArray:
+    """``[rows, positions, classes]`` of raw outputs at pixels or tokens."""
+    output = np.moveaxis(output, 1, -1) if how["at"] == "pixels" else output
+    return output.reshape(len(output), -1, output.shape[-1])
+
+
+def _counted_from(error: BundleError, start: int) -> BundleError:
+    """The same complaint, its row counted from the first of all rows."""
+    told = re.sub(r"^row (\d+)", lambda found: f"row {int(found[1]) + start}", str(error))
+    return BundleError(told)
+
+
+def decide(how: Mapping[str, Any], output: NDArray, ids: NDArray | None = None) -> list[dict[str, Any]]:
     """A task's raw outputs as answers.
 
     Args:
         how: The manifest's entry: ``kind``, and ``classes``, or for numbers ``shape``, ``columns`` and ``quantiles``
             where it has them.
         output: ``[rows, classes]`` logits, of one class or of several labels; ``[rows, classes - 1]`` of classes in an
-            order; ``[rows]`` or ``[rows, 1]`` logits of the second class; or numbers ``[rows, *]``.
+            order; ``[rows]`` or ``[rows, 1]`` logits of the second class; numbers ``[rows, *]``; or at positions
+            logits ``[rows, classes, height, width]`` or ``[rows, length, classes]``.
+        ids: The text's ids, int64 ``[rows, length]``, where a class is decided at each token.
 
     Raises:
         BundleError: An output is not finite.
@@ -685,6 +750,11 @@ def decide(how: Mapping[str, Any], output: NDArray) -> list[dict[str, Any]]:
         )
     if "classes" not in how:  # numbers are predicted
         return _numbers(how, output)
+    if "at" in how:
+        return [
+            _at_pixels(how, row) if how["at"] == "pixels" else _at_tokens(how, row, text)
+            for row, text in zip(output, [None] * len(output) if ids is None else ids, strict=True)
+        ]
     logits, names = output.astype(np.float64), how["classes"]
     if how["kind"] == "multilabel":
         chances = np.exp(-np.logaddexp(0, -logits))  # a sigmoid that does not overflow
@@ -735,6 +805,39 @@ def _in_order(logits: NDArray, names: Sequence[str]) -> list[dict[str, Any]]:
         {"prediction": names[code], "probability": dict(zip(names, row.tolist(), strict=True))}
         for code, row in zip(codes, chances, strict=True)
     ]
+
+
+def _at_pixels(how: Mapping[str, Any], logits: NDArray) -> dict[str, Any]:
+    """One picture's map of codes, of logits ``[classes, height, width]``."""
+    codes, names = logits.argmax(axis=0), how["classes"]
+    confidence = np.exp(-np.log(np.exp(logits.astype(np.float64) - logits.max(axis=0)).sum(axis=0)))
+    shares = np.bincount(codes.reshape(-1), minlength=len(names)) / codes.size
+    return {
+        "prediction": codes.tolist(),
+        "classes": list(names),
+        "share": dict(zip(names, shares.tolist(), strict=True)),
+        "confidence": float(confidence.mean()),
+    }
+
+
+def _at_tokens(how: Mapping[str, Any], logits: NDArray, ids: NDArray | None) -> dict[str, Any]:
+    """One text's classes, or what comes next in it, of logits ``[length, classes]``."""
+    known = np.flatnonzero(ids != how["padding"]) if ids is not None else np.arange(len(logits))
+    length = int(known[-1]) + 1 if len(known) else 0
+    logits = logits[:length].astype(np.float64)
+    above = logits - logits.max(axis=1, keepdims=True)
+    chances = above - np.log(np.exp(above).sum(axis=1, keepdims=True))
+    told = {} if ids is None else {"tokens": [how["tokens"][code] for code in ids[:length]]}
+    if not how.get("next"):
+        codes = logits.argmax(axis=1)
+        named = [how["classes"][code] for code in codes]
+        return {"prediction": named, "probability": np.exp(chances[np.arange(length), codes]).tolist()} | told
+    if not length:
+        return {"prediction": None, "probability": {}, "log_likelihood": []} | told
+    best = np.argsort(-chances[-1], kind="stable")[:LIKELIEST]
+    probability = {how["classes"][code]: float(np.exp(chances[-1, code])) for code in best}
+    said = [] if ids is None else chances[np.arange(length - 1), ids[1:length]].tolist()
+    return {"prediction": how["classes"][best[0]], "probability": probability, "log_likelihood": said} | told
 
 
 def _values(rows: Sequence[Mapping[str, Any]], field: str, how: Mapping[str, Any]) -> list[Any]:

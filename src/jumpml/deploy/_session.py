@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, cast, final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-BATCH = 256  # rows at a time
+BATCH = 64  # rows at a time: outputs at every pixel of more would not fit in memory
 RUNS = 100  # of one row, for the median
 
 
@@ -41,11 +41,19 @@ class Session:
         Args:
             rows: Decoded values by field, ``[rows, ...]`` with at least one row.
         """
+        batches = [outputs for _, outputs in self.batches(rows)]
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in self._outputs}
+
+    def batches(self, rows: Mapping[str, NDArray]) -> Iterator[tuple[slice, dict[str, NDArray]]]:
+        """All outputs by name, `BATCH` rows at a time, with the place of those rows.
+
+        Args:
+            rows: As `run` takes them.
+        """
         count = len(rows[self._inputs[0]])
-        batches = [self._batch(rows, slice(start, start + BATCH)) for start in range(0, count, BATCH)]
-        return {
-            name: np.concatenate(parts) for name, parts in zip(self._outputs, zip(*batches, strict=True), strict=True)
-        }
+        for start in range(0, count, BATCH):
+            place = slice(start, min(start + BATCH, count))
+            yield place, dict(zip(self._outputs, self._batch(rows, place), strict=True))
 
     def milliseconds(self, rows: Mapping[str, NDArray]) -> float:
         """The median time of one row."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from jumpml.core import DeploymentError
 from jumpml.graph import Model, Node
-from jumpml.objectives import Distillation
+from jumpml.objectives import Distillation, PositionDistillation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -86,7 +86,12 @@ def study(
         nodes[names["source"]] = Node(_Fixed(taught), list(taught.fields))
         for task, how in student.tasks.items():
             inputs = (f"{names['student']}.{how.output}", f"{names['source']}.{source.tasks[task].output}")
-            objectives[f"{task} as the source"] = Distillation(inputs, kind=how.kind, temperature=temperature)
+            options: dict[str, Any] = {"kind": how.kind, "temperature": temperature}
+            objectives[f"{task} as the source"] = (
+                Distillation(inputs, **options)
+                if how.brings.at == "row"
+                else PositionDistillation((*inputs, how.truth), **options)
+            )
     return Model(
         inputs={**(source.inputs if source else {}), **student.inputs},
         nodes=nodes,

@@ -11,11 +11,10 @@ from jumpml.core import AttributedExample, Attribution, DataError, Figure, deriv
 from jumpml.diagnose._decision import Decision
 from jumpml.diagnose._elements import elements_of, value_grid
 from jumpml.diagnose._embedding import inputs_of
-from jumpml.diagnose._examples import choose_examples, in_words
+from jumpml.diagnose._examples import choose_examples, decisions_of, in_words
 from jumpml.diagnose._gradients import Explanation, unreached
 from jumpml.diagnose._rows import featurised, sample_positions, train_moments
 from jumpml.evaluate import num_resamples, percentiles, resamples
-from jumpml.graph import decide
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
     from jumpml.core import Task
     from jumpml.data import DataLoaders
     from jumpml.diagnose._elements import Elements
-    from jumpml.evaluate import Predictions
+    from jumpml.evaluate import Positions, Predictions
     from jumpml.graph import Model
 
 ROWS = 64  # that attributions and the areas of their curves are averaged over
 
 
 def attribute(
-    loaders: DataLoaders, model: Model, task: str, predictions: Predictions, seed: int
+    loaders: DataLoaders, model: Model, task: str, predictions: Predictions | Positions, seed: int
 ) -> tuple[list[Attribution], list[str]]:
     """Attribute a task's decisions on test rows to the elements of its inputs.
 
@@ -124,17 +123,20 @@ def mean_figure(values: Tensor) -> Figure:
     return Figure(value=float(values.mean()), low=low, high=high, n=rows)
 
 
-def _answers(loaders: DataLoaders, task: Task, predictions: Predictions, positions: Tensor) -> list[dict[str, Any]]:
+def _answers(
+    loaders: DataLoaders, task: Task, predictions: Predictions | Positions, positions: Tensor
+) -> list[dict[str, Any]]:
     """Row number, target and decision of some test rows."""
     target = loaders.fields[task.target]
-    decisions = decide(task.kind, predictions.output[positions], task.quantiles)
+    decisions = decisions_of(task.kind, predictions)[positions]
+    truths = predictions.target[positions]
     return [
         {
             "row": int(loaders.test.rows[position]),
-            "target": in_words(task.kind, target, predictions.target[position]),
+            "target": in_words(task.kind, target, truth),
             "predicted": in_words(task.kind, target, decision),
         }
-        for position, decision in zip(positions.tolist(), decisions, strict=True)
+        for position, truth, decision in zip(positions.tolist(), truths, decisions, strict=True)
     ]
 
 

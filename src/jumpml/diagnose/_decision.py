@@ -35,13 +35,14 @@ class Decision:
     quantiles: tuple[float, ...] = ()
 
     def decide(self, *values: Tensor) -> Tensor:
-        """Class codes int64 ``[n]``, 0 and 1 of each label ``[n, labels]``; for regression the outputs."""
+        """What is decided of each row, as `graph.decide` gives it."""
         return decide(self.kind, self._output(values), self.quantiles)
 
     def score(self, codes: Tensor, *values: Tensor) -> Tensor:
         """The logit of each row's decided class, ``[n]``; for regression the mean of the row's outputs.
 
-        Of several labels it is the mean over those that were decided; where none was, minus the largest logit.
+        Of several labels it is the mean over those that were decided; where none was, minus the largest logit. Where
+        positions are decided it is the mean over all of them.
 
         Args:
             codes: What was decided; for regression it is not read.
@@ -68,7 +69,8 @@ class Decision:
         if TASK_KINDS[self.kind].decides == "labels":
             count = codes.sum(1)
             return torch.where(count > 0, (for_it * codes).sum(1) / count.clamp(min=1), against.amin(1))
-        return for_it.gather(1, codes.unsqueeze(1)).squeeze(1)
+        decided = for_it.gather(-1, codes.unsqueeze(-1)).squeeze(-1)
+        return decided if decided.dim() == 1 else decided.flatten(1).mean(1)  # over a row's positions
 
     def _output(self, values: tuple[Tensor, ...]) -> Tensor:
         return self.plan(dict(zip(self.inputs, values, strict=True)))[self.output]

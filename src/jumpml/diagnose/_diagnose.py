@@ -15,7 +15,7 @@ from jumpml.diagnose._hard_examples import hard_examples
 from jumpml.diagnose._health import training_warnings
 from jumpml.diagnose._out_of_domain import out_of_domain
 from jumpml.diagnose._summary import summary
-from jumpml.evaluate import evaluation_mode, predict
+from jumpml.evaluate import Positions, evaluation_mode, predict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -132,10 +132,13 @@ def _probe(loaders: DataLoaders, model: Model, seed: int) -> tuple[list[Attribut
     return attributions, foreign, notes
 
 
-def _validate_outputs(predictions: Mapping[str, Predictions]) -> None:
+def _validate_outputs(predictions: Mapping[str, Predictions | Positions]) -> None:
     for task, predicted in predictions.items():
-        rows = len(predicted.output)
-        wrong = int((~predicted.output.reshape(rows, -1).isfinite()).any(1).sum())
+        rows = len(predicted.present)
+        if isinstance(predicted, Positions):
+            wrong = int((~predicted.finite).sum())
+        else:
+            wrong = int((~predicted.output.reshape(rows, -1).isfinite()).any(1).sum())
         if wrong:
             raise DiagnosisError(
                 f"task {task!r}: the model's output is NaN or infinite in {wrong} of {rows} test rows. Look at the "

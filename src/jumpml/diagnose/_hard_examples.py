@@ -99,12 +99,13 @@ def hard_examples(
     kind, target = model.tasks[task].kind, loaders.fields[model.tasks[task].target]
     places = _places(loaders.train.rows.cpu().numpy(), examples.rows, task)
     targets = loaders.train.take(target.name, places).cpu()
-    found = rank_hardness(examples, None if TASK_KINDS[kind].decides == "numbers" else _codes(kind, targets).numpy())
+    found = rank_hardness(examples, _codes(kind, targets).numpy() if _one_answer(kind) else None)
     read = map(field_of, inputs_of(model, model.tasks[task].output))
     image = next((name for name in read if loaders.fields[name].kind == "image"), None)
     listed = []
     for rank, position in enumerate(found.position[:LISTED].tolist()):
-        other = _other(kind, _codes(kind, targets[position : position + 1])[0], int(found.preferred[rank]))
+        preferred = int(found.preferred[rank])
+        other = None if preferred < 0 else _other(kind, _codes(kind, targets[position : position + 1])[0], preferred)
         listed.append(
             HardExample(
                 task=task,
@@ -122,6 +123,11 @@ def hard_examples(
     return listed, _doubts(task, found)
 
 
+def _one_answer(kind: str) -> bool:
+    """Whether a row has classes of its own, one of which may be doubted; not so for numbers, and at positions."""
+    return TASK_KINDS[kind].decides != "numbers" and TASK_KINDS[kind].at == "row"
+
+
 def _codes(kind: str, targets: Tensor) -> Tensor:
     """Decoded targets as int64: class codes ``[rows]``, or 0 and 1 of each label ``[rows, labels]``."""
     return (targets if TASK_KINDS[kind].decides == "labels" else targets.flatten()).nan_to_num().long()
@@ -129,8 +135,6 @@ def _codes(kind: str, targets: Tensor) -> Tensor:
 
 def _other(kind: str, target: Tensor, preferred: int) -> Tensor | None:
     """What the model prefers to a row's target; None where that is nothing."""
-    if preferred < 0:
-        return None
     if TASK_KINDS[kind].decides != "labels":
         return None if preferred == int(target) else torch.tensor(preferred)
     changed = target.clone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jumpml.core import Problem, did_you_mean
+from jumpml.core import NEXT, Problem, did_you_mean
 from jumpml.graph._names import Names, prefixes
 from jumpml.graph._node import Inputs, references
 from jumpml.graph._wiring import unknown_source
@@ -97,7 +97,8 @@ def objective_references(
     for objective, read in reads.items():
         for position, (key, reference) in enumerate(references(read)):
             name, part = names.split(reference)
-            if part is None and (name in fields or (position > 0 and not fields)):
+            read_of = reference.removesuffix(NEXT) if part == NEXT[1:] else name if part is None else None
+            if read_of is not None and (read_of in fields or (position > 0 and not fields)):
                 continue
             path = ("objectives", objective, "inputs", *key)
             problems += unknown_source(path, reference, names, {*inputs, *fields}, ())
@@ -118,5 +119,5 @@ def unknown_fields(
         Problem(("objectives", objective, "inputs"), f"the data has no field {name!r}.", did_you_mean(name, fields))
         for objective, names in reads.items()
         for name in names
-        if name not in known and name not in fields
+        if name not in known and name.removesuffix(NEXT) not in fields
     ]

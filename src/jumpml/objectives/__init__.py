@@ -16,6 +16,7 @@ from jumpml.objectives._module import ObjectiveModule
 from jumpml.objectives._ordinal import Corn
 from jumpml.objectives._overlap import Dice
 from jumpml.objectives._penalties import L1, L2, Orthogonality, TotalVariation
+from jumpml.objectives._position_distillation import PositionDistillation
 from jumpml.objectives._quantile import Quantile
 from jumpml.objectives._ranking import Ranking
 from jumpml.objectives._reduce import reduce, reduce_all
@@ -57,6 +58,7 @@ __all__ = [
     "BroughtLoss",
     "LossModule",
     "Function",
+    "PositionDistillation",
     "reduce",
     "reduce_all",
     "build_objectives",

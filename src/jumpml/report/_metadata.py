@@ -75,13 +75,22 @@ _PIPELINES = (
     "time-series-forecasting",
     "feature-extraction",
     "image-feature-extraction",
+    "image-segmentation",
+    "token-classification",
+    "text-generation",
 )
+_OWN_TYPES = {
+    "forecasting": "time-series-forecasting",
+    "segmentation": "image-segmentation",
+    "token_labelling": "token-classification",
+    "language_modelling": "text-generation",
+}
 
 
 def _task_type(record: CardRecord, task: TaskEvaluation) -> str:
     """The hub's word for a task: what comes in decides as much as what comes out."""
-    if task.kind == "forecasting":
-        return "time-series-forecasting"
+    if task.kind in _OWN_TYPES:
+        return _OWN_TYPES[task.kind]
     fields = [
         field
         for dataset in record.spec("data").get("datasets", {}).values()

@@ -135,7 +135,7 @@ def metric(key: str) -> str:
         ('macro F1', 'AUROC', 'log loss', 'RMSE of body_mass')
     """
     known = {"auroc": "AUROC", "rmse": "RMSE", "mae": "MAE", "mse": "MSE", "r2": "R\u00b2", "f1": "F1"}
-    known |= {"hamming": "Hamming", "mase": "MASE", "psnr": "PSNR"}  # the first is a name
+    known |= {"hamming": "Hamming", "mase": "MASE", "psnr": "PSNR", "iou": "IoU"}  # the first is a name
     key, of, output = key.partition(".")
     if of:
         return f"{metric(key)} of {name(output, 40)}"

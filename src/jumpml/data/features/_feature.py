@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jumpml.core import FieldInfo, ValueInfo
     from jumpml.data.features._train_rows import TrainRows
 
-WORDS = ("numbers", "codes", "codes map", "indices", "dates", "tokens", "table")  # what fields and steps give
+WORDS = ("numbers", "codes", "codes map", "indices", "dates", "tokens", "labels", "table")  # what fields and steps give
 
 
 class Feature(nn.Module, ABC):

@@ -30,7 +30,11 @@ DEFAULTS: dict[str, tuple[Feature, ...]] = {
     "table": (Encode(),),
 }
 _NEEDED = {"codes": "the codes of a category", "codes map": "those of a mask", "table": "the columns of a table"}
-_FILLERS = {"numbers": "impute or standardize", "codes map": "one_hot"}  # where no step fills by default
+_FILLERS = {  # where no step fills by default
+    "numbers": "impute or standardize",
+    "codes map": "one_hot",
+    "labels": "a class for every token",
+}
 
 
 @final

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK_ROWS = 1 << 16  # what is asked of all rows is asked of so many at a time
+CODES_ROWS = 1 << 8  # where a row has many codes
 
 
 @final
@@ -122,12 +123,14 @@ class Column:
         )
 
     def _class_counts(self, rows: Tensor) -> dict[str, int] | None:
-        """How many of the rows each class of a category has."""
-        if self.kind != "category" or not self.classes:
+        """How many of the rows, or of their positions, each class has."""
+        if self.kind not in {"category", "mask", "token_labels"} or not self.classes:
             return None
-        codes = self.values[rows]
-        counts = torch.bincount(codes[codes >= 0], minlength=len(self.classes)).tolist()
-        return dict(zip(self.classes, counts, strict=True))
+        counts = torch.zeros(len(self.classes), dtype=torch.int64)
+        for part in rows.split(BLOCK_ROWS if self.values.ndim == 1 else CODES_ROWS):
+            codes = self.values[part]
+            counts += torch.bincount(codes[codes >= 0], minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
 
     def _columns_of(self, rows: Tensor | None) -> tuple[FieldInfo, ...]:
         """What a table's columns are, each with its missing values."""

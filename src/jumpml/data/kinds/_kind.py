@@ -42,8 +42,8 @@ class Kind(ABC):
 
     Attributes:
         name: What files call it.
-        gives: What features and tasks find in a batch: ``numbers``, ``codes``, ``dates``, ``tokens``, ``table`` or
-            ``codes map``.
+        gives: What features and tasks find in a batch: ``numbers``, ``codes``, ``dates``, ``tokens``, ``table``,
+            ``labels`` or ``codes map``.
         dtype: Of the decoded values.
         form: Their shape, for people.
         learns: Whether decoding learns from the train rows, so that the splits come first.

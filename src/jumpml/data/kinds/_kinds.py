@@ -16,6 +16,7 @@ from jumpml.data.kinds._series import SeriesKind
 from jumpml.data.kinds._table import TableKind
 from jumpml.data.kinds._tensor import TensorKind
 from jumpml.data.kinds._text import TextKind
+from jumpml.data.kinds._token_labels import TokenLabelsKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             AudioKind(),
             SeriesKind(),
             TextKind(),
+            TokenLabelsKind(),
             TensorKind(),
             TableKind(),
         )

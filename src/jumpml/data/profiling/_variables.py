@@ -140,7 +140,7 @@ def _measure(info: FieldInfo) -> Callable[[Tensor], Tensor]:
     if info.kind == "text":
         how: Any = info.options.get("tokenizer", {})
         return lambda tokens: (tokens != how.get("padding", 0)).sum(1, keepdim=True)
-    if info.kind == "mask":
+    if info.kind in {"mask", "token_labels"}:
         return lambda codes: _shares(codes.flatten(1), len(_codes(info)))
     if info.kind in PLAIN or _each(info):
         return lambda values: values.flatten(1)
@@ -166,7 +166,7 @@ def _told(info: FieldInfo, width: int) -> list[tuple[str, str, tuple[str, ...], 
         return [(f"{name}.{each.name}", each.kind, each.classes, each.missing) for each in info.columns]
     if info.kind == "multilabel":
         return [(f"{name}.{label}", "category", ("no", "yes"), missing) for label in info.classes]
-    if info.kind == "mask":
+    if info.kind in {"mask", "token_labels"}:
         return [(f"{name} (share of {info.classes[code]})", "number", (), missing) for code in _codes(info)]
     if info.kind == "text":
         return [(f"{name} (tokens)", "number", (), missing)]

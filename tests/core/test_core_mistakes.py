@@ -59,7 +59,7 @@ about: {descripton: x, source: [a]}
 
 def test_all_mistakes_of_a_data_file_are_told_at_once(tmp_path: Path) -> None:
     fields = "datasets.digits.fields"
-    kinds = "audio, category, date, image, mask, multilabel, number, series, table, tensor, text"
+    kinds = "audio, category, date, image, mask, multilabel, number, series, table, tensor, text, token_labels"
     assert mistakes(tmp_path, DataSpec, DATA) == [
         "line 4, column 14: datasets.digits.source.kind: expected one of sklearn, csv, parquet, json, arrow, npz, npy, "
         "idx, images, audio, text, sql, huggingface, webdataset, python, got 'sklern'. Did you mean 'sklearn'?",

@@ -31,8 +31,8 @@ DIGITS = GraphRecord(
     objectives={
         "digit": ObjectiveNote(kind="CrossEntropy", inputs=("digit", "label"), when=("supervised",)),
         "agree": ObjectiveNote(kind="VICReg", inputs=("encoder",), views=("strong",), when=("self_supervised",)),
-        "alike": ObjectiveNote(kind="CKA", inputs=("encoder", "lstm.0"), weight=0.5, when=("supervised", "warm")),
-        "keep": ObjectiveNote(kind="EWC", parameters=("all",), weight=100, when=("supervised",)),
+        "alike": ObjectiveNote(kind="CKA", inputs=("encoder", "lstm.0"), weight="0.5", when=("supervised", "warm")),
+        "keep": ObjectiveNote(kind="EWC", parameters=("all",), weight="100", when=("supervised",)),
     },
     sources={"lstm.0": "lstm"},
 )
@@ -63,7 +63,8 @@ def test_fields_nodes_tasks_and_objectives_are_drawn():
     for text in (
         "image", "[batch, 1, 8, 8]", "encoder", "ConvEncoder", "18.8k parameters, 1.2M FLOPs", "0: [batch, 5, 8]",
         "multiclass → label", "CrossEntropy", "when: supervised", "VICReg", "views: strong", "when: self_supervised",
-        "CKA, weight 0.5", "with lstm.0", "with encoder", "when: supervised, warm", "Linear, shared with encoder", "0",
+        "CKA, weight 0.5", "with lstm.0", "with encoder", "on lstm.0", "when: supervised, warm",
+        "Linear, shared with encoder", "0",
         "keep: EWC, weight 100, on the parameters of all, when: supervised",
     ):  # fmt: skip
         assert text in said, text

@@ -305,7 +305,7 @@ def run() -> RunRecord:
             tasks={"digit": TaskNote(kind="multiclass", output="digit", target="label")},
             objectives={
                 "digit": ObjectiveNote(kind="CrossEntropy", inputs=("digit", "label"), when=("supervised",)),
-                "small_code": ObjectiveNote(kind="L1", inputs=("encoder",), weight=1e-4, when=("supervised",)),
+                "small_code": ObjectiveNote(kind="L1", inputs=("encoder",), weight="0.0001", when=("supervised",)),
             },
         ),
         command="jumpml run examples/digits --set learner.seed=0",

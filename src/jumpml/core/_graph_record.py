@@ -29,8 +29,8 @@ class ObjectiveNote(Record):
     """The patterns of the nodes whose parameters it reads instead."""
     views: tuple[str, ...] = ()
     """The views that it is computed on."""
-    weight: float = 1.0
-    """What it is multiplied by in the sum."""
+    weight: str = "1"
+    """What it is multiplied by in the sum; of a schedule, what it says."""
     when: tuple[str, ...] = ()
     """The phases in which it is active."""
 

@@ -124,12 +124,14 @@ def _tags(graph: GraphRecord) -> dict[str, list[Tag]]:
         for box in read:
             others = [clean(reference) for reference in objective.inputs if _box(graph, reference) != box]
             beside = [f"with {', '.join(others)}"] if others else []
-            tags.setdefault(box, []).append(Tag("objective", _lines(name, *_said(objective), *beside)))
+            parts = [reference for reference in objective.inputs if _box(graph, reference) == box != reference]
+            inside = [f"on {', '.join(parts)}"] if parts else []
+            tags.setdefault(box, []).append(Tag("objective", _lines(name, *_said(objective), *inside, *beside)))
     return tags
 
 
 def _said(objective: ObjectiveNote) -> list[str]:
-    weight = "" if objective.weight == 1 else f", weight {objective.weight:g}"
+    weight = "" if objective.weight == "1" else f", weight {objective.weight}"
     views = [f"views: {', '.join(objective.views)}"] if objective.views else []
     return [f"{objective.kind}{weight}", *views, f"when: {', '.join(objective.when)}"]
 

@@ -70,7 +70,7 @@ def record(model: Model) -> GraphRecord:
                 inputs=tuple(objective.inputs),
                 parameters=tuple(objective.parameters_of),
                 views=tuple(objective.views),
-                weight=objective.weight,
+                weight=_weight(objective),
                 when=tuple(objective.when),
             )
             for name, objective in objectives
@@ -115,8 +115,11 @@ def _objective(name: str, objective: Objective) -> str:
     read = ", ".join(objective.inputs) or f"the parameters of {', '.join(objective.parameters_of)}"
     views = f" on {', '.join(objective.views)}" if objective.views else ""
     what = f"{type(objective).__name__} of {read}{views}"
-    weight = getattr(objective, "schedule", None) or f"{objective.weight:g}"
-    return f"objective {name}: {what}, weight {weight}, when {', '.join(objective.when)}"
+    return f"objective {name}: {what}, weight {_weight(objective)}, when {', '.join(objective.when)}"
+
+
+def _weight(objective: Objective) -> str:
+    return str(getattr(objective, "schedule", None) or f"{objective.weight:g}")
 
 
 def _shape(model: Model, name: str) -> str:

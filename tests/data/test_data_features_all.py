@@ -16,8 +16,10 @@ from jumpml.data import (
     Bag,
     CenterCrop,
     Clip,
+    Column,
     Custom,
     Cycles,
+    DataLoaders,
     Difference,
     Elapsed,
     Encode,
@@ -79,7 +81,7 @@ VALUES: dict[str, tuple[str, Tensor]] = {
     "tokens": ("text", whole(9, 6)),
     "image": ("image", drawn(3, 8, 6).sigmoid()),
     "holey image": ("image", with_holes(drawn(3, 4, 4).sigmoid(), torch.nan)),
-    "audio": ("audio", drawn(2, 400)),
+    "audio": ("audio", drawn(2, 400).tanh()),
     "series": ("series", with_holes(drawn(7, 2), torch.nan)),
     "table": ("table", TABLE),
 }
@@ -174,6 +176,29 @@ def test_saved_and_loaded_it_gives_the_same(name: str) -> None:
     assert len(out) == ROWS
     # A row's answer is its own, whatever comes along; sums of another number of rows may round another way.
     torch.testing.assert_close(step(values[:2]), out[:2], rtol=1e-5, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_other_rows_than_those_to_train_on_change_nothing_that_it_learns(name: str) -> None:
+    case = CASES[name]
+    kind, values = VALUES[case.on]
+    info, rows = case.field_info(), torch.arange(ROWS)
+    splits = {"train": rows[:30], "val": rows[30:35], "test": rows[35:]}
+    others = values.clone()
+    others[30:] = values[:10].flip(0)  # others, and none of a class that is not there
+    learned = [
+        DataLoaders(
+            {
+                "x": Column(held, kind, classes=info.classes, columns=info.columns, options=info.options),
+                "y": Column(torch.cat([drawn(1)[:30], target]), "number"),
+            },
+            splits,
+            features={"x": [case.step]},
+        ).features.state_dict()
+        for held, target in ((values, drawn(1)[30:]), (others, drawn(1)[:10] + 1))
+    ]
+    assert learned[0].keys() == learned[1].keys()
+    assert all(torch.equal(learned[0][key], learned[1][key]) for key in learned[0])
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +17,11 @@ from sklearn.datasets import load_digits
 import jumpml
 from jumpml.core import DataError, SpecError
 from jumpml.data import Column, DataLoaders, Standardize, random_split
-from jumpml.data._disk import empty_on_disk
+from jumpml.data._disk import empty_on_disk, gather, lies_on_disk
 from jumpml.data._table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 Batch = dict[str, torch.Tensor]
 
@@ -238,3 +238,42 @@ def test_systems_without_posix_fallocate(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_fields_that_are_no_files_cannot_stay_in_them(table: Path) -> None:
     with pytest.raises(SpecError, match="only fields of kind audio and image can stay in their source"):
         load_table(table, storage="source")
+
+
+@pytest.mark.parametrize("piece", [1, 100, 1 << 20])
+def test_rows_on_disk_are_gathered_in_the_order_asked_for(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    monkeypatch.setattr("jumpml.data._disk.PIECE_BYTES", piece)
+    values = empty_on_disk([1000, 3], torch.float32)
+    values.copy_(torch.arange(3000).reshape(1000, 3))
+    for rows in (torch.randperm(1000), torch.randint(1000, (50,)), torch.tensor([999, 0, 999]), torch.arange(0)):
+        assert torch.equal(gather(values, rows), values.index_select(0, rows))
+
+
+def pages_of_files_without_a_name() -> int:
+    """Kilobytes of such files that are mapped into this process and in memory."""
+    lines, total, counts = Path("/proc/self/smaps").read_text().splitlines(), 0, False
+    for line in lines:
+        if "-" in line.split()[0]:
+            counts = line.endswith("(deleted)")
+        elif counts and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
+
+
+def test_what_was_gathered_from_the_disk_is_let_go() -> None:
+    before = pages_of_files_without_a_name()
+    values = empty_on_disk([4096, 256], torch.float32)
+    values.fill_(1)
+    assert pages_of_files_without_a_name() - before >= 4096
+    gather(values, torch.randperm(4096))
+    assert pages_of_files_without_a_name() - before < 100
+
+
+def test_values_on_disk_stay_there_when_the_rest_goes_to_a_device(table: Path) -> None:
+    loaders = load_table(table, storage="disk")
+    values = loaders.to("meta")._table.values
+    assert {str(held.device) for held in values.values()} == {"cpu"}
+    assert all(lies_on_disk(held) for held in values.values())
+    batch = next(loaders.train.plain())
+    assert {str(held.device) for held in batch.values()} == {"meta"}
+    assert {str(held.device) for held in load_table(table).to("meta")._table.values.values()} == {"meta"}

@@ -201,8 +201,7 @@ class BatchMaker:
 
     def _gather(self, tensors: Batch, index: Tensor, sizes: Sequence[int]) -> dict[str, Sequence[Tensor]]:
         """One gather a tensor, then slices, which no caller's write can harm."""
-        index = index.to(self.table.device)
-        return {key: values.index_select(0, index).split(sizes) for key, values in tensors.items()}
+        return {key: self.table.gather(values, index).split(sizes) for key, values in tensors.items()}
 
     def _freshly(self, plan: Plan, values: Batch, positions: Tensor, **at: int) -> Batch:
         """The fields that are featurised for each batch, and the views' draws."""

@@ -6,14 +6,15 @@ import mmap
 import os
 import tempfile
 from dataclasses import replace
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import torch
 
 from jumpml.core import DataError
 from jumpml.data._cache import cache_folder
-from jumpml.data._table import overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.data.kinds import Column
+
+
+PIECE_BYTES = 1 << 26  # of a file, that are in memory at a time
+_MAPS: WeakValueDictionary[int, mmap.mmap] = WeakValueDictionary()  # by the address of their first byte
 
 
 def empty_on_disk(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -53,7 +58,47 @@ def empty_on_disk(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
             f"no room for {size / 1e6:.0f} MB of decoded values in {folder}: {error.strerror}. "
             "Name another folder in the environment variable JUMPML_CACHE."
         ) from None
-    return torch.frombuffer(mapped, dtype=dtype).view(*shape)
+    values = torch.frombuffer(mapped, dtype=dtype).view(*shape)
+    _MAPS[values.data_ptr()] = mapped
+    return values
+
+
+def lies_on_disk(values: Tensor) -> bool:
+    """Whether values lie in a file that is mapped into memory."""
+    return values.untyped_storage().data_ptr() in _MAPS
+
+
+def gather(values: Tensor, rows: Tensor) -> Tensor:
+    """Some rows of values that lie on disk, in the order asked for.
+
+    They are read in the order in which they lie, and what has been read is let go, so that never much more than a piece
+    of the file is in memory: rows at random would bring in a page each, and soon the whole file.
+
+    Args:
+        values: ``[all rows, ...]`` of `empty_on_disk`.
+        rows: int64 ``[n]``.
+    """
+    ordered, places = rows.sort()
+    gathered = torch.empty(len(rows), *values.shape[1:], dtype=values.dtype)
+    step = max(1, PIECE_BYTES // max(1, values[:1].nbytes))
+    ends = torch.searchsorted(ordered, torch.arange(0, len(values) + step, step)).tolist()
+    for start, end in pairwise(ends):
+        if start < end:
+            gathered[places[start:end]] = values.index_select(0, ordered[start:end])
+            let_go(values)
+    return gathered
+
+
+def overlaps(values: Tensor) -> bool:
+    """Whether rows share their memory with others, as windows do."""
+    return values.untyped_storage().nbytes() < values.nbytes
+
+
+def let_go(values: Tensor) -> None:
+    """Take the pages of values on disk out of memory; they come back as they are looked at."""
+    mapped = _MAPS.get(values.untyped_storage().data_ptr())
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):  # Windows lacks it
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def on_disk(blocks: Iterable[Mapping[str, Column]], count: int) -> dict[str, Column]:
@@ -75,6 +120,7 @@ def on_disk(blocks: Iterable[Mapping[str, Column]], count: int) -> dict[str, Col
                 values[name] = empty_on_disk([count, *column.values.shape[1:]], column.values.dtype)
             end = start + len(column)
             values[name][start:end] = column.values
+            let_go(values[name])
             notes = joined[name].notes if name in joined else ()
             joined[name] = replace(column, notes=notes or column.notes)  # the first block's will do for an example
         start = end

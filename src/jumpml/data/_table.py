@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from jumpml.core import field_of
+from jumpml.data._disk import gather, lies_on_disk, overlaps
 from jumpml.data._files import FileColumn
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Table:
         covered: By field that some data sets do not have, bool ``[rows]``: the rows of those that do.
 
     Attributes:
-        values: By field, the tensors among them, on the table's device.
+        values: By field, the tensors among them, on the table's device; those that lie on disk stay there.
         windows: Those of them whose rows overlap in memory, which a copy would make many times as large.
         present: By field with missing values in the rows that are served, which rows have one.
         files: By field, the others.
@@ -73,8 +74,13 @@ class Table:
         field = field_of(name)
         if field in self.files:
             return self.files[field].take(rows).to(self.device)
-        values = self.values[field]
-        return values.index_select(0, rows.to(self.device))
+        return self.gather(self.values[field], rows)
+
+    def gather(self, values: Tensor, rows: Tensor) -> Tensor:
+        """Some rows of values of the table, on its device."""
+        if lies_on_disk(values):
+            return gather(values, rows.cpu()).to(self.device)
+        return values.index_select(0, rows.to(values.device))
 
     def blocks(self, field: str, rows: Tensor) -> Iterator[Tensor]:
         """The same, some rows at a time."""
@@ -83,16 +89,14 @@ class Table:
         return (self.take(field, part) for part in rows.split(size))
 
     def to(self, device: torch.device | str) -> None:
-        """Hold the tensors on another device."""
+        """Hold the tensors on another device; of those on disk what is taken goes there."""
         self.device = torch.device(device)
-        self.values = {name: _moved(values, self.device) for name, values in self.values.items()}
+        self.values = {
+            name: values if lies_on_disk(values) else _moved(values, self.device)
+            for name, values in self.values.items()
+        }
         self.present = {name: mask.to(device) for name, mask in self.present.items()}
         self.covered = {name: mask.to(device) for name, mask in self.covered.items()}
-
-
-def overlaps(values: Tensor) -> bool:
-    """Whether rows share their memory with others, as windows do."""
-    return values.untyped_storage().nbytes() < values.nbytes
 
 
 def _moved(values: Tensor, device: torch.device) -> Tensor:

@@ -36,12 +36,11 @@ class _Foreign(ObjectiveModule):
         zeros = [torch.zeros(TRIAL_ROWS, *value.shape, dtype=getattr(torch, value.dtype)) for value in known]
         try:
             with torch.no_grad():
-                loss = self(*zeros)
+                self(*zeros)
         except Exception as error:  # another's code may raise anything when it dislikes what it reads
             reads = ", ".join(f"{name!r} {value}" for name, value in zip(self.inputs, known, strict=True))
             said = f"{type(error).__name__}: {str(error).strip().rstrip('.')}"
             raise self.error(f"{self._name} cannot be computed on {reads}. {said}.") from error
-        del loss
 
     def forward(self, *values: Tensor, present: Tensor | None = None) -> Loss:
         """The loss.

@@ -36,6 +36,7 @@ from jumpml.objectives import (
     ObjectiveModule,
     Orthogonality,
     PoissonNLL,
+    PositionDistillation,
     Quantile,
     Ranking,
     SupervisedContrastive,
@@ -126,6 +127,9 @@ CASES = {
     "total_variation_of_parameters": Case(lambda: TotalVariation(parameters_of="all"), options=parameters()),
     "ewc": Case(lambda: EWC("all"), options=parameters()),
     "distillation": Case(lambda: Distillation(PAIR, kind="multiclass"), lambda: (normal(3), normal(3))),
+    "position_distillation": Case(
+        lambda: PositionDistillation(TRIO, kind="segmentation"), lambda: (normal(3, 4), normal(3, 4), codes(3, 4))
+    ),
     "module": Case(lambda: LossModule(nn.SmoothL1Loss(), PAIR), lambda: (normal(1), normal())),
     "module_of_classes": Case(lambda: LossModule(nn.CrossEntropyLoss(), PAIR), lambda: (normal(3), codes(3))),
     "module_of_the_batch": Case(lambda: LossModule(Whole(), PAIR), numbers),

@@ -147,3 +147,15 @@ tasks: {species: {kind: multiclass, output: out, target: species}}
         "  line 5, column 3: nodes.c: torch.nn.Linear fails on b [batch, 8] float32. In a pass of 2 "
     )
     assert mistake.endswith("It has in_features=9, and is given 8 along the last axis: make them equal.")
+
+
+def test_a_yaml_file_runs_no_python_file(tmp_path: Path) -> None:
+    folder = write(tmp_path, f"data: run.py\n{MODEL}")
+    (folder / "run.py").write_text(f"open({str(folder / 'ran')!r}, 'w').close()\ndata = {{}}\n")
+    with pytest.raises(JumpMLError) as caught:
+        jumpml.load_model(folder / "p.model.yaml")
+    assert str(caught.value).splitlines()[1] == (
+        "  line 1, column 1: data: expected a file that ends in .yaml, .yml, .json; got 'run.py'. Only you can run a "
+        ".py file, by naming it."
+    )
+    assert not (folder / "ran").exists()

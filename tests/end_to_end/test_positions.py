@@ -139,6 +139,12 @@ def test_a_class_at_each_pixel(tmp_path: Path) -> None:
     figures = deployment.record.variants["float32"].figures
     assert figures["parts/mean_iou"].value == pytest.approx(results["parts/mean_iou"].value, abs=1e-3)
     assert "mean IoU" in card.markdown
+    assert len(record.maps) == 6
+    assert record.maps[0].right <= record.maps[-1].right
+    assert np.isnan(record.maps[0].true[0][0])  # what is not known
+    assert set(np.unique(record.maps[0].decided)) <= {0.0, 0.5, 1.0}
+    assert "True and decided classes, the worst pictures first" in card.html
+    assert "pixels of a known class" in card.markdown
     assert learner.history.examples["parts"].margin.shape == (6, len(loaders.train.rows))
 
 

@@ -87,6 +87,18 @@ class Reconstruction(Record):
     """The mean squared difference of all their values."""
 
 
+class DecidedMap(Record):
+    """A class at each pixel of a picture, true and decided."""
+
+    row: int
+    true: Grid
+    """From 0, the first class, to 1, the last; NaN where it is not known."""
+    decided: Grid
+    """Of the same shape."""
+    right: float
+    """The share of known pixels that were decided rightly."""
+
+
 class TaskEvaluation(Record):
     """One task's figures on one split."""
 
@@ -112,6 +124,8 @@ class TaskEvaluation(Record):
     """Lines to draw, by the picture's title."""
     reconstructions: tuple[Reconstruction, ...] = ()
     """Of a reconstruction task on pictures, a few, the worst first."""
+    maps: tuple[DecidedMap, ...] = ()
+    """Of a segmentation, a few, the worst first."""
 
 
 class EvaluationRecord(Record):

@@ -108,8 +108,10 @@ def _evaluate_task(
     sample = sample_of(task.kind, predictions)
     measured = measure_sample(sample, metrics)
     if isinstance(sample, Positions):
-        evaluation = _of_positions(task, field, measured, sample, len(predictions.present))
-        return evaluation, [*measured.notes, *_unseen_classes(sample, field)]
+        evaluation = _of_positions(task, field, measured, sample, rows[predictions.present])
+        missing = len(predictions.present) - len(sample)
+        notes = [*measured.notes, *_unseen_classes(sample, field)]
+        return evaluation.model_copy(update={"missing": missing}), notes
     classes = _classes(sample, field)
     evaluation = TaskEvaluation(
         kind=task.kind,
@@ -128,18 +130,21 @@ def _evaluate_task(
     return evaluation, [*measured.notes, *_empty_classes(sample, classes)]
 
 
-def _of_positions(task: Task, field: FieldInfo, measured: Measured, sample: Positions, rows: int) -> TaskEvaluation:
+def _of_positions(
+    task: Task, field: FieldInfo, measured: Measured, sample: Positions, numbers: Tensor
+) -> TaskEvaluation:
     """What is told of a task that decides at positions, whose classes are the field's, or the tokens of a text."""
     return TaskEvaluation(
         kind=task.kind,
         target=task.target,
         rows=len(sample),
-        missing=rows - len(sample),
+        missing=0,
         positions=int(sample.count.sum()),
         classes=field.classes,
         figures=measured.figures,
         higher_is_better=measured.higher_is_better,
         confusion=_tuples(sample.confusion()) if 0 < len(field.classes) <= MOST_CLASSES else None,
+        maps=sample.maps(numbers),
     )
 
 

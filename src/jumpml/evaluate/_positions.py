@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 import torch
 import torch.nn.functional as F
 
-from jumpml.core import EvaluationError
+from jumpml.core import TASK_KINDS, DecidedMap, EvaluationError
 from jumpml.graph import scores
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from jumpml.core._records import Grid
+
 UNKNOWN = -1
+SHOWN = 3  # of the worst pictures, and as many of the best
+WIDEST = 64  # of a side that is shown
 
 
 @final
@@ -104,6 +109,33 @@ class Positions:
         """Some of the rows, in the order given, as often as given."""
         sums = {name: getattr(self, name)[rows] for name in _SUMS}
         return replace(self, **sums, rows=rows if self.rows is None else self.rows[rows])
+
+    def maps(self, numbers: Tensor) -> tuple[DecidedMap, ...]:
+        """The rows that were decided worst, and as many of the best, of pictures alone.
+
+        Args:
+            numbers: int64 ``[rows]``, their numbers in the data set.
+        """
+        if TASK_KINDS[self.kind].at != "pixels":
+            return ()
+        shares = self.right / self.count
+        order = shares.argsort(stable=True).tolist()
+        shown = dict.fromkeys([*order[:SHOWN], *order[SHOWN:][-SHOWN:]])
+        return tuple(
+            DecidedMap(
+                row=int(numbers[row]), true=self._grid(true), decided=self._grid(decided), right=float(shares[row])
+            )
+            for row in shown
+            for place in [row if self.rows is None else int(self.rows[row])]
+            for true, decided in [(self.truths[place], self.codes[place])]
+        )
+
+    def _grid(self, codes: Tensor) -> Grid:
+        """Codes of one picture as shades, every so many of them where there are many."""
+        codes = codes[:: max(1, -(-codes.shape[0] // WIDEST)), :: max(1, -(-codes.shape[1] // WIDEST))]
+        last = max(self.classes.shape[2] - 1, 1)
+        shades = [[round(code / last, 4) if code >= 0 else math.nan for code in row] for row in codes.tolist()]
+        return tuple(map(tuple, shades))
 
     def known(self) -> Positions:
         """The rows that count.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jumpml.core import TASK_KINDS
 from jumpml.report import _pixels as pixels
 from jumpml.report import _words as words
 from jumpml.report._blocks import Block, Chart, Charts, Gallery, Heading, Image, Section, Table, Text, Tile
@@ -36,6 +37,8 @@ def _task(name: str, task: TaskEvaluation) -> list[Block]:
     charts.extend(_curves(name, words.name(title), curves) for title, curves in task.curves.items() if curves)
     if charts:
         blocks.append(Charts(tuple(charts)))
+    if task.maps:
+        blocks.append(_maps(task))
     if task.reconstructions:
         blocks.append(_reconstructions(task))
     if task.labels:
@@ -49,7 +52,14 @@ def _rows(task: TaskEvaluation) -> str:
     missing = f" {words.plural(task.missing, 'row')} without a target left out." if task.missing else ""
     kind, target, rows = words.name(task.kind), words.name(task.target), words.plural(task.rows, "row")
     article = "An" if kind[0] in "aeiou" else "A"
-    return f"{article} {kind} task on the field {target}{of}, over {rows}.{missing}"
+    at = f" with {words.plural(task.positions, _noun(task))} of a known class" if task.positions else ""
+    return f"{article} {kind} task on the field {target}{of}, over {rows}{at}.{missing}"
+
+
+def _noun(task: TaskEvaluation) -> str:
+    """What is decided one by one."""
+    kind = TASK_KINDS.get(task.kind)
+    return {"pixels": "pixel", "tokens": "token"}.get(kind.at if kind else "row", "row")
 
 
 def figures_table(task: TaskEvaluation) -> Table:
@@ -80,7 +90,7 @@ def _confusion(name: str, task: TaskEvaluation) -> Chart:
         reading += f" Of {len(counts)} classes these are the {_CLASSES} with most mistakes; card.json holds all counts."
     shown = [[counts[i][j] for j in kept] for i in kept]
     right, total = sum(counts[i][i] for i in range(len(counts))), sum(map(sum, counts))
-    of = f"{words.count(right)} of {words.plural(total, 'row')}"
+    of = f"{words.count(right)} of {words.plural(total, _noun(task))}"
     alt = f"Confusion matrix of the task {name}: {of} on the diagonal."
     return confusion_chart("Confusion", shown, [words.name(classes[i], 18) for i in kept], alt=alt, reading=reading)
 
@@ -95,14 +105,14 @@ def _mistakes(task: TaskEvaluation) -> list[Block]:
     counts = task.confusion or ()
     pairs = [(n, i, j) for i, row in enumerate(counts) for j, n in enumerate(row) if n and i != j]
     if not pairs:
-        return [Text("No row was mistaken.")]
+        return [Text(f"No {_noun(task)} was mistaken.")]
     names = _classes(task)
     pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
     rows = tuple(
         (words.name(names[i]), words.name(names[j]), words.count(n), f"{n / sum(counts[i]):.1%}")
         for n, i, j in pairs[:_PAIRS]
     )
-    head = ("true", "predicted", "rows", "of its class")
+    head = ("true", "predicted", f"{_noun(task)}s", "of its class")
     return [Table("The most frequent mistakes", head, rows, "llrr")]
 
 
@@ -128,6 +138,22 @@ def _labels(task: TaskEvaluation) -> Table:
         for name, n in shown
     )
     return Table(caption, ("label", "rows with it", "rows given it", "found", "right", "F1"), rows, "lrrrrr")
+
+
+def _maps(task: TaskEvaluation) -> Gallery:
+    tiles = tuple(
+        Tile(
+            (
+                Image(pixels.gray(pair.true), f"Row {pair.row}: the true classes"),
+                Image(pixels.gray(pair.decided), f"Row {pair.row}: the decided classes"),
+            ),
+            f"Row {pair.row}",
+            (f"{pair.right:.1%} of pixels right",),
+        )
+        for pair in task.maps
+    )
+    reading = f"The truth is on the left. From black to white: {words.listing([words.name(n) for n in task.classes])}."
+    return Gallery("True and decided classes, the worst pictures first", tiles, reading)
 
 
 def _reconstructions(task: TaskEvaluation) -> Gallery:

@@ -15,7 +15,6 @@ from jumpml.graph import scores
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from jumpml.core._records import Grid
 
 UNKNOWN = -1
 SHOWN = 3  # of the worst pictures, and as many of the best
@@ -130,7 +129,7 @@ class Positions:
             for true, decided in [(self.truths[place], self.codes[place])]
         )
 
-    def _grid(self, codes: Tensor) -> Grid:
+    def _grid(self, codes: Tensor) -> tuple[tuple[float, ...], ...]:
         """Codes of one picture as shades, every so many of them where there are many."""
         codes = codes[:: max(1, -(-codes.shape[0] // WIDEST)), :: max(1, -(-codes.shape[1] // WIDEST))]
         last = max(self.classes.shape[2] - 1, 1)

@@ -148,7 +148,7 @@ def test_absent_records_say_what_brings_them(evaluation: EvaluationRecord, parse
         "Not deployed: jumpml.deploy_model(results, model, config) exports, verifies and bundles it.",
         "Not diagnosed: jumpml.diagnose(dataloader, model, learner.history) looks for signs of trouble.",
         "Command, seeds and versions come from the run's record: report_card(..., run=record).",
-        "The table of nodes comes from the run's record: report_card(..., run=record).",
+        "The graph comes from the run's record: report_card(..., run=record).",
     ):
         assert line in told
 
@@ -171,8 +171,9 @@ def test_an_evaluation_without_tasks_has_a_card(faults: Callable[[str], list[str
 def test_pictures_are_in_the_page(card: Card, parse: Any) -> None:
     page = parse(card.html)
     drawings = [svg["aria-label"] for svg in page.of("svg") if "aria-label" in svg]
-    # total, 3 objectives, 2 validation figures, the rate; confusion, reliability, ROC; the drops
-    assert len(drawings) == 7 + 3 + 1
+    # total, 3 objectives, 2 validation figures, the rate; confusion, reliability, ROC; the drops; the graph
+    assert len(drawings) == 7 + 3 + 1 + 1
+    assert "The graph of a model: encoder, digit" in drawings
     assert "Confusion matrix of the task digit: 228 of 270 rows on the diagonal." in drawings
     assert len(page.of("img")) == 1 + 2 * 11 + 20  # the average, 11 rows with their heat, 20 hard rows
     assert "prefers-color-scheme: dark" in page.text("style")

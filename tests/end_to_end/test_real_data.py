@@ -36,6 +36,7 @@ FOLDERS = {
     "penguins": "penguins",
     "sms_spam": "sms_spam",
     "spoken_digits": "fsdd_spoken_digits",
+    "tiny_shakespeare": "tiny_shakespeare",
 }
 
 # Shorter and smaller than the files say, so that all of it takes about a minute and a half.
@@ -48,6 +49,13 @@ SHORT: dict[str, dict[str, Any]] = {
     "penguins": {},
     "sms_spam": {EPOCHS: 3},
     "spoken_digits": {EPOCHS: 2},
+    "tiny_shakespeare": {
+        EPOCHS: 1,
+        "data.datasets.plays.fields.text.length": 32,
+        "data.batch_size": 128,
+        "model.nodes.letters.args.width": 16,
+        "model.nodes.reader.args": {"depth": 1, "heads": 2},
+    },
 }
 
 # A node whose output is not a prediction, in the models that have one.
@@ -57,6 +65,7 @@ HIDDEN = {
     "goemotions": "words",
     "penguins": "body",
     "spoken_digits": "encoder",
+    "tiny_shakespeare": "reader",
 }
 
 ROWS = 20  # that the bundle is asked
@@ -102,6 +111,14 @@ def done(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     return run
 
 
+def first_outputs(finished: Done, task: str) -> Tensor:
+    """The model's own for the rows that the bundle is asked; nobody holds those at positions, so they are made anew."""
+    if finished.model.tasks[task].brings.at == "row":
+        return predict(finished.loaders, finished.model, "test")[task].output[:ROWS]
+    with torch.no_grad():
+        return finished.model.eval()(next(finished.loaders.test.plain()))[task][:ROWS]
+
+
 @pytest.mark.parametrize("name", sorted(FOLDERS))
 def test_the_bundle_answers_raw_rows_as_the_model_does(name: str, done: Callable[[str], Done]) -> None:
     finished = done(name)
@@ -109,8 +126,8 @@ def test_the_bundle_answers_raw_rows_as_the_model_does(name: str, done: Callable
     predictor.check_golden()
     rows = json.loads(json.dumps(finished.loaders.raw("test", range(ROWS))))
     answers, outputs = predictor.predict(rows), predictor.outputs(rows)
-    for task, predictions in predict(finished.loaders, finished.model, "test").items():
-        expected = predictions.output[:ROWS].numpy()
+    for task in finished.model.tasks:
+        expected = first_outputs(finished, task).numpy()
         # the bundle's own tolerance for float32: a share of the largest output
         assert np.abs(outputs[f"{task}.output"] - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max())
         assert all("prediction" in answer[task] for answer in answers)
@@ -270,6 +287,7 @@ CLAIMS: dict[str, dict[str, tuple[float, float]]] = {
     "penguins": {"species/accuracy": (0.95, 1), "mass/rmse": (0, 420)},
     "sms_spam": {"label/accuracy": (0.97, 1)},
     "spoken_digits": {"digit/accuracy": (0.97, 1), "speaker/accuracy": (0.97, 1)},
+    "tiny_shakespeare": {"next/log_loss": (0, 1.8)},
 }
 
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 import jumpml
 from jumpml.blocks import MixtureOfExperts, VariationalBottleneck
-from jumpml.core import GraphError, ObjectiveError, SpecError, Task, ValueInfo
+from jumpml.core import COVERED, FieldInfo, GraphError, ObjectiveError, SpecError, Task, ValueInfo
 from jumpml.graph import Model, Node
+from jumpml.learn._descent import Descent
 from jumpml.objectives import BroughtLoss, MeanSquaredError
 
 X = ValueInfo(shape=(5,))
@@ -318,3 +319,20 @@ def test_a_killed_run_with_a_bottleneck_ends_with_the_same_bits(tmp_path: Any) -
         assert torch.equal(value, resumed.state_dict()[name]), name
     record = whole.history.epochs[-1]
     assert set(record.losses) == {"y", "code.kl", "total"}
+
+
+def test_a_loss_of_the_batch_trains_where_some_rows_lack_what_its_node_reads() -> None:
+    x = FieldInfo(name="x", kind="vector", value=X, missing=2, lacking=2)
+    y = FieldInfo(name="y", kind="number", value=ValueInfo(shape=(1,)))
+    made = Model(
+        inputs={"x": X},
+        nodes={"code": Node(MixtureOfExperts(3), "x"), "out": Node(nn.LazyLinear(1), "code")},
+        objectives={"y": MeanSquaredError(("out", "y"))},
+        fields={"x": x, "y": y},
+        seed=0,
+    )
+    rows = {"x": torch.randn(6, 5), "y": torch.randn(6, 1), "x" + COVERED: torch.arange(6) < 4}
+    losses, _ = made.plan_losses("supervised", rows)(rows)
+    assert (losses["code.balance"].value.shape, losses["code.balance"].present) == (torch.Size([]), None)
+    Descent({"y": 1.0, "code.balance": 1.0})(losses)
+    assert all(parameter.grad is not None for parameter in made.parameters())

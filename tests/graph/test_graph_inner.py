@@ -72,6 +72,15 @@ def seen(net: nn.Module, path: str, x: Tensor) -> Tensor:
     return found[-1]
 
 
+class Pair(nn.Module):
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.first(x) + self.second(x)
+
+
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
@@ -365,3 +374,12 @@ def test_an_objective_on_an_inner_module_from_a_file(tmp_path: Path) -> None:
     model = jumpml.load_model(spec, seed=0)
     x = torch.randn(3, 4)
     assert torch.equal(model.losses({"x": x})["small"], model.node("body.0")(x).abs().mean(1))
+
+
+def test_modules_that_were_wrapped_alone_keep_their_values_apart_in_a_model_of_both(batch: dict[str, Tensor]) -> None:
+    first, second = (nn.Sequential(nn.Linear(4, 3), nn.ReLU()) for _ in range(2))
+    for module in (first, second):
+        Model.wrap(module, X)(batch, outputs=["0"])
+    values = Model.wrap(Pair(first, second), X)(batch, outputs=["first.0", "second.0"])
+    assert torch.equal(values["first.0"], first[0](batch["x"]))
+    assert torch.equal(values["second.0"], second[0](batch["x"]))

@@ -44,6 +44,14 @@ def test_cka_is_the_papers_ratio() -> None:
     torch.testing.assert_close(CKA(("a", "b"))(first, second).value, 1 - expected)
 
 
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e6])
+def test_cka_stays_within_the_range_of_float32(size: float) -> None:
+    first = (size * drawn(0, 32, 500).float()).requires_grad_()
+    torch.testing.assert_close(CKA(("a", "b"))(first, 2 * first.detach()).value, torch.zeros(()), atol=1e-5, rtol=0)
+    CKA(("a", "b"))(first, drawn(1, 32, 3).float()).value.backward()
+    assert first.grad is not None and bool(first.grad.isfinite().all()) and bool(first.grad.any())
+
+
 def test_decorrelation_is_the_mean_square_of_correlations() -> None:
     x, y = drawn(0, 20, 4), drawn(1, 20, 3)
     table = torch.corrcoef(x.T)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from jumpml.core import Loss
+from jumpml.core import Loss, ValueInfo
 from jumpml.objectives import (
     L1,
     L2,
@@ -19,8 +21,13 @@ from jumpml.objectives import (
     Corn,
     CrossEntropy,
     Distillation,
+    Function,
+    GaussianNLL,
+    KullbackLeibler,
+    LossModule,
     MeanSquaredError,
     ObjectiveModule,
+    PoissonNLL,
     Quantile,
     reduce,
 )
@@ -233,3 +240,39 @@ def test_assert_absent_rows_do_not_count_can_fail_on_the_gradient() -> None:
 def test_assert_gradient_can_fail() -> None:
     with pytest.raises(RuntimeError, match="Jacobian mismatch"):
         assert_gradient(Broken(lambda x: x[:, 0] * x[:, 0].detach()), (X,))
+
+
+# --- tables of which single numbers are missing -----------------------------------------------------------------------
+
+GAP = torch.tensor([[1.0, float("nan")], [2.0, 0.5]])
+
+
+@pytest.mark.parametrize("objective", [GaussianNLL(("m", "v", "y")), PoissonNLL(("r", "y"))])
+def test_a_likelihood_is_of_the_numbers_that_are_there(objective: Any) -> None:
+    *others, _ = objective.inputs
+    two, one = ValueInfo(shape=(2,)), ValueInfo(shape=(1,))
+    predicted = [torch.randn(2, 2, requires_grad=True) for _ in others]
+    objective.connect([*[one] * len(others), one], {})
+    alone = objective(*(value[:1, :1] for value in predicted), GAP[:1, :1]).value
+    objective.connect([*[two] * len(others), ValueInfo(shape=(2,), gaps=True)], {})
+    value, present = objective(*predicted, GAP)
+    torch.testing.assert_close(value[:1], alone)
+    reduce(Loss(value, present)).backward()
+    assert all(bool(x.grad.isfinite().all()) and x.grad[0, 1] == 0 for x in predicted if x.grad is not None)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        LossModule(nn.SmoothL1Loss(), ("p", "y")),
+        Function(F.mse_loss, ("p", "y"), per_example=False),
+        KullbackLeibler(("p", "y")),
+    ],
+)
+def test_others_do_not_count_a_row_of_which_a_number_is_missing(objective: Any) -> None:
+    objective.connect([ValueInfo(shape=(2,)), ValueInfo(shape=(2,), gaps=True)], {})
+    predicted = torch.randn(2, 2, requires_grad=True)
+    got = reduce(objective(predicted, GAP, present=torch.tensor([True, True])))
+    got.backward()
+    torch.testing.assert_close(got, reduce(objective(predicted[1:], GAP[1:])))
+    assert predicted.grad is not None and bool(predicted.grad.isfinite().all()) and not bool(predicted.grad[0].any())

@@ -181,6 +181,17 @@ def info(*shape: int, dtype: str = "float32") -> ValueInfo:
             "more steps, or shorten the sequences.",
         ),
         (
+            CTC(PAIR),
+            [ValueInfo(shape=(4, 3)), ValueInfo(shape=(2,), dtype="int64", classes=5)],
+            "CTC: expected logits as 5 codes, as 'target' has; 'out' is [batch, 4, 3] float32. Make it wider.",
+        ),
+        (
+            Dice(PAIR),
+            [ValueInfo(shape=(3, 4, 4)), ValueInfo(shape=(4, 4), dtype="int64", classes=5)],
+            "Dice: expected logits as 5 classes, as 'target' has; 'out' is [batch, 3, 4, 4] float32. "
+            "Give it 5 channels.",
+        ),
+        (
             Dice(PAIR),
             [info(3), None],
             "Dice: expected logits as [batch, classes, *] float32 with two classes or more; 'out' is [batch, "

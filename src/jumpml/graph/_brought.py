@@ -84,9 +84,11 @@ class BroughtLoss(nn.Module):
 
         Args:
             losses: That of each call, ``[batch]`` or a scalar.
-            present: Never given: what is missing in a field that a node reads has been filled.
+            present: bool ``[batch]``, the rows whose data set has what the node reads; None where all have. A scalar,
+                which is of no single row, stays as it is.
         """
-        return Loss(losses[0] if len(losses) == 1 else torch.stack(losses).mean(0), present)
+        value = losses[0] if len(losses) == 1 else torch.stack(losses).mean(0)
+        return Loss(value, present if value.ndim else None)
 
 
 def brought_by(node: str, module: nn.Module, rows: int) -> dict[str, Brought]:

@@ -101,15 +101,18 @@ def tapped(module: Callable[..., Any], taps: Sequence[tuple[Tap, int | str | Non
         module: The node's.
         taps: Each with the part of it that is wanted.
     """
+    # by number: modules that were wrapped before, each alone, have taps of the same path
+    each = list(dict.fromkeys(tap for tap, _ in taps))
+    picks = [(tap.path, each.index(tap), part) for tap, part in taps]
 
     def call(*values: Any, **named: Any) -> tuple[Any, ...]:
-        for tap, _ in taps:
+        for tap in each:
             tap.open()
         try:
             output = module(*values, **named)
         finally:
-            given = {tap.path: tap.close() for tap in dict.fromkeys(tap for tap, _ in taps)}
-        return (output, *(_picked(tap.path, given[tap.path], part) for tap, part in taps))
+            given = [tap.close() for tap in each]
+        return (output, *(_picked(path, given[number], part) for path, number, part in picks))
 
     return call
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, mean_of_rows, shaped_like
+from jumpml.objectives._rows import filled, mean_of_rows, shaped_like, whole_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,6 +86,7 @@ class KullbackLeibler(ObjectiveModule):
     """
 
     roles = ("logits", "target")
+    gaps = False  # whether single elements of a row's target may be missing
 
     def __init__(
         self,
@@ -110,16 +111,19 @@ class KullbackLeibler(ObjectiveModule):
             codes = target.dtype == "int64"
             fix = "For class codes take kind: cross_entropy." if codes else "Give both as many classes."
             raise self.wrong_shape(1, f"one share a class, {logits}", target, fix)
+        self.gaps = bool(target and target.gaps)
 
     def forward(self, logits: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.
 
         Args:
             logits: ``[batch, classes, *]``.
-            target: Of that shape; NaN where missing.
+            target: Of that shape; NaN where missing. A row of which single shares are missing does not count.
             present: bool ``[batch]``, the rows that count; None where all do.
         """
-        target = filled(shaped_like(logits, target, self.error).detach(), present)
+        target = shaped_like(logits, target, self.error).detach()
+        present = whole_rows(present, target) if self.gaps else present
+        target = filled(target, present)
         as_logits = self.target == "logits"
         target = F.log_softmax(target, dim=1) if as_logits else target
         value = F.kl_div(F.log_softmax(logits, dim=1), target, reduction="none", log_target=as_logits)

@@ -11,7 +11,7 @@ from torch import nn
 
 from jumpml.core import Loss, ValueInfo
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, mean_of_rows, same_rows
+from jumpml.objectives._rows import filled, mean_of_rows, same_rows, whole_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +24,15 @@ TRIAL_ROWS = 2
 
 
 class _Foreign(ObjectiveModule):
+    _gaps: tuple[int, ...] = ()  # the places of the inputs of which single elements of a row may be missing
+
     def _validate_inputs(self) -> None:
         if not self.inputs:
             raise self.error("expected the names of what it reads, got none.")
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Try it on two rows of zeros, where all shapes are known."""
+        self._gaps = tuple(place for place, value in enumerate(values) if value and value.gaps)
         known = [value for value in values if value is not None]
         if len(known) < len(values):
             return
@@ -49,11 +52,12 @@ class _Foreign(ObjectiveModule):
             values: What is read, ``[batch, *]`` each. Where two numbers a row are compared of which one is ``[batch]``
                 and the other ``[batch, 1]``, the second is brought into the first's shape.
             present: bool ``[batch]``, the rows that count; None where all do. A loss a row sees zeros in the others, a
-                loss of the batch does not see them.
+                loss of the batch does not see them. A table's rows of which single numbers are missing do not count.
 
         Raises:
             ObjectiveError: What comes back is not one loss a row, or not one of the batch.
         """
+        present = whole_rows(present, *(values[place] for place in self._gaps))
         values = _aligned(values)
         if not self.per_example:
             return self._of_batch(values if present is None else tuple(value[present] for value in values))

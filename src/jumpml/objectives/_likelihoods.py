@@ -9,7 +9,7 @@ import torch
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import check_numbers, filled, mean_of_rows, shaped_like
+from jumpml.objectives._rows import check_numbers, filled, mean_of_rows, shaped_like, without_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +38,7 @@ class GaussianNLL(ObjectiveModule):
     """
 
     roles = ("mean", "log_variance", "target")
+    gaps = False  # whether single elements of a row's target may be missing
 
     def __init__(
         self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
@@ -49,6 +50,7 @@ class GaussianNLL(ObjectiveModule):
         mean, log_variance, target = values
         check_numbers(self, (0, mean), (2, target))
         check_numbers(self, (1, log_variance), (2, target))
+        self.gaps = bool(target and target.gaps)
 
     def forward(self, mean: Tensor, log_variance: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row; it may be below 0.
@@ -56,16 +58,18 @@ class GaussianNLL(ObjectiveModule):
         Args:
             mean: ``[batch]`` or ``[batch, *]``.
             log_variance: Of the mean's shape, or as many numbers a row.
-            target: The same; NaN where missing.
+            target: The same; NaN where missing, in a table's rows also where single elements are, which do not count.
             present: bool ``[batch]``, the rows that count; None where all do.
 
         Raises:
             ObjectiveError: They hold different numbers of elements.
         """
-        target = filled(shaped_like(mean, target, self.error), present)
+        target, known = filled(shaped_like(mean, target, self.error), present), None
+        if self.gaps:
+            target, known = without_gaps(target)
         log_variance = shaped_like(mean, log_variance, self.error)
         value = log_variance + (target - mean).square() * (-log_variance).exp() + log(2 * pi)
-        return Loss(mean_of_rows(value) / 2, present)
+        return Loss(mean_of_rows(value, known) / 2, present)
 
 
 @final
@@ -87,6 +91,7 @@ class PoissonNLL(ObjectiveModule):
     """
 
     roles = ("log_rate", "target")
+    gaps = False  # whether single elements of a row's target may be missing
 
     def __init__(
         self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
@@ -97,17 +102,21 @@ class PoissonNLL(ObjectiveModule):
         """Check for equal shapes."""
         log_rate, target = values
         check_numbers(self, (0, log_rate), (1, target))
+        self.gaps = bool(target and target.gaps)
 
     def forward(self, log_rate: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.
 
         Args:
             log_rate: ``[batch]`` or ``[batch, *]``.
-            target: Of that shape, or as many numbers a row; NaN where missing.
+            target: Of that shape, or as many numbers a row; NaN where missing, in a table's rows also where single
+                elements are, which do not count.
             present: bool ``[batch]``, the rows that count; None where all do.
 
         Raises:
             ObjectiveError: The two hold different numbers of elements.
         """
-        target = filled(shaped_like(log_rate, target, self.error), present)
-        return Loss(mean_of_rows(log_rate.exp() - target * log_rate + torch.lgamma(target + 1)), present)
+        target, known = filled(shaped_like(log_rate, target, self.error), present), None
+        if self.gaps:
+            target, known = without_gaps(target)
+        return Loss(mean_of_rows(log_rate.exp() - target * log_rate + torch.lgamma(target + 1), known), present)

@@ -67,6 +67,9 @@ class Dice(ObjectiveModule):
         if target and (target.dtype != "int64" or (logits and target.shape != logits.shape[1:])):
             where = f" at the positions of {self.inputs[0]!r}, {logits}" if logits else ""
             raise self.wrong_shape(1, f"class codes [batch, *] int64{where}", target, "Use a mask of their size.")
+        if logits and target and target.classes not in {None, logits.shape[0]}:
+            expected = f"{target.classes} classes, as {self.inputs[1]!r} has"
+            raise self.wrong_shape(0, expected, logits, f"Give it {target.classes} channels.")
 
     def forward(self, logits: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row; positions whose code is missing do not count, nor do rows without any other.

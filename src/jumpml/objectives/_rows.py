@@ -29,6 +29,14 @@ def without_gaps(target: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(known, target, 0.0), known
 
 
+def whole_rows(present: Tensor | None, *values: Tensor) -> Tensor | None:
+    """Of the rows that count, those in which no number of some values is missing."""
+    for value in values:
+        whole = ~value.isnan().flatten(1).any(1)
+        present = whole if present is None else present & whole
+    return present
+
+
 def same_rows(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
     """Whether two rows can be compared element by element: shapes are equal, or sizes are and one of them is flat."""
     return first == second or (prod(first) == prod(second) and min(len(first), len(second)) < 2)

@@ -64,6 +64,8 @@ class CTC(ObjectiveModule):
             raise self.wrong_shape(0, "[batch, steps, codes] float32", logits, fix)
         if sequence and (len(sequence.shape) != 1 or sequence.dtype != "int64"):
             raise self.wrong_shape(1, "codes [batch, length] int64", sequence, "Use a text without features.")
+        if logits and sequence and (sequence.classes or 0) > logits.shape[1]:
+            raise self.wrong_shape(0, f"{sequence.classes} codes, as {self.inputs[1]!r} has", logits, "Make it wider.")
         if logits and sequence and logits.shape[0] < sequence.shape[0]:
             fix = "Give the network more steps, or shorten the sequences."
             raise self.wrong_shape(0, f"at least {sequence.shape[0]} steps, one a label", logits, fix)

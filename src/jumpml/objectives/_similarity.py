@@ -59,8 +59,9 @@ class CKA(ObjectiveModule):
             second: ``[batch, *]``, of any other shape.
             present: bool ``[batch]``, the rows that count; None where all do.
         """
-        # products of rows with rows: their number is the batch's, whatever the widths are
-        one, other = (x @ x.T for x in (_centred(first, present), _centred(second, present)))
+        # products of rows with rows: their number is the batch's, whatever the widths are. The size of numbers does not
+        # count, and is taken out before: fourth powers of large or small ones are beyond float32
+        one, other = (_sized(x) @ _sized(x).T for x in (_centred(first, present), _centred(second, present)))
         scale = (one.square().sum() * other.square().sum() + TINY).sqrt()
         return Loss(1 - (one * other).sum() / scale)
 
@@ -123,6 +124,11 @@ def _centred(x: Tensor, present: Tensor | None) -> Tensor:
         return x - x.mean(0)
     x = torch.where(present[:, None], x, 0.0)
     return torch.where(present[:, None], x - x.sum(0) / present.sum().clamp(min=1), 0.0)
+
+
+def _sized(x: Tensor) -> Tensor:
+    """All numbers together of length 1, where they are not 0."""
+    return x / (x.norm() + TINY)
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jumpml.diagnose._decision import Decision
     from jumpml.diagnose._elements import Elements
 
-NUM_STEPS = 32  # points on the path; the digits miss completeness by 0.4% on average, and by half with twice as many
+NUM_STEPS = 32  # points on the path; the worst of 64 digits misses completeness by .11, and by .07 with twice as many
 BATCH = 256  # rows a pass with gradients, so that memory does not grow with steps
 
 

@@ -71,12 +71,12 @@ SEGMENTER: dict[str, Any] = {
             "layers": [
                 {
                     "module": "torch.nn.Conv2d",
-                    "args": {"in_channels": 1, "out_channels": 16, "kernel_size": 5, "padding": 2},
+                    "args": {"in_channels": 1, "out_channels": 24, "kernel_size": 7, "padding": 3},
                 },
                 "torch.nn.ReLU",
                 {
                     "module": "torch.nn.Conv2d",
-                    "args": {"in_channels": 16, "out_channels": 16, "kernel_size": 5, "padding": 2},
+                    "args": {"in_channels": 24, "out_channels": 24, "kernel_size": 7, "padding": 3},
                 },
                 "torch.nn.ReLU",
             ],
@@ -112,10 +112,12 @@ def test_a_class_at_each_pixel(tmp_path: Path) -> None:
         tmp_path,
         data,
         SEGMENTER,
-        6,
+        15,
         {"gate": {"metric": "parts/mean_iou", "max_drop": 0.1}, "variants": {"int8": {"quantize": {}}}},
     )
-    assert results["parts/pixel_accuracy"].value > 0.7  # where ink is can be seen; whose it is needs longer training
+    known = np.bincount(masks[masks != 255]) / (masks != 255).sum()
+    blind_to_shape = known[0] + known[1:].max()  # whoever sees where ink is, and calls all of it the commoner class: .803
+    assert results["parts/pixel_accuracy"].low > blind_to_shape
     assert results["parts/mean_iou"].low < results["parts/mean_iou"].value < results["parts/mean_iou"].high
     record = results.record.tasks["parts"]
     assert record.positions == record.rows * (16 * 16 - 1)
@@ -145,7 +147,7 @@ def test_a_class_at_each_pixel(tmp_path: Path) -> None:
     assert set(np.unique(record.maps[0].decided)) <= {0.0, 0.5, 1.0}
     assert "True and decided classes, the worst pictures first" in card.html
     assert "pixels of a known class" in card.markdown
-    assert learner.history.examples["parts"].margin.shape == (6, len(loaders.train.rows))
+    assert learner.history.examples["parts"].margin.shape == (15, len(loaders.train.rows))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ def test_a_class_at_each_pixel(tmp_path: Path) -> None:
         ),
         (
             {"nodes.map": {"module": "jumpml.blocks.Head", "inputs": "body"}},
-            "'map' is [batch, 16, 16, 3] float32, for 16 classes",
+            "'map' is [batch, 24, 16, 3] float32, for 24 classes",
         ),
         (
             {
@@ -365,7 +367,7 @@ def test_the_next_token_at_each(tmp_path: Path) -> None:
     text = SHAKESPEARE.read_text()[:LETTERS]
     (tmp_path / "plays.txt").write_text(text)
     (tmp_path / "small.model.yaml").write_text(json.dumps(language_model(12)))
-    lessons = {"into": str(tmp_path / "small.model.yaml"), "epochs": 3, "lr": 0.02}
+    lessons = {"into": str(tmp_path / "small.model.yaml"), "epochs": 8, "lr": 0.03}
     distilled = {"variants": {"small": {"distill": lessons}}}
     loaders, _, results, _, deployment, card = run(tmp_path, windows("plays.txt"), language_model(32), 4, distilled)
     rows = [loaders.train.rows, loaders.val.rows, loaders.test.rows]
@@ -378,7 +380,7 @@ def test_the_next_token_at_each(tmp_path: Path) -> None:
     assert results["next/perplexity"].value == pytest.approx(math.exp(results["next/log_loss"].value))
     assert results["next/bits_per_token"].value == pytest.approx(results["next/log_loss"].value / math.log(2))
     small = deployment.record.variants["small"]
-    assert small.figures["next/log_loss"].value < math.log(60) - 0.5  # what knowing nothing of some 60 letters costs
+    assert small.figures["next/log_loss"].value < unigram
     predictor = Predictor(tmp_path / "bundle")
     predictor.check_golden()
     (answer,) = (row["next"] for row in predictor.predict([{"text": "First Citizen:\nSpea"}]))

@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from jumpml.report import Card
 
 
-_DATA = (".yaml", ".yml", ".json")  # endings of files that can run nothing
-
-
 def create_dataloader(data: Source, *, trust: Sequence[str] = ()) -> DataLoaders:
     """Read the data that a file describes: sources, splits, features fitted on the train rows.
 
@@ -95,7 +92,9 @@ def load_model(
     if seed is not None:
         spec = spec.model_copy(update={"seed": seed})
     if dataloader is None and spec.data is not None:
-        dataloader = create_dataloader(_data_file(spec, spec.data), trust=trust)
+        if mistakes := spec.code_mistakes(("data",), spec.data):
+            raise SpecError(spec.source, mistakes)
+        dataloader = create_dataloader(spec.folder / spec.data, trust=trust)
     fields = dict(dataloader.fields) if dataloader else {}
     inputs, mistakes = _inputs(spec, dataloader)
     parts = _parts(spec, inputs, fields, trust, mistakes)
@@ -306,14 +305,6 @@ def _metric_mistakes(spec: ModelSpec) -> list[Mistake]:
         for position, metric in enumerate(task.metrics or ())
         if metric not in metric_names(task.kind)
     ]
-
-
-def _data_file(spec: ModelSpec, name: str) -> Path:
-    """The data file that a model file names; a file that is data cannot have code run."""
-    if Path(spec.source).suffix in _DATA and Path(name).suffix not in _DATA:
-        problem = f"expected a file that ends in {', '.join(_DATA)}; got {name!r}."
-        raise SpecError(spec.source, [spec.mistake(("data",), problem, "Only you can run a .py file, by naming it.")])
-    return spec.folder / name
 
 
 def _inputs(spec: ModelSpec, dataloader: DataLoaders | None) -> tuple[dict[str, ValueInfo], list[Mistake]]:

@@ -103,6 +103,7 @@ def test_all_mistakes_at_once(
           my int8: {quantize: {}}
           slim: {factorize: {rank: 0.95}}
           student: {distill: {into: smal.model.json, epochs: 1}}
+          code: {distill: {into: run.py, epochs: 1}}
         gate: {metric: digit/acuracy}
         """)
     assert mistakes_of(spec, digits_deployed, tmp_path) == [
@@ -113,7 +114,9 @@ def test_all_mistakes_at_once(
         "0.95 of its singular values. Take a smaller rank, or another change.",
         f"line 5, column 23: variants.student.distill.into: there is no file {tmp_path / 'smal.model.json'}. "
         "Did you mean 'small.model.json'?",
-        "line 6, column 8: gate.metric: expected a figure that is measured, as task/metric; got 'digit/acuracy'. "
+        "line 6, column 20: variants.code.distill.into: expected a file that ends in .yaml, .yml, .json; got 'run.py'. "
+        "Only you can run a .py file, by naming it.",
+        "line 7, column 8: gate.metric: expected a figure that is measured, as task/metric; got 'digit/acuracy'. "
         "Did you mean 'digit/accuracy'?",
     ]
 

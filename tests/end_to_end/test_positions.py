@@ -116,7 +116,9 @@ def test_a_class_at_each_pixel(tmp_path: Path) -> None:
         {"gate": {"metric": "parts/mean_iou", "max_drop": 0.1}, "variants": {"int8": {"quantize": {}}}},
     )
     known = np.bincount(masks[masks != 255]) / (masks != 255).sum()
-    blind_to_shape = known[0] + known[1:].max()  # whoever sees where ink is, and calls all of it the commoner class: .803
+    blind_to_shape = (
+        known[0] + known[1:].max()
+    )  # whoever sees where ink is, and calls all of it the commoner class: .803
     assert results["parts/pixel_accuracy"].low > blind_to_shape
     assert results["parts/mean_iou"].low < results["parts/mean_iou"].value < results["parts/mean_iou"].high
     record = results.record.tasks["parts"]

@@ -58,7 +58,7 @@ from jumpml.core._records import (
 from jumpml.core._run_record import RunRecord
 from jumpml.core._schema import json_schema
 from jumpml.core._source_spec import MISSING_TEXTS, CsvSource
-from jumpml.core._spec import FileSpec, Spec
+from jumpml.core._spec import DATA_ENDINGS, FileSpec, Spec
 from jumpml.core._tasks import TASK_KINDS, WITH_HISTORY, WITH_QUANTILES, Task, TaskKind, brought, options_problem
 from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_function
 from jumpml.core._values import (
@@ -102,6 +102,7 @@ __all__ = [
     "ExampleHistory",
     "FieldInfo",
     "Figure",
+    "DATA_ENDINGS",
     "FileSpec",
     "GateAnswer",
     "GraphError",

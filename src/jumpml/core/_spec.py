@@ -153,6 +153,9 @@ class About(Spec):
     """An SPDX identifier, such as `cc-by-4.0`."""
 
 
+DATA_ENDINGS = (".yaml", ".yml", ".json")  # of files that can run nothing
+
+
 @dataclass(frozen=True, kw_only=True)
 class Origin:
     """Where a spec came from.
@@ -212,3 +215,15 @@ class FileSpec(Spec):
         """
         document = self._origin.document if self._origin else Document(None)
         return document.mistake(path, problem, fix)
+
+    def code_mistakes(self, path: Path_, name: str) -> list[Mistake]:
+        """What is wrong with naming a file that would be run, in a file of data, which can run nothing.
+
+        Args:
+            path: The key that names the file.
+            name: The file's name.
+        """
+        if Path(self.source).suffix not in DATA_ENDINGS or Path(name).suffix in DATA_ENDINGS:
+            return []
+        problem = f"expected a file that ends in {', '.join(DATA_ENDINGS)}; got {name!r}."
+        return [self.mistake(path, problem, "Only you can run a .py file, by naming it.")]

@@ -153,6 +153,8 @@ def _distill(spec: DeploySpec, name: str, model: Model, load_model: LoadModel) -
     options, key = spec.variants[name].distill, ("variants", name, "distill", "into")
     if options is None:
         return []
+    if mistakes := spec.code_mistakes(key, options.into):
+        return mistakes
     path = spec.folder / options.into
     if not path.is_file():
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.model.*")])

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jumpml.core import JumpMLError, ModelSpec, Problem, SpecError, did_you_mean, field_of, join_errors, load_spec
+from jumpml.core import (
+    DATA_ENDINGS,
+    JumpMLError,
+    ModelSpec,
+    Problem,
+    SpecError,
+    did_you_mean,
+    field_of,
+    join_errors,
+    load_spec,
+)
 from jumpml.graph._names import Names
 from jumpml.graph._node import Inputs, Key, references, renamed
 from jumpml.graph._wiring import unknown_source
@@ -15,7 +25,6 @@ from jumpml.graph._wiring import unknown_source
 if TYPE_CHECKING:
     from jumpml.core import NodeSpec
 
-_DATA = (".yaml", ".yml", ".json")  # endings of files that can run nothing
 Place = tuple[ModelSpec, tuple[str | int, ...]]
 
 
@@ -115,8 +124,8 @@ class _Level:
     def _nest(self, name: str, node: NodeSpec) -> None:
         place, told = ("nodes", name, "graph"), str(node.graph)
         path = self._spec.folder / told
-        if path.suffix not in _DATA:
-            return self._refuse(place, f"expected a file that ends in {', '.join(_DATA)}; got {told!r}.")
+        if path.suffix not in DATA_ENDINGS:
+            return self._refuse(place, f"expected a file that ends in {', '.join(DATA_ENDINGS)}; got {told!r}.")
         if not path.is_file():
             beside = [other.name for other in path.parent.glob("*.model.*")]
             return self._refuse(place, f"there is no file {told!r} in this file's folder.", did_you_mean(told, beside))

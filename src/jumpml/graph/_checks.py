@@ -198,9 +198,9 @@ def check_data(
 def _foreign_tokens(model: Model, fields: Mapping[str, FieldInfo]) -> list[Problem]:
     """Pretrained nodes that read texts in other tokens than their models know."""
     return [
-        Problem(("nodes", row["node"], "inputs"), problem)
-        for row in model.table()
-        for name in row["inputs"]
-        if name in fields and model.inputs[name].dtype == "int64"
-        if (problem := tokens_problem(model.node(row["node"]), fields[name]))
+        Problem(("nodes", node, "inputs"), problem)
+        for node, reads in model.reads.items()
+        for name in reads
+        if name in fields and name in model.inputs and model.inputs[name].dtype == "int64"
+        if (problem := tokens_problem(model.node(node), fields[name]))
     ]

@@ -168,3 +168,15 @@ def test_columns_of_numbers_are_compared_together_and_texts_by_their_tokens() ->
     few = {name: columns[name].values for name in ("n0", "n1", "n2", "kind")}
     assert list(_overlap.overlap_findings(fields, few, splits)) == []  # three numbers are near by chance
     assert list(_overlap.overlap_findings(fields, {}, splits)) == []
+
+
+def test_rows_whose_data_set_has_no_numbers_are_not_near_each_other() -> None:
+    """What both lack is equal in all of them, and tells nothing."""
+    values = {"facts": torch.randn(40, 5, generator=random()), "picture": torch.rand(40, 2, generator=random(1))}
+    values["facts"][20:] = torch.nan
+    fields = {
+        "facts": FieldInfo(name="facts", kind="table", value=ValueInfo(shape=(5,))),
+        "picture": FieldInfo(name="picture", kind="mask", value=ValueInfo(shape=(2,))),
+    }
+    splits = {"train": torch.arange(0, 40, 2), "test": torch.arange(1, 40, 2)}
+    assert list(_overlap.overlap_findings(fields, values, splits)) == []

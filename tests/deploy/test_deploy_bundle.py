@@ -198,6 +198,13 @@ def test_a_missing_file_is_named(bundle: Path) -> None:
     assert str(error.value) == f"{bundle}: 'golden.json' cannot be read: No such file or directory. {GET_AGAIN}"
 
 
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BundleError) as error:
+        Predictor(tmp_path / "digits")
+    told = "there is no such folder; a run's bundles lie in its folder bundles/."
+    assert str(error.value) == f"{tmp_path / 'digits'}: {told}"
+
+
 def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(BundleError) as error:
         Predictor(tmp_path)

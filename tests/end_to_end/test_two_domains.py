@@ -200,3 +200,45 @@ def test_rows_that_have_nothing_to_explain_are_not_drawn(folder: Path) -> None:
     assert covered is not None
     assert drawn.sort().values.tolist() == covered.nonzero().flatten().tolist()
     assert len(sample_positions(loaders, "test", 100, generator)) == len(loaders.test.rows)
+
+
+PICTURES = """
+datasets:
+  right:
+    source: {kind: npz, path: right.npz}
+    fields:
+      b: {kind: tensor, shape: [3]}
+      size: {kind: number}
+  pictures:
+    source: {kind: npz, path: pictures.npz}
+    fields:
+      image: {kind: image, shape: [1, 6, 6], range: [0, 1]}
+      mask: {kind: mask, shape: [6, 6], classes: [dark, light]}
+batch_size: 10
+"""
+PIXELS = """
+seed: 0
+nodes:
+  pixels: {module: jumpml.blocks.PixelHead, inputs: image}
+  size_hat: {module: jumpml.blocks.Head, inputs: b}
+tasks:
+  light: {kind: segmentation, output: pixels, target: mask}
+  size: {kind: regression, output: size_hat, target: size}
+"""
+
+
+def test_pixels_of_one_data_set_beside_another(folder: Path) -> None:
+    """Rows that lack a picture keep their place: a bundle is measured, and rows are chosen, by it."""
+    images = np.random.default_rng(1).random((30, 1, 6, 6))
+    np.savez(folder / "pictures.npz", image=images, mask=(images[:, 0] > 0.5).astype(int))
+    (folder / "p.data.yaml").write_text(PICTURES)
+    (folder / "p.model.yaml").write_text(PIXELS)
+    run = Project.find(folder).run(folder / "runs")
+    task = EvaluationRecord.model_validate_json((run / "evaluation.json").read_text()).tasks["light"]
+    deployed = DeploymentRecord.model_validate_json((run / "deployment.json").read_text()).variants["float32"]
+    loaders, _ = load(folder)
+    covered = loaders.covered(["image"], "test")
+    assert covered is not None
+    assert (task.rows, task.missing) == (int(covered.sum()), int((~covered).sum()))
+    assert deployed.figures["light/mean_iou"].value == pytest.approx(task.figures["mean_iou"].value, abs=0.02)
+    assert deployed.max_difference < 1e-4

@@ -17,8 +17,9 @@ from jumpml.data import Column, DataLoaders, random_split
 from jumpml.evaluate import Predictions, compare, evaluate, figure_names, measure, own_metrics, resamples, wilson
 from jumpml.evaluate._curves import curves
 from jumpml.evaluate._forecast import last_season, naive_error
+from jumpml.evaluate._measure import measure_sample, resolve
 from jumpml.evaluate._neighbours import find_neighbours
-from jumpml.evaluate._sample import Sample
+from jumpml.evaluate._sample import Sample, sample_of
 from jumpml.graph import Model, Node
 
 if TYPE_CHECKING:
@@ -260,7 +261,17 @@ def test_neighbouring_rows_are_drawn_together() -> None:
     assert (steps == 1).float().mean() > 0.85  # 7 of 8, and the seams where blocks happen to meet
     assert drawn.min() >= 0
     assert drawn.max() < 100
-    assert resamples(5, 3, block=8).tolist() == [[0, 1, 2, 3, 4]] * 3
+
+
+@pytest.mark.parametrize(("rows", "told"), [(20, True), (120, False)])
+def test_few_windows_are_no_certainty(rows: int, told: bool) -> None:
+    """Of fewer rows than a block holds each resample would be the sample itself, and the interval a point."""
+    errors = torch.randn(rows, 1, generator=torch.Generator().manual_seed(0))
+    found = Predictions(output=errors, target=torch.zeros(rows, 1), present=everybody(rows), block=24)
+    measured = measure_sample(sample_of("regression", found), resolve("regression", ["mae"]))
+    assert measured.figures["mae"].low < measured.figures["mae"].value < measured.figures["mae"].high
+    note = f"{rows} rows that overlap tell little: the intervals are too narrow."
+    assert measured.notes == ([note] if told else [])
 
 
 def test_windows_of_one_series_have_wider_intervals_than_rows() -> None:

@@ -69,6 +69,8 @@ class SealedFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        if not folder.is_dir():
+            raise BundleError(f"{folder}: there is no such folder; a run's bundles lie in its folder bundles/.")
         self._sums = dict(map(self._entry, self._open(SUMS).decode("utf-8", "replace").removesuffix("\n").split("\n")))
         for name in self._sums:
             self.read(name)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Z = 1.959963984540054  # the standard normal distribution's 97.5% quantile
 MOST, LEAST = 1000, 100  # resamples
+BLOCKS = 5  # of neighbours that a sample has at least: of one block all resamples would be the sample itself
 WORK = 20_000_000  # elements that all resamples of a sample may hold together, so that large splits stay affordable
 
 
@@ -75,15 +76,15 @@ def resamples(rows: int, count: int, block: int = 1) -> Tensor:
     Args:
         rows: Of the sample.
         count: Resamples.
-        block: How many neighbouring rows are drawn at a time.
+        block: How many neighbouring rows are drawn at a time; a fifth of the rows at most.
 
     Returns:
         int64 ``[count, rows]``.
     """
     generator = torch.Generator().manual_seed(derive_seed("bootstrap", rows))
+    block = min(block, -(-rows // BLOCKS))
     if block == 1:
         return torch.randint(rows, (count, rows), generator=generator)
-    block = min(block, rows)
     starts = torch.randint(rows - block + 1, (count, -(-rows // block), 1), generator=generator)
     return (starts + torch.arange(block)).flatten(1)[:, :rows]
 

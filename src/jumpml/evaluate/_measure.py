@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import EvaluationError, Figure
-from jumpml.evaluate._intervals import num_resamples, percentiles, reflected, resamples, wilson
+from jumpml.evaluate._intervals import BLOCKS, num_resamples, percentiles, reflected, resamples, wilson
 from jumpml.evaluate._metric import FEWEST, FunctionMetric, Metric, ObjectMetric, UndefinedError, metric
 from jumpml.evaluate._named import Proportion, Statistic, named
 from jumpml.evaluate._sample import AnySample, sample_of
@@ -109,6 +109,8 @@ def measure_sample(sample: AnySample, metrics: Sequence[Metric]) -> Measured:
             measured.figures[entry.name] = Figure(value=hits / trials, low=low, high=high, n=trials)
         else:
             resampled[entry] = values
+    if resampled and len(sample) < BLOCKS * sample.block and sample.block > 1:
+        measured.notes.append(f"{len(sample)} rows that overlap tell little: the intervals are too narrow.")
     for entry, draws in _bootstrap(sample, resampled).items():
         _close(measured, entry, resampled[entry], draws, len(sample))
     return replace(measured, figures={name: measured.figures[name] for name in measured.higher_is_better})

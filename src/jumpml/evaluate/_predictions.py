@@ -11,7 +11,7 @@ import torch
 
 from jumpml.core import EvaluationError, did_you_mean
 from jumpml.evaluate._forecast import baselines
-from jumpml.evaluate._positions import PositionCounter, Positions
+from jumpml.evaluate._positions import UNKNOWN, PositionCounter, Positions
 from jumpml.graph import probabilities
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Any]:
                 for name, task in model.tasks.items():
                     if name in counters:
                         rows = model.rows([task.output], batch)
-                        counters[name].add(*_taken(rows, outputs[name], batch[task.truth]))
+                        counters[name].add(outputs[name], _told(batch[task.truth], rows))
                     else:
                         rows = model.rows([task.output, task.target], batch)
                         parts[name].append(_part(outputs[name], batch, task, loaders, rows))
@@ -99,8 +99,9 @@ def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Any]:
     return {name: counters[name].positions() if name in counters else rows[name] for name in parts}
 
 
-def _taken(rows: Tensor | None, *values: Tensor) -> tuple[Tensor, ...]:
-    return values if rows is None else tuple(value[rows] for value in values)
+def _told(truth: Tensor, rows: Tensor | None) -> Tensor:
+    """Class codes, none of them known in rows whose data set lacks what the output needs: these keep their place."""
+    return truth if rows is None else torch.where(rows.view(-1, *[1] * (truth.dim() - 1)), truth, UNKNOWN)
 
 
 def counter_of(model: Model, name: str, loaders: DataLoaders) -> PositionCounter:

@@ -23,7 +23,7 @@ PAIRS_SHOWN = 3
 LOOKED_AT = 100_000  # rows of a split; of more, as many in even steps
 ROOM = 1 << 29  # bytes of a split's values of one field, likewise
 WORK = 10**11  # multiplications for one field of two splits: a few seconds
-FEW = 4  # numbers; fewer do not tell rows apart, so that many are near by chance
+FEW = 4  # known numbers; fewer do not tell rows apart, so that many are near by chance
 NARROW = 8  # elements of a tensor, likewise
 
 
@@ -81,9 +81,9 @@ def _searches(
     if sum(column[:1].numel() for column in numbers) >= FEW:
 
         def search(later: Tensor, earlier: Tensor) -> NDArray[np.int64]:
-            return near_numbers(
-                *((_side_by_side(numbers, rows).double(), _side_by_side(codes, rows)) for rows in (later, earlier))
-            )
+            looked, seen = _side_by_side(numbers, later), _side_by_side(numbers, earlier)
+            pairs = near_numbers((looked, _side_by_side(codes, later)), (seen, _side_by_side(codes, earlier)))
+            return pairs[(looked.isfinite().sum(1) >= FEW).numpy()[pairs[:, 0]]]  # another data set may have none
 
         yield "numbers", 1, search
 

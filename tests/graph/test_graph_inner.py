@@ -383,3 +383,9 @@ def test_modules_that_were_wrapped_alone_keep_their_values_apart_in_a_model_of_b
     values = Model.wrap(Pair(first, second), X)(batch, outputs=["first.0", "second.0"])
     assert torch.equal(values["first.0"], first[0](batch["x"]))
     assert torch.equal(values["second.0"], second[0](batch["x"]))
+
+
+def test_a_model_until_nothing_is_refused() -> None:
+    with pytest.raises(GraphError) as caught:
+        wrapped().until()
+    assert str(caught.value) == "until: expected the nodes to end with, got none. There is: net."

@@ -14,11 +14,13 @@ from torch import nn
 
 from jumpml.core import Loss, ValueInfo
 from jumpml.objectives import (
+    CKA,
     L1,
     L2,
     BinaryCrossEntropy,
     Contrastive,
     Corn,
+    Cosine,
     CrossEntropy,
     Distillation,
     Function,
@@ -267,6 +269,7 @@ def test_a_likelihood_is_of_the_numbers_that_are_there(objective: Any) -> None:
         LossModule(nn.SmoothL1Loss(), ("p", "y")),
         Function(F.mse_loss, ("p", "y"), per_example=False),
         KullbackLeibler(("p", "y")),
+        Cosine(("p", "y")),
     ],
 )
 def test_others_do_not_count_a_row_of_which_a_number_is_missing(objective: Any) -> None:
@@ -276,3 +279,13 @@ def test_others_do_not_count_a_row_of_which_a_number_is_missing(objective: Any) 
     got.backward()
     torch.testing.assert_close(got, reduce(objective(predicted[1:], GAP[1:])))
     assert predicted.grad is not None and bool(predicted.grad.isfinite().all()) and not bool(predicted.grad[0].any())
+
+
+def test_the_alignment_with_a_table_is_that_of_its_whole_rows() -> None:
+    objective = CKA(("p", "y"))
+    objective.connect([ValueInfo(shape=(3,)), ValueInfo(shape=(2,), gaps=True)], {})
+    predicted, table = torch.randn(5, 3, requires_grad=True), torch.cat([torch.randn(4, 2), GAP[:1]])
+    got = objective(predicted, table, present=torch.ones(5, dtype=torch.bool)).value
+    torch.testing.assert_close(got, CKA(("p", "y"))(predicted[:4], table[:4]).value)
+    got.backward()
+    assert predicted.grad is not None and bool(predicted.grad.isfinite().all())

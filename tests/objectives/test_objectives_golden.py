@@ -329,6 +329,10 @@ def test_parameters_that_a_penalty_is_not_made_for_are_named() -> None:
             lambda: LossModule(nn.MSELoss(reduction="sum"), PAIR),
             "LossModule: rows are averaged, so that no loss grows with the batch; leave reduction='sum' out.",
         ),
+        (
+            lambda: LossModule(nn.KLDivLoss(reduction="batchmean"), PAIR),
+            "LossModule: a row's elements are averaged too; leave reduction='batchmean' out, or take kind: kl.",
+        ),
         (lambda: LossModule(nn.MSELoss(), ()), "LossModule: expected the names of what it reads, got none."),
         (lambda: Function(3, "out"), "Function: expected a function of tensors, got a int."),  # type: ignore[arg-type]
     ],

@@ -155,7 +155,7 @@ class Model(Trainable):
             outputs: Nodes or ``node.part``.
 
         Raises:
-            GraphError: There is no such node.
+            GraphError: There is no such node, or none is given.
 
         Example:
             >>> from torch import nn
@@ -167,6 +167,10 @@ class Model(Trainable):
             >>> encoder.node_names, encoder.node("body") is model.node("body")
             (('body',), True)
         """
+        if not outputs:
+            raise GraphError(
+                f"until: expected the nodes to end with, got none. There is: {', '.join(self.node_names)}."
+            )
         reached = frozenset[str]()
         for output in outputs:
             reached |= {self.node_of(output) or output} | self.ancestors(output)

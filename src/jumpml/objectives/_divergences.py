@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, mean_of_rows, shaped_like, whole_rows
+from jumpml.objectives._rows import filled, mean_of_rows, places_with_gaps, shaped_like, whole_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +34,7 @@ class Cosine(ObjectiveModule):
     """
 
     roles = ("first", "second")
+    _gaps: tuple[int, ...] = ()
 
     def __init__(
         self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
@@ -43,6 +44,7 @@ class Cosine(ObjectiveModule):
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one shape."""
         first, second = values
+        self._gaps = places_with_gaps(values)
         if first and second and (first != second or first.dtype != "float32"):
             raise self.wrong_shape(0, f"float32 like {self.inputs[1]!r}, {second}", first, "Give both one width.")
 
@@ -52,11 +54,13 @@ class Cosine(ObjectiveModule):
         Args:
             first: ``[batch, *]``.
             second: Of the same shape.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
 
         Raises:
             ObjectiveError: The shapes differ.
         """
+        present = whole_rows(present, *((first, second)[place] for place in self._gaps))
         first, second = filled(first, present), filled(shaped_like(first, second, self.error), present)
         width = (len(first), -1) if len(first) else (0, 1)
         return Loss(1 - F.cosine_similarity(first.reshape(width), second.reshape(width), dim=1), present)

@@ -11,7 +11,7 @@ from torch import nn
 
 from jumpml.core import Loss, ValueInfo
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, mean_of_rows, same_rows, whole_rows
+from jumpml.objectives._rows import filled, mean_of_rows, places_with_gaps, same_rows, whole_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ class _Foreign(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Try it on two rows of zeros, where all shapes are known."""
-        self._gaps = tuple(place for place, value in enumerate(values) if value and value.gaps)
+        self._gaps = places_with_gaps(values)
         known = [value for value in values if value is not None]
         if len(known) < len(values):
             return
@@ -105,7 +105,8 @@ class LossModule(_Foreign):
         when: The phases in which it is active, or ``"all"``.
 
     Raises:
-        ObjectiveError: It is no module, adds rows up (``reduction="sum"``), or nothing is read.
+        ObjectiveError: It is no module, adds rows up (``reduction="sum"``) or a row's elements (``"batchmean"``), or
+            nothing is read.
 
     Example:
         >>> objective = LossModule(nn.SmoothL1Loss(beta=0.5), ("age", "years"))
@@ -126,6 +127,8 @@ class LossModule(_Foreign):
             raise self.error(f"expected an nn.Module, got a {type(module).__name__}. For a function take Function.")
         if getattr(module, "reduction", None) == "sum":
             raise self.error("rows are averaged, so that no loss grows with the batch; leave reduction='sum' out.")
+        if getattr(module, "reduction", None) == "batchmean":
+            raise self.error("a row's elements are averaged too; leave reduction='batchmean' out, or take kind: kl.")
         self.per_example = hasattr(module, "reduction")
         if self.per_example:
             module = copy.deepcopy(module)

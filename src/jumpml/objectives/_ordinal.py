@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import ValueInfo
+    from jumpml.core import ValueInfo, Weight
 
 
 @final
@@ -41,7 +41,7 @@ class Corn(ObjectiveModule):
     roles = ("logits", "target")
 
     def __init__(
-        self, inputs: Sequence[str], *, weight: float = 1.0, when: str | Sequence[str] = ("supervised",)
+        self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -27,6 +27,11 @@ def without_gaps(target: Tensor) -> tuple[Tensor, Tensor]:
     """A target with zeros for its missing elements, and bool of its shape, which elements it has."""
     known = ~target.isnan()
     return torch.where(known, target, 0.0), known
+
+
+def places_with_gaps(values: Sequence[ValueInfo | None]) -> tuple[int, ...]:
+    """The places of the values of which single numbers of a row may be missing, as of a table."""
+    return tuple(place for place, value in enumerate(values) if value and value.gaps)
 
 
 def whole_rows(present: Tensor | None, *values: Tensor) -> Tensor | None:

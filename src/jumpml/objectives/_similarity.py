@@ -8,6 +8,7 @@ import torch
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives._rows import places_with_gaps, whole_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ class CKA(ObjectiveModule):
 
     roles = ("first", "second")
     per_example = False
+    _gaps: tuple[int, ...] = ()
 
     def __init__(
         self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
@@ -47,6 +49,7 @@ class CKA(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for numbers."""
+        self._gaps = places_with_gaps(values)
         for position, value in enumerate(values):
             if value and value.dtype != "float32":
                 raise self.wrong_shape(position, "float32", value, "Take the node that embeds it.")
@@ -57,8 +60,10 @@ class CKA(ObjectiveModule):
         Args:
             first: ``[batch, *]``.
             second: ``[batch, *]``, of any other shape.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
         """
+        present = whole_rows(present, *((first, second)[place] for place in self._gaps))
         # products of rows with rows: their number is the batch's, whatever the widths are. The size of numbers does not
         # count, and is taken out before: fourth powers of large or small ones are beyond float32
         one, other = (_sized(x) @ _sized(x).T for x in (_centred(first, present), _centred(second, present)))

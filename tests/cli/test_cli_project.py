@@ -63,7 +63,7 @@ def test_check_names_file_line_key_and_near_miss(project: Path, tmp_path: Path) 
     assert result.exit_code == 2
     assert result.stdout == ""
     line = next(n for n, text in enumerate(model.read_text().splitlines(), start=1) if "modul:" in text)
-    assert result.stderr.startswith(f"error: {model}: 2 mistakes\n")
+    assert result.stderr.startswith(f"error: {model}: 1 mistake\n")
     assert (
         f"  line {line}, column 13: nodes.encoder.modul: this key is unknown. Did you mean 'module'?\n" in result.stderr
     )

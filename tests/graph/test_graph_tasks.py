@@ -77,6 +77,8 @@ def test_kinds_and_targets(make, category):
     )
     with refused(text):
         make({"out": (nn.Linear(4, 1), "x")}, tasks=task("regression"), fields={"y": category("y", 2)})
+    with pytest.raises(GraphError, match="an ordinal task needs a target of kind category, and 'y' is of kind number"):
+        make({"out": (nn.Linear(4, 2), "x")}, tasks=task("ordinal"), fields=field("number", (1,)))
     with refused("task 't': the data has no field 'y'. There is: label."):
         make({"out": (nn.Linear(4, 1), "x")}, tasks=task("binary"), fields={"label": category("label", 2)})
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from jumpml.core import Curve, EvaluationRecord, Figure, Reconstruction, TaskEvaluation
+import pytest
+
+from jumpml.core import (
+    Curve,
+    DiagnosisRecord,
+    EvaluationRecord,
+    Figure,
+    HardExample,
+    Reconstruction,
+    TaskEvaluation,
+)
 from jumpml.report import report_card
 
 FIGURE = Figure(value=0.5, low=0.4, high=0.6, n=40)
@@ -55,3 +65,13 @@ def test_a_forecasts_windows_are_drawn_and_its_pipeline_named() -> None:
 def test_an_embedding_has_a_pipeline_of_its_own() -> None:
     card = report_card(EvaluationRecord(split="test", tasks={"alike": task_of("retrieval", "recall_at_1")}))
     assert "pipeline_tag: feature-extraction" in card.markdown
+
+
+@pytest.mark.parametrize(("kind", "told"), [("token_labelling", True), ("multiclass", False)])
+def test_a_margin_of_positions_is_said_to_be_a_mean_of_theirs(kind: str, told: bool) -> None:
+    hard = HardExample(task="tag", row=3, target="50% N", margin=-0.5, loss=1.0)
+    diagnosis = DiagnosisRecord(hard_examples=(hard,))
+    evaluation = EvaluationRecord(split="test", tasks={"tag": task_of(kind, "log_loss")})
+    card = report_card(evaluation, diagnosis=diagnosis)
+    assert ("averaged over the row&#39;s positions" in card.html) == told
+    assert ("A token labelling task on the field" in card.html) == told

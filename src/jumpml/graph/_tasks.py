@@ -28,7 +28,7 @@ def target_problems(tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo]) 
             wanted = " or ".join(task.brings.target)
             fits = [kind.name for kind in TASK_KINDS.values() if field.kind in kind.target]
             fix = f"A field of this kind goes with {' or '.join(fits)}."
-            text = f"a {task.kind} task needs a target of kind {wanted}, and {task.target!r} is of kind {field.kind}."
+            text = f"{_a(task.kind)} task needs a target of kind {wanted}, and {task.target!r} is of kind {field.kind}."
             problems.append(Problem(path, text, fix))
         elif task.brings.one_logit and field.kind == "category" and len(field.classes) != 2:
             text = f"a binary task needs a target with 2 classes, and {task.target!r} has {len(field.classes)}."
@@ -46,6 +46,10 @@ def target_problems(tasks: Mapping[str, Task], fields: Mapping[str, FieldInfo]) 
             text = f"a {task.kind} task predicts numbers, and {names} of {task.target!r} is none."
             problems.append(Problem(path, text, "Give a category a field and a task of its own."))
     return [*problems, *history_problems(tasks, fields)]
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _order_problem(field: FieldInfo) -> tuple[str, ...]:

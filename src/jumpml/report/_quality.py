@@ -50,7 +50,11 @@ def _rows(task: TaskEvaluation) -> str:
     nouns = ("label", "labels") if task.labels else ("class", "classes")
     of = f" of {words.plural(len(task.classes), *nouns)}" if task.classes else ""
     missing = f" {words.plural(task.missing, 'row')} without a target left out." if task.missing else ""
-    kind, target, rows = words.name(task.kind), words.name(task.target), words.plural(task.rows, "row")
+    kind, target, rows = (
+        words.name(task.kind.replace("_", " ")),
+        words.name(task.target),
+        words.plural(task.rows, "row"),
+    )
     article = "An" if kind[0] in "aeiou" else "A"
     at = f" with {words.plural(task.positions, _noun(task))} of a known class" if task.positions else ""
     return f"{article} {kind} task on the field {target}{of}, over {rows}{at}.{missing}"

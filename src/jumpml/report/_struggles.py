@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from jumpml.core import TASK_KINDS
 from jumpml.report import _pixels as pixels
 from jumpml.report import _words as words
 from jumpml.report._blocks import Block, Cell, Gallery, Heading, Image, Mark, Section, Table, Text, Tile
@@ -27,6 +28,10 @@ _LABELS = (
     "the epochs. Below zero the model mostly gave a label too many or too few; where it did so to the end with a label "
     "that it otherwise knows, that label is doubtful and worth a look."
 )
+_POSITIONS = (
+    "Train rows with the lowest margin: at a position the score of its class less the best other one, averaged over the "
+    "row's positions and the epochs. Below zero the model mostly preferred other answers."
+)
 _NUMBERS = "Train rows with the lowest margin: minus the absolute error, averaged over the epochs."
 
 
@@ -41,9 +46,17 @@ def struggles_section(record: CardRecord) -> Section:
         return Section(key, title, (Text(text, "note"),))
     blocks: list[Block] = []
     for task, group in groupby(record.diagnosis.hard_examples, key=lambda example: example.task):
-        told = {"numbers": _NUMBERS, "labels": _LABELS}.get(decides(record.evaluation.tasks.get(task)), _CLASSES)
-        blocks += [Heading(f"Task {words.name(task)}"), Text(told), *_task(list(group))]
+        blocks += [Heading(f"Task {words.name(task)}"), Text(_told(record, task)), *_task(list(group))]
     return Section(key, title, tuple(blocks))
+
+
+def _told(record: CardRecord, task: str) -> str:
+    """What a margin of the task's is."""
+    evaluated = record.evaluation.tasks.get(task)
+    kind = TASK_KINDS.get(evaluated.kind) if evaluated else None
+    if kind and kind.at != "row":
+        return _POSITIONS
+    return {"numbers": _NUMBERS, "labels": _LABELS}.get(decides(evaluated), _CLASSES)
 
 
 def _task(examples: Sequence[HardExample]) -> list[Block]:

@@ -73,5 +73,5 @@ def test_a_margin_of_positions_is_said_to_be_a_mean_of_theirs(kind: str, told: b
     diagnosis = DiagnosisRecord(hard_examples=(hard,))
     evaluation = EvaluationRecord(split="test", tasks={"tag": task_of(kind, "log_loss")})
     card = report_card(evaluation, diagnosis=diagnosis)
-    assert ("averaged over the row&#39;s positions" in card.html) == told
+    assert ("the row&#39;s positions and the epochs" in card.html) == told
     assert ("A token labelling task on the field" in card.html) == told

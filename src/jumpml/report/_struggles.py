@@ -29,8 +29,8 @@ _LABELS = (
     "that it otherwise knows, that label is doubtful and worth a look."
 )
 _POSITIONS = (
-    "Train rows with the lowest margin: at a position the score of its class less the best other one, averaged over the "
-    "row's positions and the epochs. Below zero the model mostly preferred other answers."
+    "Train rows with the lowest margin: at a position the score of its class less the best other one, averaged over "
+    "the row's positions and the epochs. Below zero the model mostly preferred other answers."
 )
 _NUMBERS = "Train rows with the lowest margin: minus the absolute error, averaged over the epochs."
 

@@ -164,6 +164,18 @@ def test_a_gradient_can_be_taken_by_any_value(of: str, frozen: tuple[str, ...]) 
     assert not batch()["x"].requires_grad
 
 
+def test_a_jacobian_of_frozen_nodes_is_nothing_to_learn() -> None:
+    """Its value has a gradient by what it is differentiated by, which hid that no weight is behind it."""
+    made = model("x", still=Jacobian(("code", "x")))
+    made.train_only(["out"])
+    losses, _ = made.plan_losses("supervised", batch())(batch())
+    assert {name: loss.value.requires_grad for name, loss in losses.items()} == {
+        "y": True,
+        "calm": True,
+        "still": False,
+    }
+
+
 def test_frozen_weights_get_no_gradient_from_it() -> None:
     made = model("x")
     made.train_only(["out"])

@@ -65,6 +65,10 @@ class Compiler:
         """The draws on which a node runs for the sake of requests."""
         return [draw for node, draw in self._calls(self._reached(requests)) if node == name]
 
+    def learns(self, requests: Iterable[Request]) -> bool:
+        """Whether a node behind the requests may learn."""
+        return any(node not in self._frozen for node, _ in self._calls(self._reached(requests)))
+
     @property
     def holds(self) -> str:
         """The batch's keys, for an error."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 import torch
 
@@ -15,7 +15,7 @@ from jumpml.graph._routine import LossStep, Routine
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from jumpml.graph._compiler import Compiler
 
@@ -55,7 +55,9 @@ class LossPlan:
         nodes: The nodes that run.
     """
 
-    def __init__(self, program: Program, losses: tuple[LossStep, ...], tensors: Collection[str]) -> None:
+    def __init__(
+        self, program: Program, losses: tuple[LossStep, ...], tensors: Collection[str], fixed: Collection[str] = ()
+    ) -> None:
         self.fields = program.fields
         self.nodes = tuple(dict.fromkeys(step.node for step in (*program.frozen, *program.live)))
         first = len(program.fields)
@@ -64,6 +66,7 @@ class LossPlan:
         }
         self._routine = Routine(program, named, losses)
         self._differentiates = bool(program.traced)
+        self._fixed = frozenset(fixed)  # losses that are made of gradients, and that no node that learns changes
 
     def __call__(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Loss], dict[str, Tensor]]:
         """The losses by objective, and every node's output by name (``encoder``, ``encoder@strong.0``, ``lstm.0``).
@@ -83,9 +86,8 @@ class LossPlan:
             # tensors that were made without any gradient in mind cannot take part as they are
             batch = {name: value.clone() if value.is_inference() else value for name, value in batch.items()}
             losses, values = self._routine(batch)
-        if not wanted:
-            losses = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
-        return losses, values
+        done = self._fixed if wanted else losses.keys()
+        return {name: Loss(v.detach(), p) if name in done else Loss(v, p) for name, (v, p) in losses.items()}, values
 
 
 def compile_plan(names: Iterable[str], known: Collection[str], compiler: Compiler) -> Plan:
@@ -143,7 +145,20 @@ def compile_losses(
         )
         for name, (_, module) in active.items()
     )
-    return LossPlan(program, steps, values)
+    return LossPlan(program, steps, values, _fixed(active, wanted, compiler))
+
+
+def _fixed(
+    active: Mapping[str, tuple[Objective, str]], wanted: Mapping[str, Sequence[Request]], compiler: Compiler
+) -> list[str]:
+    """Objectives that take gradients through frozen nodes alone: their losses have one, and it leads nowhere."""
+    return [
+        name
+        for name, (objective, _) in active.items()
+        if getattr(objective, "differentiates", ())
+        and not compiler.learns(wanted[name])
+        and not any(True for _ in cast("nn.Module", objective).parameters())
+    ]
 
 
 def _traced(active: Mapping[str, tuple[Objective, str]], wanted: Mapping[str, Sequence[Request]]) -> list[Request]:

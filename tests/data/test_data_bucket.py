@@ -204,7 +204,10 @@ def test_no_view_has_a_mask_that_nothing_reads() -> None:
 
 def test_info_of_a_mask() -> None:
     assert loaders_of().info("message.mask") == ValueInfo(shape=(LENGTH,), dtype="bool")
-    assert loaders_of().readable == ("message", "label", "price", "message.mask")
+    assert loaders_of().readable == (
+        *("message", "label", "price", "message.mask"),
+        *("message.present", "label.present", "price.present"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -170,18 +170,28 @@ def test_a_file_names_a_module(data_spec: Callable[[str], DataSpec]) -> None:
             "my.data.yaml: 1 mistake\n  line 7, column 7: features.x[0]: there is no file",
         ),
         ("{pretrained: {file: model.onnx, module: torch.nn.ReLU}}", "an ONNX file is a whole model, so that `module`"),
-        ("{pretrained: {file: model.txt}}", "expected .onnx, or weights in .safetensors, .pt, .pth, .bin; got .txt."),
+        ("{pretrained: {file: model.txt}}", "expected weights in .safetensors, .pt, .pth, .bin, .ckpt; got .txt."),
         ("{pretrained: {file: w.pt}}", "w.pt holds weights only. Name the class that they are of under `module`."),
-        ("{pretrained: {file: w.pt, module: torch.nn.ReLU}}", "w.pt: no weights can be read: "),
-        ("{pretrained: {}}", "expected either `file` or `transformers`"),
-        ("{pretrained: {file: a, transformers: b}}", "expected either `file` or `transformers`"),
-        ("{pretrained: {file: a, args: {b: 1}}}", "`args` are those of `module`, which is missing"),
-        ("{pretrained: {transformers: a, output: b}}", "a model of `transformers` needs neither `module` nor `output`"),
+        (
+            "{pretrained: {file: bad.pt, module: torch.nn.ReLU}}",
+            "or, if you trust where it comes from, load it yourself",
+        ),
+        ("{pretrained: {}}", "expected exactly one of file, transformers, sentences, timm; got none."),
+        ("{pretrained: {file: a, transformers: b}}", "sentences, timm; got file and transformers."),
+        (
+            "{pretrained: {file: a, args: {b: 1}}}",
+            "`args` are those of `module` or of a `timm` model, which are missing",
+        ),
+        (
+            "{pretrained: {transformers: a, output: b}}",
+            "gives one vector a row, so that `output` would choose nothing.",
+        ),
     ],
 )
 def test_what_a_file_cannot_name(step: str, text: str, data_spec: Callable[[str], DataSpec], tmp_path: Path) -> None:
-    for name in ("model.onnx", "model.txt", "w.pt"):
+    for name in ("model.onnx", "model.txt", "bad.pt"):
         (tmp_path / name).write_text("no model")
+    torch.save({"weight": torch.ones(1)}, tmp_path / "w.pt")
     with pytest.raises(SpecError) as error:
         build_dataloader(data_spec(data_file(step)))
     assert text in str(error.value)

@@ -155,7 +155,7 @@ def test_missing_values_of_a_kind_without_default_features() -> None:
 
 def test_steps_that_read_something_else() -> None:
     column = every_kind()["table"][0]
-    with pytest.raises(DataError, match="standardize reads numbers; a field of kind table has table"):
+    with pytest.raises(DataError, match="standardize is for tables of numbers alone, and sex, town is none"):
         loaders_of(column, x=[Standardize()])
     with pytest.raises(DataError, match="encode reads the columns of a table; one_hot gives numbers"):
         loaders_of(every_kind()["category"][0], x=[OneHot(), Encode()])

@@ -164,11 +164,11 @@ def changed(name: str, column: Column) -> dict[str, Column]:
         ),
         (
             {"features": {"c": [Standardize()]}},
-            "features, 'c': standardize reads numbers; a field of kind category has codes.",
+            "features, 'c': standardize reads numbers or the columns of a table; a field of kind category has codes.",
         ),
         (
             {"features": {"c": [Index(), Standardize()]}},
-            "features, 'c': standardize reads numbers; index gives indices.",
+            "features, 'c': standardize reads numbers or the columns of a table; index gives indices.",
         ),
         ({"features": {"x": [Standardize(), Standardize()]}}, "features, 'x': standardize stands twice."),
         ({"augment": {"x": [Shift(1)]}}, "augment, 'x': shift is for images; this field is a number."),

@@ -42,7 +42,12 @@ FOLDERS = {
 # Shorter and smaller than the files say, so that all of it takes about a minute and a half.
 EPOCHS = "learner.phases.supervised.epochs"
 SHORT: dict[str, dict[str, Any]] = {
-    "adult": {EPOCHS: 1, "model.nodes.body.args": {"width": 8, "depth": 1, "heads": 2}, "learner.checkpoint": None},
+    "adult": {
+        EPOCHS: 1,
+        "model.nodes.body.args": {"width": 8, "depth": 1, "heads": 2},
+        "learner.optimizer.lr": 0.01,
+        "learner.checkpoint": None,
+    },
     "etth1": {EPOCHS: 2, "learner.checkpoint": None},
     "fashion_mnist": {EPOCHS: 1, "model.nodes.encoder.args.widths": [8, 16], "learner.checkpoint": None},
     "goemotions": {EPOCHS: 2},

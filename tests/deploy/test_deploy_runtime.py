@@ -165,6 +165,13 @@ def test_numbers_are_answered_by_name_with_their_interval_and_in_raw_units() -> 
     assert decide(picture, np.array([[[[0.5, 1.0]]]], np.float32)) == [{"prediction": [[[8.0, 16.0]]]}]
 
 
+def test_a_number_is_no_text() -> None:
+    how = {"kind": "text", "shape": [3], "dtype": "int64"}
+    with pytest.raises(BundleError) as error:
+        decode("message", how, [[1, 2, 3], 5])
+    assert str(error.value) == "row 1, field 'message': expected a text, or its 3 token ids, got 5."
+
+
 def test_an_output_that_is_not_finite_is_refused() -> None:
     with pytest.raises(BundleError) as error:
         decide({"kind": "regression"}, np.array([[1.0], [np.nan]], np.float32))

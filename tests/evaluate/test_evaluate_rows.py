@@ -346,3 +346,12 @@ def test_where_all_classes_differ_nothing_can_be_found() -> None:
     alone = Predictions(output=torch.eye(3), target=torch.arange(3), present=everybody(3))
     assert measure("retrieval", ["recall_at_1", "mean_average_precision"], alone) == {}
     assert curves(Sample.of("retrieval", alone)) == {}
+
+
+def test_two_embeddings_that_find_the_same_rows_may_still_differ_on_others() -> None:
+    """Of queries that nothing could match there is nothing to learn, so they do not narrow the interval."""
+    classes = torch.tensor([0, 0, 1, 1, 2, 2, 3])
+    found = Predictions(output=torch.eye(4)[classes], target=classes, present=everybody(7))
+    change = compare("retrieval", ["recall_at_1"], "recall_at_1", found, found)
+    assert (change.value, change.n) == (0.0, 6)
+    assert change.low < 0 < change.high

@@ -257,6 +257,8 @@ def _text(value: Any, how: Mapping[str, Any], tokenizer: Tokenizer | None) -> ND
     (length,) = how["shape"]
     if tokenizer is not None and (value is None or isinstance(value, str)):
         return np.array(tokenizer.ids(value or "", length)[0], dtype=np.int64)
+    if not isinstance(value, Sequence | np.ndarray):
+        raise ValueError(f"expected a text, or its {length} token ids, got {value!r:.60}.")
     ids, size = _array(value, [length]), len(how["tokenizer"]["vocabulary"]) if "tokenizer" in how else math.inf
     if not ((ids >= 0) & (ids < size) & (ids % 1 == 0)).all():
         raise ValueError(f"expected token ids, which are whole numbers from 0{f' to {size - 1}' * (size < math.inf)}.")

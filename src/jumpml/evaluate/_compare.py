@@ -8,6 +8,7 @@ from jumpml.core import EvaluationError, Figure, did_you_mean
 from jumpml.evaluate._intervals import num_resamples, paired, percentiles, resamples
 from jumpml.evaluate._measure import first, resolve
 from jumpml.evaluate._metric import FEWEST, Metric, UndefinedError
+from jumpml.evaluate._named import Proportion
 from jumpml.evaluate._sample import AnySample, sample_of
 
 if TYPE_CHECKING:
@@ -15,16 +16,16 @@ if TYPE_CHECKING:
 
     from jumpml.evaluate._predictions import Predicted
 
-SHARES_OF_ALL = ("accuracy", "subset_accuracy")  # of all rows, those that are decided rightly
+SHARES = ("accuracy", "subset_accuracy", "recall_at_1")  # of the rows that count, those that are decided rightly
 
 
 def compare(kind: str, metrics: Sequence[Any], name: str, before: Predicted, after: Predicted) -> Figure:
     """How much a figure changes from one model's predictions to another's, on the same rows.
 
-    The interval of ``accuracy`` and ``subset_accuracy`` is Agresti's and Min's for paired proportions, which has a
-    width even where no row changes. That of every other figure is the paired bootstrap's (Efron and Tibshirani 1993, An
-    Introduction to the Bootstrap): both are measured on the same resamples of rows, so that what is hard for both
-    cancels.
+    The interval of ``accuracy``, ``subset_accuracy`` and ``recall_at_1`` is Agresti's and Min's for paired proportions,
+    which has a width even where no row changes. That of every other figure is the paired bootstrap's (Efron and
+    Tibshirani 1993, An Introduction to the Bootstrap): both are measured on the same resamples of rows, so that what is
+    hard for both cancels.
 
     Args:
         kind: The task's kind.
@@ -61,10 +62,11 @@ def compare(kind: str, metrics: Sequence[Any], name: str, before: Predicted, aft
         value = _change(entry, name, *samples)
     except UndefinedError as reason:
         raise EvaluationError(f"{name!r} has no value on these rows: {reason}.") from None
-    if name in SHARES_OF_ALL:
+    if name in SHARES and isinstance(entry, Proportion):
         right = [sample.right for sample in samples]  # of rows: no task that decides at positions has these
-        low, high = paired(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()), rows)
-        return Figure(value=value, low=low, high=high, n=rows)
+        _, count = entry.hits(samples[0])
+        low, high = paired(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()), count)
+        return Figure(value=value, low=low, high=high, n=count)
     draws: list[float] = []
     number = entry.resamples or num_resamples(samples[0].size)
     for drawn in resamples(rows, number, samples[0].block):

@@ -12,7 +12,9 @@ import torch
 import jumpml
 from jumpml import Project
 from jumpml.core import DeploymentRecord, EvaluationRecord
+from jumpml.deploy._export import export_onnx, verify_export
 from jumpml.deploy._exportable import Exportable
+from jumpml.deploy._rows import decoded_rows
 from jumpml.diagnose._rows import sample_positions
 from jumpml.objectives import reduce
 
@@ -242,3 +244,35 @@ def test_pixels_of_one_data_set_beside_another(folder: Path) -> None:
     assert (task.rows, task.missing) == (int(covered.sum()), int((~covered).sum()))
     assert deployed.figures["light/mean_iou"].value == pytest.approx(task.figures["mean_iou"].value, abs=0.02)
     assert deployed.max_difference < 1e-4
+
+
+FORECAST = """
+seed: 0
+nodes:
+  flat: {module: torch.nn.Flatten, inputs: past}
+  ahead: {module: jumpml.blocks.Head, inputs: flat}
+  size_hat: {module: jumpml.blocks.Head, inputs: b}
+tasks:
+  load: {kind: forecasting, output: ahead, target: future, history: past}
+  size: {kind: regression, output: size_hat, target: size}
+"""
+
+
+def test_a_forecast_beside_another_data_set_is_exported_for_any_number_of_rows(folder: Path) -> None:
+    (folder / "load.csv").write_text("\n".join(["t,load", *(f"{t},{t % 6}" for t in range(80))]))
+    series = """
+  loads:
+    source: {kind: csv, path: load.csv}
+    fields:
+      past: {kind: series, columns: [load], window: [-6, 0]}
+      future: {kind: series, columns: [load], window: [0, 3]}
+    split: {time: t, duplicates: allow}
+"""
+    left = DATA[DATA.index("  left:") : DATA.index("  right:")]
+    (folder / "p.data.yaml").write_text(DATA.replace(left, "").replace("batch_size", series + "batch_size"))
+    (folder / "p.model.yaml").write_text(FORECAST)
+    loaders, model = load(folder)
+    exported = Exportable(model.eval(), loaders)
+    rows = decoded_rows(loaders, "test", exported.fields)
+    export_onnx(exported, rows, folder / "model.onnx")
+    verify_export(exported, rows, folder / "model.onnx")

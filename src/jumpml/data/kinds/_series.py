@@ -71,6 +71,8 @@ class SeriesKind(Kind):
 
     def present(self, values: Tensor) -> Tensor:
         """Where there is no NaN."""
+        if torch.compiler.is_exporting():  # an exported model takes any number of rows
+            return rows_without_nan(values)
         return torch.cat([rows_without_nan(part) for part in values.split(ROWS_AT_A_TIME)])
 
     def raw(self, info: FieldInfo, values: NDArray) -> list[JsonValue]:

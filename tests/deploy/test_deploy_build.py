@@ -192,8 +192,8 @@ def test_a_gate_needs_a_direction(
     with pytest.raises(SpecError) as error:
         build_deployment(spec, results, model, folder=tmp_path, trainer=never, load_model=read)
     assert str(error.value).endswith(
-        "line 1, column 8: gate.metric: nobody said whether more of 'digit/share_of_zeros' is better or worse. "
-        "Say it with jumpml.evaluate.metric(f, higher_is_better=True), or gate on another figure."
+        "line 1, column 8: gate.metric: nothing says whether more of 'digit/share_of_zeros' is better or worse. "
+        "Gate on another figure; of your own metric say it: jumpml.evaluate.metric(f, higher_is_better=True)."
     )
 
 

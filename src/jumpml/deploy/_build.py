@@ -121,8 +121,8 @@ def _gate_mistakes(spec: DeploySpec, directions: Mapping[str, bool | None]) -> l
         problem = f"expected a figure that is measured, as task/metric; got {metric!r}."
         return [spec.mistake(path, problem, did_you_mean(metric, directions))]
     if directions[metric] is None:
-        fix = "Say it with jumpml.evaluate.metric(f, higher_is_better=True), or gate on another figure."
-        return [spec.mistake(path, f"nobody said whether more of {metric!r} is better or worse.", fix)]
+        fix = "Gate on another figure; of your own metric say it: jumpml.evaluate.metric(f, higher_is_better=True)."
+        return [spec.mistake(path, f"nothing says whether more of {metric!r} is better or worse.", fix)]
     return []
 
 

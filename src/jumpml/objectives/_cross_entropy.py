@@ -138,7 +138,7 @@ class CrossEntropy(ObjectiveModule):
         return F.cross_entropy(
             logits,
             target,
-            self.class_weights,
+            self.class_weights if self._asked_weights else None,  # a buffer is looked up slowly, at every step
             ignore_index=MISSING,
             reduction="none",
             label_smoothing=self.label_smoothing,

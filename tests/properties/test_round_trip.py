@@ -6,7 +6,7 @@ import copy
 import pickle
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import jumpml
@@ -68,6 +68,7 @@ models = st.fixed_dictionaries(
 
 
 @given(models)
+@example({"nodes": {"0": {"module": "0", "inputs": "0", "args": {"\x85": None}}}})  # a line's end to YAML 1.1
 def test_any_model_file_is_read_back(tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any]) -> None:
     spec = load_spec(ModelSpec, value)
     assert again(spec, tmp_path_factory.mktemp("again")) == spec

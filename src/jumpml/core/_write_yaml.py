@@ -15,8 +15,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    # PyYAML quotes what YAML 1.1 would not read as text; what 1.2 would not, such as 0E0, is quoted here.
-    style = None if reads_as_text(value) else '"'
+    # PyYAML quotes what YAML 1.1 would not read as text. Here is quoted what 1.2 would not, such as 0E0, and what only
+    # quotes have escapes for: U+0085 would be read as the end of a line.
+    style = None if reads_as_text(value) and value.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

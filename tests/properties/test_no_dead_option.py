@@ -536,6 +536,7 @@ CASES: dict[str, Case] = {
     "learner.schedule": Case(LEARN, {"schedule": {"kind": "cosine"}}),
     "learner.phases": Case(LEARN, {"phases.third": {"epochs": 1}}),
     "learner.phases.*.epochs": Case(LEARN, {"phases.supervised.epochs": 1}),
+    "learner.phases.*.data": Case(LEARN, {"phases.supervised.data": "e"}, refused="there is no data set 'e'"),
     "learner.phases.*.train": Case(LEARN, {"phases.supervised.train": "digit"}),
     "learner.phases.*.freeze": Case(LEARN, {"phases.supervised.freeze": ["encoder"]}),
     "learner.phases.*.lr": Case(LEARN, {"phases.supervised.lr": 0.001}),

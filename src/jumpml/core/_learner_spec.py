@@ -50,6 +50,8 @@ class PhaseSpec(Spec):
 
     epochs: Annotated[int, Field(ge=0)] | None = None
     """Passes over the train rows; 10 where nothing is said, 0 leaves the phase out."""
+    data: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """The data set of the data file whose train rows it learns from, or several; all of them where nothing is said."""
     train: NodePattern | tuple[NodePattern, ...] = "all"
     """The nodes that train; every other is frozen: no gradient, evaluation mode."""
     freeze: tuple[NodePattern, ...] = ()

@@ -10,7 +10,7 @@ from jumpml.core import DataError, derive_seed, did_you_mean
 from jumpml.data._order import Epoch, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from torch import Tensor
 
@@ -58,6 +58,15 @@ class Bucketed(Order):
     def batches(self, batch_size: int) -> int:
         """As many as the other order has."""
         return self._order.batches(batch_size)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The other order's."""
+        return self._order.datasets
+
+    def only(self, datasets: Collection[str]) -> Bucketed:
+        """The other order's rows of some data sets, in batches of similar length."""
+        return Bucketed(self._order.only(datasets), self._lengths)
 
 
 @final

@@ -49,9 +49,10 @@ class Loader:
         self.rows = maker.rows
         self.seed = seed
         self._maker = maker
-        self._order = order
+        self._order = self._whole = order
         self._batch_size = batch_size
         self._training = training
+        self._chosen: tuple[str, ...] = ()
         self._fingerprint: str | None = None
         self._served: tuple[Collection[str] | None, Collection[str]] = (None, ())
         self._plan: Plan | None = None
@@ -78,14 +79,24 @@ class Loader:
         """Positions into `rows`, int64 ``[served]``, in the order of that epoch's batches."""
         return self._order.epoch(self.seed, epoch, self._batch_size).positions
 
+    def count(self, datasets: Collection[str] = ()) -> int:
+        """How many rows an epoch of some data sets serves; of all where empty."""
+        order = self._whole.only(datasets) if datasets else self._whole
+        return sum(order.epoch(self.seed, 0, self._batch_size).sizes)
+
     def fingerprint(self) -> str:
         """Tells one way of drawing rows from another: what the first epoch of seed 0 serves, as a short checksum."""
         if self._fingerprint is None:
-            positions, sizes = self._order.epoch(0, 0, self._batch_size)
+            positions, sizes = self._whole.epoch(0, 0, self._batch_size)
             self._fingerprint = hashlib.sha256(positions.numpy().tobytes() + repr(sizes).encode()).hexdigest()[:12]
         return self._fingerprint
 
-    def serve(self, fields: Collection[str] | None, views: Collection[str]) -> None:
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets that rows can be drawn from; none where the order does not tell them apart."""
+        return self._whole.datasets
+
+    def serve(self, fields: Collection[str] | None, views: Collection[str], datasets: Collection[str] = ()) -> None:
         """Choose what batches hold, from the next ``iter`` on.
 
         Args:
@@ -94,10 +105,14 @@ class Loader:
             views: Draws of views, such as ``strong.0``: the batch holds ``<field>@strong.0`` for each field that the
                 view touches, drawn anew each batch, and ``<field>.present`` likewise; of a text whose mask was bound
                 also ``<field>.mask@strong.0``.
+            datasets: The data sets whose rows they are of; all where empty. An epoch is then as long as these are.
 
         Raises:
-            DataError: There is no such field or view, or the loader draws none.
+            DataError: There is no such field, view or data set, or the loader draws none.
         """
+        if tuple(datasets) != self._chosen:
+            self._order = self._whole.only(datasets) if datasets else self._whole
+            self._chosen = tuple(datasets)
         served = (None if fields is None else tuple(fields), tuple(views))
         if self._plan is not None and self._served == served:
             return

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import torch
 
-from jumpml.core import DataError, derive_seed
+from jumpml.core import DataError, derive_seed, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from torch import Generator, Tensor
 
@@ -41,6 +41,19 @@ class Order(ABC):
     @abstractmethod
     def batches(self, batch_size: int) -> int:
         """How many batches each epoch has."""
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets that it draws from, by name; none where it does not tell them apart."""
+        return ()
+
+    def only(self, datasets: Collection[str]) -> Order:
+        """The same with the rows of some data sets alone.
+
+        Raises:
+            DataError: It does not draw from them.
+        """
+        raise DataError(f"this order ({type(self).__name__}) tells no data sets apart, so that none can be chosen.")
 
 
 class Pool(ABC):
@@ -218,6 +231,7 @@ class Mixture(Order):
         if batches not in BATCHES:
             raise DataError(f"expected batches that are {', '.join(BATCHES)}; got {batches!r}.")
         self._pools = dict(pools)
+        self._weights = weights
         self._batches = batches
         self._counts = {name: len(pool) for name, pool in pools.items()}
         if weights is not None:
@@ -260,6 +274,20 @@ class Mixture(Order):
         if self._batches == "separate":
             return sum(math.ceil(count / batch_size) for count in self._counts.values())
         return math.ceil(self._total / (batch_size * len(self._pools))) * len(self._pools)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The pools' names."""
+        return tuple(self._pools)
+
+    def only(self, datasets: Collection[str]) -> Mixture:
+        """Some of the pools, in the shares that they have of each other."""
+        unknown = next((name for name in datasets if name not in self._pools), None)
+        if unknown is not None:
+            raise DataError(f"there is no data set {unknown!r} to draw from. {did_you_mean(unknown, self._pools)}")
+        pools = {name: pool for name, pool in self._pools.items() if name in datasets}
+        weights = None if self._weights is None else {name: self._weights[name] for name in pools}
+        return Mixture(pools, weights, self._batches)
 
 
 def _sizes(count: int, batch_size: int) -> tuple[int, ...]:

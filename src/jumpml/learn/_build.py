@@ -80,6 +80,7 @@ def build_phases(spec: LearnerSpec) -> dict[str, Phase]:
             freeze=phase.freeze,
             lr=phase.lr,
             schedule=_schedule(phase.schedule or spec.schedule),
+            data=(phase.data,) if isinstance(phase.data, str) else phase.data or (),
             consolidate=phase.consolidate,
         )
     return phases

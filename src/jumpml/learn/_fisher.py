@@ -62,8 +62,8 @@ def _accumulate(
     named: list[tuple[str, torch.nn.Parameter]],
     fisher: dict[str, Tensor],
 ) -> int:
-    last = len(loaders.train.rows) - 1
-    chosen = set(torch.linspace(0, last, min(rows, last + 1)).long().tolist())
+    learned = loaders.train.order(0).unique()  # the phase's own data sets
+    chosen = {*learned[torch.linspace(0, len(learned) - 1, min(rows, len(learned))).long()].tolist()}
     position = count = 0
     for batch in loaders.train.plain():
         size = len(next(iter(batch.values())))

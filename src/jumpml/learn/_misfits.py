@@ -8,7 +8,7 @@ from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, field_o
 from jumpml.objectives import EWC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch.optim import Optimizer
 
@@ -60,7 +60,7 @@ def check_lengths(model: Model, loaders: DataLoaders) -> None:
 
 def find_misfits(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -> list[Problem]:
     """All that does not fit in model, data and phases, whatever the optimizer."""
-    patterns = [*_wrong_patterns(model, phases)]
+    patterns = [*_wrong_patterns(model, phases), *_unknown_data(loaders, phases)]
     return [
         *_unknown_phases(model, phases),
         *_wrong_views(model, loaders),
@@ -172,6 +172,15 @@ def _wrong_patterns(model: Model, phases: Mapping[str, Phase]) -> Iterator[Probl
                 yield Problem(("phases", name, key), str(error))
 
 
+def _unknown_data(loaders: DataLoaders, phases: Mapping[str, Phase]) -> Iterator[Problem]:
+    known = loaders.train.datasets
+    for name, phase in phases.items():
+        for dataset in phase.data:
+            if dataset not in known:
+                text = f"there is no data set {dataset!r} whose train rows could be drawn."
+                yield Problem(("phases", name, "data"), text, did_you_mean(dataset, known))
+
+
 def _no_gradient(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
     """Nodes that are asked to train and never do, or whose gradient would have to flow through such a node."""
     fixed = model.without_gradient
@@ -204,13 +213,17 @@ def _learns(model: Model, node: str) -> bool:
 
 def _lone_rows(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -> list[Problem]:
     """A batch of one row where something needs two: of one row there is no variance."""
-    rows, size = len(loaders.train.rows), loaders.batch_size
+    size = loaders.batch_size
+    by_rows: dict[int, dict[str, None]] = {}
+    for name, phase in phases.items():
+        if phase.epochs:
+            rows = loaders.train.count(phase.data) if phase.data else len(loaders.train.rows)
+            by_rows.setdefault(rows, {}).update(dict.fromkeys(_needs(model, name, phase)))
+    return [lone for rows, needing in by_rows.items() if needing for lone in _lone_row(rows, size, [*needing])]
+
+
+def _lone_row(rows: int, size: int, needing: Sequence[str]) -> list[Problem]:
     if 1 not in {size, rows % size}:
-        return []
-    needing = list(
-        dict.fromkeys(n for name in phases if phases[name].epochs for n in _needs(model, name, phases[name]))
-    )
-    if not needing:
         return []
     what = "every batch has" if 1 in {size, rows} else f"{rows:,} train rows in batches of {size} leave a last batch of"
     text = f"{what} one row, and {' and '.join(needing)} need{'s' if len(needing) == 1 else ''} two."

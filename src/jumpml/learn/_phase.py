@@ -55,6 +55,7 @@ class Phase:
         freeze: Patterns of nodes that stay frozen though ``train`` names them.
         lr: A learning rate for this phase; the optimizer's own where None.
         schedule: How the learning rate moves over the phase's steps; past them it holds its last value.
+        data: The data sets whose rows it learns from; all where empty.
         consolidate: Whether EWC objectives take the weights as their anchor at the end.
     """
 
@@ -63,4 +64,5 @@ class Phase:
     freeze: tuple[str, ...] = ()
     lr: float | None = None
     schedule: OneCycle | Cosine | None = None
+    data: tuple[str, ...] = ()
     consolidate: bool = False

@@ -62,12 +62,13 @@ class Stage:
         for group, lr in zip(optimizer.param_groups, lrs, strict=True):
             group["lr"] = lr if phase.lr is None else phase.lr
             group.pop("initial_lr", None)  # or the next schedule would start from the last one's
-        self._steps = phase.epochs * len(loaders.train)
-        self._schedule = phase.schedule.build(optimizer, self._steps) if phase.schedule else None
         self.plan = _plan(name, model, loaders)
         loaders.bind([key for key in self.plan.fields if key.endswith(NEXT)])
         served = _servable(model, loaders)
-        self.served = [key for key in self.plan.fields if key in served], model.draws(name)
+        self.served = [key for key in self.plan.fields if key in served], model.draws(name), phase.data
+        loaders.train.serve(*self.served)  # an epoch is as long as the phase's data sets are
+        self._steps = phase.epochs * len(loaders.train)
+        self._schedule = phase.schedule.build(optimizer, self._steps) if phase.schedule else None
 
     def advance(self) -> None:
         """Move the learning rate on by one step; past the phase's last one it stays."""

@@ -30,7 +30,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "objectives": ("core", "data", "graph"),
     "evaluate": ("core", "data", "graph", "objectives"),
     "diagnose": ("core", "data", "graph", "objectives", "evaluate"),
-    "learn": ("core", "data", "graph", "objectives", "evaluate"),
+    "learn": ("core", "drawing", "data", "graph", "objectives", "evaluate"),
     "deploy": ("core", "pretrained", "data", "graph", "objectives", "evaluate", "diagnose"),
     "report": ("core", "drawing"),
     "testing": (*(room for room in ROOMS if room not in {"testing", "cli"}), "blocks"),

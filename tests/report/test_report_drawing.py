@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumpml.core import Figure
+from jumpml.drawing import Line, tick
 from jumpml.report import _charts as charts
 from jumpml.report import _pixels as pixels
 from jumpml.report import _words as words
@@ -66,13 +67,13 @@ def test_every_number_has_words(value: float) -> None:
     for told in (words.number(value), words.figure(figure), words.signed(value), words.seconds(abs(value))):
         assert told.strip()
         assert "-" not in told  # a true minus sign
-    assert charts.tick(value)
+    assert tick(value)
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.lists(st.tuples(floats, floats), max_size=5), max_size=3), texts)
 def test_lines_of_any_numbers_can_be_drawn(lines: list[list[tuple[float, float]]], text: str) -> None:
-    drawn = [charts.Line([x for x, _ in line], [y for _, y in line], style) for style, line in enumerate(lines)]
+    drawn = [Line([x for x, _ in line], [y for _, y in line], style) for style, line in enumerate(lines)]
     label = words.name(text)
     for chart in (
         charts.curve_chart("t", drawn, alt=label, x_label=label, y_label=label),
@@ -85,7 +86,7 @@ def test_lines_of_any_numbers_can_be_drawn(lines: list[list[tuple[float, float]]
 @pytest.mark.parametrize(("top", "first_tick"), [(1.0, "0"), (2.0, "0.5")])
 def test_shares_have_whole_axes(top: float, first_tick: str) -> None:
     """A curve from 0.99 to 1 must not fill the frame; one that leaves [0, 1] has an axis of its own."""
-    line = charts.Line((0.0, 1.0), (0.5, top), 0)
+    line = Line((0.0, 1.0), (0.5, top), 0)
     root = ElementTree.fromstring(charts.curve_chart("t", [line], alt="t", x_label="x", y_label="y").svg)
     drawn = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert drawn[drawn.index("x") + 1] == first_tick  # the vertical axis follows the horizontal one's label

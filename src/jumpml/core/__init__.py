@@ -60,6 +60,7 @@ from jumpml.core._schema import json_schema
 from jumpml.core._source_spec import MISSING_TEXTS, CsvSource
 from jumpml.core._spec import DATA_ENDINGS, FileSpec, Spec
 from jumpml.core._tasks import TASK_KINDS, WITH_HISTORY, WITH_QUANTILES, Task, TaskKind, brought, options_problem
+from jumpml.core._text_table import text_table
 from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_function
 from jumpml.core._values import (
     COVERED,
@@ -180,6 +181,7 @@ __all__ = [
     "resolve_function",
     "sha256_of",
     "sync_folder",
+    "text_table",
     "to_yaml",
     "with_lines",
     "write_file",

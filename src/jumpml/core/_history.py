@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from jumpml.core._text_table import text_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,3 +46,37 @@ class History:
 
     epochs: list[EpochRecord] = field(default_factory=list)
     examples: dict[str, ExampleHistory] = field(default_factory=dict)
+
+    def table(self) -> list[dict[str, str | float]]:
+        """The epochs as rows, fit for a data frame: every row has every column.
+
+        Returns:
+            By epoch ``phase``, ``epoch``, ``step``, ``lr``, ``seconds``, ``loss`` (the weighted sum),
+            ``loss/<objective>`` and ``val/<figure>``; NaN where an epoch has no such figure.
+
+        Example:
+            >>> from jumpml.core import EpochRecord
+            >>> first = EpochRecord(phase="supervised", epoch=1, step=9, losses={"digit": 2.0}, lr=0.1, seconds=1.0)
+            >>> History(epochs=[first]).table()[0]["loss/digit"]
+            2.0
+        """
+        rows = [epoch.figures() for epoch in self.epochs]
+        names = [*dict.fromkeys(name for row in rows for name in row)]
+        heads = [epoch.model_dump(exclude={"losses", "val"}) for epoch in self.epochs]
+        return [
+            {**head, **{name: row.get(name, math.nan) for name in names}} for head, row in zip(heads, rows, strict=True)
+        ]
+
+    def __str__(self) -> str:
+        """The same for people."""
+        rows = self.table()
+        if not rows:
+            return "no epoch yet"
+        names = list(rows[0])
+        return text_table(names, [[_told(row[name]) for name in names] for row in rows], "l" + "r" * (len(names) - 1))
+
+
+def _told(value: str | float) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return str(value)

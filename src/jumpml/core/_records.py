@@ -273,6 +273,12 @@ class EpochRecord(Record):
     lr: float
     seconds: float
 
+    def figures(self) -> dict[str, float]:
+        """Everything measured in it, by the names of its curves: ``loss``, ``loss/<objective>``, ``val/<figure>``."""
+        named = {f"loss/{name}": value for name, value in self.losses.items() if name != "total"}
+        total = {"loss": self.losses["total"]} if "total" in self.losses else {}
+        return {**total, **named, **{f"val/{name}": value for name, value in self.val.items()}}
+
 
 class WeightsRecord(Record):
     """What of some weights from elsewhere went into a module."""

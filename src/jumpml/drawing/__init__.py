@@ -1,6 +1,43 @@
-"""Drawings in SVG, made of records alone: a model's graph."""
+"""Drawings in SVG, made of records alone: a model's graph, and lines and bars."""
 
+from jumpml.drawing._canvas import (
+    ACCENT,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    STYLES,
+    WARM,
+    Canvas,
+    swatch,
+    tick,
+)
 from jumpml.drawing._graph import draw_graph
+from jumpml.drawing._history import draw_history
+from jumpml.drawing._lines import Line, draw_line, few_ticks, plain
+from jumpml.drawing._panels import Panel, bar_panel, draw_panels, line_panel
 from jumpml.drawing._text import count
 
-__all__ = ["count", "draw_graph"]
+__all__ = [
+    "draw_graph",
+    "draw_history",
+    "count",
+    "Panel",
+    "Line",
+    "line_panel",
+    "bar_panel",
+    "draw_panels",
+    "Canvas",
+    "STYLES",
+    "ACCENT",
+    "INK",
+    "MUTED",
+    "PAPER",
+    "RULE",
+    "WARM",
+    "draw_line",
+    "few_ticks",
+    "plain",
+    "swatch",
+    "tick",
+]

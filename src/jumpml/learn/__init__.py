@@ -3,6 +3,7 @@
 from jumpml.learn._averaging import has_average, is_average
 from jumpml.learn._build import build_learner
 from jumpml.learn._checkpoints import Checkpoints
+from jumpml.learn._history import RunHistory
 from jumpml.learn._learner import Learner
 from jumpml.learn._logs import JsonlLog, Log, ProgressLog, StepRecord, TensorBoardLog
 from jumpml.learn._phase import Cosine, OneCycle, Phase
@@ -18,6 +19,7 @@ __all__ = [
     "Phase",
     "Progress",
     "ProgressLog",
+    "RunHistory",
     "Saving",
     "StepRecord",
     "TensorBoardLog",

@@ -15,6 +15,7 @@ from jumpml.learn._culprit import all_finite, explain
 from jumpml.learn._descent import Descent
 from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
+from jumpml.learn._history import RunHistory
 from jumpml.learn._identity import refuse_another_run
 from jumpml.learn._meter import NONE_MOVES, Meter, NonFinite
 from jumpml.learn._misfits import check_fit, check_lengths, refuse_idle
@@ -241,10 +242,10 @@ class Learner:
         return True
 
     @property
-    def history(self) -> History:
-        """Figures by epoch, and by example."""
+    def history(self) -> RunHistory:
+        """Figures by epoch, and by example; it prints as a table and draws itself."""
         examples = self._recorder.history(self.loaders.train.rows) if self._recorder else {}
-        return History(epochs=list(self._records), examples=examples)
+        return RunHistory(epochs=list(self._records), examples=examples)
 
     @property
     def ema_model(self) -> Model | None:

@@ -25,7 +25,7 @@ class Mark:
 
 
 Cell: TypeAlias = str | Mark
-Legend: TypeAlias = tuple[tuple[str, int], ...]  # names, each with its style: an index of `_drawing.STYLES`
+Legend: TypeAlias = tuple[tuple[str, int], ...]  # names, each with its style: an index of `drawing.STYLES`
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from jumpml.drawing import ACCENT, INK, MUTED, PAPER, RULE, WARM, Canvas, Line, draw_line, few_ticks, plain, tick
 from jumpml.report._blocks import Chart
-from jumpml.report._drawing import ACCENT, INK, MUTED, PAPER, RULE, STYLES, WARM, Canvas, tick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,27 +17,7 @@ if TYPE_CHECKING:
 
 _LETTER = 6.6  # pixels that a letter of a label takes
 _LOG_FROM = 50.0  # a positive line that falls so many times is drawn on a logarithmic axis
-_ENORMOUS = 1e100
-_STEPS = [1, 2, 2.5, 5, 10]  # between ticks
 _UNIT = (-0.03, 1.03)
-_CROWD = 200  # points more than this are drawn small
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line to draw.
-
-    Attributes:
-        x: Where.
-        y: What; a value that is not finite leaves a gap.
-        style: An index of `STYLES`; None for one of a crowd.
-        label: Its name in the legend, or empty.
-    """
-
-    x: Sequence[float]
-    y: Sequence[float]
-    style: int | None = 0
-    label: str = ""
 
 
 def progress_chart(title: str, lines: Sequence[Line], *, alt: str, epochs: int, log: bool, note: str) -> Chart:
@@ -57,13 +35,13 @@ def progress_chart(title: str, lines: Sequence[Line], *, alt: str, epochs: int, 
     with Canvas(width, height, left=48) as canvas:
         axes = canvas.axes
         for line in lines:
-            _draw(axes, line)
-        values = [y for y in map(_plain, (y for line in lines for y in line.y)) if not math.isnan(y)]
+            draw_line(axes, line)
+        values = [y for y in map(plain, (y for line in lines for y in line.y)) if not math.isnan(y)]
         if log and values and min(values) > 0 and max(values) / min(values) > _LOG_FROM:
             axes.set_yscale("log")
             axes.minorticks_off()
         axes.set(xlim=(1 - 0.02 * epochs, epochs * 1.02), xlabel="epoch")
-        _few_ticks(axes, whole=True)
+        few_ticks(axes, whole=True)
         svg = canvas.svg(alt)
     return Chart(title=title, svg=svg, alt=alt, width=width, note=note)
 
@@ -73,51 +51,14 @@ def curve_chart(title: str, lines: Sequence[Line], *, alt: str, x_label: str, y_
     width, height = 400, 300
     with Canvas(width, height, left=60) as canvas:
         for line in lines:
-            _draw(canvas.axes, line)
+            draw_line(canvas.axes, line)
         if all(0 <= value <= 1 for line in lines for value in (*line.x, *line.y)):
             canvas.axes.set(xlim=_UNIT, ylim=_UNIT)  # shares and probabilities: a cut axis would exaggerate
-        _few_ticks(canvas.axes)
+        few_ticks(canvas.axes)
         canvas.axes.set(xlabel=x_label, ylabel=y_label)
         svg = canvas.svg(alt)
     legend = tuple((line.label, line.style) for line in lines if line.label and line.style is not None)
     return Chart(title=title, svg=svg, alt=alt, width=width, legend=legend)
-
-
-def _draw(axes: Axes, line: Line) -> None:
-    points = [(x, y) for x, y in zip(map(_plain, line.x), map(_plain, line.y), strict=True) if not math.isnan(x)]
-    if not points:
-        return
-    x, y = zip(*points, strict=True)
-    colour, dash = STYLES[line.style % len(STYLES)] if line.style is not None else (ACCENT, "-")
-    if not _one_way(x):
-        axes.scatter(x, y, s=6 if len(x) > _CROWD else 14, color=colour, alpha=0.55, linewidths=0)
-    elif sum(map(math.isfinite, y)) == 1:
-        axes.plot(x, y, color=colour, marker="o", markersize=5)
-    else:
-        thin = line.style is None
-        axes.plot(x, y, color=colour, linestyle=dash, alpha=0.35 if thin else 1.0, linewidth=1.0 if thin else 1.8)
-
-
-def _plain(value: float) -> float:
-    """The number where it can be drawn: NaN for the infinite and the enormous, on which matplotlib's ticks fail."""
-    if not abs(value) < _ENORMOUS:
-        return math.nan
-    return value if abs(value) > 1 / _ENORMOUS else 0.0
-
-
-def _one_way(x: Sequence[float]) -> bool:
-    steps = [after - before for before, after in pairwise(x)]
-    return all(step >= 0 for step in steps) or all(step <= 0 for step in steps)
-
-
-def _few_ticks(axes: Axes, *, whole: bool = False) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole, steps=_STEPS))
-    axes.xaxis.set_major_formatter(tick)
-    if axes.get_yscale() == "linear":
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
-    axes.yaxis.set_major_formatter(tick)
 
 
 def confusion_chart(
@@ -173,7 +114,7 @@ def reliability_chart(title: str, calibration: Calibration, *, alt: str, note: s
         sizes = [22 + 110 * count / most for count in calibration.count]
         axes.scatter(calibration.confidence, calibration.accuracy, s=sizes, color=ACCENT, linewidths=0, zorder=3)
         axes.set(xlim=_UNIT, ylim=_UNIT, xlabel="stated confidence", ylabel="share of right answers")
-        _few_ticks(axes)
+        few_ticks(axes)
         svg = canvas.svg(alt)
     return Chart(title=title, svg=svg, alt=alt, width=width, note=note, reading=reading)
 
@@ -197,9 +138,9 @@ def bar_chart(
         axes = canvas.axes
         axes.grid(visible=False)
         axes.grid(visible=True, axis="x")
-        plain = [0.0 if math.isnan(value) else value for value in map(_plain, values)]
-        colours = [WARM if signed and value > 0 else ACCENT for value in plain]
-        axes.barh(range(len(labels)), plain, height=0.62, color=colours)
+        widths = [0.0 if math.isnan(value) else value for value in map(plain, values)]
+        colours = [WARM if signed and value > 0 else ACCENT for value in widths]
+        axes.barh(range(len(labels)), widths, height=0.62, color=colours)
         axes.axvline(0, color=MUTED, linewidth=1)
         axes.set_yticks(range(len(labels)), labels)
         axes.tick_params(axis="y", labelcolor=INK)
@@ -244,7 +185,7 @@ def interval_chart(
         axes.grid(visible=False)
         axes.axvline(0, color=RULE, linewidth=1)
         axes.axvline(limit, color=WARM, linewidth=1.5, linestyle=(0, (4, 2)))
-        for position, (low, value, high) in enumerate(tuple(map(_plain, span)) for span in spans):
+        for position, (low, value, high) in enumerate(tuple(map(plain, span)) for span in spans):
             axes.plot([low, high], [position] * 2, color=ACCENT, linewidth=2.5, solid_capstyle="round")
             axes.plot([value], [position], color=ACCENT, marker="o", markersize=7)
         axes.set_yticks(range(len(labels)), labels)

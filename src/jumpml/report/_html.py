@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from jumpml.report._drawing import swatch
+from jumpml.drawing import swatch
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -6,9 +6,10 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from jumpml.drawing import Line
 from jumpml.report import _words as words
 from jumpml.report._blocks import Chart, Charts, Heading, Section, Table, Text
-from jumpml.report._charts import Line, progress_chart
+from jumpml.report._charts import progress_chart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import TASK_KINDS
+from jumpml.drawing import STYLES, Line
 from jumpml.report import _pixels as pixels
 from jumpml.report import _words as words
 from jumpml.report._blocks import Block, Chart, Charts, Gallery, Heading, Image, Section, Table, Text, Tile
-from jumpml.report._charts import Line, confusion_chart, curve_chart, reliability_chart
-from jumpml.report._drawing import STYLES
+from jumpml.report._charts import confusion_chart, curve_chart, reliability_chart
 
 if TYPE_CHECKING:
     from jumpml.core import Calibration, Curve, EvaluationRecord, TaskEvaluation

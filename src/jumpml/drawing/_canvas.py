@@ -1,4 +1,4 @@
-"""Matplotlib figures as inline SVG: coloured by the page's own variables, so that they follow light, dark and print."""
+"""Matplotlib figures as inline SVG: coloured by a page's own variables, so that they follow light, dark and print."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 # A colour that matplotlib is told stands for a variable of the page; each is exact, so none is mistaken for another.
 INK, MUTED, RULE, PAPER, WARM = "#00fe01", "#00fe02", "#00fe03", "#00fe04", "#00fe05"
-_LINES = ("#00fe11", "#00fe12", "#00fe13", "#00fe14", "#00fe15", "#00fe16")
+LINES = ("#00fe11", "#00fe12", "#00fe13", "#00fe14", "#00fe15", "#00fe16")
 _VARIABLES = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
     RULE: "var(--rule)",
     PAPER: "var(--paper)",
     WARM: "var(--warm)",
-    **{colour: f"var(--c{position})" for position, colour in enumerate(_LINES, start=1)},
+    **{colour: f"var(--c{position})" for position, colour in enumerate(LINES, start=1)},
 }
 _DASHED = (0, (4, 1.6))
-ACCENT = _LINES[0]
+ACCENT = LINES[0]
 
 # Lines are told apart by colour, and dashed after the colours are used up; more than these nobody can tell apart.
-STYLES = tuple((colour, dash) for dash in ("-", _DASHED) for colour in _LINES)
+STYLES = tuple((colour, dash) for dash in ("-", _DASHED) for colour in LINES)
 
-_SVG = "{http://www.w3.org/2000/svg}"
+SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _SETTINGS: Any = {
     "svg.fonttype": "none",  # text stays text: the browser shapes every script, and finds and reads it
@@ -124,12 +124,12 @@ def _for_page(source: str, alt: str) -> str:
             element.set("id", identity)
         _recolour(element)
     for group in list(root):
-        if group.tag == f"{_SVG}defs" and group.find(f"{_SVG}style") is not None:
+        if group.tag == f"{SVG}defs" and group.find(f"{SVG}style") is not None:
             root.remove(group)  # a style element in an inline drawing would speak for the whole page
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)
     root.attrib.update({"role": "img", "aria-label": alt, "class": "chart"})
-    ElementTree.register_namespace("", _SVG.strip("{}"))
+    ElementTree.register_namespace("", SVG.strip("{}"))
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -147,9 +147,18 @@ def _recolour(element: Any) -> None:
         element.set("style", style)
 
 
+def colour_of(style: int) -> str:
+    """The page's variable for the colour of one of `STYLES`."""
+    return _VARIABLES[STYLES[style % len(STYLES)][0]]
+
+
+def is_dashed(style: int) -> bool:
+    """Whether one of `STYLES` is dashed."""
+    return STYLES[style % len(STYLES)][1] == _DASHED
+
+
 def swatch(style: int) -> str:
     """A short line in one of `STYLES`, for a legend."""
-    colour, dash = STYLES[style % len(STYLES)]
-    pattern = ' stroke-dasharray="6 3"' if dash == _DASHED else ""
-    line = f'<line x1="0" y1="4" x2="22" y2="4" stroke="{_VARIABLES[colour]}" stroke-width="2"{pattern}/>'
+    pattern = ' stroke-dasharray="6 3"' if is_dashed(style) else ""
+    line = f'<line x1="0" y1="4" x2="22" y2="4" stroke="{colour_of(style)}" stroke-width="2"{pattern}/>'
     return f'<svg viewBox="0 0 22 8" aria-hidden="true">{line}</svg>'

@@ -1,0 +1,56 @@
+"""How a run learned, as a picture."""
+
+from __future__ import annotations
+
+import math
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from jumpml.drawing._lines import Line
+from jumpml.drawing._panels import Panel, draw_panels, line_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jumpml.core import EpochRecord
+
+
+def draw_history(epochs: Sequence[EpochRecord], title: str = "How it learned") -> str:
+    """Draw a run's curves by epoch, a frame a figure and a line a phase.
+
+    Args:
+        epochs: The epochs, in their order.
+        title: What stands above.
+
+    Returns:
+        An ``svg`` element that refers to nothing outside itself.
+
+    Example:
+        >>> from jumpml.core import EpochRecord
+        >>> first = EpochRecord(phase="supervised", epoch=1, step=9, losses={"total": 2.0}, lr=0.1, seconds=1.0)
+        >>> draw_history([first])[:4]
+        '<svg'
+    """
+    rows = [{**epoch.figures(), "learning rate": epoch.lr} for epoch in epochs]
+    phases = [epoch.phase for epoch in epochs]
+    panels = [_panel(name, phases, rows) for name in dict.fromkeys(name for row in rows for name in row)]
+    return draw_panels(title, panels, columns=3, note="" if epochs else "There is no epoch yet.")
+
+
+def _panel(name: str, phases: Sequence[str], rows: Sequence[Mapping[str, float]]) -> Panel:
+    styles = {phase: style for style, phase in enumerate(dict.fromkeys(phases))}
+    lines = []
+    for phase, group in groupby(range(len(rows)), key=lambda place: phases[place]):
+        points = [(place + 1, rows[place][name]) for place in group if name in rows[place]]
+        if points:
+            x, y = zip(*points, strict=True)
+            lines.append(Line(x, y, styles[phase], phase if len(styles) > 1 else ""))
+    alt = f"{name}: {'; '.join(_told(line) for line in lines)}."
+    falls = name.startswith("loss")
+    return line_panel(name, lines, alt=alt, x_label="epoch", whole=True, falls=falls, size=(300, 200))
+
+
+def _told(line: Line) -> str:
+    finite = [value for value in line.y if math.isfinite(value)]
+    span = f"from {finite[0]:.4g} to {finite[-1]:.4g}" if finite else "no finite value"
+    return f"{line.label} {span} over {len(line.y)} epochs".strip()

@@ -78,6 +78,28 @@ def test_a_node_begins_with_weights_from_a_file(tmp_path: Path) -> None:
     assert not plain.loaded
 
 
+@pytest.mark.parametrize("told", [{"weights": {"file": "run"}, **ENCODER}, {"pretrained": {"run": "run"}}])
+def test_a_run_in_which_a_node_shares_what_stands_behind_it_gives_that(tmp_path: Path, told: dict[str, Any]) -> None:
+    first = {"shares": "encoder", "inputs": "x"}
+    whole = spec(module="torch.nn.Linear", args={"in_features": 4, "out_features": 4}, inputs="first")
+    whole["nodes"] = {"first": first, **whole["nodes"]}
+    made = jumpml.load_model(whole, seed=5)
+    assert made.node_names[0] == "first"
+    checkpoint = tmp_path / "run" / "checkpoints" / "step-00000007"
+    checkpoint.mkdir(parents=True)
+    (tmp_path / "run" / "specs").mkdir()
+    (tmp_path / "run" / "specs" / "old.model.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
+    save_file(made.state_dict(), checkpoint / "model.safetensors")
+    (checkpoint / "state.json").write_text('{"$dict": [["progress", {"$dict": [["best", null]]}]]}')
+    new = spec()
+    new["nodes"]["encoder"] = {**told, "inputs": "x"}
+    if "module" in told:
+        new["nodes"]["encoder"]["args"] = {"out_features": 4}
+    (tmp_path / "m.model.yaml").write_text(yaml.safe_dump(new, sort_keys=False))
+    model = jumpml.load_model(tmp_path / "m.model.yaml")
+    assert model.node("encoder").state_dict()["weight"].equal(made.node("first").state_dict()["weight"])
+
+
 def test_the_same_without_files(tmp_path: Path) -> None:
     source = nn.Linear(4, 3)
     save_file(source.state_dict(), tmp_path / "w.safetensors")

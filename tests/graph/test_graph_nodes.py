@@ -130,6 +130,20 @@ def test_shared_weights_count_and_are_saved_once(tmp_path: Path) -> None:
     assert again.node("left") is not model.node("left")
 
 
+def test_shared_weights_bear_their_owners_name_wherever_it_stands(tmp_path: Path) -> None:
+    lines = SHARED.strip().splitlines()
+    after = lines[0].replace("image", "right").replace("8}", "4}")
+    both = lines[2].replace("right]", "right, image]")
+    model = jumpml.load_model(write(tmp_path, m=outer("\n".join([lines[1], after, both, *lines[3:]]) + "\n")))
+    assert model.node_names[0] == "right"  # it is the first to run, and only shares
+    assert sorted(model.state_dict()) == ["node_left.bias", "node_left.weight", "node_out.bias", "node_out.weight"]
+    assert [(row["node"], row["shares"]) for row in model.table()][:2] == [("right", "left"), ("left", None)]
+    cut = model.until("left")
+    assert sorted(cut.state_dict()) == ["node_left.bias", "node_left.weight"]
+    nested = Model(inputs=dict(model.inputs), nodes={"net": Node(model, ())})
+    assert sorted(nested.state_dict())[:2] == ["node_net__left.bias", "node_net__left.weight"]
+
+
 def test_shared_weights_get_the_gradients_of_all_their_uses(tmp_path: Path) -> None:
     model = jumpml.load_model(write(tmp_path, m=outer(SHARED)))
     batch = {"image": torch.randn(3, 4), "picture": torch.randn(3, 4)}

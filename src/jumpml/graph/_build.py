@@ -114,4 +114,6 @@ def build_nodes(
                 problems += made
     if problems:
         raise join_errors([place(spec, parts, problem) for problem in problems])
-    return {name: Node(modules[part.owner or name], part.inputs) for name, part in parts.items()}
+    # a module's own node stands before those that share it: its weights bear the name of the first
+    own_first = sorted(parts.items(), key=lambda item: item[1].owner is not None)
+    return {name: Node(modules[part.owner or name], part.inputs) for name, part in own_first}

@@ -174,7 +174,7 @@ class Model(Trainable):
         reached = frozenset[str]()
         for output in outputs:
             reached |= {self.node_of(output) or output} | self.ancestors(output)
-        nodes = {name: Node(self.node(name), self._wiring.written(name)) for name in self.node_names if name in reached}
+        nodes = {name: Node(self.node(name), self._wiring.written(name)) for name in self.given if name in reached}
         cut = type(self)(
             inputs={name: value for name, value in self._inputs.items() if name in reached},
             nodes=nodes,

@@ -74,9 +74,12 @@ class Structure(nn.Module, ABC):
         self._inputs, self._tasks, self._fields = dict(inputs), dict(tasks), dict(fields)
         self._wiring = Wiring.of({name: node.inputs for name, node in nodes.items()}, names)
         self._flops: tuple[tuple[int, ...], dict[str, int | None]] | None = None
+        self._given = tuple(nodes)
+        owners = {id(node.module): name for name, node in reversed(nodes.items())}  # the first that has it
         self._attributes: dict[str, str] = {}
         for name in self._wiring.order:
-            self._attributes[name] = self._adopt(f"node_{name}".replace(".", "__"), nodes[name].module)
+            module = nodes[name].module
+            self._attributes[name] = self._adopt(f"node_{owners[id(module)]}".replace(".", "__"), module)
         self._asked = [task.output for task in tasks.values()]
         self._asked += [reference for objective in objectives.values() for reference in objective.inputs]
         inferred = self._pass(seed=seed)
@@ -158,6 +161,11 @@ class Structure(nn.Module, ABC):
     def node_names(self) -> tuple[str, ...]:
         """The nodes, each after all that it reads."""
         return self._wiring.order
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The nodes as they were given; of several with one module, the first is the one whose name its weights bear."""
+        return self._given
 
     @property
     def need_two_rows(self) -> frozenset[str]:

@@ -22,10 +22,11 @@ def table(model: Model, flops: Mapping[str, int | None]) -> list[dict[str, Any]]
     where they cannot be counted), ``objectives`` (by name, the phases in which they are active) and ``shares``: the
     node whose weights it has too, or None.
     """
-    rows, first = [], {}
+    owners = {id(model.node(name)): name for name in reversed(model.given)}
+    rows = []
     for name in model.node_names:
         module = model.node(name)
-        shared = first.setdefault(id(module), name)
+        shared = owners[id(module)]
         rows.append(
             {
                 "node": name,

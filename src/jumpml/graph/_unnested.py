@@ -27,7 +27,7 @@ def unnested(nodes: Mapping[str, Node]) -> dict[str, Node]:
         if isinstance(node, Node) and hasattr(node.module, "node_names") and hasattr(node.module, "written"):
             model: Any = node.module
             rename = _renaming(name, node, model)
-            for inner in model.node_names:
+            for inner in model.given:
                 flat[f"{name}.{inner}"] = Node(model.node(inner), renamed(model.written(inner), rename))
         else:
             flat[name] = node

@@ -19,6 +19,8 @@ class Sum(nn.Module):
     """An objective that adds its inputs up, row by row, and notes how it was connected and called."""
 
     per_example = True
+    differentiates = ()
+    schedule = None
 
     def __init__(
         self,

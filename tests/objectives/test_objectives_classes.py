@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import jumpml
 from jumpml.core import ObjectiveError, SpecError, ValueInfo
+from jumpml.data import Column
 from jumpml.objectives import (
     BinaryCrossEntropy,
     Contrastive,
@@ -182,6 +183,31 @@ def test_a_balanced_positive_weight_is_the_negatives_over_the_positives() -> Non
     assert float(objective.positive_weight or 0) == 3.0
 
 
+def test_balanced_labels_have_each_its_own_negatives_over_positives() -> None:
+    objective = BinaryCrossEntropy(PAIR, positive_weight="balanced")
+    counts = {"a": 30, "b": 10, "none has": 0, "all have": 40}
+    target = ValueInfo(shape=(4,), classes=4, class_counts=counts, counted=40)
+    objective.connect([ValueInfo(shape=(4,)), target], {})
+    assert objective.positive_weight is not None
+    torch.testing.assert_close(objective.positive_weight, torch.tensor([1 / 3, 3.0, 40.0, 1 / 40]))
+    # where nothing is known, every label's positives and negatives have one say: logits of 0 have no gradient
+    has = torch.zeros(40, 4)
+    for place, count in enumerate(counts.values()):
+        has[:count, place] = 1
+    logits = torch.zeros(40, 4, requires_grad=True)
+    reduce(objective(logits, has)).backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad.sum(0)[:2], torch.zeros(2))
+
+
+def test_balanced_labels_are_counted_in_the_train_rows_that_have_labels() -> None:
+    labels = Column(
+        torch.tensor([[1.0, 0], [1, 1], [1, 0], [torch.nan] * 2, [0, 0], [1, 1]]), "multilabel", classes=("a", "b")
+    )
+    known = labels.info("tags", train=torch.arange(5)).value
+    assert (known.class_counts, known.counted) == ({"a": 3, "b": 1}, 4)
+
+
 def iris(**task: Any) -> Any:
     data = jumpml.create_dataloader(
         {
@@ -239,8 +265,8 @@ def test_an_unknown_class_is_named_with_its_like() -> None:
             BinaryCrossEntropy(PAIR, positive_weight="balanced"),
             [ValueInfo(shape=(1,)), ValueInfo(shape=(1,))],
             "BinaryCrossEntropy: positive_weight: 'balanced' needs train rows of both classes of 'label'; there are "
-            "none that are known. Give the data to load_model, and take a category of two classes as target; or write "
-            "a number.",
+            "none that are known. Give the data to load_model, and take a category of two classes or a multilabel as "
+            "target; or write a number.",
         ),
         (
             Quantile(PAIR),

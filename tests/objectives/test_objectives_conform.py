@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import jumpml.objectives
+from jumpml.core import ValueInfo
 from jumpml.objectives import (
     CKA,
     CTC,
@@ -43,6 +44,7 @@ from jumpml.objectives import (
     TotalVariation,
     Triplet,
     VICReg,
+    reduce,
 )
 from jumpml.testing import check_objective
 
@@ -153,6 +155,34 @@ class Whole(nn.Module):
 def test_it_conforms(case: Case) -> None:
     torch.manual_seed(0)
     check_objective(case.make(), case.draw(), **case.options)
+
+
+# What can be a table of the data: vectors of numbers that are no predictions.
+PREDICTED = {"logits", "prediction", "mean", "log_variance", "log_rate", "student"}
+GAPPED = [
+    (name, place)
+    for name, case in CASES.items()
+    for place, value in enumerate(case.draw())
+    if value.is_floating_point() and value.ndim == 2 and value.shape[1] > 1
+    if not case.make().views and not {*case.make().roles[place : place + 1]} & PREDICTED
+]
+
+
+@pytest.mark.parametrize(("name", "place"), GAPPED)
+def test_missing_elements_of_a_tables_rows_reach_neither_loss_nor_gradient(name: str, place: int) -> None:
+    torch.manual_seed(0)
+    objective, values = CASES[name].make(), list(CASES[name].draw())
+    values[place][0, 0] = torch.nan
+    told = [
+        ValueInfo(shape=tuple(value.shape[1:]), dtype=str(value.dtype).removeprefix("torch."), gaps=at == place)
+        for at, value in enumerate(values)
+    ]
+    objective.connect(told, {})
+    leaves = [value.requires_grad_() for at, value in enumerate(values) if at != place and value.is_floating_point()]
+    total = reduce(objective(*values))
+    assert bool(total.isfinite())
+    gradients = torch.autograd.grad(total, leaves, allow_unused=True) if leaves and total.requires_grad else ()
+    assert all(gradient is None or bool(gradient.isfinite().all()) for gradient in gradients)
 
 
 def test_every_objective_is_in_the_table() -> None:

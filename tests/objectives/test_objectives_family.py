@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from jumpml.core import Loss, ValueInfo
+from jumpml.core import Loss, ObjectiveError, ValueInfo
 from jumpml.objectives import (
     CKA,
     L1,
@@ -25,6 +25,7 @@ from jumpml.objectives import (
     Distillation,
     Function,
     GaussianNLL,
+    Huber,
     KullbackLeibler,
     LossModule,
     MeanSquaredError,
@@ -261,6 +262,15 @@ def test_a_likelihood_is_of_the_numbers_that_are_there(objective: Any) -> None:
     torch.testing.assert_close(value[:1], alone)
     reduce(Loss(value, present)).backward()
     assert all(bool(x.grad.isfinite().all()) and x.grad[0, 1] == 0 for x in predicted if x.grad is not None)
+
+
+def test_a_table_with_gaps_is_no_prediction() -> None:
+    with pytest.raises(ObjectiveError) as error:
+        Huber(("y", "p")).connect([ValueInfo(shape=(2,), gaps=True), ValueInfo(shape=(2,))], {})
+    assert str(error.value) == (
+        "Huber: 'y' stands in the place of the prediction, and numbers of it are missing. Name what is predicted "
+        "first, and the target last."
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from jumpml.core._values import ValueInfo
+    from jumpml.core._weight import WeightSchedule
 
 
 @runtime_checkable
@@ -54,19 +55,22 @@ class Objective(Protocol):
         views: The views that are drawn: empty, one policy (drawn twice), or two. With views, ``forward`` receives each
             input once a view: ``(first@view0, first@view1, second@view0, ...)``.
         parameters_of: Patterns of the nodes whose parameters are read instead; empty where none are.
-        weight: What the loss is multiplied by in the sum. One that also has an attribute ``schedule``, a
-            `WeightSchedule`, is multiplied by what that says in training, and by its last weight elsewhere.
-            One with an attribute ``differentiates``, places of its inputs, is given these with a gradient.
+        weight: What the loss is multiplied by in the sum; where there is a schedule, its last weight.
+        schedule: What the loss is multiplied by in training instead; None where the weight does not move.
         when: The phases in which it is active, or ``("all",)``.
         per_example: Whether ``forward`` returns one loss a row. One of a whole batch never gets a batch of one row.
+        differentiates: The places of the inputs that ``forward`` takes gradients by: these then have one, be they
+            fields or frozen. Empty for all but penalties on gradients.
     """
 
     inputs: tuple[str, ...]
     views: tuple[str, ...]
     parameters_of: tuple[str, ...]
     weight: float
+    schedule: WeightSchedule | None
     when: tuple[str, ...]
     per_example: bool
+    differentiates: tuple[int, ...]
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check the inputs' shapes and make what depends on them (projectors); called once, when the graph is built.

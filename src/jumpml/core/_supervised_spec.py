@@ -38,7 +38,7 @@ class BinaryCrossEntropySpec(ObjectiveBase):
     """The logits and the target field."""
     positive_weight: PositiveWeight = 1.0
     """What the loss of a positive row, or of a label that a row has, is multiplied by; with `balanced` the train rows'
-    negatives over their positives, of a category of two classes."""
+    negatives over their positives, of a category of two classes or of each label of a multilabel."""
     focal: Power = 0.0
     """The power of one minus the probability of what is true that a loss is multiplied by, so that what is learned
     already counts less (Lin et al. 2017, https://arxiv.org/abs/1708.02002, who take 2); 0 switches it off."""

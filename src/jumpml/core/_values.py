@@ -28,7 +28,9 @@ class ValueInfo:
         cardinalities: By element of a row that is a vector, how many codes it may hold, 0 where it holds any number;
             empty where all do, or nothing is known. So a table's vector says which elements are to be embedded.
         gaps: Whether single elements of a row may be missing, as of a table.
-        class_counts: How many train rows each class has, by name in the order of the codes, where that is known.
+        class_counts: How many train rows, or their positions, each class has, by name in the order of the codes, where
+            that is known; a row may have several classes of a multilabel.
+        counted: Of how many rows or positions that is; of a multilabel more or less than the sum.
     """
 
     shape: tuple[int, ...]
@@ -36,6 +38,7 @@ class ValueInfo:
     classes: int | None = field(default=None, compare=False)
     cardinalities: tuple[int, ...] = field(default=(), compare=False)
     class_counts: Mapping[str, int] | None = field(default=None, compare=False)
+    counted: int | None = field(default=None, compare=False)
     gaps: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:

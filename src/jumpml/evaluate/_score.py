@@ -76,7 +76,7 @@ def _value(name: str, entry: Metric, sample: AnySample, split: str) -> float:
 
 def _loss(loaders: DataLoaders, model: Model, split: str) -> float:
     active = {name: model.objectives[name] for name in model.active(SUPERVISED)}
-    objectives = {n: o for n, o in active.items() if not (o.views or getattr(o, "differentiates", ()))}
+    objectives = {n: o for n, o in active.items() if not (o.views or o.differentiates)}
     if not objectives:
         raise EvaluationError("'loss' has no value: no objective without views is active in the supervised phase.")
     total = {name: torch.zeros((), dtype=torch.float64) for name in objectives}

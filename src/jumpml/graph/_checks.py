@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from jumpml.graph._inferred import Inferred
     from jumpml.graph._model import Model
 
+_ATTRIBUTES = (*Objective.__annotations__, "connect")
+_AS_OBJECTIVE = "Derive it from jumpml.objectives.ObjectiveModule, or wrap a loss in LossModule."
+
 
 def check_structure(
     inputs: Mapping[str, ValueInfo],
@@ -114,6 +117,11 @@ def _wrong_types(nodes: Mapping[str, Node], objectives: Mapping[str, Objective])
             Problem(("objectives", name), f"expected an nn.Module, got a {type(objective).__name__}.")
             for name, objective in objectives.items()
             if not isinstance(objective, nn.Module)
+        ),
+        *(
+            Problem(("objectives", name), f"it has no {', '.join(lacking)}, as an objective has.", _AS_OBJECTIVE)
+            for name, objective in objectives.items()
+            if isinstance(objective, nn.Module) and (lacking := [a for a in _ATTRIBUTES if not hasattr(objective, a)])
         ),
     ]
 

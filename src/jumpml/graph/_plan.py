@@ -155,7 +155,7 @@ def _fixed(
     return [
         name
         for name, (objective, _) in active.items()
-        if getattr(objective, "differentiates", ())
+        if objective.differentiates
         and not compiler.learns(wanted[name])
         and not any(True for _ in cast("nn.Module", objective).parameters())
     ]
@@ -166,7 +166,7 @@ def _traced(active: Mapping[str, tuple[Objective, str]], wanted: Mapping[str, Se
     return [
         wanted[name][place * len(wanted[name]) // len(objective.inputs) + draw]
         for name, (objective, _) in active.items()
-        for place in getattr(objective, "differentiates", ())
+        for place in objective.differentiates
         for draw in range(len(wanted[name]) // len(objective.inputs))
     ]
 

@@ -164,7 +164,7 @@ class Structure(nn.Module, ABC):
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The nodes as they were given; of several with one module, the first is the one whose name its weights bear."""
+        """The nodes as they were given; of several with one module, the first names its weights."""
         return self._given
 
     @property

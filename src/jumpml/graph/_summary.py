@@ -120,7 +120,7 @@ def _objective(name: str, objective: Objective) -> str:
 
 
 def _weight(objective: Objective) -> str:
-    return str(getattr(objective, "schedule", None) or f"{objective.weight:g}")
+    return f"{objective.weight:g}" if objective.schedule is None else str(objective.schedule)
 
 
 def _shape(model: Model, name: str) -> str:

@@ -12,7 +12,7 @@ from jumpml.core import Loss
 from jumpml.objectives._class_weights import BALANCED
 from jumpml.objectives._cross_entropy import SURE
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, mean_of_rows, same_rows, shaped_like
+from jumpml.objectives._rows import mean_of_rows, same_rows, shaped_like
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,8 @@ class BinaryCrossEntropy(ObjectiveModule):
     Args:
         inputs: The logits and the target field: a category of two classes, a number that is 0 or 1, or several labels.
         positive_weight: What the loss of a positive row, or of a label that a row has, is multiplied by; above 0. With
-            ``balanced`` the train rows' negatives over their positives, of a category of two classes.
+            ``balanced`` the train rows' negatives over their positives: of a category of two classes, or of each label
+            of a multilabel, where a label that no row has, or every row, counts as if one had it, or had not.
         focal: The power of one minus the probability of what is true that a loss is multiplied by, so that what is
             learned already counts less (Lin et al. 2017, https://arxiv.org/abs/1708.02002, who take 2); 0 switches it
             off.
@@ -72,6 +73,7 @@ class BinaryCrossEntropy(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one logit a target."""
+        super().connect(values, parameters)
         logits, target = values
         if logits and (len(logits.shape) > 1 or logits.dtype != "float32"):
             fix = "Use a linear node with one output, or one a label."
@@ -88,11 +90,16 @@ class BinaryCrossEntropy(ObjectiveModule):
             self.positive_weight = self._weigh(target)
 
     def _weigh(self, target: ValueInfo | None) -> Tensor:
+        if target and target.class_counts and target.shape == (len(target.class_counts),):
+            positives = torch.tensor([*target.class_counts.values()], dtype=torch.float64)
+            negatives = (target.counted or 0) - positives
+            return (negatives.clamp(min=1) / positives.clamp(min=1)).float()
         counts = [*target.class_counts.values()] if target and target.class_counts else []
         if len(counts) != 2 or 0 in counts:
             rows = f"{counts[0]} and {counts[1]}" if len(counts) == 2 else "none that are known"
             needs = f"{BALANCED!r} needs train rows of both classes of {self.inputs[1]!r}; there are {rows}."
-            fix = "Give the data to load_model, and take a category of two classes as target; or write a number."
+            takes = "a category of two classes or a multilabel"
+            fix = f"Give the data to load_model, and take {takes} as target; or write a number."
             raise self.error(f"positive_weight: {needs} {fix}")
         return torch.tensor(counts[0] / counts[1])
 
@@ -101,8 +108,9 @@ class BinaryCrossEntropy(ObjectiveModule):
 
         Args:
             logits: ``[batch]`` or ``[batch, labels]``.
-            target: int64 or float, ``[batch]`` or ``[batch, labels]``; -1 or NaN where missing. Beside one logit a row
-                also shares of both classes, ``[batch, 2]``.
+            target: int64 or float, ``[batch]`` or ``[batch, labels]``; -1 or NaN where missing, in a table's rows also
+                where single labels are, which do not count. Beside one logit a row also shares of both classes,
+                ``[batch, 2]``.
             present: bool ``[batch]``, the rows that count; None where all do.
 
         Raises:
@@ -110,7 +118,7 @@ class BinaryCrossEntropy(ObjectiveModule):
         """
         if target.numel() == 2 * logits.numel() and target.shape[1:] == (2,):
             target = target[:, 1]
-        target = filled(shaped_like(logits, target, self.error), present)
+        target, known = self.known_elements(shaped_like(logits, target, self.error), present)
         if not target.is_floating_point():
             target = target.to(logits.dtype)
         if self.focal:
@@ -119,7 +127,7 @@ class BinaryCrossEntropy(ObjectiveModule):
             value = F.binary_cross_entropy_with_logits(
                 logits, target, reduction="none", pos_weight=self.positive_weight
             )
-        return Loss(mean_of_rows(value), present)
+        return Loss(mean_of_rows(value, known), present)
 
     def _focal(self, logits: Tensor, target: Tensor) -> Tensor:
         """Both losses that an element could have, by how unsure it is of them and by how much each is true."""

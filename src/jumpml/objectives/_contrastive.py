@@ -62,6 +62,7 @@ class Contrastive(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for two embeddings of one shape, and one answer a row."""
+        super().connect(values, parameters)
         first, second, same = values
         if first and second and (first != second or first.dtype != "float32"):
             raise self.wrong_shape(
@@ -78,11 +79,13 @@ class Contrastive(ObjectiveModule):
             first: ``[batch, *]``.
             second: Of the same shape.
             same: int64 or float, ``[batch]`` or ``[batch, 1]``; -1 or NaN where missing.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
 
         Raises:
             ObjectiveError: The embeddings differ in shape.
         """
+        present = self.whole_rows(present, first, second, same)
         first, second = filled(first, present), filled(shaped_like(first, second, self.error), present)
         square = (first - second).square().flatten(1).sum(1)
         together = filled(same, present).flatten().to(first.dtype)
@@ -135,6 +138,7 @@ class SupervisedContrastive(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one vector and one class a row."""
+        super().connect(values, parameters)
         embedding, label = values
         check_embedding_and_label(self, embedding, label)
 
@@ -144,9 +148,11 @@ class SupervisedContrastive(ObjectiveModule):
         Args:
             inputs: The embedding ``[batch, width]`` of each draw (one without views), then the class codes, int64
                 ``[batch]``, as often; -1 where missing.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
         """
         half = len(inputs) // 2
+        present = self.whole_rows(present, *inputs)
         known = torch.cat([label >= 0 if present is None else (label >= 0) & present for label in inputs[half:]])
         embedding, label = filled(torch.cat(inputs[:half]), known), torch.cat(inputs[half:])
         unit = F.normalize(embedding, dim=1)

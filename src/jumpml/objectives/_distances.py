@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import check_numbers, filled, mean_of_rows, shaped_like, without_gaps
+from jumpml.objectives._rows import check_numbers, mean_of_rows, shaped_like
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 class _Distance(ObjectiveModule):
     roles = ("prediction", "target")
-    gaps = False  # whether single elements of a row's target may be missing
 
     def __init__(
         self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
@@ -30,9 +29,9 @@ class _Distance(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for equal shapes."""
+        super().connect(values, parameters)
         prediction, target = values
         check_numbers(self, (0, prediction), (1, target))
-        self.gaps = bool(target and target.gaps)
 
     def forward(self, prediction: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.
@@ -46,9 +45,7 @@ class _Distance(ObjectiveModule):
         Raises:
             ObjectiveError: The two hold different numbers of elements.
         """
-        target, known = filled(shaped_like(prediction, target, self.error), present), None
-        if self.gaps:
-            target, known = without_gaps(target)
+        target, known = self.known_elements(shaped_like(prediction, target, self.error), present)
         return Loss(mean_of_rows(self._distance(prediction, target), known), present)
 
     @abstractmethod

@@ -65,6 +65,7 @@ class Distillation(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for equal shapes, and for classes where the kind has them."""
+        super().connect(values, parameters)
         student, source = values
         if student and source and not (same_rows(student.shape, source.shape) and student.dtype == "float32"):
             fix = "Give both models the same output."
@@ -83,11 +84,13 @@ class Distillation(ObjectiveModule):
         Args:
             student: Raw output, ``[batch, *]``.
             source: Raw output of the model to learn from, of the same shape.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
 
         Raises:
             ObjectiveError: The two hold different numbers of elements.
         """
+        present = self.whole_rows(present, student, source)
         source = filled(shaped_like(student, source, self.error).detach(), present)
         if TASK_KINDS[self.kind].decides == "numbers":
             return Loss(mean_of_rows(F.mse_loss(student, source, reduction="none")), present)

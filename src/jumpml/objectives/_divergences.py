@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, mean_of_rows, places_with_gaps, shaped_like, whole_rows
+from jumpml.objectives._rows import filled, mean_of_rows, shaped_like
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,6 @@ class Cosine(ObjectiveModule):
     """
 
     roles = ("first", "second")
-    _gaps: tuple[int, ...] = ()
 
     def __init__(
         self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
@@ -43,8 +42,8 @@ class Cosine(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one shape."""
+        super().connect(values, parameters)
         first, second = values
-        self._gaps = places_with_gaps(values)
         if first and second and (first != second or first.dtype != "float32"):
             raise self.wrong_shape(0, f"float32 like {self.inputs[1]!r}, {second}", first, "Give both one width.")
 
@@ -60,7 +59,7 @@ class Cosine(ObjectiveModule):
         Raises:
             ObjectiveError: The shapes differ.
         """
-        present = whole_rows(present, *((first, second)[place] for place in self._gaps))
+        present = self.whole_rows(present, first, second)
         first, second = filled(first, present), filled(shaped_like(first, second, self.error), present)
         width = (len(first), -1) if len(first) else (0, 1)
         return Loss(1 - F.cosine_similarity(first.reshape(width), second.reshape(width), dim=1), present)
@@ -90,7 +89,6 @@ class KullbackLeibler(ObjectiveModule):
     """
 
     roles = ("logits", "target")
-    gaps = False  # whether single elements of a row's target may be missing
 
     def __init__(
         self,
@@ -107,6 +105,7 @@ class KullbackLeibler(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one shape, with two classes or more."""
+        super().connect(values, parameters)
         logits, target = values
         if logits and (not logits.shape or logits.shape[0] < 2 or logits.dtype != "float32"):
             fix = "Use a linear node with one output a class."
@@ -115,7 +114,6 @@ class KullbackLeibler(ObjectiveModule):
             codes = target.dtype == "int64"
             fix = "For class codes take kind: cross_entropy." if codes else "Give both as many classes."
             raise self.wrong_shape(1, f"one share a class, {logits}", target, fix)
-        self.gaps = bool(target and target.gaps)
 
     def forward(self, logits: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.
@@ -126,7 +124,7 @@ class KullbackLeibler(ObjectiveModule):
             present: bool ``[batch]``, the rows that count; None where all do.
         """
         target = shaped_like(logits, target, self.error).detach()
-        present = whole_rows(present, target) if self.gaps else present
+        present = self.whole_rows(present, logits, target)
         target = filled(target, present)
         as_logits = self.target == "logits"
         target = F.log_softmax(target, dim=1) if as_logits else target

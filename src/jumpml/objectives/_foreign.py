@@ -11,7 +11,7 @@ from torch import nn
 
 from jumpml.core import Loss, ValueInfo
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, mean_of_rows, places_with_gaps, same_rows, whole_rows
+from jumpml.objectives._rows import filled, mean_of_rows, same_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,15 +24,13 @@ TRIAL_ROWS = 2
 
 
 class _Foreign(ObjectiveModule):
-    _gaps: tuple[int, ...] = ()  # the places of the inputs of which single elements of a row may be missing
-
     def _validate_inputs(self) -> None:
         if not self.inputs:
             raise self.error("expected the names of what it reads, got none.")
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Try it on two rows of zeros, where all shapes are known."""
-        self._gaps = places_with_gaps(values)
+        super().connect(values, parameters)
         known = [value for value in values if value is not None]
         if len(known) < len(values):
             return
@@ -57,7 +55,7 @@ class _Foreign(ObjectiveModule):
         Raises:
             ObjectiveError: What comes back is not one loss a row, or not one of the batch.
         """
-        present = whole_rows(present, *(values[place] for place in self._gaps))
+        present = self.whole_rows(present, *values)
         values = _aligned(values)
         if not self.per_example:
             return self._of_batch(values if present is None else tuple(value[present] for value in values))

@@ -50,7 +50,7 @@ class Jacobian(ObjectiveModule):
     """
 
     roles = ("output", "source")
-    differentiates = (1,)
+    differentiates: tuple[int, ...] = (1,)
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class Jacobian(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for numbers."""
+        super().connect(values, parameters)
         for position, value in enumerate(values):
             if value and value.dtype != "float32":
                 raise self.wrong_shape(position, "float32", value, "Codes have no gradient: take what embeds them.")
@@ -77,11 +78,13 @@ class Jacobian(ObjectiveModule):
         Args:
             output: ``[batch, *]``, computed of `source`.
             source: ``[batch, *]``, with a gradient.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
 
         Raises:
             ObjectiveError: The output does not depend on the source.
         """
+        present = self.whole_rows(present, output, source)
         flat = filled(output, present).flatten(1)
         return Loss(torch.stack([self._square(part, source) for part in self._directions(flat)]).sum(0), present)
 

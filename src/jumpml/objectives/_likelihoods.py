@@ -9,7 +9,7 @@ import torch
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import check_numbers, filled, mean_of_rows, shaped_like, without_gaps
+from jumpml.objectives._rows import check_numbers, mean_of_rows, shaped_like
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +38,6 @@ class GaussianNLL(ObjectiveModule):
     """
 
     roles = ("mean", "log_variance", "target")
-    gaps = False  # whether single elements of a row's target may be missing
 
     def __init__(
         self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
@@ -47,10 +46,10 @@ class GaussianNLL(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for equal shapes."""
+        super().connect(values, parameters)
         mean, log_variance, target = values
         check_numbers(self, (0, mean), (2, target))
         check_numbers(self, (1, log_variance), (2, target))
-        self.gaps = bool(target and target.gaps)
 
     def forward(self, mean: Tensor, log_variance: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row; it may be below 0.
@@ -64,9 +63,7 @@ class GaussianNLL(ObjectiveModule):
         Raises:
             ObjectiveError: They hold different numbers of elements.
         """
-        target, known = filled(shaped_like(mean, target, self.error), present), None
-        if self.gaps:
-            target, known = without_gaps(target)
+        target, known = self.known_elements(shaped_like(mean, target, self.error), present)
         log_variance = shaped_like(mean, log_variance, self.error)
         value = log_variance + (target - mean).square() * (-log_variance).exp() + log(2 * pi)
         return Loss(mean_of_rows(value, known) / 2, present)
@@ -91,7 +88,6 @@ class PoissonNLL(ObjectiveModule):
     """
 
     roles = ("log_rate", "target")
-    gaps = False  # whether single elements of a row's target may be missing
 
     def __init__(
         self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
@@ -100,9 +96,9 @@ class PoissonNLL(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for equal shapes."""
+        super().connect(values, parameters)
         log_rate, target = values
         check_numbers(self, (0, log_rate), (1, target))
-        self.gaps = bool(target and target.gaps)
 
     def forward(self, log_rate: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.
@@ -116,7 +112,5 @@ class PoissonNLL(ObjectiveModule):
         Raises:
             ObjectiveError: The two hold different numbers of elements.
         """
-        target, known = filled(shaped_like(log_rate, target, self.error), present), None
-        if self.gaps:
-            target, known = without_gaps(target)
+        target, known = self.known_elements(shaped_like(log_rate, target, self.error), present)
         return Loss(mean_of_rows(log_rate.exp() - target * log_rate + torch.lgamma(target + 1), known), present)

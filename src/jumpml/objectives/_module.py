@@ -5,12 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from torch import nn
 
 from jumpml.core import ObjectiveError, as_weight
+from jumpml.objectives._rows import filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from torch import Tensor
 
     from jumpml.core import Loss, ValueInfo, Weight
 
@@ -47,8 +51,10 @@ class ObjectiveModule(nn.Module, ABC):
 
     roles: ClassVar[tuple[str, ...]] = ()
     """What each input is for, in order; errors use these words."""
-    differentiates: ClassVar[tuple[int, ...]] = ()
+    differentiates: tuple[int, ...] = ()
     """The places of the inputs that `forward` takes gradients by; these then have one, be they fields or frozen."""
+    gaps: tuple[int, ...] = ()
+    """The places of the inputs of which single elements of a row may be missing, as a table's; `connect` finds them."""
     optional: ClassVar[int] = 0
     """How many of the last inputs may be left out."""
     per_example: bool = True
@@ -87,7 +93,40 @@ class ObjectiveModule(nn.Module, ABC):
 
     @abstractmethod
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
-        """Check the inputs' shapes and make what depends on them; see `core.Objective.connect`."""
+        """Check the inputs' shapes and make what depends on them; see `core.Objective.connect`.
+
+        This one notes which inputs have `gaps`: call it where rows with gaps are to be left out.
+        """
+        self.gaps = tuple(place for place, value in enumerate(values) if value and value.gaps)
+
+    def whole_rows(self, present: Tensor | None, *inputs: Tensor) -> Tensor | None:
+        """Of the rows that count, those in which no element of any input is missing.
+
+        Args:
+            present: bool ``[batch]``, the rows that count; None where all do.
+            inputs: What `forward` is given.
+        """
+        draws = len(inputs) // len(self.inputs)
+        for value in (inputs[place * draws + draw] for place in self.gaps for draw in range(draws)):
+            whole = ~value.isnan().flatten(1).any(1)
+            present = whole if present is None else present & whole
+        return present
+
+    def known_elements(self, target: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The last input with zeros where it is missing, and bool of its shape, the elements that it has.
+
+        Args:
+            target: ``[batch, *]``.
+            present: bool ``[batch]``, the rows that count; None where all do.
+
+        Returns:
+            None beside it where rows are missing as a whole only.
+        """
+        target = filled(target, present)
+        if len(self.inputs) - 1 not in self.gaps:
+            return target, None
+        known = ~target.isnan()
+        return torch.where(known, target, 0.0), known
 
     def error(self, problem: str) -> ObjectiveError:
         """An error that names this kind of objective."""

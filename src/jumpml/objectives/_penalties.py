@@ -44,6 +44,7 @@ class _Penalty(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for real numbers, or take hold of the parameters."""
+        super().connect(values, parameters)
         if self.inputs:
             self._check_activation(values[0])
             return
@@ -57,12 +58,14 @@ class _Penalty(ObjectiveModule):
 
         Args:
             activation: The node's output, ``[batch, *]``; None where it is on parameters.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
 
         Returns:
             One loss a row, or of parameters a scalar: the mean over all their elements, whichever tensor they are in.
         """
         if activation is not None:
+            present = self.whole_rows(present, activation)
             return Loss(self._of_rows(filled(activation, present)), present)
         parts = [self._of_parameter(parameter) for parameter in self._held.values()]
         count = sum(part.numel() for part in parts)

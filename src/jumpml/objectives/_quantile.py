@@ -9,7 +9,7 @@ import torch
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, mean_of_rows, without_gaps
+from jumpml.objectives._rows import mean_of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +44,6 @@ class Quantile(ObjectiveModule):
     """
 
     roles = ("prediction", "target")
-    gaps = False  # whether single elements of a row's target may be missing
     quantiles: Tensor
 
     def __init__(
@@ -63,6 +62,7 @@ class Quantile(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one number for each element and quantile."""
+        super().connect(values, parameters)
         prediction, target = values
         if target and target.dtype != "float32":
             raise self.wrong_shape(1, "float32", target, "Classes have no quantiles.")
@@ -72,7 +72,6 @@ class Quantile(ObjectiveModule):
             count, size = len(self.quantiles), prod(target.shape)
             expected = f"{size} x {count} numbers a row, {count} quantiles for each of {target} in {self.inputs[1]!r}"
             raise self.wrong_shape(0, expected, prediction, f"Use a linear node with {size * count} outputs.")
-        self.gaps = bool(target and target.gaps)
 
     def _fit(self, prediction: tuple[int, ...], target: tuple[int, ...]) -> bool:
         count = len(self.quantiles)
@@ -93,10 +92,9 @@ class Quantile(ObjectiveModule):
         if not self._fit(tuple(prediction.shape[1:]), tuple(target.shape[1:])) or len(prediction) != len(target):
             count = len(self.quantiles)
             raise self.error(f"expected {count} times {list(target.shape)} numbers, got {list(prediction.shape)}.")
-        target, known = filled(target, present).unsqueeze(-1), None
-        if self.gaps:
-            target, known = without_gaps(target)
-            known = known.expand(*known.shape[:-1], len(self.quantiles))
+        target, known = self.known_elements(target, present)
+        target = target.unsqueeze(-1)
+        known = None if known is None else known.unsqueeze(-1).expand(*known.shape, len(self.quantiles))
         distance = target - prediction.reshape(*target.shape[:-1], len(self.quantiles))
         levels = self.quantiles.to(prediction.dtype)
         return Loss(mean_of_rows(torch.maximum(levels * distance, (levels - 1) * distance), known), present)

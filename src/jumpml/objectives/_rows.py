@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from torch import Tensor
 
@@ -21,25 +21,6 @@ def mean_of_rows(x: Tensor, known: Tensor | None = None) -> Tensor:
     if known is not None:
         return torch.where(known, x, 0.0).flatten(1).sum(1) / known.flatten(1).sum(1).clamp(min=1)
     return x.flatten() if x.shape[1:].numel() == 1 else x.flatten(1).mean(1)
-
-
-def without_gaps(target: Tensor) -> tuple[Tensor, Tensor]:
-    """A target with zeros for its missing elements, and bool of its shape, which elements it has."""
-    known = ~target.isnan()
-    return torch.where(known, target, 0.0), known
-
-
-def places_with_gaps(values: Sequence[ValueInfo | None]) -> tuple[int, ...]:
-    """The places of the values of which single numbers of a row may be missing, as of a table."""
-    return tuple(place for place, value in enumerate(values) if value and value.gaps)
-
-
-def whole_rows(present: Tensor | None, *values: Tensor) -> Tensor | None:
-    """Of the rows that count, those in which no number of some values is missing."""
-    for value in values:
-        whole = ~value.isnan().flatten(1).any(1)
-        present = whole if present is None else present & whole
-    return present
 
 
 def same_rows(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
@@ -72,6 +53,9 @@ def check_numbers(
         raise objective.wrong_shape(other, "float32", wanted, fix)
     if predicted and predicted.dtype != "float32":
         raise objective.wrong_shape(place, "float32", predicted, "Put a layer of real numbers at its end.")
+    if predicted and predicted.gaps:
+        told = f"{objective.inputs[place]!r} stands in the place of the prediction, and numbers of it are missing."
+        raise objective.error(f"{told} Name what is predicted first, and the target last.")
     if predicted and wanted and not same_rows(predicted.shape, wanted.shape):
         fix = f"Give {objective.inputs[place]!r} the target's shape."
         raise objective.wrong_shape(place, f"{wanted} like {objective.inputs[other]!r}", predicted, fix)

@@ -8,7 +8,6 @@ import torch
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import places_with_gaps, whole_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +39,6 @@ class CKA(ObjectiveModule):
 
     roles = ("first", "second")
     per_example = False
-    _gaps: tuple[int, ...] = ()
 
     def __init__(
         self, inputs: Sequence[str], *, weight: Weight = 1.0, when: str | Sequence[str] = ("supervised",)
@@ -49,7 +47,7 @@ class CKA(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for numbers."""
-        self._gaps = places_with_gaps(values)
+        super().connect(values, parameters)
         for position, value in enumerate(values):
             if value and value.dtype != "float32":
                 raise self.wrong_shape(position, "float32", value, "Take the node that embeds it.")
@@ -63,7 +61,7 @@ class CKA(ObjectiveModule):
             present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
                 are missing do not count.
         """
-        present = whole_rows(present, *((first, second)[place] for place in self._gaps))
+        present = self.whole_rows(present, first, second)
         # products of rows with rows: their number is the batch's, whatever the widths are. The size of numbers does not
         # count, and is taken out before: fourth powers of large or small ones are beyond float32
         one, other = (_sized(x) @ _sized(x).T for x in (_centred(first, present), _centred(second, present)))
@@ -100,6 +98,7 @@ class Decorrelation(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one vector a row, and for two features or more of a single node."""
+        super().connect(values, parameters)
         least = 2 if len(values) == 1 else 1
         for position, value in enumerate(values):
             if value and (len(value.shape) != 1 or value.shape[0] < least or value.dtype != "float32"):
@@ -112,8 +111,10 @@ class Decorrelation(ObjectiveModule):
         Args:
             first: ``[batch, width]``.
             second: ``[batch, another width]``; None where the first's features are compared with each other.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
         """
+        present = self.whole_rows(present, first, *(() if second is None else (second,)))
         one = _unit(_centred(first, present))
         if second is not None:
             return Loss((one.T @ _unit(_centred(second, present))).square().mean())

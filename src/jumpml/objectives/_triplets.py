@@ -56,6 +56,7 @@ class Triplet(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one shape."""
+        super().connect(values, parameters)
         anchor = values[0]
         for position, value in enumerate(values):
             if anchor and value and (value != anchor or value.dtype != "float32"):
@@ -69,8 +70,10 @@ class Triplet(ObjectiveModule):
             anchor: ``[batch, *]``.
             like: Of the same shape.
             other: Of the same shape.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
         """
+        present = self.whole_rows(present, anchor, like, other)
         anchor, like, other = (filled(x, present).flatten(1) for x in (anchor, like, other))
         return Loss(F.relu(_distance(anchor, like) - _distance(anchor, other) + self.margin), present)
 
@@ -114,6 +117,7 @@ class BatchHardTriplet(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one vector and one class a row."""
+        super().connect(values, parameters)
         embedding, label = values
         check_embedding_and_label(self, embedding, label)
 
@@ -123,8 +127,10 @@ class BatchHardTriplet(ObjectiveModule):
         Args:
             embedding: ``[batch, width]``.
             label: int64 ``[batch]``; -1 where missing.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
         """
+        present = self.whole_rows(present, embedding, label)
         known = label >= 0 if present is None else (label >= 0) & present
         embedding = filled(embedding, known)
         distance = _distance(embedding[:, None].flatten(2), embedding[None].flatten(2))

@@ -76,6 +76,7 @@ class VICReg(ObjectiveModule):
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one vector a row and make the projector, from torch's global generator."""
+        super().connect(values, parameters)
         (embedding,) = values
         if embedding is None:
             raise self.error(f"the shape of {self.inputs[0]!r} must be known. Name a node.")
@@ -93,11 +94,13 @@ class VICReg(ObjectiveModule):
         Args:
             first: The embedding of one view, ``[batch, width]``.
             second: That of the other.
-            present: bool ``[batch]``, the rows that count; None where all do.
+            present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
+                are missing do not count.
 
         Raises:
             ObjectiveError: Fewer than two rows count, so that there is no variance.
         """
+        present = self.whole_rows(present, first, second)
         if present is not None:
             first, second = first[present], second[present]
         if len(first) < 2:

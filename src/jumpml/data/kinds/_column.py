@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import torch
 
@@ -110,7 +110,7 @@ class Column:
                 shape=tuple(self.values.shape[1:]),
                 dtype=str(self.values.dtype).removeprefix("torch."),
                 classes=KINDS[self.kind].num_codes(self),
-                class_counts=None if train is None else self._class_counts(train),
+                **({} if train is None else self._class_counts(train)),
                 gaps=any(column.missing > missing for column in columns),
             ),
             classes=self.classes,
@@ -122,15 +122,21 @@ class Column:
             alphabetical=self.alphabetical,
         )
 
-    def _class_counts(self, rows: Tensor) -> dict[str, int] | None:
-        """How many of the rows, or of their positions, each class has."""
-        if self.kind not in {"category", "mask", "token_labels"} or not self.classes:
-            return None
-        counts = torch.zeros(len(self.classes), dtype=torch.int64)
+    def _class_counts(self, rows: Tensor) -> dict[str, Any]:
+        """How many of the rows, or of their positions, each class has, and how many were counted."""
+        if self.kind not in {"category", "mask", "token_labels", "multilabel"} or not self.classes:
+            return {}
+        counts, counted = torch.zeros(len(self.classes), dtype=torch.int64), 0
         for part in rows.split(BLOCK_ROWS if self.values.ndim == 1 else CODES_ROWS):
-            codes = self.values[part]
-            counts += torch.bincount(codes[codes >= 0], minlength=len(self.classes))
-        return dict(zip(self.classes, counts.tolist(), strict=True))
+            values = self.values[part]
+            if self.kind == "multilabel":
+                known = values[~values.isnan().any(1)]
+                counts += known.long().sum(0)
+            else:
+                known = values[values >= 0]
+                counts += torch.bincount(known, minlength=len(self.classes))
+            counted += len(known)
+        return {"class_counts": dict(zip(self.classes, counts.tolist(), strict=True)), "counted": counted}
 
     def _columns_of(self, rows: Tensor | None) -> tuple[FieldInfo, ...]:
         """What a table's columns are, each with its missing values."""

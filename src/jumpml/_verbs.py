@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from jumpml.deploy import Deployment
     from jumpml.diagnose import Diagnosis
     from jumpml.evaluate import EvalResults
-    from jumpml.learn import Learner
+    from jumpml.learn import Hook, Learner
     from jumpml.report import Card
 
 
@@ -117,6 +117,7 @@ def create_learner(
     options: Source | None = None,
     *,
     run: str | Path | None = None,
+    hooks: Sequence[Hook] = (),
 ) -> Learner:
     """Join data, model, optimizer and options to a learner.
 
@@ -127,6 +128,7 @@ def create_learner(
         options: The learner file's path, a dict, or a `LearnerSpec`; all defaults where None.
         run: The run's folder. Where it holds checkpoints, the learner goes on from the newest: a program that names
             its folder can be killed and started again. A new one below ``runs`` where None.
+        hooks: What joins the loop beside what the options ask for; see `jumpml.learn.Hook`.
 
     Raises:
         SpecError: The options are wrong, or do not fit the model; all mistakes with their lines.
@@ -137,7 +139,7 @@ def create_learner(
 
     spec = load_spec(LearnerSpec, {} if options is None else options)
     folder = new_run_folder(spec.stem or "run") if run is None else Path(run)
-    learner = build_learner(spec, dataloader, model, optimizer, folder)
+    learner = build_learner(spec, dataloader, model, optimizer, folder, hooks)
     if run is not None:
         learner.resume()
     return learner

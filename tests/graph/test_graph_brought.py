@@ -307,9 +307,9 @@ def test_a_killed_run_with_a_bottleneck_ends_with_the_same_bits(tmp_path: Any) -
     whole, straight = learner("whole")
     whole.fit()
     first, _ = learner("killed")
-    first.stage = first._enter("supervised")
+    first._enter("supervised")
     for step, given in enumerate(first.remaining()):
-        with first._random:
+        with first._loop.random:
             first.step(given)
         if step == 2:
             first.save()

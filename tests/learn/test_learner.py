@@ -557,12 +557,12 @@ def test_the_average_warms_up() -> None:
 
     _, model = parts()
     average = EMA(model, 0.999)
-    average.update(model)
+    average.update()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1.0)
     before = next(average.model.parameters()).clone()
-    average.update(model)
+    average.update()
     # at the second update the old average counts for (1 + 2) / (10 + 2)
     assert torch.allclose(next(average.model.parameters()), before + 0.75, atol=1e-6)
 

@@ -272,6 +272,8 @@ class EpochRecord(Record):
     """On the validation rows, by ``task/metric`` and `loss`, where something reads them."""
     lr: float
     seconds: float
+    notes: tuple[str, ...] = ()
+    """What happened at its end, in words: the phase ended early, a node grew."""
 
     def figures(self) -> dict[str, float]:
         """Everything measured in it, by the names of its curves: ``loss``, ``loss/<objective>``, ``val/<figure>``."""

@@ -7,6 +7,8 @@ from weakref import WeakSet
 
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from jumpml.learn._hook import Hook, Step
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,7 +28,7 @@ def is_average(model: Model) -> bool:
     return model in _IS_AVERAGE
 
 
-class EMA:
+class EMA(Hook):
     """Averages a model's weights; normalisation statistics are the model's own latest.
 
     The share of the old average at update ``t`` is ``min(decay, (1 + t) / (10 + t))``: a short run is not held back by
@@ -37,7 +39,10 @@ class EMA:
         decay: The share of the old average that stays at each step, once the warm-up is over.
     """
 
+    name = "ema"
+
     def __init__(self, model: Model, decay: float) -> None:
+        self._learning = model
         self._decay = decay
         self._updates = 0
         self._averaged = AveragedModel(model, multi_avg_fn=self._average)
@@ -45,9 +50,8 @@ class EMA:
         _HAS_AVERAGE.add(model)
         _IS_AVERAGE.add(self.model)
 
-    @property
-    def name(self) -> str:
-        """What it is, in words."""
+    def identity(self) -> str:
+        """Its decay."""
         return f"decay {self._decay}"
 
     @property
@@ -55,10 +59,14 @@ class EMA:
         """The averaged model, in evaluation mode."""
         return self._averaged.module  # type: ignore[return-value]
 
-    def update(self, model: Model) -> None:
-        """Take in the weights after a step; the first time they are copied."""
+    def updated(self, step: Step) -> None:
+        """Take in the weights after a step."""
+        self.update()
+
+    def update(self) -> None:
+        """Take in the weights; the first time they are copied."""
         self._updates += 1
-        self._averaged.update_parameters(model)
+        self._averaged.update_parameters(self._learning)
 
     def state_dict(self) -> dict[str, Any]:
         """The averaged weights and the number of updates."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from jumpml.core import LearnerError, PhaseSpec, Problem, SpecError, did_you_mean, refusal, with_lines
-from jumpml.learn._learner import Learner, Saving
+from jumpml.learn._learner import Learner
 from jumpml.learn._logs import JsonlLog, Log, ProgressLog, TensorBoardLog
 from jumpml.learn._misfits import find_misfits, idle
 from jumpml.learn._phase import Cosine, OneCycle, Phase
+from jumpml.learn._progress import Saving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch.optim import Optimizer
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
     from jumpml.core import LearnerSpec
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
+    from jumpml.learn._hook import Hook
 
 _LOG = logging.getLogger("jumpml")
 
 
 def build_learner(
-    spec: LearnerSpec, loaders: DataLoaders, model: Model, optimizer: Optimizer | None, folder: Path
+    spec: LearnerSpec,
+    loaders: DataLoaders,
+    model: Model,
+    optimizer: Optimizer | None,
+    folder: Path,
+    hooks: Sequence[Hook] = (),
 ) -> Learner:
     """Make a learner as the file says.
 
@@ -38,6 +45,7 @@ def build_learner(
         model: The model.
         optimizer: One made in code, which wins over the file's; None takes the file's.
         folder: The run's folder; it is made when something is first written.
+        hooks: What joins the loop beside what the file asks for.
 
     Raises:
         SpecError: The file asks for what there is not.
@@ -64,6 +72,7 @@ def build_learner(
         saving=_saving(spec, folder),
         record_examples=spec.record_examples,
         log=_logs(spec, folder),
+        hooks=hooks,
     )
 
 

@@ -9,13 +9,15 @@ import torch
 
 from jumpml.core import TASK_KINDS, ExampleHistory, Loss
 from jumpml.graph import decide, scores
+from jumpml.learn._hook import Hook, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from jumpml.core import Task
+    from jumpml.core import EpochRecord, Task
+    from jumpml.learn._learner import Learner
 
 
 @dataclass
@@ -27,7 +29,7 @@ class _Epoch:
     predicted: list[Tensor] = field(default_factory=list)
 
 
-class ExampleRecorder:
+class ExampleRecorder(Hook):
     """Keeps loss, margin and decision of every train row at every epoch, from the training step's own forward pass.
 
     A step appends references only; the arithmetic is done once an epoch or checkpoint, on all rows together.
@@ -36,11 +38,34 @@ class ExampleRecorder:
         tasks: By name.
     """
 
+    name = "record_examples"
+
     def __init__(self, tasks: Mapping[str, Task]) -> None:
+        self._learner: Learner | None = None
         self._tasks = dict(tasks)
         self._raw: dict[str, list[tuple[Loss, Tensor, Tensor]]] = {}
         self._epoch: dict[str, _Epoch] = {}
         self._done: dict[str, dict[str, list[Tensor]]] = {}
+
+    def attach(self, learner: Learner) -> None:
+        """Its loaders say which row stood where."""
+        self._learner = learner
+
+    def closed(self, record: EpochRecord) -> None:
+        """Close the epoch that was under way."""
+        if self._learner is not None:
+            train = self._learner.loaders.train
+            self.end_epoch(train.order(self._learner.progress.epoch - 1), len(train.rows))
+
+    def updated(self, step: Step) -> None:
+        """Note one training step of a learner, for the rows that its loader served."""
+        losses, values, batch = step.losses, step.values, step.batch
+        if step.served < next(iter(batch.values())).shape[0]:  # hooks have added some
+            tasks, rows = self._tasks.values(), slice(step.served)
+            losses = {name: _of(loss, rows) for name, loss in losses.items() if loss.value.dim()}
+            values = {task.output: values[task.output][rows] for task in tasks if task.output in values}
+            batch = {task.truth: batch[task.truth][rows] for task in tasks if task.truth in batch}
+        self.step(losses, values, batch)
 
     def step(self, losses: Mapping[str, Loss], values: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
         """Note one training step.
@@ -127,6 +152,10 @@ def _by_row(ordered: Tensor, last: Tensor) -> Tensor:
     """Values by row, of values in the order of the batches; ``last`` is each row's place in it, or -1."""
     absent = torch.nan if ordered.is_floating_point() else -1
     return torch.where(last < 0, absent, ordered[last])
+
+
+def _of(loss: Loss, rows: slice) -> Loss:
+    return Loss(loss.value[rows], None if loss.present is None else loss.present[rows])
 
 
 def _with_nan(loss: Loss) -> Tensor:

@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import EpochRecord, History, LearnerError, Loss, did_you_mean
+from jumpml.core import EpochRecord, History, LearnerError
 from jumpml.learn._averaging import EMA
 from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._culprit import all_finite, explain
-from jumpml.learn._descent import Descent
 from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
 from jumpml.learn._history import RunHistory
 from jumpml.learn._identity import refuse_another_run
-from jumpml.learn._meter import NONE_MOVES, Meter, NonFinite
+from jumpml.learn._loop import Loop
+from jumpml.learn._meter import NonFinite
 from jumpml.learn._misfits import check_fit, check_lengths, refuse_idle
 from jumpml.learn._phase import Phase
-from jumpml.learn._progress import Progress, Saving
-from jumpml.learn._random import RandomState
-from jumpml.learn._stage import Stage
 from jumpml.learn._validation import improves, validate
 from jumpml.objectives import reduce
 
@@ -35,7 +32,10 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
+    from jumpml.learn._hook import Hook
     from jumpml.learn._logs import Log
+    from jumpml.learn._progress import Progress, Saving
+    from jumpml.learn._stage import Stage
 
 LOG_EVERY = 50  # steps between two readings of the device
 
@@ -58,6 +58,7 @@ class Learner:
         saving: When and where checkpoints are written; none where None.
         record_examples: Whether loss, margin and decision of every row are kept; never where augmentation mixes rows.
         log: Where figures go.
+        hooks: What else joins the loop; see `Hook`.
 
     Raises:
         LearnerError: The parts do not fit: an unknown phase, view or node, a batch too short for what needs two rows,
@@ -93,35 +94,32 @@ class Learner:
         saving: Saving | None = None,
         record_examples: bool = True,
         log: Sequence[Log] = (),
+        hooks: Sequence[Hook] = (),
     ) -> None:
         self.phases = dict(phases or {"supervised": Phase()})
         self.model = model.to(device)
         self.loaders = loaders.to(device)
         self.optimizer = optimizer
-        self.progress = Progress()
-        self._weights = {name: objective.weight for name, objective in model.objectives.items()}
-        schedules = {name: getattr(objective, "schedule", None) for name, objective in model.objectives.items()}
-        self._schedules = {name: schedule for name, schedule in schedules.items() if schedule is not None}
-        self._descend = Descent(self._weights, self._schedules)
-        self._clip_norm = clip_norm
         self._saving = saving
         self._logs = tuple(log)
-        self._lrs = [group["lr"] for group in optimizer.param_groups]
         check_fit(model, loaders, optimizer, self.phases)
         loaders.bind([name for name in model.inputs if name in loaders.readable])
         values = {name: loaders.info(name) for name in loaders.readable}
         model.check_fields(loaders.fields, values, loaders.features.undoable())
         check_lengths(model, loaders)
-        self._seed = seed
-        self._random = RandomState(seed)
         self._ema = None if ema is None else EMA(model, ema)
-        self._checkpoints = None if saving is None else Checkpoints(saving.folder, saving.keep)
         # A loss of mixed rows is no row's own.
         recorded = record_examples and not loaders.mixes_rows
         self._recorder = ExampleRecorder(model.tasks) if recorded else None
-        self._meter = Meter(self._weights)
+        own = [hook for hook in (self._ema, self._recorder) if hook is not None]
+        self._loop = Loop(
+            loaders, model, optimizer, phases=self.phases, seed=seed, clip_norm=clip_norm, hooks=[*own, *hooks]
+        )
+        self._checkpoints = None if saving is None else Checkpoints(saving.folder, saving.keep)
         self._records: list[EpochRecord] = []
-        self.stage: Stage | None = None
+        self._notes: list[str] = []
+        for hook in self._loop.hooks:
+            hook.attach(self)
 
     # --- what users call ------------------------------------------------------------------------------------------
 
@@ -148,7 +146,8 @@ class Learner:
         Example:
             ``for epoch in learner.epochs(): learner.train_epoch()``
         """
-        while (done := self.progress.closed("supervised")) < self.phases["supervised"].epochs:
+        while not self.progress.over("supervised", self.phases["supervised"].epochs):
+            done = self.progress.closed("supervised")
             yield done + 1
             if self.progress.closed("supervised") == done:
                 raise LearnerError("learner.epochs() was asked for the next epoch, but train_epoch() was not called.")
@@ -171,12 +170,12 @@ class Learner:
         """
         if self.progress.step:
             raise LearnerError("try_batch() is for before training: it would set up the phase anew.")
-        with self._random, torch.no_grad():
+        with self._loop.random, torch.no_grad():
             stage = self._enter(phase)
             batch = next(self.remaining())
             self.model.eval()
             losses, _ = stage.plan(batch)
-            self.stage = None
+            self._loop.stage = None
             return {name: reduce(loss) for name, loss in losses.items()}
 
     def consolidate(self, rows: int = 512) -> None:
@@ -238,7 +237,7 @@ class Learner:
         state = self._checkpoints.load(self.progress.best[1])
         self.model.load_state_dict(state["model"])
         if self._ema:
-            self._ema.load_state_dict(state["ema"])
+            self._ema.load_state_dict(state["hooks"][self._ema.name])
         return True
 
     @property
@@ -252,44 +251,51 @@ class Learner:
         """The averaged model; None where weights are not averaged."""
         return self._ema.model if self._ema else None
 
+    @property
+    def progress(self) -> Progress:
+        """Where training stands."""
+        return self._loop.progress
+
+    @property
+    def stage(self) -> Stage | None:
+        """The phase that is set up."""
+        return self._loop.stage
+
+    # --- what hooks call ------------------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Say in the open epoch's record what happened at its end."""
+        self._notes.append(text)
+
+    def end_phase(self, reason: str) -> None:
+        """Let the phase that is under way be over with the open epoch.
+
+        Args:
+            reason: Why, in words; it stands in the epoch's record.
+        """
+        if self.progress.phase is not None:
+            self.progress.ended[self.progress.phase] = reason
+            self.note(reason)
+
     # --- phases ---------------------------------------------------------------------------------------------------
 
     def _run_phase(self, name: str) -> list[EpochRecord]:
         refuse_idle(name, self.model)
         first = len(self._records)
         with self._at_work():
-            while self.progress.closed(name) < self.phases[name].epochs:
+            while not self.progress.over(name, self.phases[name].epochs):
                 self._run_epoch(name)
         return self._records[first:]
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         """Inside, the global generators are the learner's and logs may hold the terminal; both are given back."""
-        with self._random:
+        with self._loop.random:
             try:
                 yield
             finally:
                 for log in self._logs:
                     log.pause()
-
-    def _enter(self, name: str) -> Stage:
-        """Set up what depends on the phase; how far it has come is `Progress`'s."""
-        if name not in self.phases:
-            raise LearnerError(f"there is no phase {name!r}. {did_you_mean(name, self.phases)}")
-        self._read_meter()  # steps by hand in another phase had other objectives
-        self.stage = Stage(
-            name,
-            self.phases[name],
-            model=self.model,
-            loaders=self.loaders,
-            optimizer=self.optimizer,
-            lrs=self._lrs,
-            trained=self.stage.trained if self.stage else (),
-        )
-        self.progress.phase = name
-        return self.stage
-
-    # --- the loop -------------------------------------------------------------------------------------------------
 
     def _run_epoch(self, name: str) -> EpochRecord:
         try:
@@ -303,31 +309,24 @@ class Learner:
         except NonFinite as signal:
             raise explain(self, signal) from None
 
+    def _enter(self, name: str) -> Stage:
+        self._read()  # steps by hand in another phase had other objectives
+        return self._loop.enter(name)
+
     def _epoch(self, name: str) -> EpochRecord:
         start = time.perf_counter()
         for batch in self.remaining():
             self.step(batch)
-            if len(self._meter) >= LOG_EVERY:
-                self._read_meter()
-            if self._checkpoints and self._saves_after_step():
+            if self._loop.unread >= LOG_EVERY:
+                self._read()
+            if self._checkpoints and self._saving and self._saving.after_step(self.progress.step):
                 self._save(self._checkpoints)
-        self._read_meter()
-        if self._recorder:
-            train = self.loaders.train
-            self._recorder.end_epoch(train.order(self.progress.epoch), len(train.rows))
-        self.progress.epochs[name] = self.progress.closed(name) + 1
-        self.progress.batch = 0
+        self._read()
         return self._close_epoch(name, start)
 
     def remaining(self) -> Iterator[dict[str, Tensor]]:
         """What is left of the open epoch, in training mode."""
-        self.loaders.seed = self._seed  # another learner may have used the loaders meanwhile
-        if self.stage is not None:
-            self.loaders.train.serve(*self.stage.served)
-        self.loaders.train.load_state_dict({"epoch": self.progress.epoch, "batch": self.progress.batch})
-        if not self.model.training:  # walking through all modules costs as much as a step's bookkeeping
-            self.model.train()
-        return iter(self.loaders.train)
+        return self._loop.remaining()
 
     def step(self, batch: Mapping[str, Tensor]) -> None:
         """One update of the weights on one batch.
@@ -335,43 +334,18 @@ class Learner:
         Args:
             batch: Featurised values, as the train loader serves them.
         """
-        stage = self.stage or self._enter("supervised")
-        losses, values = stage.plan(batch)
-        for parameter in stage.trained:  # no other has a gradient: `zero_grad` would look at them all
-            parameter.grad = None
-        moved = self._move_weights(stage.name, losses) if self._schedules else NONE_MOVES
-        self._descend(losses)
-        if self._clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(stage.trained, self._clip_norm)
-        lr = self.optimizer.param_groups[0]["lr"]
-        self.optimizer.step()
-        stage.advance()
-        self.progress.step += 1
-        self.progress.batch += 1
-        if self._ema:
-            self._ema.update(self.model)
-        kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
-        if self._recorder:
-            self._recorder.step(kept, values, batch)
-        self._meter.add(self.progress.step, lr, kept, next(iter(batch.values())).shape[0], moved)
+        self._loop.step(self.stage or self._enter("supervised"), batch)
 
-    def _move_weights(self, phase: str, losses: Mapping[str, Loss]) -> dict[str, float]:
-        """The weights of the coming step of those that move: a function of how far the phase is, and so of no state."""
-        epoch = self.progress.closed(phase) + self.progress.batch / len(self.loaders.train)
-        moved = {name: way.at(epoch, self.phases[phase].epochs) for name, way in self._schedules.items()}
-        self._weights.update(moved)
-        return {name: weight for name, weight in moved.items() if name in losses}
-
-    def _read_meter(self) -> None:
-        unread = self._meter.read(self.progress.phase or "")
+    def _read(self) -> None:
+        unread = self._loop.read()
         if self._logs and (records := [*unread]):
             for log in self._logs:
                 log.steps(records)
 
     def _close_epoch(self, name: str, start: float) -> EpochRecord:
+        losses = self._loop.close_epoch(name)
         epoch = self.progress.closed(name)
-        losses = self._meter.end_epoch()
-        val = validate(self._saving, self.loaders, self.ema_model or self.model, name)
+        val = self._validate(name)
         improved = improves(self._saving, self.progress, val)
         record = EpochRecord(
             phase=name,
@@ -382,75 +356,45 @@ class Learner:
             lr=self.optimizer.param_groups[0]["lr"],
             seconds=time.perf_counter() - start,
         )
+        for closed in self._loop.hooks.closed:
+            closed(record)
+        if self._notes:
+            record, self._notes = record.model_copy(update={"notes": tuple(self._notes)}), []
         self._records.append(record)
         for log in self._logs:
             log.epoch(record)
-        last = epoch == self.phases[name].epochs
-        if last and self.phases[name].consolidate:
-            self.consolidate()
-        if self._checkpoints and (last or improved or self._saves_after_epoch(epoch)):
+        over = epoch == self.phases[name].epochs or name in self.progress.ended
+        if over:
+            self._leave(name)
+        if self._checkpoints and self._saving and (over or improved or self._saving.after_epoch(epoch)):
             self._save(self._checkpoints)
         return record
 
-    def _saves_after_step(self) -> bool:
-        every = self._saving.steps if self._saving else None
-        return every is not None and self.progress.step % every == 0
+    def _validate(self, name: str) -> dict[str, float]:
+        best = self._saving.best if self._saving else None
+        figures = {*([best] if best else ()), *(figure for hook in self._loop.hooks for figure in hook.figures)}
+        return validate(sorted(figures), self.loaders, self.ema_model or self.model, name)
 
-    def _saves_after_epoch(self, epoch: int) -> bool:
-        every = self._saving.epochs if self._saving else None
-        return every is not None and epoch % every == 0
+    def _leave(self, name: str) -> None:
+        if self.phases[name].consolidate:
+            self.consolidate()
+        for left in self._loop.hooks.left:
+            left(name)
 
     # --- state ----------------------------------------------------------------------------------------------------
 
     def _save(self, checkpoints: Checkpoints) -> Path:
-        self._read_meter()
+        self._read()
         if not all_finite(self.model.parameters()):  # a finite loss may still have had a gradient that is not
             raise NonFinite(self.progress.step + 1)
         best = self.progress.best
         return checkpoints.save(self.progress.step, self._state(), protect=best[1] if best else None)
 
     def _state(self) -> dict[str, Any]:
-        return {
-            "identity": self._identity(),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "stage": self.stage.state_dict() if self.stage else None,
-            "ema": self._ema.state_dict() if self._ema else None,
-            "random": self._random.state_dict(),
-            "recorder": self._recorder.state_dict() if self._recorder else None,
-            "meter": self._meter.state_dict(),
-            "progress": vars(self.progress),
-            "records": [record.model_dump() for record in self._records],
-        }
-
-    def _identity(self) -> dict[str, str]:
-        """What must be the same for a resumed run to be the same run."""
-        return {
-            "seed": str(self._seed),
-            "train rows": str(len(self.loaders.train.rows)),
-            "batch size": str(self.loaders.batch_size),
-            "how rows are drawn": self.loaders.train.fingerprint(),
-            "optimizer": type(self.optimizer).__name__,
-            "clip_norm": str(self._clip_norm),
-            "ema": self._ema.name if self._ema else "none",
-            "record_examples": str(self._recorder is not None),
-            **{f"phase {name}": str(phase) for name, phase in self.phases.items()},
-        }
+        records = [record.model_dump() for record in self._records]
+        return {"identity": self._loop.identity(), **self._loop.state_dict(), "records": records}
 
     def _load_state(self, state: dict[str, Any]) -> None:
-        refuse_another_run(state["identity"], self._identity())
-        progress = dict(state["progress"])
-        progress["best"] = tuple(progress["best"]) if progress["best"] else None
-        self.progress = Progress(**progress)
-        self._meter.load_state_dict(state["meter"])
-        self.model.load_state_dict(state["model"])
-        stage = self._enter(self.progress.phase) if self.progress.phase else None
-        self.optimizer.load_state_dict(state["optimizer"])
-        if stage:
-            stage.load_state_dict(state["stage"])
-        if self._ema:
-            self._ema.load_state_dict(state["ema"])
-        self._random.load_state_dict(state["random"])
-        if self._recorder:
-            self._recorder.load_state_dict(state["recorder"])
+        refuse_another_run(state["identity"], self._loop.identity())
+        self._loop.load_state_dict(state)
         self._records = [EpochRecord.model_validate(record) for record in state["records"]]

@@ -202,6 +202,7 @@ class ProgressLog(Log):
         figures = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
         epoch = f"{record.epoch}/{max(self._epochs, record.epoch)}"
         line = f"{self._label or record.phase} {epoch}  {figures}  lr {record.lr:.3g}  {record.seconds:.2f} s"
+        line = "  ".join([line, *record.notes])
         self._console.print(line, markup=False, soft_wrap=True)
 
     def pause(self) -> None:

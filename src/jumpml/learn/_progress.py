@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -29,6 +30,14 @@ class Saving:
     best: str | None = None
     mode: str = "auto"
 
+    def after_step(self, step: int) -> bool:
+        """Whether one is due after this step."""
+        return self.steps is not None and step % self.steps == 0
+
+    def after_epoch(self, epoch: int) -> bool:
+        """Whether one is due after this epoch of a phase."""
+        return self.epochs is not None and epoch % self.epochs == 0
+
 
 @dataclass(kw_only=True)
 class Progress:
@@ -40,6 +49,7 @@ class Progress:
         batch: Batches of the open epoch that are done.
         epochs: Closed epochs by phase.
         best: The best validation figure and its step.
+        ended: By phase that ended before its last epoch, why.
     """
 
     phase: str | None = None
@@ -47,6 +57,7 @@ class Progress:
     batch: int = 0
     epochs: dict[str, int] = field(default_factory=dict)
     best: tuple[float, int] | None = None
+    ended: dict[str, str] = field(default_factory=dict)
 
     def closed(self, phase: str) -> int:
         """Closed epochs of a phase."""
@@ -56,3 +67,12 @@ class Progress:
     def epoch(self) -> int:
         """Closed epochs of all phases: the loader's number of the open one."""
         return sum(self.epochs.values())
+
+    def over(self, phase: str, epochs: int) -> bool:
+        """Whether a phase of so many epochs has none left."""
+        return phase in self.ended or self.closed(phase) >= epochs
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Stand where a checkpoint's ``vars`` stood."""
+        vars(self).update(state)
+        self.best = (state["best"][0], state["best"][1]) if state["best"] else None

@@ -8,23 +8,25 @@ from typing import TYPE_CHECKING
 from jumpml.evaluate import higher_is_better, score
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
     from jumpml.learn._progress import Progress, Saving
 
 
-def validate(saving: Saving | None, loaders: DataLoaders, model: Model, phase: str) -> dict[str, float]:
-    """The figure that chooses the best checkpoint, and the loss; nothing where nobody reads them.
+def validate(figures: Sequence[str], loaders: DataLoaders, model: Model, phase: str) -> dict[str, float]:
+    """The figures that something reads, and the loss beside them; nothing where nobody does.
 
     Args:
-        saving: Names the figure.
+        figures: `val/<task>/<metric>` or `val/loss`.
         loaders: The validation rows.
         model: The model to measure.
         phase: Without a task's objective in it nothing is measured.
     """
-    if saving is None or saving.best is None or not {*model.active(phase)} & {*model.tasks}:
+    if not figures or not {*model.active(phase)} & {*model.tasks}:
         return {}
-    return score(loaders, model, [*dict.fromkeys([saving.best.removeprefix("val/"), "loss"])])
+    return score(loaders, model, [*dict.fromkeys([*(figure.removeprefix("val/") for figure in figures), "loss"])])
 
 
 def improves(saving: Saving | None, progress: Progress, figures: dict[str, float]) -> bool:

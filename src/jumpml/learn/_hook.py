@@ -1,0 +1,167 @@
+"""What joins the loop: told of its moments, with its state in every checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from jumpml.core import LearnerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from torch import Tensor
+
+    from jumpml.core import EpochRecord, Loss
+    from jumpml.learn._learner import Learner
+    from jumpml.learn._stage import Stage
+
+
+class Step(NamedTuple):
+    """One update of the weights, as it is told to hooks; every tensor is on the device and without a graph.
+
+    Attributes:
+        number: Updates since the start of the run, this one included.
+        lr: The first group's learning rate.
+        losses: By objective.
+        values: By node, what it gave.
+        batch: By field, what was learned from.
+        served: How many of its rows the loader served: the first ones. What follows them hooks have added.
+    """
+
+    number: int
+    lr: float
+    losses: Mapping[str, Loss]
+    values: Mapping[str, Tensor]
+    batch: Mapping[str, Tensor]
+    served: int
+
+
+class Hook:
+    """Something that joins the loop.
+
+    Everything here does nothing until it is overridden, and the loop calls only what is. A hook never reads the device
+    in a step: that would make the host wait for it. What it must remember stands in its ``state_dict``, or a resumed
+    run is another run.
+
+    Attributes:
+        name: Its key in the checkpoint.
+        figures: Validation figures that it reads in ``closed``: `val/<task>/<metric>` or `val/loss`.
+
+    Example:
+        >>> class Rows(Hook):
+        ...     name = "rows"
+        ...     seen = 0
+        ...     def updated(self, step):
+        ...         self.seen += step.served
+        ...     def state_dict(self):
+        ...         return {"seen": self.seen}
+        ...     def load_state_dict(self, state):
+        ...         self.seen = state["seen"]
+    """
+
+    name: ClassVar[str]
+    figures: tuple[str, ...] = ()
+
+    def attach(self, learner: Learner) -> None:
+        """The learner is made: keep what you need of it, or refuse it."""
+
+    def enter(self, stage: Stage) -> None:
+        """A phase is set up, anew or on resume."""
+
+    def serve(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Before the forward pass.
+
+        Args:
+            batch: Featurised values, by field.
+
+        Returns:
+            What is learned from: these rows, and more after them if you like.
+        """
+        return batch
+
+    def differentiated(self, stage: Stage) -> None:
+        """The gradients of ``stage.trained`` are there; they are not clipped yet, and no weight has moved."""
+
+    def updated(self, step: Step) -> None:
+        """The weights moved."""
+
+    def closed(self, record: EpochRecord) -> None:
+        """An epoch is over and validated. Here a hook may end the phase, or tell what it did by ``learner.note``."""
+
+    def left(self, phase: str) -> None:
+        """A phase is over."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, in nested dicts and lists."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+
+    def identity(self) -> str:
+        """In words, what must be the same for a resumed run to be the same run."""
+        return "on"
+
+
+class Hooks:
+    """A learner's hooks in their order, and for each moment those that care.
+
+    Args:
+        hooks: Each with a name of its own.
+
+    Raises:
+        LearnerError: Two have the same name.
+    """
+
+    def __init__(self, hooks: Iterable[Hook]) -> None:
+        self._by_name: dict[str, Hook] = {}
+        for hook in hooks:
+            if hook.name in self._by_name:
+                raise LearnerError(f"two hooks have the name {hook.name!r}: give one of them another.")
+            self._by_name[hook.name] = hook
+        self.enter: list[Callable[[Stage], None]] = self._that_care("enter")
+        self.serve: list[Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]] = self._that_care("serve")
+        self.differentiated: list[Callable[[Stage], None]] = self._that_care("differentiated")
+        self.updated: list[Callable[[Step], None]] = self._that_care("updated")
+        self.closed: list[Callable[[EpochRecord], None]] = self._that_care("closed")
+        self.left: list[Callable[[str], None]] = self._that_care("left")
+
+    def __iter__(self) -> Iterator[Hook]:
+        return iter(self._by_name.values())
+
+    def served(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What hooks make of a batch, one after the other.
+
+        Raises:
+            LearnerError: One left rows out.
+        """
+        for serve in self.serve:
+            rows, batch = _rows(batch), serve(batch)
+            if _rows(batch) < rows:
+                raise LearnerError(
+                    f"a hook's serve() made {_rows(batch)} rows of {rows}: it may add rows after those of the batch, "
+                    "and leaves none out. Let the data file draw fewer."
+                )
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """By name."""
+        return {name: hook.state_dict() for name, hook in self._by_name.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state of the same hooks."""
+        for name, hook in self._by_name.items():
+            hook.load_state_dict(state[name])
+
+    def identity(self) -> dict[str, str]:
+        """By name, what must be the same for a resumed run to be the same run."""
+        return {name: hook.identity() for name, hook in self._by_name.items()}
+
+    def _that_care(self, moment: str) -> list[Any]:
+        bare = getattr(Hook, moment)
+        return [getattr(hook, moment) for hook in self if getattr(type(hook), moment) is not bare]
+
+
+def _rows(batch: Mapping[str, Tensor]) -> int:
+    """Of the field that has the fewest."""
+    return min(value.shape[0] for value in batch.values())

@@ -1,0 +1,196 @@
+"""The loop: a batch, its losses, their gradients, an update; and all that has a state in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from jumpml.core import LearnerError, Loss, did_you_mean
+from jumpml.learn._descent import Descent
+from jumpml.learn._hook import Hooks, Step
+from jumpml.learn._meter import NONE_MOVES, Meter
+from jumpml.learn._progress import Progress
+from jumpml.learn._random import RandomState
+from jumpml.learn._stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from jumpml.data import DataLoaders
+    from jumpml.graph import Model
+    from jumpml.learn._hook import Hook
+    from jumpml.learn._logs import StepRecord
+    from jumpml.learn._phase import Phase
+
+
+class Loop:
+    """Moves a model's weights batch by batch, in the phase that was entered.
+
+    Args:
+        loaders: The data.
+        model: The model.
+        optimizer: Over its parameters.
+        phases: By name.
+        seed: Of orders, augmentations and dropout masks.
+        clip_norm: Scale the gradient down to this norm where it is longer.
+        hooks: What joins.
+    """
+
+    def __init__(
+        self,
+        loaders: DataLoaders,
+        model: Model,
+        optimizer: Optimizer,
+        *,
+        phases: Mapping[str, Phase],
+        seed: int,
+        clip_norm: float | None,
+        hooks: Iterable[Hook],
+    ) -> None:
+        self.loaders, self.model, self.optimizer = loaders, model, optimizer
+        self.phases = phases
+        self.hooks = Hooks(hooks)
+        self.progress = Progress()
+        self.random = RandomState(seed)
+        self.stage: Stage | None = None
+        self._seed = seed
+        self._clip_norm = clip_norm
+        self._lrs = [group["lr"] for group in optimizer.param_groups]
+        self._weights = {name: objective.weight for name, objective in model.objectives.items()}
+        schedules = {name: objective.schedule for name, objective in model.objectives.items()}
+        self._schedules = {name: schedule for name, schedule in schedules.items() if schedule is not None}
+        self._descend = Descent(self._weights, self._schedules)
+        self._meter = Meter(self._weights)
+
+    def enter(self, name: str) -> Stage:
+        """Set up what depends on the phase; how far it has come is `Progress`'s.
+
+        Raises:
+            LearnerError: There is no such phase, no objective is active in it, or nothing trains.
+        """
+        if name not in self.phases:
+            raise LearnerError(f"there is no phase {name!r}. {did_you_mean(name, self.phases)}")
+        self.stage = Stage(
+            name,
+            self.phases[name],
+            model=self.model,
+            loaders=self.loaders,
+            optimizer=self.optimizer,
+            lrs=self._lrs,
+            trained=self.stage.trained if self.stage else (),
+        )
+        self.progress.phase = name
+        for enter in self.hooks.enter:
+            enter(self.stage)
+        return self.stage
+
+    def remaining(self) -> Iterator[dict[str, Tensor]]:
+        """What is left of the open epoch, in training mode."""
+        self.loaders.seed = self._seed  # another learner may have used the loaders meanwhile
+        if self.stage is not None:
+            self.loaders.train.serve(*self.stage.served)
+        self.loaders.train.load_state_dict({"epoch": self.progress.epoch, "batch": self.progress.batch})
+        if not self.model.training:  # walking through all modules costs as much as a step's bookkeeping
+            self.model.train()
+        return iter(self.loaders.train)
+
+    def step(self, stage: Stage, batch: Mapping[str, Tensor]) -> None:
+        """One update of the weights on one batch."""
+        served = _rows(batch)
+        if self.hooks.serve:
+            batch = self.hooks.served(batch)
+        losses, values = stage.plan(batch)
+        for parameter in stage.trained:  # no other has a gradient: `zero_grad` would look at them all
+            parameter.grad = None
+        moved = self._move_weights(stage.name, losses) if self._schedules else NONE_MOVES
+        self._descend(losses)
+        for differentiated in self.hooks.differentiated:
+            differentiated(stage)
+        if self._clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(stage.trained, self._clip_norm)
+        lr = self.optimizer.param_groups[0]["lr"]
+        self.optimizer.step()
+        stage.advance()
+        self.progress.step += 1
+        self.progress.batch += 1
+        kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
+        self._meter.add(self.progress.step, lr, kept, _rows(batch), moved)
+        if self.hooks.updated:
+            step = Step(self.progress.step, lr, kept, values, batch, served)
+            for updated in self.hooks.updated:
+                updated(step)
+
+    def close_epoch(self, name: str) -> dict[str, float]:
+        """The open epoch is over: the next batch is of the next one. All steps must have been read.
+
+        Returns:
+            Means over the epoch's rows, by objective.
+        """
+        self.progress.epochs[name] = self.progress.closed(name) + 1
+        self.progress.batch = 0
+        return self._meter.end_epoch()
+
+    @property
+    def unread(self) -> int:
+        """Steps whose losses are still on the device."""
+        return len(self._meter)
+
+    def read(self) -> Iterator[StepRecord]:
+        """Read the losses of the steps since the last reading, all at once.
+
+        Raises:
+            NonFinite: A loss is NaN or infinite.
+        """
+        return self._meter.read(self.progress.phase or "")
+
+    def identity(self) -> dict[str, str]:
+        """What must be the same for a resumed run to be the same run."""
+        return {
+            "seed": str(self._seed),
+            "train rows": str(len(self.loaders.train.rows)),
+            "batch size": str(self.loaders.batch_size),
+            "how rows are drawn": self.loaders.train.fingerprint(),
+            "optimizer": type(self.optimizer).__name__,
+            "clip_norm": str(self._clip_norm),
+            **self.hooks.identity(),
+            **{f"phase {name}": str(phase) for name, phase in self.phases.items()},
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it. The steps must have been read."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "stage": self.stage.state_dict() if self.stage else None,
+            "random": self.random.state_dict(),
+            "meter": self._meter.state_dict(),
+            "progress": vars(self.progress),
+            "hooks": self.hooks.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.progress.load(state["progress"])
+        self._meter.load_state_dict(state["meter"])
+        self.model.load_state_dict(state["model"])
+        stage = self.enter(self.progress.phase) if self.progress.phase else None
+        self.optimizer.load_state_dict(state["optimizer"])
+        if stage:
+            stage.load_state_dict(state["stage"])
+        self.hooks.load_state_dict(state["hooks"])
+        self.random.load_state_dict(state["random"])
+
+    def _move_weights(self, phase: str, losses: Mapping[str, Loss]) -> dict[str, float]:
+        """The weights of the coming step of those that move: a function of how far the phase is, and so of no state."""
+        epoch = self.progress.closed(phase) + self.progress.batch / len(self.loaders.train)
+        moved = {name: way.at(epoch, self.phases[phase].epochs) for name, way in self._schedules.items()}
+        self._weights.update(moved)
+        return {name: weight for name, weight in moved.items() if name in losses}
+
+
+def _rows(batch: Mapping[str, Tensor]) -> int:
+    return next(iter(batch.values())).shape[0]

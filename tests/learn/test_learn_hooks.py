@@ -1,0 +1,205 @@
+"""Hooks: told of the loop's moments in their order, and exact on resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from jumpml import load_model
+from jumpml.core import LearnerError
+from jumpml.data import Column, DataLoaders
+from jumpml.learn import Hook, Learner, Phase, Saving
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from jumpml.core import EpochRecord
+    from jumpml.learn import Step
+    from jumpml.learn._stage import Stage
+
+
+class Diary(Hook):
+    """Notes every moment."""
+
+    name = "diary"
+    figures = ("val/loss",)
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def attach(self, learner: Learner) -> None:
+        self.lines.append(f"attach {sorted(learner.phases)}")
+
+    def enter(self, stage: Stage) -> None:
+        self.lines.append(f"enter {stage.name}")
+
+    def serve(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        self.lines.append(f"serve {len(batch['x'])}")
+        return batch
+
+    def differentiated(self, stage: Stage) -> None:
+        self.lines.append(f"differentiated {all(p.grad is not None for p in stage.trained)}")
+
+    def updated(self, step: Step) -> None:
+        self.lines.append(f"updated {step.number} {sorted(step.losses)} {step.served}")
+
+    def closed(self, record: EpochRecord) -> None:
+        self.lines.append(f"closed {record.epoch} {sorted(record.val)}")
+
+    def left(self, phase: str) -> None:
+        self.lines.append(f"left {phase}")
+
+
+class Shake(Hook):
+    """Moves each gradient by a number that depends on how many there were."""
+
+    name = "shake"
+
+    def __init__(self, forgetful: bool = False) -> None:
+        self.forgetful, self.count = forgetful, 0
+
+    def differentiated(self, stage: Stage) -> None:
+        self.count += 1
+        for parameter in stage.trained:
+            if parameter.grad is not None:
+                parameter.grad += 0.01 * self.count
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"count": self.count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.count = 0 if self.forgetful else state["count"]
+
+
+class Until(Hook):
+    """Ends the phase after an epoch."""
+
+    name = "until"
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def attach(self, learner: Learner) -> None:
+        self.learner = learner
+
+    def closed(self, record: EpochRecord) -> None:
+        if record.phase == "supervised" and record.epoch == self.epoch:
+            self.learner.end_phase("seen enough")
+
+
+def learner(hooks: Sequence[Hook], folder: Path | None = None, **phases: Phase) -> Learner:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(12, 2, generator=generator)
+    columns = {"x": Column(x, "tensor"), "y": Column(x.sum(1, keepdim=True), "number")}
+    splits = {"train": torch.arange(8), "val": torch.arange(8, 10), "test": torch.arange(10, 12)}
+    loaders = DataLoaders(columns, splits, batch_size=5)
+    nodes = {"out": {"module": "jumpml.blocks.Head", "inputs": "x"}}
+    tasks = {"y": {"kind": "regression", "output": "out", "target": "y", "objective": {"when": ["all"]}}}
+    model = load_model({"seed": 0, "nodes": nodes, "tasks": tasks}, loaders)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    saving = Saving(folder=folder) if folder else None
+    made = phases or {"supervised": Phase(epochs=2)}
+    return Learner(loaders, model, optimizer, phases=made, saving=saving, hooks=hooks)
+
+
+def weights(of: Learner) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in of.model.parameters()])
+
+
+def test_a_hook_is_told_of_every_moment_in_order() -> None:
+    diary = Diary()
+    learner([diary], first=Phase(epochs=1), supervised=Phase(epochs=1)).fit()
+    step = ["differentiated True"]
+    assert diary.lines == [
+        "attach ['first', 'supervised']",
+        *("enter first", "serve 5", *step, "updated 1 ['y'] 5", "serve 3", *step, "updated 2 ['y'] 3"),
+        *("closed 1 ['loss']", "left first"),
+        *("enter supervised", "serve 5", *step, "updated 3 ['y'] 5", "serve 3", *step, "updated 4 ['y'] 3"),
+        *("closed 1 ['loss']", "left supervised"),
+    ]
+
+
+class Again(Hook):
+    """Every batch holds its first row twice."""
+
+    name = "again"
+
+    def serve(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        return {key: torch.cat([value, value[:1]]) for key, value in batch.items()}
+
+
+class Sizes(Hook):
+    """Notes how many rows were learned from, and how many of them the loader served."""
+
+    name = "sizes"
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int]] = []
+
+    def updated(self, step: Step) -> None:
+        self.seen.append((len(step.losses["y"].value), step.served))
+
+
+def test_rows_that_a_hook_adds_are_learned_from_and_not_recorded_as_the_loader_s() -> None:
+    sizes = Sizes()
+    plain, more = learner([]), learner([Again(), sizes])
+    plain.train_epoch(), more.train_epoch()
+    assert sizes.seen == [(6, 5), (4, 3)]
+    assert not torch.equal(weights(plain), weights(more))
+    recorded, of = (made.history.examples["y"] for made in (more, plain))
+    assert recorded.loss.shape == of.loss.shape == (1, 8)
+    assert (recorded.loss == of.loss).sum() == 5, "the first batch meets the same weights"
+
+
+def test_a_hook_leaves_no_row_out() -> None:
+    class First(Hook):
+        name = "first"
+
+        def serve(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            return {key: value[:1] for key, value in batch.items()}
+
+    with pytest.raises(LearnerError, match=r"a hook's serve\(\) made 1 rows of 5: it may add rows after those"):
+        learner([First()]).train_epoch()
+
+
+def test_the_state_of_a_hook_stands_in_the_checkpoint(tmp_path: Path) -> None:
+    def run(name: str, *, forgetful: bool = False, stopped: bool = False) -> Tensor:
+        made = learner([Shake(forgetful)], tmp_path / name)
+        if stopped:
+            made.train_epoch()
+            made = learner([Shake(forgetful)], tmp_path / name)
+            assert made.resume()
+        made.fit()
+        return weights(made)
+
+    whole = run("whole")
+    assert torch.equal(whole, run("stopped", stopped=True))
+    assert not torch.equal(whole, run("forgetful", forgetful=True, stopped=True))
+
+
+def test_a_phase_that_a_hook_ended_is_over_also_on_resume(tmp_path: Path) -> None:
+    made = learner([Until(2)], tmp_path, supervised=Phase(epochs=5))
+    records = made.fit().epochs
+    assert [record.epoch for record in records] == [1, 2]
+    assert records[-1].notes == ("seen enough",)
+    again = learner([Until(2)], tmp_path, supervised=Phase(epochs=5))
+    assert again.resume()
+    assert again.progress.ended == {"supervised": "seen enough"}
+    assert [*again.epochs()] == []
+    assert again.fit().epochs == records
+
+
+def test_two_hooks_of_one_name_are_refused() -> None:
+    with pytest.raises(LearnerError, match="two hooks have the name 'shake': give one of them another"):
+        learner([Shake(), Shake()])
+
+
+def test_a_run_with_other_hooks_is_another_run(tmp_path: Path) -> None:
+    learner([Shake()], tmp_path).train_epoch()
+    with pytest.raises(Exception, match="shake: on then, none now"):
+        learner([], tmp_path).resume()

@@ -139,7 +139,7 @@ def create_learner(
 
     spec = load_spec(LearnerSpec, {} if options is None else options)
     folder = new_run_folder(spec.stem or "run") if run is None else Path(run)
-    learner = build_learner(spec, dataloader, model, optimizer, folder, hooks)
+    learner = build_learner(spec, dataloader, model, optimizer, folder, hooks=hooks)
     if run is not None:
         learner.resume()
     return learner

@@ -148,7 +148,8 @@ class Sizes(Hook):
 def test_rows_that_a_hook_adds_are_learned_from_and_not_recorded_as_the_loader_s() -> None:
     sizes = Sizes()
     plain, more = learner([]), learner([Again(), sizes])
-    plain.train_epoch(), more.train_epoch()
+    plain.train_epoch()
+    more.train_epoch()
     assert sizes.seen == [(6, 5), (4, 3)]
     assert not torch.equal(weights(plain), weights(more))
     recorded, of = (made.history.examples["y"] for made in (more, plain))

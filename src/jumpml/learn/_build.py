@@ -35,6 +35,7 @@ def build_learner(
     model: Model,
     optimizer: Optimizer | None,
     folder: Path,
+    *,
     hooks: Sequence[Hook] = (),
 ) -> Learner:
     """Make a learner as the file says.

@@ -140,8 +140,7 @@ def _try(loaders: DataLoaders, model: Model, spec: LearnerSpec) -> None:
     """Make the learner, and put one batch through the objectives of each of its phases."""
     from jumpml.learn import build_learner
 
-    quiet = spec.model_copy(update={"log": ()})
-    learner = build_learner(quiet, loaders, model, None, Path("runs"))
+    learner = build_learner(spec, loaders, model, None, Path("runs"))  # writes nothing before it learns
     for name, phase in learner.phases.items():
         if phase.epochs and model.active(name):
             _try_phase(learner, name)

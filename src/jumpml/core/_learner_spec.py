@@ -108,6 +108,9 @@ class CheckpointSpec(Spec):
     """Keep the best too, and evaluate and deploy it; the last where nothing is said."""
 
 
+LogKind = Literal["progress", "jsonl", "csv", "tensorboard", "mlflow", "wandb"]
+
+
 class LearnerSpec(FileSpec):
     """The learner file: how to learn."""
 
@@ -130,5 +133,6 @@ class LearnerSpec(FileSpec):
     record_examples: bool = True
     """Keep loss, margin and correctness by example and epoch: hard examples need no second run. Not where augmentation
     mixes rows (mixup, cutmix): no loss is one row's own then."""
-    log: tuple[Literal["progress", "jsonl", "tensorboard"], ...] = ("progress", "jsonl", "tensorboard")
-    """Where figures go while learning."""
+    log: tuple[LogKind, ...] = ("progress", "jsonl", "tensorboard")
+    """Where figures go while learning: a terminal, files of the run's folder, or a service of experiments, which stays
+    on this machine unless MLFLOW_TRACKING_URI or WANDB_MODE says otherwise."""

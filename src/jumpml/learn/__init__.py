@@ -3,20 +3,25 @@
 from jumpml.learn._averaging import has_average, is_average
 from jumpml.learn._build import build_learner
 from jumpml.learn._checkpoints import Checkpoints
+from jumpml.learn._csv_log import CsvLog
 from jumpml.learn._history import RunHistory
 from jumpml.learn._hook import Hook, Step
 from jumpml.learn._learner import Learner
-from jumpml.learn._logs import JsonlLog, Log, ProgressLog, StepRecord, TensorBoardLog
+from jumpml.learn._logs import JsonlLog, Log, StepRecord, TensorBoardLog
 from jumpml.learn._phase import Cosine, OneCycle, Phase
 from jumpml.learn._progress import Progress, Saving
+from jumpml.learn._progress_log import ProgressLog
+from jumpml.learn._trackers import MLflowLog, TrackerLog, WandbLog
 
 __all__ = [
     "Checkpoints",
     "Cosine",
+    "CsvLog",
     "Hook",
     "JsonlLog",
     "Learner",
     "Log",
+    "MLflowLog",
     "OneCycle",
     "Phase",
     "Progress",
@@ -26,6 +31,8 @@ __all__ = [
     "Step",
     "StepRecord",
     "TensorBoardLog",
+    "TrackerLog",
+    "WandbLog",
     "build_learner",
     "has_average",
     "is_average",

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from jumpml.core import LearnerError, PhaseSpec, Problem, SpecError, did_you_mean, refusal, with_lines
+from jumpml.learn._csv_log import CsvLog
 from jumpml.learn._learner import Learner
-from jumpml.learn._logs import JsonlLog, Log, ProgressLog, TensorBoardLog
+from jumpml.learn._logs import JsonlLog, Log, TensorBoardLog
 from jumpml.learn._misfits import find_misfits, idle
 from jumpml.learn._phase import Cosine, OneCycle, Phase
 from jumpml.learn._progress import Saving
+from jumpml.learn._progress_log import ProgressLog
+from jumpml.learn._trackers import MLflowLog, WandbLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,7 +75,7 @@ def build_learner(
         ema=spec.ema.decay if spec.ema else None,
         saving=_saving(spec, folder),
         record_examples=spec.record_examples,
-        log=_logs(spec, folder),
+        log=_logs(spec, model, folder),
         hooks=hooks,
     )
 
@@ -153,11 +156,17 @@ def _saving(spec: LearnerSpec, folder: Path) -> Saving | None:
     )
 
 
-def _logs(spec: LearnerSpec, folder: Path) -> list[Log]:
+def _logs(spec: LearnerSpec, model: Model, folder: Path) -> list[Log]:
+    settings = {"learner": spec.model_dump(mode="json")}
+    if model.spec is not None:
+        settings["model"] = model.spec.model_dump(mode="json", exclude_defaults=True)
     made: dict[str, Callable[[], Log]] = {
         "progress": ProgressLog,
         "jsonl": lambda: JsonlLog(folder),
+        "csv": lambda: CsvLog(folder),
         "tensorboard": lambda: TensorBoardLog(folder / "tensorboard"),
+        "mlflow": lambda: MLflowLog(folder, settings),
+        "wandb": lambda: WandbLog(folder, settings),
     }
     return [made[name]() for name in dict.fromkeys(spec.log)]
 

@@ -1,4 +1,4 @@
-"""Where figures go while learning: a terminal, JSON lines, TensorBoard."""
+"""Where figures go while learning: JSON lines, TensorBoard."""
 
 from __future__ import annotations
 
@@ -35,6 +35,19 @@ class StepRecord(NamedTuple):
         """The step as a line of JSON, with weights where some move."""
         record = {**self._asdict(), "weights": dict(self.weights)}
         return json.dumps({key: value for key, value in record.items() if key != "weights" or value})
+
+
+def step_figures(record: StepRecord) -> dict[str, float]:
+    """A step's figures by the names that its curves have in TensorBoard and its like."""
+    losses = {f"{record.phase}/{name}": value for name, value in record.losses.items()}
+    weights = {f"{record.phase}/weight/{name}": value for name, value in record.weights.items()}
+    return {**losses, f"{record.phase}/lr": record.lr, **weights}
+
+
+def epoch_figures(record: EpochRecord) -> dict[str, float]:
+    """An epoch's figures by such names."""
+    losses = {f"{record.phase}/epoch/{name}": value for name, value in record.losses.items()}
+    return {**losses, **{f"val/{name}": value for name, value in record.val.items()}}
 
 
 class Log(ABC):
@@ -119,19 +132,13 @@ class TensorBoardLog(Log):
 
     def steps(self, records: Sequence[StepRecord]) -> None:
         """The last of the steps."""
-        last = records[-1]
-        for name, value in last.losses.items():
-            self._open().add_scalar(f"{last.phase}/{name}", value, last.step)
-        self._open().add_scalar(f"{last.phase}/lr", last.lr, last.step)
-        for name, value in last.weights.items():
-            self._open().add_scalar(f"{last.phase}/weight/{name}", value, last.step)
+        for name, value in step_figures(records[-1]).items():
+            self._open().add_scalar(name, value, records[-1].step)
 
     def epoch(self, record: EpochRecord) -> None:
         """Means over the epoch, and validation figures."""
-        for name, value in record.losses.items():
-            self._open().add_scalar(f"{record.phase}/epoch/{name}", value, record.step)
-        for name, value in record.val.items():
-            self._open().add_scalar(f"val/{name}", value, record.step)
+        for name, value in epoch_figures(record).items():
+            self._open().add_scalar(name, value, record.step)
 
     def rewind(self, step: int, epochs: Sequence[EpochRecord]) -> None:
         """Hide the events after a step."""
@@ -151,62 +158,3 @@ class TensorBoardLog(Log):
             self._writer = SummaryWriter(str(self._folder), purge_step=self._purge)
             self._purge = None
         return self._writer
-
-
-class ProgressLog(Log):
-    """A line an epoch, and in a terminal a bar with the remaining time and the loss.
-
-    Args:
-        label: What to call the training instead of its phase's name.
-    """
-
-    def __init__(self, label: str | None = None) -> None:
-        from rich.console import Console
-
-        self._label = label
-        self._console = Console(stderr=True, highlight=False)
-        self._bar: Any = None
-        self._task: Any = None
-        self._epochs = 0
-
-    def begin(self, phase: str, epochs: int, done: int, steps: int) -> None:
-        """Start the phase's bar."""
-        self._epochs = epochs
-        if not self._console.is_terminal or self._bar is not None:
-            return
-        from rich import progress
-
-        self._bar = progress.Progress(
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(),
-            progress.MofNCompleteColumn(),
-            progress.TimeRemainingColumn(compact=True),
-            progress.TextColumn("{task.fields[figures]}"),
-            console=self._console,
-            transient=True,
-        )
-        self._task = self._bar.add_task(
-            self._label or phase, total=max(epochs, done + 1) * steps, completed=done * steps, figures=""
-        )
-        self._bar.start()
-
-    def steps(self, records: Sequence[StepRecord]) -> None:
-        """Move the bar."""
-        if self._bar is not None:
-            figures = f"loss {records[-1].losses['total']:.4g}"
-            self._bar.update(self._task, advance=len(records), figures=figures)
-
-    def epoch(self, record: EpochRecord) -> None:
-        """Print the epoch's line."""
-        losses = {"loss": record.losses["total"], **{f"val/{name}": value for name, value in record.val.items()}}
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
-        epoch = f"{record.epoch}/{max(self._epochs, record.epoch)}"
-        line = f"{self._label or record.phase} {epoch}  {figures}  lr {record.lr:.3g}  {record.seconds:.2f} s"
-        line = "  ".join([line, *record.notes])
-        self._console.print(line, markup=False, soft_wrap=True)
-
-    def pause(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import EpochRecord, History, LearnerError
+from jumpml.core import EpochRecord, LearnerError
 from jumpml.learn._averaging import EMA
 from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._culprit import all_finite, explain
@@ -152,7 +152,7 @@ class Learner:
             if self.progress.closed("supervised") == done:
                 raise LearnerError("learner.epochs() was asked for the next epoch, but train_epoch() was not called.")
 
-    def fit(self) -> History:
+    def fit(self) -> RunHistory:
         """Run what remains of every phase, in order; a self-supervised one without objectives is passed over."""
         for name, phase in self.phases.items():
             if phase.epochs and (name != "self_supervised" or self.model.active(name)):

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from jumpml.core import CheckpointError, sha256_of, sync_folder, write_json
+from jumpml.learn._snapshot import Snapshot, restored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from jumpml.learn._snapshot import Packed
+
 _LOG = logging.getLogger("jumpml")
 _MANIFEST = "manifest.json"
-_TENSOR = "$tensor"
 
 
 class Checkpoints:
@@ -43,7 +44,8 @@ class Checkpoints:
         """The steps of all checkpoints, oldest first, whole or not."""
         if not self.folder.is_dir():
             return []
-        return sorted(int(p.name.removeprefix("step-")) for p in self.folder.glob("step-*") if p.is_dir())
+        names = (path.name.removeprefix("step-") for path in self.folder.glob("step-*") if path.is_dir())
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def path(self, step: int) -> Path:
         """The folder of one."""
@@ -60,27 +62,46 @@ class Checkpoints:
         Raises:
             CheckpointError: It cannot be written: a full disk, a read-only folder. The ones before are untouched.
         """
+        return self.write(step, Snapshot.take(state), protect)
+
+    def write(self, step: int, snapshot: Snapshot, protect: int | None = None) -> Path:
+        """The same for a state that was copied before.
+
+        Args:
+            step: Its number. One of the same number is replaced.
+            snapshot: The state.
+            protect: The step of a checkpoint that stays in any case (the best).
+
+        Raises:
+            CheckpointError: It cannot be written. The ones before are untouched.
+        """
         final = self.path(step)
         temporary, old = self.folder / f".{final.name}.tmp", self.folder / f".{final.name}.old"
         try:
             self._tidy()
             temporary.mkdir(parents=True)
-            _write(temporary, state)
+            _write(temporary, snapshot)
             if final.exists():
                 final.rename(old)
             temporary.rename(final)
             sync_folder(self.folder)
             shutil.rmtree(old, ignore_errors=True)
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: {error}. "
                 "Those before it are untouched."
             ) from error
-        for old in self.steps()[: -self.keep]:
+        self._prune(step, protect)
+        return final
+
+    def _prune(self, step: int, protect: int | None) -> None:
+        steps = self.steps()
+        if protect is not None and protect not in steps:
+            return  # the best is not written yet: what was the best before is among these
+        for old in steps[: -self.keep]:
             if old not in (protect, step):
                 shutil.rmtree(self.path(old), ignore_errors=True)
-        return final
 
     def load(self, step: int) -> dict[str, Any]:
         """Read one checkpoint whole.
@@ -92,7 +113,7 @@ class Checkpoints:
         _verify(folder)
         tree = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "state.safetensors")
-        state = _unflatten(tree, tensors)
+        state = restored(tree, tensors)
         state["model"] = load_file(folder / "model.safetensors")
         return state
 
@@ -119,7 +140,7 @@ class Checkpoints:
     def _tidy(self) -> None:
         """Put right what a process left that was killed while saving."""
         for torn in self.folder.glob(".step-*.tmp"):
-            shutil.rmtree(torn)
+            shutil.rmtree(torn, ignore_errors=True)  # or it is read-only, and then only read
         for old in self.folder.glob(".step-*.old"):
             final = self.folder / old.name.removeprefix(".").removesuffix(".old")
             if final.exists():
@@ -134,16 +155,27 @@ class Checkpoints:
                 shutil.rmtree(self.path(later), ignore_errors=True)
 
 
-def _write(folder: Path, state: Mapping[str, Any]) -> None:
-    tensors: dict[str, torch.Tensor] = {}
-    tree = _flatten({key: value for key, value in state.items() if key != "model"}, "", tensors)
-    save_file({name: _own(value) for name, value in state["model"].items()}, folder / "model.safetensors")
-    save_file(tensors, folder / "state.safetensors")
-    for name in ("model.safetensors", "state.safetensors"):
-        with (folder / name).open("rb") as file:
-            os.fsync(file.fileno())
-    write_json(folder / "state.json", tree)
-    write_json(folder / _MANIFEST, {path.name: sha256_of(path) for path in sorted(folder.iterdir())})
+def _write(folder: Path, snapshot: Snapshot) -> None:
+    checksums = {name: write_packed(folder / name, packed) for name, packed in snapshot.tensors.items()}
+    write_json(folder / "state.json", snapshot.tree)
+    checksums["state.json"] = sha256_of(folder / "state.json")
+    write_json(folder / _MANIFEST, checksums)
+
+
+def write_packed(path: Path, packed: Packed) -> str:
+    """Write a safetensors file through to the disk.
+
+    Returns:
+        Its SHA-256 checksum, taken on the way.
+    """
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for block in packed.blocks():
+            file.write(block)
+            digest.update(block)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
 
 
 def _verify(folder: Path) -> None:
@@ -156,30 +188,3 @@ def _verify(folder: Path) -> None:
         raise CheckpointError(f"{folder} is not whole: {error}.") from None
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / _MANIFEST} is damaged: {error}.") from None
-
-
-def _own(tensor: torch.Tensor) -> torch.Tensor:
-    # safetensors refuses tensors that share memory, as tied weights do
-    return tensor.detach().to("cpu", copy=True).contiguous()
-
-
-def _flatten(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
-    if isinstance(value, torch.Tensor):
-        tensors[name] = _own(value)
-        return {_TENSOR: name}
-    if isinstance(value, dict):
-        # a list of pairs keeps the types of keys: an optimizer's state is keyed by whole numbers
-        return {"$dict": [[key, _flatten(item, f"{name}/{key}", tensors)] for key, item in value.items()]}
-    if isinstance(value, (list, tuple)):
-        return [_flatten(item, f"{name}/{index}", tensors) for index, item in enumerate(value)]
-    return value
-
-
-def _unflatten(tree: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
-    if isinstance(tree, list):
-        return [_unflatten(item, tensors) for item in tree]
-    if isinstance(tree, dict):
-        if _TENSOR in tree:
-            return tensors[tree[_TENSOR]]
-        return {key: _unflatten(item, tensors) for key, item in tree["$dict"]}
-    return tree

@@ -19,6 +19,7 @@ from jumpml.core._errors import (
     Problem,
     RunError,
     SpecError,
+    Terminated,
     did_you_mean,
 )
 from jumpml.core._field_spec import TextField, TokenLabelsField
@@ -153,6 +154,7 @@ __all__ = [
     "TaskKind",
     "TaskObjectiveSpec",
     "TaskSpec",
+    "Terminated",
     "TextField",
     "TokenLabelsField",
     "Trainer",

@@ -73,6 +73,21 @@ class CheckpointError(JumpMLError):
     """A checkpoint is missing, damaged, or belongs to other files."""
 
 
+class Terminated(SystemExit):
+    """SIGTERM came while the learner was at work; what it had learned was saved. Ends the program with exit code 143.
+
+    Attributes:
+        text: What was saved, and where.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(143)  # 128 + SIGTERM, as a shell tells it
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class EvaluationError(JumpMLError):
     """A metric cannot be computed as asked."""
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("jumpml")
 _MANIFEST = "manifest.json"
+_ONE_AT_A_TIME = threading.Lock()  # two learners of a process may have the same folder: what one writes is not torn
 
 
 class Checkpoints:
@@ -75,12 +77,18 @@ class Checkpoints:
         Raises:
             CheckpointError: It cannot be written. The ones before are untouched.
         """
+        with _ONE_AT_A_TIME:
+            final = self._write(step, snapshot)
+            self._prune(step, protect)
+        return final
+
+    def _write(self, step: int, snapshot: Snapshot) -> Path:
         final = self.path(step)
         temporary, old = self.folder / f".{final.name}.tmp", self.folder / f".{final.name}.old"
         try:
             self._tidy()
             temporary.mkdir(parents=True)
-            _write(temporary, snapshot)
+            _write_files(temporary, snapshot)
             if final.exists():
                 final.rename(old)
             temporary.rename(final)
@@ -92,7 +100,6 @@ class Checkpoints:
                 f"the checkpoint of step {step} could not be written to {self.folder}: {error}. "
                 "Those before it are untouched."
             ) from error
-        self._prune(step, protect)
         return final
 
     def _prune(self, step: int, protect: int | None) -> None:
@@ -123,7 +130,8 @@ class Checkpoints:
         Raises:
             CheckpointError: There are checkpoints, and all are damaged.
         """
-        self._tidy()
+        with _ONE_AT_A_TIME:
+            self._tidy()
         problems = []
         for step in reversed(self.steps()):
             try:
@@ -155,7 +163,7 @@ class Checkpoints:
                 shutil.rmtree(self.path(later), ignore_errors=True)
 
 
-def _write(folder: Path, snapshot: Snapshot) -> None:
+def _write_files(folder: Path, snapshot: Snapshot) -> None:
     checksums = {name: write_packed(folder / name, packed) for name, packed in snapshot.tensors.items()}
     write_json(folder / "state.json", snapshot.tree)
     checksums["state.json"] = sha256_of(folder / "state.json")

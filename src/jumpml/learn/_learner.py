@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from jumpml.core import EpochRecord, LearnerError
 from jumpml.learn._averaging import EMA
-from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._culprit import all_finite, explain
 from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
 from jumpml.learn._history import RunHistory
 from jumpml.learn._identity import refuse_another_run
+from jumpml.learn._keeper import Keeper
 from jumpml.learn._loop import Loop
 from jumpml.learn._meter import NonFinite
 from jumpml.learn._misfits import check_fit, check_lengths, refuse_idle
 from jumpml.learn._phase import Phase
+from jumpml.learn._stopper import Stopper
 from jumpml.learn._validation import improves, validate
 from jumpml.objectives import reduce
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from jumpml.learn._progress import Progress, Saving
     from jumpml.learn._stage import Stage
 
+_LOG = logging.getLogger("jumpml")
 LOG_EVERY = 50  # steps between two readings of the device
 
 
@@ -115,7 +118,8 @@ class Learner:
         self._loop = Loop(
             loaders, model, optimizer, phases=self.phases, seed=seed, clip_norm=clip_norm, hooks=[*own, *hooks]
         )
-        self._checkpoints = None if saving is None else Checkpoints(saving.folder, saving.keep)
+        self._keeper = None if saving is None else Keeper(saving)
+        self._stopper = Stopper()
         self._records: list[EpochRecord] = []
         self._notes: list[str] = []
         for hook in self._loop.hooks:
@@ -136,7 +140,10 @@ class Learner:
     def train_epoch(self) -> EpochRecord:
         """Run one epoch of the supervised phase, or the rest of one that was interrupted."""
         with self._at_work():
-            return self._run_epoch("supervised")
+            record = self._run_epoch("supervised")
+            if self.progress.over("supervised", self.phases["supervised"].epochs):
+                self._settle()
+            return record
 
     trainEpoch = train_epoch  # noqa: N815 (the article's name, kept for ever)
 
@@ -153,7 +160,15 @@ class Learner:
                 raise LearnerError("learner.epochs() was asked for the next epoch, but train_epoch() was not called.")
 
     def fit(self) -> RunHistory:
-        """Run what remains of every phase, in order; a self-supervised one without objectives is passed over."""
+        """Run what remains of every phase, in order; a self-supervised one without objectives is passed over.
+
+        With checkpoints, Ctrl-C and SIGTERM let the step that is under way end and save it; a second one stops at once.
+
+        Raises:
+            NonFiniteLossError: A loss became NaN or infinite.
+            KeyboardInterrupt: Ctrl-C came; the text says what was saved.
+            Terminated: SIGTERM came, likewise; the program exits with code 143.
+        """
         for name, phase in self.phases.items():
             if phase.epochs and (name != "self_supervised" or self.model.active(name)):
                 self._run_phase(name)
@@ -190,16 +205,16 @@ class Learner:
         consolidate(self.model, self.loaders, rows)
 
     def save(self) -> Path:
-        """Write a checkpoint now.
+        """Write a checkpoint now, and wait until it is on the disk.
 
         Raises:
             LearnerError: The learner was made without a place for checkpoints.
             CheckpointError: It cannot be written.
         """
-        if self._checkpoints is None:
+        if self._keeper is None:
             raise LearnerError("there is no place for checkpoints: give the learner saving=Saving(folder=...).")
         try:
-            return self._save(self._checkpoints)
+            return self._keeper.save(self.progress, self._good_state())
         except NonFinite as signal:
             raise explain(self, signal) from None
 
@@ -212,7 +227,7 @@ class Learner:
         Raises:
             CheckpointError: There are checkpoints, and all are damaged.
         """
-        state = self._checkpoints.latest() if self._checkpoints else None
+        state = self._keeper.newest() if self._keeper else None
         if state is None:
             for log in (
                 self._logs if not self.progress.step else ()
@@ -220,8 +235,9 @@ class Learner:
                 log.rewind(0, [])
             return False
         self._load_state(state)
-        if self._checkpoints:
-            self._checkpoints.forget_after(self.progress.step)
+        if self._keeper:
+            self._keeper.forget_after(self.progress.step)
+            self._seek_best(self._keeper)
         for log in self._logs:
             log.rewind(self.progress.step, self._records)
         return True
@@ -232,9 +248,9 @@ class Learner:
         Returns:
             Whether there was one.
         """
-        if self._checkpoints is None or self.progress.best is None:
+        if self._keeper is None or self.progress.best is None:
             return False
-        state = self._checkpoints.load(self.progress.best[1])
+        state = self._keeper.load(self.progress.best[1])
         self.model.load_state_dict(state["model"])
         if self._ema:
             self._ema.load_state_dict(state["hooks"][self._ema.name])
@@ -245,6 +261,14 @@ class Learner:
         """Figures by epoch, and by example; it prints as a table and draws itself."""
         examples = self._recorder.history(self.loaders.train.rows) if self._recorder else {}
         return RunHistory(epochs=list(self._records), examples=examples)
+
+    @property
+    def unsaved(self) -> str:
+        """In words, which checkpoint could not be written up to now, and which is the last good one; mostly empty.
+
+        A write that fails does not stop the training: it is told in a warning and tried again, last at the end.
+        """
+        return self._keeper.unsaved if self._keeper else ""
 
     @property
     def ema_model(self) -> Model | None:
@@ -285,14 +309,21 @@ class Learner:
         with self._at_work():
             while not self.progress.over(name, self.phases[name].epochs):
                 self._run_epoch(name)
+            self._settle()
         return self._records[first:]
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        """Inside, the global generators are the learner's and logs may hold the terminal; both are given back."""
-        with self._loop.random:
+        """Inside, the global generators and Ctrl-C are the learner's, and logs may hold the terminal; later no more."""
+        with self._loop.random, self._stopper if self._keeper else nullcontext():
             try:
                 yield
+                if self._stopper.asked:
+                    self._stop()
+            except BaseException:
+                if not self._stopper.asked:  # or all is written, or a second Ctrl-C wants no waiting
+                    self._settle()
+                raise
             finally:
                 for log in self._logs:
                     log.pause()
@@ -301,8 +332,7 @@ class Learner:
         try:
             if self.stage is None or self.stage.name != name:
                 self._enter(name)
-                if self._checkpoints:
-                    self._save(self._checkpoints)
+                self._save()
             for log in self._logs:
                 log.begin(name, self.phases[name].epochs, self.progress.closed(name), len(self.loaders.train))
             return self._epoch(name)
@@ -319,8 +349,10 @@ class Learner:
             self.step(batch)
             if self._loop.unread >= LOG_EVERY:
                 self._read()
-            if self._checkpoints and self._saving and self._saving.after_step(self.progress.step):
-                self._save(self._checkpoints)
+            if self._stopper.asked:
+                self._stop()
+            if self._saving and self._saving.after_step(self.progress.step):
+                self._save()
         self._read()
         return self._close_epoch(name, start)
 
@@ -366,8 +398,8 @@ class Learner:
         over = epoch == self.phases[name].epochs or name in self.progress.ended
         if over:
             self._leave(name)
-        if self._checkpoints and self._saving and (over or improved or self._saving.after_epoch(epoch)):
-            self._save(self._checkpoints)
+        if self._saving and (over or improved or self._saving.after_epoch(epoch)):
+            self._save()
         return record
 
     def _validate(self, name: str) -> dict[str, float]:
@@ -383,14 +415,38 @@ class Learner:
 
     # --- state ----------------------------------------------------------------------------------------------------
 
-    def _save(self, checkpoints: Checkpoints) -> Path:
+    def _save(self) -> None:
+        if self._keeper:
+            self._keeper.submit(self.progress, self._good_state())
+
+    def _settle(self) -> None:
+        if self._keeper:
+            self._keeper.settle()
+
+    def _stop(self) -> None:
+        """Save what was learned, and do what Ctrl-C or SIGTERM asked for."""
+        try:
+            self._save()
+        except NonFinite as signal:
+            raise explain(self, signal) from None
+        raise self._stopper.stopped(f"after step {self.progress.step}{self._keeper.kept() if self._keeper else ''}")
+
+    def _seek_best(self, keeper: Keeper) -> None:
+        """Where the best checkpoint is not there, what comes next is the best: it was never written, or was removed."""
+        best = self.progress.best
+        if best and not keeper.has(best[1]):
+            _LOG.warning("The best checkpoint, of step %d, is not there; the best is sought anew from here.", best[1])
+            self.progress.best = None
+
+    def _good_state(self) -> dict[str, Any]:
+        """The state, if it is worth keeping.
+
+        Raises:
+            NonFinite: It is not.
+        """
         self._read()
         if not all_finite(self.model.parameters()):  # a finite loss may still have had a gradient that is not
             raise NonFinite(self.progress.step + 1)
-        best = self.progress.best
-        return checkpoints.save(self.progress.step, self._state(), protect=best[1] if best else None)
-
-    def _state(self) -> dict[str, Any]:
         records = [record.model_dump() for record in self._records]
         return {"identity": self._loop.identity(), **self._loop.state_dict(), "records": records}
 

@@ -101,7 +101,7 @@ class Snapshot:
         return cls(space, tensors, tree)
 
     def state(self) -> dict[str, Any]:
-        """The state again; its tensors share this snapshot's memory."""
+        """The state again, in memory of its own."""
         model, rest = (_unpacked(self.tensors[name]) for name in ("model.safetensors", "state.safetensors"))
         return {**restored(self.tree, rest), "model": model}
 
@@ -159,7 +159,7 @@ def _unpacked(packed: Packed) -> dict[str, Tensor]:
     tensors = {}
     for name, entry in json.loads(packed.header[8:]).items():
         start, stop = entry["data_offsets"]
-        tensors[name] = packed.body[start:stop].view(types[entry["dtype"]]).view(entry["shape"])
+        tensors[name] = packed.body[start:stop].clone().view(types[entry["dtype"]]).view(entry["shape"])
     return tensors
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from jumpml.core import CheckpointError
 from jumpml.learn._snapshot import Snapshot, new_memory
@@ -30,6 +31,9 @@ class _Job:
     failures: int = 0
     due: float = 0.0
     error: str = ""
+
+
+_ALL: WeakSet[Writer] = WeakSet()
 
 
 class Writer:
@@ -65,6 +69,7 @@ class Writer:
         self._writing: _Job | None = None
         self._running = False  # set under the lock, unlike a thread's `is_alive`
         self._spare: list[Tensor] = []
+        _ALL.add(self)
 
     def submit(self, step: int, state: Mapping[str, Any], protect: int | None = None) -> None:
         """Copy a state; a thread writes it.
@@ -85,6 +90,12 @@ class Writer:
                     self._free(other)
             self._waiting.append(job)
             self._wake()
+
+    def wait_for_others(self) -> None:
+        """Return when no other learner of this process writes to the same folder."""
+        for other in [*_ALL]:
+            if other is not self and other._checkpoints.folder.resolve() == self._checkpoints.folder.resolve():
+                other.wait()
 
     def wait(self) -> None:
         """Return when nothing more is to be written; what has failed is tried once more."""
@@ -114,11 +125,6 @@ class Writer:
         with self._changed:
             found = next((job for job in self._waiting if job.step == step), None)
             return found.snapshot.state() if found else None
-
-    def forget(self) -> None:
-        """Let go of what could not be written: the learner went back to an older state."""
-        with self._changed:
-            self._waiting.clear()
 
     # --- the thread -----------------------------------------------------------------------------------------------
 
@@ -165,7 +171,8 @@ class Writer:
         job.failures, job.error, job.due = job.failures + 1, error, time.monotonic() + after
         with self._changed:
             newer = [other for other in self._waiting if other.step >= job.step]
-            replaced = bool(newer) and job.step not in (job.protect, newer[-1].protect)
+            same = any(other.step == job.step for other in newer)
+            replaced = same or (bool(newer) and job.step not in (job.protect, newer[-1].protect))
             if replaced:
                 self._free(job)
             else:

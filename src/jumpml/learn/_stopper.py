@@ -1,0 +1,66 @@
+"""Ctrl-C and SIGTERM: the step under way is finished and saved before the program ends."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+from jumpml.core import Terminated
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+_LOG = logging.getLogger("jumpml")
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+
+class Stopper:
+    """Inside ``with``, the first Ctrl-C or SIGTERM is only noted; a second one stops at once.
+
+    Only in the main thread, and only where the signal would do what it does by default: a program with handlers of its
+    own knows what it does. Outside everything is as it was.
+
+    Attributes:
+        asked: The signal that came, if one did.
+    """
+
+    def __init__(self) -> None:
+        self.asked: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self.asked = None
+        if threading.current_thread() is threading.main_thread():
+            for name in _NAMES:
+                handler = signal.getsignal(name)
+                if handler in (signal.SIG_DFL, signal.default_int_handler):
+                    self._before[name] = signal.signal(name, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._give_back()
+
+    def stopped(self, text: str) -> BaseException:
+        """What to raise when everything is saved.
+
+        Args:
+            text: What was saved, and where; goes on from "stopped by Ctrl-C".
+        """
+        told = f"stopped by {_NAMES[self.asked or signal.SIGINT]} {text}"
+        if self.asked != signal.SIGTERM:
+            return KeyboardInterrupt(told)
+        _LOG.warning("%s", told)  # a program that exits says nothing by itself
+        return Terminated(told)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = signal.Signals(number)
+        self._give_back()  # the next one does what it always does
+
+    def _give_back(self) -> None:
+        while self._before:
+            name, handler = self._before.popitem()
+            signal.signal(name, handler)

@@ -28,6 +28,7 @@ from jumpml.core import (
     ObjectiveError,
     RunError,
     SpecError,
+    Terminated,
     UntrustedNameError,
 )
 
@@ -93,6 +94,19 @@ def test_ctrl_c_exits_130_and_says_how_to_go_on() -> None:
         130,
         "interrupted: stopped by Ctrl-C.\nGo on with: jumpml resume runs/digits/1\n",
     )
+
+
+def test_what_was_saved_is_told_too() -> None:
+    assert _ends_with(KeyboardInterrupt("stopped by Ctrl-C after step 9.")) == (
+        130,
+        "interrupted: stopped by Ctrl-C after step 9.\n",
+    )
+
+
+def test_sigterm_exits_143_and_says_how_to_go_on() -> None:
+    stop = Terminated("stopped by SIGTERM after step 9.")
+    stop.add_note("Go on with: jumpml resume runs/digits/1")
+    assert _ends_with(stop) == (143, "terminated: Go on with: jumpml resume runs/digits/1\n")
 
 
 def test_what_the_machine_refuses_is_told_without_a_traceback() -> None:

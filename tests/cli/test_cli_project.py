@@ -168,18 +168,28 @@ def test_a_folder_that_is_no_run_is_told(command: str, tmp_path: Path) -> None:
     assert "run" in result.stderr
 
 
-def test_ctrl_c_ends_a_run_with_130_and_the_command_that_goes_on(project: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "last"),
+    [(signal.SIGINT, 130, "interrupted: stopped by Ctrl-C after step "), (signal.SIGTERM, 143, "terminated: ")],
+)
+def test_a_signal_ends_a_run_saved_with_the_command_that_goes_on(
+    project: Path, tmp_path: Path, number: signal.Signals, code: int, last: str
+) -> None:
     command = [sys.executable, "-c", "from jumpml.cli import main; main()", "run", str(project), "--out", str(tmp_path)]
     longer = ["--set", "learner.phases.supervised.epochs=100000"]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
     with subprocess.Popen([*command, *longer], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not list(tmp_path.glob("digits/*/checkpoints/*/state.json")) and process.poll() is None:
+        while not list(tmp_path.glob("digits/*/history.jsonl")) and process.poll() is None:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         said, told = process.communicate()
     signal.signal(signal.SIGINT, before)
     (run,) = tmp_path.glob("digits/*")
-    assert process.returncode == 130, told
+    assert process.returncode == code, told
     assert said == ""
-    assert told.endswith(f"interrupted: stopped by Ctrl-C.\nGo on with: jumpml resume {run}\n")
+    assert f"stopped by {'Ctrl-C' if code == 130 else 'SIGTERM'} after step " in told
+    step = int(told.rpartition("after step ")[2].partition(". Its checkpoint is in ")[0])
+    assert (run / "checkpoints" / f"step-{step:08d}").is_dir()
+    assert last in told
+    assert told.endswith(f"Go on with: jumpml resume {run}\n")
     assert "Traceback" not in told

@@ -102,10 +102,8 @@ def test_a_signal_lets_the_step_end_and_saves_it(
     learner = make(tmp_path, At(step, send(number)))
     with pytest.raises(kind) as stop:
         learner.fit()
-    assert str(stop.value) == (
-        f"stopped by {name} after step {step}. Its checkpoint is in {tmp_path / 'checkpoints'}; "
-        "learner.resume() goes on from it."
-    )
+    assert str(stop.value) == (f"stopped by {name} after step {step}. Its checkpoint is in {tmp_path / 'checkpoints'}.")
+    assert stop.value.__notes__ == ["Go on with: learner.resume()"]
     assert signal.getsignal(number) is before
     assert Checkpoints(tmp_path / "checkpoints").steps()[-1] == step
     torch.rand(3)  # another process would stand elsewhere in its global stream
@@ -136,6 +134,7 @@ def test_the_exit_code_of_sigterm_is_the_shells(tmp_path: Path, caplog: pytest.L
         learner.fit()
     assert stop.value.code == 143
     assert "stopped by SIGTERM after step 2. Its checkpoint is in" in caplog.text
+    assert "Go on with: learner.resume()" in caplog.text
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:

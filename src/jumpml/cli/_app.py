@@ -72,7 +72,8 @@ def main() -> None:
     """Run the command that the shell asked for; the entry point of ``jumpml``.
 
     Raises:
-        SystemExit: Always at the end: 0, 1 where a run failed, 2 for a mistake in a file or command, 130 after Ctrl-C.
+        SystemExit: Always at the end: 0, 1 where a run failed, 2 for a mistake in a file or command, 130 after Ctrl-C,
+            143 after SIGTERM.
         Exception: What JumpML did not foresee, with a note that asks to report it.
     """
     try:

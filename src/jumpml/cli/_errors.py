@@ -8,22 +8,27 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-FAILED, MISTAKEN, INTERRUPTED = 1, 2, 130
+FAILED, MISTAKEN, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class Shell(TyperGroup):
     """Runs a command; what goes wrong is told in words, without a traceback.
 
-    Exit codes: 1 where a run fails on its way, 2 where a file or a command says what cannot be, 130 after Ctrl-C. Any
-    other exception goes through: it is a bug of JumpML, or of code that the user brought.
+    Exit codes: 1 where a run fails on its way, 2 where a file or a command says what cannot be, 130 after Ctrl-C, 143
+    after SIGTERM. Any other exception goes through: it is a bug of JumpML, or of code that the user brought.
     """
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
-            say("interrupted", _with_notes("stopped by Ctrl-C.", interrupt))
+            say("interrupted", _with_notes(str(interrupt) or "stopped by Ctrl-C.", interrupt))
             code = INTERRUPTED
+        except SystemExit as stop:
+            if stop.code != TERMINATED:
+                raise
+            say("terminated", "\n".join(getattr(stop, "__notes__", ())))  # the learner has told the rest
+            code = TERMINATED
         except OSError as error:
             if error.errno in {None, errno.EPIPE}:  # a reader of our output that went away is typer's business
                 raise

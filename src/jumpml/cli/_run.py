@@ -82,9 +82,9 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped.
 
-    After Ctrl-C, a crash or a power cut: starts at the last whole checkpoint and goes on to the end of the run. On a
-    CPU with the same number of threads the final weights are the same, bit for bit, as without the stop. A run that had
-    finished learning is evaluated and reported again.
+    After Ctrl-C, SIGTERM, a crash or a power cut: starts at the last whole checkpoint and goes on to the end of the run.
+    On a CPU with the same number of threads the final weights are the same, bit for bit, as without the stop. A run that
+    had finished learning is evaluated and reported again.
 
     \b
     Example:
@@ -103,11 +103,10 @@ def _project(folder: Path, overrides: Sequence[str] | None, trust: Sequence[str]
 
 
 def _hint_if_stopped(go: Callable[[], Path], started: Callable[[], set[Path]]) -> Path:
-    """Run; where Ctrl-C or the machine stops it, add to the exception how to go on with the folder that it began."""
+    """Run; where a signal or the machine stops it, let the exception say how to go on with the folder that it began."""
     try:
         return go()
-    except (KeyboardInterrupt, OSError) as stop:
-        for folder in started():
-            if (folder / "specs").is_dir():
-                stop.add_note(f"Go on with: jumpml resume {shlex.quote(str(folder))}")
+    except (KeyboardInterrupt, SystemExit, OSError) as stop:
+        begun = [folder for folder in started() if (folder / "specs").is_dir()]
+        stop.__notes__ = [f"Go on with: jumpml resume {shlex.quote(str(folder))}" for folder in begun]
         raise

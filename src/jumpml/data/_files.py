@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
@@ -104,6 +105,7 @@ class FileReader:
             batch_size=None,
             num_workers=workers,
             persistent_workers=workers > 0,
+            worker_init_fn=_outlast_signals,
             generator=torch.Generator(),  # it draws a number an epoch, and must not from the global one
         )
 
@@ -121,6 +123,12 @@ class FileReader:
             if isinstance(batch, str):
                 raise DataError(batch)
             yield batch
+
+
+def _outlast_signals(_: int) -> None:
+    """A signal to the whole group of processes is the learner's to answer, which still needs this step's batch."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))  # who means it sends another
 
 
 class _Batches:

@@ -57,7 +57,7 @@ class Keeper:
         self._writer.wait()
         if self.unsaved:
             return f", but {self.unsaved}"
-        return f". Its checkpoint is in {self.saving.folder}; learner.resume() goes on from it."
+        return f". Its checkpoint is in {self.saving.folder}."
 
     @property
     def unsaved(self) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("jumpml")
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
+_HOW = "Go on with: learner.resume()"  # the shell puts its own command there
+
 
 class Stopper:
     """Inside ``with``, the first Ctrl-C or SIGTERM is only noted; a second one stops at once.
@@ -51,10 +53,11 @@ class Stopper:
             text: What was saved, and where; goes on from "stopped by Ctrl-C".
         """
         told = f"stopped by {_NAMES[self.asked or signal.SIGINT]} {text}"
-        if self.asked != signal.SIGTERM:
-            return KeyboardInterrupt(told)
-        _LOG.warning("%s", told)  # a program that exits says nothing by itself
-        return Terminated(told)
+        if self.asked == signal.SIGTERM:
+            _LOG.warning("%s %s", told, _HOW)  # a program that exits says nothing by itself
+        stop = Terminated(told) if self.asked == signal.SIGTERM else KeyboardInterrupt(told)
+        stop.add_note(_HOW)
+        return stop
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.asked = signal.Signals(number)

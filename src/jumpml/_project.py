@@ -23,6 +23,7 @@ from jumpml._verbs import (
 )
 from jumpml.core import (
     SPECS,
+    CheckpointError,
     DataSpec,
     DeploySpec,
     FileSpec,
@@ -174,6 +175,8 @@ class Project:
         learner.fit()
         learner.restore_best()
         self._report(folder, loaders, learner, say)
+        if learner.unsaved:
+            raise CheckpointError(f"the run is done and {folder / 'card.html'} is written, but {learner.unsaved}")
         return folder
 
     def _report(self, folder: Path, loaders: DataLoaders, learner: Learner, say: _Stages) -> None:

@@ -82,9 +82,9 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped.
 
-    After Ctrl-C, SIGTERM, a crash or a power cut: starts at the last whole checkpoint and goes on to the end of the run.
-    On a CPU with the same number of threads the final weights are the same, bit for bit, as without the stop. A run that
-    had finished learning is evaluated and reported again.
+    After Ctrl-C, SIGTERM, a crash or a power cut: starts at the last whole checkpoint and goes on to the end of the
+    run. On a CPU with the same number of threads the final weights are the same, bit for bit, as without the stop. A
+    run that had finished learning is evaluated and reported again.
 
     \b
     Example:

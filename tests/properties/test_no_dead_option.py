@@ -75,7 +75,13 @@ def _inner(annotation: Any, path: str) -> Iterator[str]:
         yield from _inner(get_args(annotation)[0], path)
 
 
-KEYS = list(dict.fromkeys(key for kind, spec in SPECS.items() for key in keys_of(spec, kind)))
+def _repeated(key: str) -> bool:
+    """Keys of what one function builds wherever it stands: they have their cases in one place."""
+    schedule, _, warmup = key.partition(".warmup.")
+    return key.startswith("learner.phases.*.schedule[") or bool(warmup and schedule != "learner.schedule[cosine]")
+
+
+KEYS = list(dict.fromkeys(key for kind, spec in SPECS.items() for key in keys_of(spec, kind) if not _repeated(key)))
 
 # --- the files that are changed -------------------------------------------------------------------------------------
 
@@ -542,27 +548,6 @@ CASES: dict[str, Case] = {
     "learner.phases.*.lr": Case(LEARN, {"phases.supervised.lr": 0.001}),
     "learner.phases.*.schedule": Case(LEARN, {"phases.supervised.schedule": {"kind": "cosine"}}),
     "learner.phases.*.consolidate": Case(LEARN, {"phases.supervised.consolidate": False}),
-    **{
-        f"learner.{path}schedule[{kind}].{key}": Case(
-            LEARN, {f"{where}schedule.{key}": value}, {f"{where}schedule": options}
-        )
-        for path, where in (("", ""), ("phases.*.", "phases.supervised."))
-        for kind, options, key, value in (
-            ("one_cycle", {"kind": "one_cycle", "max_lr": 0.02}, "max_lr", 0.03),
-            ("one_cycle", {"kind": "one_cycle", "max_lr": 0.02}, "warmup", 0.6),
-            ("cosine", {"kind": "cosine"}, "min_lr", 0.005),
-        )
-    },
-    **{
-        f"learner.{path}schedule[{kind}].kind": Case(
-            LEARN, {f"{where}schedule.kind": other}, {f"{where}schedule": options}, refused=text
-        )
-        for path, where in (("", ""), ("phases.*.", "phases.supervised."))
-        for kind, options, other, text in (
-            ("one_cycle", {"kind": "one_cycle", "max_lr": 0.02}, "cosine", "max_lr: this key is unknown"),
-            ("cosine", {"kind": "cosine"}, "one_cycle", "max_lr: this key is missing"),
-        )
-    },
     "learner.ema": Case(LEARN, {"ema": {}}),
     "learner.ema.decay": Case(LEARN, {"ema.decay": 0.5}, {"ema": {"decay": 0.9}}),
     "learner.checkpoint": Case(LEARN, {"checkpoint": None}),
@@ -627,6 +612,70 @@ CASES |= {
         )
         for key, value in (("epochs", 2), ("lr", 0.01))
     },
+}
+# --- optimizers and schedules ---
+DECAYED = {"optimizer": {"kind": "adamw", "lr": 0.01, "weight_decay": 0.5}}
+GROUPED = {"optimizer.groups": [{"nodes": "digit", "lr": 0.1}]}
+CASES |= {
+    "learner.optimizer.groups": Case(LEARN, GROUPED),
+    "learner.optimizer.groups.nodes": Case(LEARN, {"optimizer.groups": [{"nodes": "encoder", "lr": 0.1}]}, GROUPED),
+    "learner.optimizer.groups.kind": Case(
+        LEARN, {"optimizer.groups": [{"nodes": "digit", "lr": 0.1, "kind": "sgd"}]}, GROUPED
+    ),
+    "learner.optimizer.groups.lr": Case(LEARN, {"optimizer.groups": [{"nodes": "digit", "lr": 0.2}]}, GROUPED),
+    "learner.optimizer.layer_decay": Case(LEARN, {"optimizer.layer_decay": 0.5}),
+    "learner.optimizer.no_decay": Case(LEARN, {"optimizer.no_decay": ["biases"]}, DECAYED),
+}
+STEP_LR = {"kind": "torch", "name": "StepLR", "args": {"step_size": 1}}
+PLATEAU = {"kind": "plateau", "metric": "val/digit/accuracy", "mode": "min", "patience": 0, "factor": 0.5}
+LEARNED = {"phases.self_supervised.epochs": 0, "phases.supervised.epochs": 5, "checkpoint": None}
+CONSTANT = {"kind": "constant"}
+SCHEDULES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [  # the schedule, and what of it is changed
+    ("one_cycle", {"kind": "one_cycle", "max_lr": 0.02}, {"max_lr": 0.03}),
+    ("one_cycle", {"kind": "one_cycle", "max_lr": 0.02}, {"warmup": 0.6}),
+    ("one_cycle", {"kind": "one_cycle", "max_lr": 0.02}, {"by": "epoch"}),
+    ("cosine", {"kind": "cosine"}, {"min_lr": 0.005}),
+    ("cosine", {"kind": "cosine"}, {"by": "epoch"}),
+    ("cosine", {"kind": "cosine"}, {"warmup": 0.5}),
+    ("constant", CONSTANT, {"lr": 0.02}),
+    ("constant", CONSTANT, {"warmup": 0.5}),
+    ("linear", {"kind": "linear"}, {"start_lr": 0.02}),
+    ("linear", {"kind": "linear"}, {"end_lr": 0.005}),
+    ("linear", {"kind": "linear"}, {"by": "epoch"}),
+    ("linear", {"kind": "linear"}, {"warmup": 0.5}),
+    ("plateau", PLATEAU, {"metric": "val/loss"}),
+    ("plateau", PLATEAU, {"factor": 0.2}),
+    ("plateau", PLATEAU, {"patience": 1}),
+    ("plateau", PLATEAU, {"min_delta": 1.0, "patience": 0}),
+    ("plateau", PLATEAU, {"cooldown": 1}),
+    ("plateau", PLATEAU, {"min_lr": 0.009}),
+    ("plateau", PLATEAU, {"mode": "max"}),
+    ("plateau", PLATEAU, {"warmup": 0.2}),
+    ("torch", STEP_LR, {"name": "ExponentialLR", "args": {"gamma": 0.9}}),
+    ("torch", STEP_LR, {"args": {"step_size": 2}}),
+    ("torch", STEP_LR, {"by": "epoch"}),
+    ("torch", STEP_LR, {"warmup": 0.5}),
+]
+for kind, told, change in SCHEDULES:
+    key = next(iter(change))
+    before = {**(LEARNED if kind == "plateau" else {}), "schedule": told}
+    if key == "min_delta":  # with `max` every epoch is better, but for so great a difference
+        before["schedule"] = {**told, "mode": "max"}
+    CASES[f"learner.schedule[{kind}].{key}"] = Case(LEARN, {"schedule": {**before["schedule"], **change}}, before)
+for kind, told in {kind: told for kind, told, _ in SCHEDULES}.items():
+    other = "cosine" if kind == "constant" else "constant"
+    refused = None if kind in {"constant", "linear", "cosine"} else "this key is unknown"
+    before = {**(LEARNED if kind == "plateau" else {}), "schedule": told}
+    CASES[f"learner.schedule[{kind}].kind"] = Case(LEARN, {"schedule.kind": other}, before, refused=refused)
+    for length in ("epochs", "steps"):
+        chain = [{**told, length: 1}, {"kind": "constant", "lr": 0.05}]
+        longer = [{**told, length: 2}, {"kind": "constant", "lr": 0.05}]
+        CASES[f"learner.schedule[{kind}].{length}"] = Case(LEARN, {"schedule": longer}, {**before, "schedule": chain})
+CASES |= {
+    f"learner.schedule[cosine].warmup.{key}": Case(
+        LEARN, {"schedule.warmup": warmup}, {"schedule": {"kind": "cosine", "warmup": {"steps": 3}}}
+    )
+    for key, warmup in (("epochs", {"epochs": 1}), ("steps", {"steps": 2}), ("start", {"steps": 3, "start": 0.5}))
 }
 # --- splits ---
 S = f"{D}.split"

@@ -33,7 +33,7 @@ from jumpml.core._objective_spec import TaskObjectiveSpec
 from jumpml.core._overrides import parse_override
 from jumpml.core._placing import join_errors, refusal, with_lines
 from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec, anchored, local
-from jumpml.core._protocols import Connectable, Growable, Loss, Objective, Recorded, Trainer, Training
+from jumpml.core._protocols import Connectable, Loss, Objective, Recorded, Trainer, Training
 from jumpml.core._random import derive_seed
 from jumpml.core._records import (
     AttributedExample,
@@ -57,6 +57,7 @@ from jumpml.core._records import (
     WeightsRecord,
 )
 from jumpml.core._run_record import RunRecord
+from jumpml.core._schedule_spec import ScheduleSpec
 from jumpml.core._schema import json_schema
 from jumpml.core._source_spec import MISSING_TEXTS, CsvSource
 from jumpml.core._spec import DATA_ENDINGS, FileSpec, Spec
@@ -108,7 +109,6 @@ __all__ = [
     "FileSpec",
     "GateAnswer",
     "GraphError",
-    "Growable",
     "HardExample",
     "History",
     "JumpMLError",
@@ -130,6 +130,7 @@ __all__ = [
     "Objective",
     "ObjectiveError",
     "PhaseSpec",
+    "ScheduleSpec",
     "OutOfDomain",
     "PretrainedError",
     "PretrainedNode",

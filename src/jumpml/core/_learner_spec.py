@@ -6,43 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from jumpml.core._optimizer_spec import OptimizerSpec
+from jumpml.core._schedule_spec import Schedules
 from jumpml.core._spec import FileSpec, Name, NodePattern, Seed, Spec, exactly_one
 
 Positive = Annotated[float, Field(gt=0)]
-
-
-class OptimizerSpec(Spec):
-    """Any optimizer of `torch.optim`, with its own arguments beside `kind` and `lr`."""
-
-    model_config = ConfigDict(extra="allow")
-
-    kind: str = "adam"
-    """The class's name in any case: `sgd`, `adam`, `adamw`, ..."""
-    lr: Positive = 1e-3
-    """The learning rate."""
-
-
-class OneCycleSpec(Spec):
-    """Warm up to `max_lr`, then anneal to nearly zero, over the phase (Smith & Topin 2018, https://arxiv.org/abs/1708.07120)."""
-
-    kind: Literal["one_cycle"]
-    """The schedule's kind."""
-    max_lr: Positive
-    """The highest learning rate."""
-    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """The share of the phase's steps that warm up."""
-
-
-class CosineSpec(Spec):
-    """Half a cosine from the phase's learning rate to `min_lr` (Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983)."""
-
-    kind: Literal["cosine"]
-    """The schedule's kind."""
-    min_lr: Annotated[float, Field(ge=0)] = 0.0
-    """The last learning rate."""
-
-
-ScheduleSpec = Annotated[OneCycleSpec | CosineSpec, Field(discriminator="kind")]
 
 
 class PhaseSpec(Spec):
@@ -57,8 +25,8 @@ class PhaseSpec(Spec):
     freeze: tuple[NodePattern, ...] = ()
     """Nodes that stay frozen though `train` names them."""
     lr: Positive | None = None
-    """A learning rate for this phase; the optimizer's own where nothing is said."""
-    schedule: ScheduleSpec | None = None
+    """A learning rate for this phase; the optimizer's own where nothing is said. Its groups keep their ratio to it."""
+    schedule: Schedules | None = None
     """A schedule for this phase; the learner's where nothing is said."""
     consolidate: bool = False
     """At the phase's end, let every EWC objective take the weights as its anchor."""
@@ -122,8 +90,8 @@ class LearnerSpec(FileSpec):
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     clip_norm: Positive | None = None
     """Scale the gradient down to this norm where it is longer."""
-    schedule: ScheduleSpec | None = None
-    """How the learning rate moves within a phase."""
+    schedule: Schedules | None = None
+    """How the learning rate moves within a phase; a list of schedules that follow each other will do too."""
     phases: dict[Name, PhaseSpec] = {}
     """Phases by name, in their order. `self_supervised` and `supervised` are there already."""
     ema: EMASpec | None = None

@@ -6,14 +6,38 @@ from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._csv_log import CsvLog
 from jumpml.learn._history import RunHistory
 from jumpml.learn._hook import Hook, Step
+from jumpml.learn._joint import JointOptimizer
 from jumpml.learn._learner import Learner
 from jumpml.learn._logs import JsonlLog, Log, StepRecord, TensorBoardLog
-from jumpml.learn._phase import Cosine, OneCycle, Phase
+from jumpml.learn._optimizers import make_optimizer
+from jumpml.learn._param_groups import Group
+from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Progress, Saving
 from jumpml.learn._progress_log import ProgressLog
+from jumpml.learn._schedules import (
+    Constant,
+    Cosine,
+    Linear,
+    OneCycle,
+    Plateau,
+    Schedule,
+    ScheduleFunction,
+    TorchSchedule,
+    Warmup,
+)
 from jumpml.learn._trackers import MLflowLog, TrackerLog, WandbLog
 
 __all__ = [
+    "make_optimizer",
+    "Warmup",
+    "TorchSchedule",
+    "Schedule",
+    "Plateau",
+    "Linear",
+    "JointOptimizer",
+    "Group",
+    "ScheduleFunction",
+    "Constant",
     "Checkpoints",
     "Cosine",
     "CsvLog",

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import LearnerError, PhaseSpec, Problem, SpecError, did_you_mean, refusal, with_lines
+from jumpml.core import LearnerError, PhaseSpec, Problem, refusal, with_lines
+from jumpml.learn._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn._csv_log import CsvLog
+from jumpml.learn._joint import joined, names_of
 from jumpml.learn._learner import Learner
 from jumpml.learn._logs import JsonlLog, Log, TensorBoardLog
-from jumpml.learn._misfits import find_misfits, idle
-from jumpml.learn._phase import Cosine, OneCycle, Phase
+from jumpml.learn._misfits import find_misfits, idle, wrong_figure
+from jumpml.learn._optimizers import find_optimizer_problems, make_optimizer
+from jumpml.learn._param_groups import Group
+from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Saving
 from jumpml.learn._progress_log import ProgressLog
 from jumpml.learn._trackers import MLflowLog, WandbLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch.optim import Optimizer
@@ -36,7 +40,7 @@ def build_learner(
     spec: LearnerSpec,
     loaders: DataLoaders,
     model: Model,
-    optimizer: Optimizer | None,
+    optimizer: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer] | None,
     folder: Path,
     *,
     hooks: Sequence[Hook] = (),
@@ -47,7 +51,7 @@ def build_learner(
         spec: The learner file.
         loaders: The data.
         model: The model.
-        optimizer: One made in code, which wins over the file's; None takes the file's.
+        optimizer: One made in code, or several, which wins over the file's; None takes the file's.
         folder: The run's folder; it is made when something is first written.
         hooks: What joins the loop beside what the file asks for.
 
@@ -55,29 +59,44 @@ def build_learner(
         SpecError: The file asks for what there is not.
         JumpMLError: Data and model do not fit it; the text has the file's own mistakes too.
     """
-    phases = build_phases(spec)
-    problems = [*_problems(spec, model, own_optimizer=optimizer is None), *find_misfits(model, loaders, phases)]
-    if problems:
-        raise with_lines(refusal(LearnerError, problems), spec)
+    phases = _phases(spec, loaders, model, own_optimizer=optimizer is None)
     if optimizer is None:
         optimizer = build_optimizer(spec, model)
     elif "optimizer" in spec.model_fields_set:
-        given = f"{type(optimizer).__name__}, lr {optimizer.param_groups[0]['lr']:g}"
+        optimizer = joined(optimizer)
+        given = f"{names_of(optimizer)}, lr {optimizer.param_groups[0]['lr']:g}"
         _LOG.warning("The optimizer given in code (%s) is used, not the one of %s.", given, spec.source)
-    return Learner(
-        loaders,
-        model,
-        optimizer,
-        phases=phases,
-        seed=spec.seed,
-        device=_device(spec),
-        clip_norm=spec.clip_norm,
-        ema=spec.ema.decay if spec.ema else None,
-        saving=_saving(spec, folder),
-        record_examples=spec.record_examples,
-        log=_logs(spec, model, folder),
-        hooks=hooks,
-    )
+    try:
+        return Learner(
+            loaders,
+            model,
+            optimizer,
+            phases=phases,
+            seed=spec.seed,
+            device=_device(spec),
+            clip_norm=spec.clip_norm,
+            ema=spec.ema.decay if spec.ema else None,
+            saving=_saving(spec, folder),
+            record_examples=spec.record_examples,
+            log=_logs(spec, model, folder),
+            hooks=hooks,
+        )
+    except LearnerError as error:
+        if not error.problems:
+            raise
+        raise with_lines(refusal(LearnerError, _placed(error.problems, spec)), spec) from None
+
+
+def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimizer: bool) -> dict[str, Phase]:
+    """The phases, once all that can be found wrong before they begin is told."""
+    schedules = [*_wrong_schedules(spec)]
+    if schedules:  # of these no phase can be made
+        raise with_lines(refusal(LearnerError, schedules), spec)
+    phases = build_phases(spec)
+    problems = [*_problems(spec, model, own_optimizer=own_optimizer), *find_misfits(model, loaders, phases)]
+    if problems:
+        raise with_lines(refusal(LearnerError, _placed(problems, spec)), spec)
+    return phases
 
 
 def build_phases(spec: LearnerSpec) -> dict[str, Phase]:
@@ -89,57 +108,41 @@ def build_phases(spec: LearnerSpec) -> dict[str, Phase]:
     for name, phase in {**first, **named, **last}.items():
         phases[name] = Phase(
             epochs=10 if phase.epochs is None else phase.epochs,
-            train=(phase.train,) if isinstance(phase.train, str) else phase.train,
+            train=_several(phase.train),
             freeze=phase.freeze,
             lr=phase.lr,
-            schedule=_schedule(phase.schedule or spec.schedule),
             data=(phase.data,) if isinstance(phase.data, str) else phase.data or (),
+            schedule=build_schedule(phase.schedule or spec.schedule),
             consolidate=phase.consolidate,
         )
     return phases
 
 
 def build_optimizer(spec: LearnerSpec, model: Model) -> Optimizer:
-    """The optimizer that the file names, which `torch.optim` has, fused where torch has that.
+    """The optimizer that the file names.
 
     Raises:
-        SpecError: It does not take these arguments.
+        SpecError: Torch's class does not take these arguments.
     """
-    options = spec.optimizer
-    cls = _optimizers()[options.kind.lower()]
-    arguments = {"lr": options.lr, **(options.model_extra or {})}
-    fused = "fused" in inspect.signature(cls).parameters and not {"fused", "foreach", "dampening"} & arguments.keys()
     try:
-        return _make(cls, model, {**arguments, "fused": True}) if fused else _make(cls, model, arguments)
-    except RuntimeError:  # this torch or device has no fused form
-        return _make(cls, model, arguments)
-    except (TypeError, ValueError) as error:
-        raise SpecError(
-            spec.source, [spec.mistake(("optimizer",), f"{cls.__name__} refuses its arguments: {error}.")]
-        ) from None
+        return make_optimizer(model, **_optimizer_options(spec))
+    except LearnerError as error:
+        raise with_lines(error, spec) from None
 
 
-def _make(cls: Callable[..., Optimizer], model: Model, arguments: Mapping[str, object]) -> Optimizer:
-    return cls(model.parameters(), **arguments)
+def _optimizer_options(spec: LearnerSpec) -> dict[str, Any]:
+    """What the file says of the optimizer, as `make_optimizer` takes it."""
+    said = spec.optimizer
+    groups = [
+        Group(nodes=_several(one.nodes), lr=one.lr, kind=one.kind, arguments=one.model_extra or {})
+        for one in said.groups
+    ]
+    told = {"kind": said.kind, "lr": said.lr, "layer_decay": said.layer_decay, "no_decay": said.no_decay}
+    return {**told, "groups": groups, "arguments": said.model_extra or {}}
 
 
-def _optimizers() -> dict[str, type[Optimizer]]:
-    classes = [value for value in vars(torch.optim).values() if inspect.isclass(value)]
-    # LBFGS evaluates the loss several times a step, which no phase, log or average here is made for
-    return {
-        cls.__name__.lower(): cls
-        for cls in classes
-        if issubclass(cls, torch.optim.Optimizer) and cls.__name__ not in {"Optimizer", "LBFGS"}
-    }
-
-
-def _schedule(spec: object) -> OneCycle | Cosine | None:
-    match getattr(spec, "kind", None):
-        case "one_cycle":
-            return OneCycle(max_lr=spec.max_lr, warmup=spec.warmup)  # type: ignore[union-attr]
-        case "cosine":
-            return Cosine(min_lr=spec.min_lr)  # type: ignore[union-attr]
-    return None
+def _several(patterns: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (patterns,) if isinstance(patterns, str) else patterns
 
 
 def _saving(spec: LearnerSpec, folder: Path) -> Saving | None:
@@ -180,7 +183,7 @@ def _device(spec: LearnerSpec) -> torch.device:
 def _problems(spec: LearnerSpec, model: Model, *, own_optimizer: bool) -> Iterator[Problem]:
     """What the file asks for and there is not."""
     if own_optimizer:
-        yield from _wrong_optimizer(spec)
+        yield from find_optimizer_problems(model, **_optimizer_options(spec))
     try:
         torch.empty(0, device=_device(spec))
     except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
@@ -191,29 +194,25 @@ def _problems(spec: LearnerSpec, model: Model, *, own_optimizer: bool) -> Iterat
     if asked and asked.epochs != 0 and not model.active("self_supervised"):
         yield idle("self_supervised")
     for name, phase in spec.phases.items():
-        if phase.lr is not None and isinstance(_schedule(phase.schedule or spec.schedule), OneCycle):
+        if phase.lr is not None and getattr(phase.schedule or spec.schedule, "kind", None) == "one_cycle":
             fix = "Set the schedule's max_lr instead."
             yield Problem(("phases", name, "lr"), "a one_cycle schedule sets the learning rate itself.", fix)
     if spec.checkpoint and spec.checkpoint.best:
-        yield from _wrong_figure(spec.checkpoint.best.metric, model)
+        yield from wrong_figure(("checkpoint", "best", "metric"), spec.checkpoint.best.metric, model)
 
 
-def _wrong_optimizer(spec: LearnerSpec) -> Iterator[Problem]:
-    kind, known = spec.optimizer.kind, _optimizers()
-    cls = known.get(kind.lower())
-    if cls is None:
-        near = did_you_mean(kind.lower(), known)
-        yield Problem(("optimizer", "kind"), f"torch.optim has no optimizer {kind!r}.", near)
-        return
-    names = list(inspect.signature(cls).parameters)[1:]
-    for name in spec.optimizer.model_extra or {}:
-        if name not in names:
-            yield Problem(("optimizer", name), f"{cls.__name__} takes no such argument.", did_you_mean(name, names))
+def _wrong_schedules(spec: LearnerSpec) -> Iterator[Problem]:
+    yield from find_schedule_problems(("schedule",), spec.schedule)
+    for name, phase in spec.phases.items():
+        yield from find_schedule_problems(("phases", name, "schedule"), phase.schedule)
 
 
-def _wrong_figure(figure: str, model: Model) -> Iterator[Problem]:
-    tasks = model.tasks.items()
-    known = ["val/loss", *(f"val/{n}/{metric}" for n, t in tasks for metric in t.metrics or t.brings.metrics)]
-    if figure not in known:
-        near = did_you_mean(figure, known)
-        yield Problem(("checkpoint", "best", "metric"), f"the validation has no figure {figure!r}.", near)
+def _placed(problems: Iterable[Problem], spec: LearnerSpec) -> list[Problem]:
+    """Problems of phases' schedules where the file says them: once for all phases that have none of their own."""
+    found = []
+    for problem in problems:
+        kind, name, *key = (*problem.path, "", "")[:3]
+        own = name in spec.phases and spec.phases[str(name)].schedule is not None
+        shared = kind == "phases" and key == ["schedule"] and not own
+        found.append(replace(problem, path=problem.path[2:]) if shared else problem)
+    return list(dict.fromkeys(found))

@@ -16,11 +16,13 @@ from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
 from jumpml.learn._history import RunHistory
 from jumpml.learn._identity import refuse_another_run
+from jumpml.learn._joint import joined
 from jumpml.learn._keeper import Keeper
 from jumpml.learn._loop import Loop
 from jumpml.learn._meter import NonFinite
 from jumpml.learn._misfits import check_fit, check_lengths, refuse_idle
 from jumpml.learn._phase import Phase
+from jumpml.learn._schedules import figures_of
 from jumpml.learn._stopper import Stopper
 from jumpml.learn._validation import improves, validate
 from jumpml.objectives import reduce
@@ -52,7 +54,7 @@ class Learner:
     Args:
         loaders: The data.
         model: The model; it is moved to the device, as are the loaders.
-        optimizer: Any of `torch.optim` over the model's parameters.
+        optimizer: Any of `torch.optim` over the model's parameters, or several, by name or in a list.
         phases: By name, in their order; see `Phase`.
         seed: Of orders, augmentations and dropout masks.
         device: Where to train.
@@ -87,7 +89,7 @@ class Learner:
         self,
         loaders: DataLoaders,
         model: Model,
-        optimizer: Optimizer,
+        optimizer: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer],
         *,
         phases: Mapping[str, Phase] | None = None,
         seed: int = 0,
@@ -102,10 +104,10 @@ class Learner:
         self.phases = dict(phases or {"supervised": Phase()})
         self.model = model.to(device)
         self.loaders = loaders.to(device)
-        self.optimizer = optimizer
+        self.optimizer = joined(optimizer)
         self._saving = saving
         self._logs = tuple(log)
-        check_fit(model, loaders, optimizer, self.phases)
+        check_fit(model, loaders, self.optimizer, self.phases)
         loaders.bind([name for name in model.inputs if name in loaders.readable])
         values = {name: loaders.info(name) for name in loaders.readable}
         model.check_fields(loaders.fields, values, loaders.features.undoable())
@@ -116,7 +118,7 @@ class Learner:
         self._recorder = ExampleRecorder(model.tasks) if recorded else None
         own = [hook for hook in (self._ema, self._recorder) if hook is not None]
         self._loop = Loop(
-            loaders, model, optimizer, phases=self.phases, seed=seed, clip_norm=clip_norm, hooks=[*own, *hooks]
+            loaders, model, self.optimizer, phases=self.phases, seed=seed, clip_norm=clip_norm, hooks=[*own, *hooks]
         )
         self._keeper = None if saving is None else Keeper(saving)
         self._stopper = Stopper()
@@ -388,6 +390,7 @@ class Learner:
             lr=self.optimizer.param_groups[0]["lr"],
             seconds=time.perf_counter() - start,
         )
+        self._loop.validated(val)
         for closed in self._loop.hooks.closed:
             closed(record)
         if self._notes:
@@ -405,6 +408,7 @@ class Learner:
     def _validate(self, name: str) -> dict[str, float]:
         best = self._saving.best if self._saving else None
         figures = {*([best] if best else ()), *(figure for hook in self._loop.hooks for figure in hook.figures)}
+        figures |= {*figures_of(self.phases[name].schedule)}
         return validate(sorted(figures), self.loaders, self.ema_model or self.model, name)
 
     def _leave(self, name: str) -> None:

@@ -9,9 +9,11 @@ import torch
 from jumpml.core import LearnerError, Loss, did_you_mean
 from jumpml.learn._descent import Descent
 from jumpml.learn._hook import Hooks, Step
+from jumpml.learn._joint import names_of
 from jumpml.learn._meter import NONE_MOVES, Meter
 from jumpml.learn._progress import Progress
 from jumpml.learn._random import RandomState
+from jumpml.learn._rates import without_parameters
 from jumpml.learn._stage import Stage
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Loop:
         self.stage: Stage | None = None
         self._seed = seed
         self._clip_norm = clip_norm
-        self._lrs = [group["lr"] for group in optimizer.param_groups]
+        self._initial = [without_parameters(group) for group in optimizer.param_groups]
         self._weights = {name: objective.weight for name, objective in model.objectives.items()}
         schedules = {name: objective.schedule for name, objective in model.objectives.items()}
         self._schedules = {name: schedule for name, schedule in schedules.items() if schedule is not None}
@@ -80,7 +82,7 @@ class Loop:
             model=self.model,
             loaders=self.loaders,
             optimizer=self.optimizer,
-            lrs=self._lrs,
+            initial=self._initial,
             trained=self.stage.trained if self.stage else (),
         )
         self.progress.phase = name
@@ -134,6 +136,11 @@ class Loop:
         self.progress.batch = 0
         return self._meter.end_epoch()
 
+    def validated(self, val: Mapping[str, float]) -> None:
+        """An epoch's figures are there, which a schedule may follow."""
+        if self.stage is not None:
+            self.stage.closed(val)
+
     @property
     def unread(self) -> int:
         """Steps whose losses are still on the device."""
@@ -154,7 +161,7 @@ class Loop:
             "train rows": str(len(self.loaders.train.rows)),
             "batch size": str(self.loaders.batch_size),
             "how rows are drawn": self.loaders.train.fingerprint(),
-            "optimizer": type(self.optimizer).__name__,
+            "optimizer": names_of(self.optimizer),
             "clip_norm": str(self._clip_norm),
             **self.hooks.identity(),
             **{f"phase {name}": str(phase) for name, phase in self.phases.items()},

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+from torch.optim import SGD
+
 from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, field_of, refusal
+from jumpml.learn._schedules import TorchSchedule, figures_of, schedules_of
 from jumpml.objectives import EWC
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ def check_fit(model: Model, loaders: DataLoaders, optimizer: Optimizer, phases: 
             f"the optimizer holds {foreign} of {len(held)} parameters that are not the model's: make it from "
             "model.parameters() of this very model, after the model is made."
         )
-    problems = find_misfits(model, loaders, phases)
+    problems = [*find_misfits(model, loaders, phases), *_wrong_schedulers(phases, optimizer)]
     if problems:
         raise refusal(LearnerError, problems)
 
@@ -68,6 +72,7 @@ def find_misfits(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
         *_filled_targets(model, loaders),
         *_idle_phases(model, phases),
         *_vain_consolidation(model, phases),
+        *_unmeasured_plateaus(model, phases),
         *([] if patterns else _no_gradient(model, phases)),
         *(patterns or _lone_rows(model, loaders, phases)),
     ]
@@ -125,6 +130,40 @@ def _vain_consolidation(model: Model, phases: Mapping[str, Phase]) -> Iterator[P
             fix = "Leave it out, or give the model what is missing."
             text = "to consolidate, the model needs an objective of kind ewc and a task with an objective."
             yield Problem(("phases", name, "consolidate"), text, fix)
+
+
+def _unmeasured_plateaus(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
+    """Schedules that follow a figure that there is not."""
+    for name, phase in phases.items():
+        for metric in figures_of(phase.schedule) if phase.epochs and model.active(name) else ():
+            path = ("phases", name, "schedule", "metric")
+            if not {*model.active(name)} & {*model.tasks}:
+                text = f"no task is learned in phase {name!r}, and so nothing is measured that the rate could follow."
+                yield Problem(path, text, "Give that phase a schedule of its own.")
+            else:
+                yield from wrong_figure(path, metric, model)
+
+
+def wrong_figure(path: tuple[str | int, ...], figure: str, model: Model) -> Iterator[Problem]:
+    """A figure that no validation has."""
+    tasks = model.tasks.items()
+    known = ["val/loss", *(f"val/{n}/{metric}" for n, t in tasks for metric in t.metrics or t.brings.metrics)]
+    if figure not in known:
+        near = did_you_mean(figure, known)
+        yield Problem(path, f"the validation has no figure {figure!r}.", near)
+
+
+def _wrong_schedulers(phases: Mapping[str, Phase], optimizer: Optimizer) -> Iterator[Problem]:
+    """Schedulers of torch that refuse their arguments; they are made for an optimizer with as many groups."""
+    for name, phase in phases.items():
+        for schedule in schedules_of(phase.schedule):
+            if isinstance(schedule, TorchSchedule):
+                groups = [{"params": [torch.zeros(1, requires_grad=True)]} for _ in optimizer.param_groups]
+                try:
+                    schedule.scheduler(SGD(groups, lr=1.0, momentum=0.9), **schedule.arguments)
+                except (TypeError, ValueError) as error:
+                    kind = getattr(schedule.scheduler, "__name__", str(schedule.scheduler))
+                    yield Problem(("phases", name, "schedule"), f"{kind} refuses its arguments: {error}.")
 
 
 def _unknown_phases(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:

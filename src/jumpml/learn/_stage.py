@@ -8,7 +8,9 @@ import torch
 from torch.optim import SGD
 
 from jumpml.core import COVERED, NEXT, PRESENT, LearnerError, Problem, field_of, refusal
+from jumpml.learn._joint import members_of
 from jumpml.learn._misfits import refuse_idle
+from jumpml.learn._rates import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -30,7 +32,7 @@ class Stage:
         model: Nodes that do not train are frozen.
         loaders: The train loader serves what the phase's objectives read.
         optimizer: Its learning rates are the phase's; the state of parameters that begin to train is dropped.
-        lrs: The optimizer's own learning rates, by group.
+        initial: By group of the optimizer, all but its parameters, as it was before training.
         trained: The parameters that trained before.
 
     Raises:
@@ -45,7 +47,7 @@ class Stage:
         model: Model,
         loaders: DataLoaders,
         optimizer: Optimizer,
-        lrs: Sequence[float],
+        initial: Sequence[Mapping[str, Any]],
         trained: Collection[nn.Parameter] = (),
     ) -> None:
         self.name = name
@@ -59,30 +61,34 @@ class Stage:
             if id(parameter) not in before:  # what begins to train begins afresh
                 optimizer.state.pop(parameter, None)
         _fill_momentum(optimizer, self.trained)
-        for group, lr in zip(optimizer.param_groups, lrs, strict=True):
-            group["lr"] = lr if phase.lr is None else phase.lr
-            group.pop("initial_lr", None)  # or the next schedule would start from the last one's
         self.plan = _plan(name, model, loaders)
         loaders.bind([key for key in self.plan.fields if key.endswith(NEXT)])
         served = _servable(model, loaders)
         self.served = [key for key in self.plan.fields if key in served], model.draws(name), phase.data
         loaders.train.serve(*self.served)  # an epoch is as long as the phase's data sets are
-        self._steps = phase.epochs * len(loaders.train)
-        self._schedule = phase.schedule.build(optimizer, self._steps) if phase.schedule else None
+        updates = len(loaders.train)
+        steps = phase.epochs * updates
+        self._rates = Rates(optimizer, initial, lr=phase.lr, schedule=phase.schedule, steps=steps, an_epoch=updates)
 
     def advance(self) -> None:
-        """Move the learning rate on by one step; past the phase's last one it stays."""
-        if self._schedule is not None and self._schedule.last_epoch + 1 < self._steps:
-            self._schedule.step()
+        """Move the learning rates on by one step; past the phase's last one they stay.
+
+        Raises:
+            LearnerError: Somebody else has moved them.
+        """
+        self._rates.advance()
+
+    def closed(self, val: Mapping[str, float]) -> None:
+        """Take in the figures of an epoch's validation, which a schedule may follow."""
+        self._rates.closed(val)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the schedule stands."""
-        return {"schedule": self._schedule.state_dict() if self._schedule else None}
+        return {"rates": self._rates.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
-        if self._schedule is not None:
-            self._schedule.load_state_dict(state["schedule"])
+        """Go on from a state; the optimizer must have its own already."""
+        self._rates.load_state_dict(state["rates"])
 
 
 def _trained(name: str, model: Model, optimizer: Optimizer) -> list[nn.Parameter]:
@@ -100,13 +106,12 @@ def _fill_momentum(optimizer: Optimizer, trained: Collection[nn.Parameter]) -> N
     Torch's fused SGD (2.13) fails where some parameters of a step have a buffer and others do not yet. A first step
     from zeros is the first step from nothing, to the bit, without dampening; with dampening no fused one is made.
     """
-    if not isinstance(optimizer, SGD):
-        return
     trains = {id(parameter) for parameter in trained}
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if group["fused"] and group["momentum"] and id(parameter) in trains:
-                optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+    for member in members_of(optimizer):
+        for group in member.param_groups if isinstance(member, SGD) else ():
+            for parameter in group["params"]:
+                if group["fused"] and group["momentum"] and id(parameter) in trains:
+                    member.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
 
 
 def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:

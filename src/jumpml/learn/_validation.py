@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jumpml.evaluate import higher_is_better, score
@@ -33,14 +34,40 @@ def improves(saving: Saving | None, progress: Progress, figures: dict[str, float
     """Whether the figures are better than any before; if so, `Progress` remembers it."""
     if saving is None or saving.best is None or not figures:
         return False
-    key = saving.best.removeprefix("val/")
-    upward = saving.mode == "max"
-    if saving.mode == "auto":
-        upward = key != "loss" and bool(higher_is_better(key.rpartition("/")[2]))
-    value, best = figures[key], progress.best
-    if not math.isfinite(value):
-        return False
-    if best is not None and not (value > best[0] if upward else value < best[0]):
-        return False
-    progress.best = (value, progress.step)
-    return True
+    best = Best(None if progress.best is None else progress.best[0])
+    better = best.take(saving.best, figures[saving.best.removeprefix("val/")], mode=saving.mode)
+    if better and best.value is not None:
+        progress.best = (best.value, progress.step)
+    return better
+
+
+@dataclass
+class Best:
+    """The best value of a figure so far."""
+
+    value: float | None = None
+
+    def take(self, figure: str, value: float, *, mode: str = "auto", min_delta: float = 0.0) -> bool:
+        """Look at another value, and remember it if it is better.
+
+        Args:
+            figure: Its name, ``val/<task>/<metric>`` or ``val/loss``.
+            value: Its value; one that is not finite is never better.
+            mode: ``max``, ``min``, or ``auto``, which asks the metric.
+            min_delta: By how much more than this a better one differs.
+
+        Example:
+            >>> best = Best()
+            >>> [best.take("val/loss", value, min_delta=0.1) for value in (1.0, 0.95, 0.8)]
+            [True, False, True]
+        """
+        if not math.isfinite(value):
+            return False
+        upward = mode == "max"
+        if mode == "auto":
+            key = figure.removeprefix("val/")
+            upward = key != "loss" and bool(higher_is_better(key.rpartition("/")[2]))
+        better = self.value is None or (value > self.value + min_delta if upward else value < self.value - min_delta)
+        if better:
+            self.value = value
+        return better

@@ -17,8 +17,11 @@ from sklearn.datasets import load_digits
 import jumpml
 from jumpml.core import DataError, SpecError
 from jumpml.data import Column, DataLoaders, Standardize, random_split
-from jumpml.data._disk import empty_on_disk, gather, lies_on_disk
+from jumpml.data._disk import empty_on_disk, gather, in_blocks, let_go, lies_on_disk
 from jumpml.data._table import Table
+from jumpml.data.kinds._tensor import TensorKind
+from jumpml.data.splits._duplicates import row_keys
+from jumpml.data.splits._overlap import overlap_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -267,6 +270,43 @@ def test_what_was_gathered_from_the_disk_is_let_go() -> None:
     assert pages_of_files_without_a_name() - before >= 4096
     gather(values, torch.randperm(4096))
     assert pages_of_files_without_a_name() - before < 100
+
+
+def test_what_looks_at_all_rows_holds_a_block_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jumpml.data._disk.PIECE_BYTES", 1 << 18)
+    before, seen, problem = pages_of_files_without_a_name(), [0], TensorKind.problem
+
+    def watched(kind: TensorKind, values: torch.Tensor, column: Column) -> str:
+        found = problem(kind, values, column)
+        seen.append(pages_of_files_without_a_name() - before)
+        return found
+
+    monkeypatch.setattr(TensorKind, "problem", watched)
+    values = empty_on_disk([4096, 256], torch.float32)
+    values.copy_(torch.randn(4096, 256))
+    let_go(values)
+    column = Column(values, "tensor")
+    rows = random_split(4096)
+    info = column.info("x", torch.arange(4096), rows["train"])
+    row_keys([values])
+    assert not list(overlap_findings({"x": info}, {"x": values}, rows))
+    assert len(seen) == 17 and 256 <= max(seen) <= 512, "17 blocks of 256 kB, in kB"
+    assert pages_of_files_without_a_name() - before < 100
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_a_bad_value_is_found_in_whatever_block_it_stands(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr("jumpml.data._disk.BLOCK_ROWS", rows)
+    values = torch.zeros(8, 1)
+    for bad in range(8):
+        values[:], values[bad] = 0, torch.inf
+        with pytest.raises(DataError, match=r"a column of kind number: expected finite values"):
+            Column(values, "number")
+    values[:], values[5], values[7] = 0, torch.nan, torch.nan
+    column = Column(values, "number")
+    assert column.info("x", torch.tensor([5, 0, 1])).missing == 1
+    assert column.info("x").missing == 2
+    assert [block.shape for block in in_blocks(values, torch.arange(0))] == [(0, 1)]
 
 
 def test_values_on_disk_stay_there_when_the_rest_goes_to_a_device(table: Path) -> None:

@@ -17,7 +17,7 @@ from jumpml.core import DataError
 from jumpml.data._cache import cache_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 PIECE_BYTES = 1 << 26  # of a file, that are in memory at a time
+BLOCK_ROWS = 1 << 16  # of small rows, likewise: what is computed of them needs room too
 _MAPS: WeakValueDictionary[int, mmap.mmap] = WeakValueDictionary()  # by the address of their first byte
 
 
@@ -87,6 +88,26 @@ def gather(values: Tensor, rows: Tensor) -> Tensor:
             gathered[places[start:end]] = values.index_select(0, ordered[start:end])
             let_go(values)
     return gathered
+
+
+def in_blocks(values: Tensor, rows: Tensor | None = None) -> Iterator[Tensor]:
+    """Values in order, some rows at a time; of those on disk what has been looked at is let go.
+
+    Args:
+        values: ``[all rows, ...]``.
+        rows: int64, the rows that are asked for; all where None, and then a block is no copy.
+
+    Yields:
+        ``[block, ...]``, at least one block, which is empty where there is no row.
+    """
+    size = max(1, min(BLOCK_ROWS, PIECE_BYTES // max(1, values[:1].nbytes)))
+    if rows is not None:
+        take = gather if lies_on_disk(values) else torch.Tensor.__getitem__
+        yield from (take(values, part) for part in rows.split(size))
+        return
+    for block in values.split(size):
+        yield block
+        let_go(values)
 
 
 def overlaps(values: Tensor) -> bool:

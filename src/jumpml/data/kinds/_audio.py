@@ -52,11 +52,10 @@ class AudioKind(EncodedKind):
         """As the file says."""
         return ValueInfo(shape=(told.channels, told.samples))
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """Three dimensions, values in [-1, 1] or a row of NaN."""
-        values = column.values
         if values.ndim != 3:
-            return shape_problem(self.form, values)
+            return shape_problem(self.form, column.values)
         problem = known_whole(values)
         if not problem and bool((values.abs() > 1).any()):
             return f"expected values in [-1, 1], got {float(values.abs().nan_to_num().amax()):g}."

@@ -53,11 +53,11 @@ class CategoryKind(Kind):
         yield from twice_named(told.classes or ())
         yield from misnamed(told.rename, told.classes)
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """A code a row, of a class or -1."""
-        if column.values.ndim != 1:
+        if values.ndim != 1:
             return shape_problem(self.form, column.values)
-        return codes_problem(column)
+        return codes_problem(values, column.classes)
 
     def present(self, values: Tensor) -> Tensor:
         """Where the code is not -1."""
@@ -157,9 +157,8 @@ def twice_named(classes: Sequence[str]) -> Iterator[tuple[tuple[str | int, ...],
         yield ("classes",), f"the class {twice!r} stands twice.", ""
 
 
-def codes_problem(column: Column) -> str:
-    """Why the codes cannot be those of the column's classes, or -1; empty where they can."""
-    values, classes = column.values, column.classes
+def codes_problem(values: Tensor, classes: Sequence[str]) -> str:
+    """Why codes cannot be those of some classes, or -1; empty where they can."""
     if len(set(classes)) != len(classes):
         return f"expected different names of classes, got {', '.join(classes)}."
     low, high = (int(values.amin()), int(values.amax())) if values.numel() else (-1, -1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import torch
 
 from jumpml.core import DataError, FieldInfo, ValueInfo, did_you_mean
+from jumpml.data._disk import in_blocks
 from jumpml.data.kinds._kinds import KINDS
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
     from torch import Tensor
-
-BLOCK_ROWS = 1 << 16  # what is asked of all rows is asked of so many at a time
-CODES_ROWS = 1 << 8  # where a row has many codes
 
 
 @final
@@ -68,8 +66,10 @@ class Column:
         if self.kind not in KINDS:
             raise DataError(f"a column's kind: got {self.kind!r}. {did_you_mean(self.kind, KINDS)}")
         kind = KINDS[self.kind]
-        typed = self.values.dtype == kind.dtype
-        problem = kind.problem(self) if typed else f"expected values of {kind.dtype}, got {self.values.dtype}."
+        if self.values.dtype != kind.dtype:
+            raise DataError(f"a column of kind {self.kind}: expected values of {kind.dtype}, got {self.values.dtype}.")
+        blocks = in_blocks(self.values) if self.values.ndim else (self.values,)
+        problem = next(filter(None, (kind.problem(block, self) for block in blocks)), "")
         if problem:
             raise DataError(f"a column of kind {self.kind}: {problem}")
 
@@ -79,7 +79,7 @@ class Column:
     def present(self) -> Tensor | None:
         """Which rows have a value, bool ``[rows]``; None where all have."""
         kind = KINDS[self.kind]
-        present = torch.cat([kind.present(block) for block in self.values.split(BLOCK_ROWS)])
+        present = torch.cat([kind.present(block) for block in in_blocks(self.values)])
         return None if bool(present.all()) else present
 
     @property
@@ -127,8 +127,7 @@ class Column:
         if self.kind not in {"category", "mask", "token_labels", "multilabel"} or not self.classes:
             return {}
         counts, counted = torch.zeros(len(self.classes), dtype=torch.int64), 0
-        for part in rows.split(BLOCK_ROWS if self.values.ndim == 1 else CODES_ROWS):
-            values = self.values[part]
+        for values in in_blocks(self.values, rows):
             if self.kind == "multilabel":
                 known = values[~values.isnan().any(1)]
                 counts += known.long().sum(0)
@@ -142,7 +141,6 @@ class Column:
         """What a table's columns are, each with its missing values."""
         if not self.columns:
             return ()
-        chosen = torch.arange(len(self)) if rows is None else rows
-        missing = sum(self.values[part].isnan().sum(0) for part in chosen.split(BLOCK_ROWS))
+        missing = sum(block.isnan().sum(0) for block in in_blocks(self.values, rows))
         counts = torch.as_tensor(missing).tolist()
         return tuple(replace(column, missing=count) for column, count in zip(self.columns, counts, strict=True))

@@ -55,11 +55,10 @@ class DateKind(Kind):
         except ValueError as error:
             yield ("format",), f"dates cannot be written and read by {told.format!r}: {error}.", ""
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """One moment of the years 1 to 9999 a row."""
-        values = column.values
         if values.ndim != 1:
-            return shape_problem(self.form, values)
+            return shape_problem(self.form, column.values)
         outside = ((values < FIRST) | (values > LAST)) & (values != MISSING)
         if bool(outside.any()):
             return f"expected seconds of the years 1 to 9999, got {int(values[outside][0])}."

@@ -50,11 +50,10 @@ class ImageKind(EncodedKind):
         """As the file says."""
         return ValueInfo(shape=told.shape)
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """Four dimensions, values in [0, 1] or a row of NaN."""
-        values = column.values
         if values.ndim != 4:
-            return shape_problem(self.form, values)
+            return shape_problem(self.form, column.values)
         problem = known_whole(values)
         known = values[self.present(values)]
         if not problem and len(known) and not (float(known.amin()) >= 0 and float(known.amax()) <= 1):

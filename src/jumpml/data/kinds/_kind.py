@@ -75,8 +75,11 @@ class Kind(ABC):
         """Shape and type as far as the data file alone tells; 0 is a size that only the data tells."""
 
     @abstractmethod
-    def problem(self, column: Column) -> str:
-        """Why a column's values cannot be of this kind, its type set aside; empty where they can."""
+    def problem(self, values: Tensor, column: Column) -> str:
+        """Why some rows of a column cannot be of this kind, their type set aside; empty where they can.
+
+        A column may be larger than memory: ``column.values`` is there to be told of, not to be looked through.
+        """
 
     @abstractmethod
     def present(self, values: Tensor) -> Tensor:

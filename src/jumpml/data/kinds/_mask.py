@@ -58,11 +58,11 @@ class MaskKind(Kind):
         if told.ignore is not None and told.ignore < len(told.classes):
             yield ("ignore",), f"{told.ignore} is the code of the class {told.classes[told.ignore]!r}.", ""
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """Codes of the classes, or -1."""
-        if column.values.ndim != 3:
+        if values.ndim != 3:
             return shape_problem(self.form, column.values)
-        return codes_problem(column)
+        return codes_problem(values, column.classes)
 
     def present(self, values: Tensor) -> Tensor:
         """Where any pixel's class is known."""

@@ -51,11 +51,11 @@ class MultilabelKind(Kind):
         yield from twice_named(told.classes or ())
         yield from misnamed(told.rename, told.classes)
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """0 or 1 for each class, or NaN for all."""
-        values, classes = column.values, column.classes
+        classes = column.classes
         if values.ndim != 2 or values.shape[1] != len(classes):
-            return shape_problem(f"[rows, {len(classes)}], a place for each class", values)
+            return shape_problem(f"[rows, {len(classes)}], a place for each class", column.values)
         if len(set(classes)) != len(classes):
             return f"expected different names of classes, got {', '.join(classes)}."
         absent = values.isnan()

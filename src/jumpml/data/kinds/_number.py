@@ -40,11 +40,11 @@ class NumberKind(Kind):
         """One number."""
         return ValueInfo(shape=(1,))
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """One finite number or NaN a row."""
-        if column.values.ndim != 2 or column.values.shape[1] != 1:
+        if values.ndim != 2 or values.shape[1] != 1:
             return shape_problem(self.form, column.values)
-        if bool(torch.isinf(column.values).any()):
+        if bool(torch.isinf(values).any()):
             return "expected finite values (NaN where missing), got infinity."
         return ""
 

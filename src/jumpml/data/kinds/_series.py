@@ -61,11 +61,11 @@ class SeriesKind(Kind):
         elif told.columns is None and told.group is not None:
             yield ("group",), "only windows have a group, so that this key would change nothing.", "Leave it out."
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """Three dimensions, no infinity."""
-        if column.values.ndim != 3:
+        if values.ndim != 3:
             return shape_problem(self.form, column.values)
-        if any(bool(part.isinf().any()) for part in column.values.split(ROWS_AT_A_TIME)):
+        if bool(values.isinf().any()):
             return "expected finite values (NaN where missing), got infinity."
         return ""
 

@@ -61,11 +61,11 @@ class TableKind(Kind):
         """As many numbers as columns."""
         return ValueInfo(shape=(0 if told.columns == "infer" else len(told.columns),))
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """A number, a code or NaN for each column."""
-        values, columns = column.values, column.columns
+        columns = column.columns
         if values.ndim != 2 or values.shape[1] != len(columns) or not columns:
-            return shape_problem(f"[rows, {len(columns)}], a place for each of `columns`", values)
+            return shape_problem(f"[rows, {len(columns)}], a place for each of `columns`", column.values)
         for index, info in enumerate(columns):
             if info.kind not in KINDS_OF_COLUMNS:
                 return f"column {info.name!r}: got {info.kind!r}. {did_you_mean(info.kind, KINDS_OF_COLUMNS)}"

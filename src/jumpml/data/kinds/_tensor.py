@@ -39,11 +39,11 @@ class TensorKind(Kind):
         """As the file says."""
         return ValueInfo(shape=told.shape)
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """Two dimensions or more, finite values or a row of NaN."""
-        if not 2 <= column.values.ndim <= 8:
+        if not 2 <= values.ndim <= 8:
             return shape_problem(self.form, column.values)
-        return known_whole(column.values)
+        return known_whole(values)
 
     def present(self, values: Tensor) -> Tensor:
         """Where there is no NaN; an array is missing as a whole or not at all."""

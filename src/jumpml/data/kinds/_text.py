@@ -61,11 +61,10 @@ class TextKind(Kind):
         if groups:
             yield ("tokenizer", "pattern"), "expected a pattern without groups.", "Write (?:...) in place of (...)."
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """Ids of the vocabulary."""
-        values = column.values
         if values.ndim != 2:
-            return shape_problem(self.form, values)
+            return shape_problem(self.form, column.values)
         size = self.num_codes(column)
         low, high = (int(values.amin()), int(values.amax())) if values.numel() else (0, 0)
         if low < 0 or (size is not None and high >= size):

@@ -74,11 +74,11 @@ class TokenLabelsKind(Kind):
         """Two classes of one name."""
         yield from twice_named(told.classes or ())
 
-    def problem(self, column: Column) -> str:
+    def problem(self, values: Tensor, column: Column) -> str:
         """Codes of the classes, or -1."""
-        if column.values.ndim != 2:
+        if values.ndim != 2:
             return shape_problem(self.form, column.values)
-        return codes_problem(column)
+        return codes_problem(values, column.classes)
 
     def present(self, values: Tensor) -> Tensor:
         """Where any token's class is known."""

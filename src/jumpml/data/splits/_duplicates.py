@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from jumpml.data._disk import let_go
 from jumpml.data.kinds import Column, RawColumn
 from jumpml.data.splits._keys import codes_of
 
@@ -54,6 +55,8 @@ def row_keys(values: Iterable[Tensor], rows: Tensor | None = None) -> NDArray[np
     for start in range(0, count, block):
         chosen = slice(start, start + block) if rows is None else rows[start : start + block]
         words = np.concatenate([_words(field[chosen]) for field in fields], axis=1)
+        for field in fields:
+            let_go(field)
         # Modulo 2**64, as the method wants it; the upper halves of the sums are what is random enough.
         first, second = (np.einsum("rw,w->r", words, factor[1:]) + factor[0] for factor in factors)
         keys[start : start + block] = (first & np.uint64(0xFFFFFFFF << 32)) | (second >> np.uint64(32))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from jumpml.data._disk import gather, lies_on_disk
 from jumpml.data.splits._duplicates import row_keys, shared_rows
 from jumpml.data.splits._near import near_numbers, near_pictures, near_texts, near_vectors
 
@@ -91,11 +92,16 @@ def _searches(
 def _by_rows(
     near: Callable[[Tensor, Tensor], NDArray[np.int64]], column: Tensor
 ) -> Callable[[Tensor, Tensor], NDArray[np.int64]]:
-    return lambda later, earlier: near(column[later].cpu(), column[earlier].cpu())
+    return lambda later, earlier: near(_some(column, later), _some(column, earlier))
+
+
+def _some(column: Tensor, rows: Tensor) -> Tensor:
+    """Some rows on the CPU; of what lies on disk no more is in memory than that."""
+    return gather(column, rows) if lies_on_disk(column) else column[rows].cpu()
 
 
 def _side_by_side(columns: list[Tensor], rows: Tensor) -> Tensor:
-    parts = [column[rows].cpu().reshape(len(rows), -1).double() for column in columns]
+    parts = [_some(column, rows).reshape(len(rows), -1).double() for column in columns]
     return torch.cat([torch.empty(len(rows), 0, dtype=torch.float64), *parts], dim=1)
 
 

@@ -170,7 +170,8 @@ class Loader:
         number, seed = position.epoch, self.seed
         epoch = self._order.epoch(seed, number, self._batch_size)
         plan = self._plan = self._plan or self._planned(*self._served)
-        for batch in self._maker.make(epoch, plan, first=position.batch, seed=seed, number=number):
-            position.batch += 1
+        batches = self._maker.make(epoch, plan, first=position.batch, seed=seed, number=number)
+        for served, batch in enumerate(batches, position.batch + 1):
+            position.batch = served
             yield batch
         position.epoch, position.batch = number + 1, 0

@@ -88,8 +88,8 @@ class Pool(ABC):
         parts, start, end, cycle = [], epoch * count, (epoch + 1) * count, self._count
         for number in range(start // cycle, math.ceil(end / cycle)):
             generator = torch.Generator().manual_seed(derive_seed(seed, "order", *([key] if key else []), number))
-            first = number * cycle
-            parts.append(self.cycle(generator)[max(start - first, 0) : end - first])
+            first, drawn = number * cycle, self.cycle(generator)
+            parts.append(drawn if count == cycle else drawn[max(start - first, 0) : end - first])
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
@@ -102,9 +102,14 @@ class Shuffled(Pool):
         [0, 1, 2, 3]
     """
 
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__(rows)
+        self._every = torch.equal(rows, torch.arange(len(rows)))
+
     def cycle(self, generator: Generator) -> Tensor:
         """A permutation of the rows."""
-        return self.rows.index_select(0, torch.randperm(len(self), generator=generator))
+        drawn = torch.randperm(len(self), generator=generator)
+        return drawn if self._every else self.rows.index_select(0, drawn)
 
 
 @final

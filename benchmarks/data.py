@@ -89,7 +89,11 @@ def memory(rounds: int, _: Path) -> None:
 
 
 class _Pictures(Dataset[Any]):
-    """What one would write by hand: decode in `__getitem__`."""
+    """What one would write by hand: decode in `__getitem__`.
+
+    Pillow decodes and resizes here as it does in JumpML, to the same bits, which is checked. The pictures have no EXIF
+    orientation: JumpML looks for one, and whether a file has changed, and this does not.
+    """
 
     def __init__(self, paths: list[Path]) -> None:
         self.paths = paths
@@ -127,7 +131,11 @@ def images(rounds: int, folder: Path) -> None:
                 **({"workers": workers} if workers else {}),
             }
         )
-        paths = sorted((folder / "pictures").rglob("*.jpg"))[: len(loaders.train.rows)]
+        every = sorted((folder / "pictures").rglob("*.jpg"), key=str)
+        first = every[int(loaders.train.rows[0])]
+        if not torch.equal(loaders.train.take("image", torch.tensor([0]))[0], _Pictures([first])[0][0]):
+            raise SystemExit(f"{first} is decoded to other values than by hand")
+        paths = every[: len(loaders.train.rows)]
         tuned = DataLoader(_Pictures(paths), BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
 
         def ours(loaders: Any = loaders) -> None:

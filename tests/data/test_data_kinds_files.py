@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 import wave
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -197,10 +198,21 @@ def test_files_can_be_decoded_one_by_one_in_other_processes(told: dict[str, Any]
     blob = BytesBlob(content, "a")
     kind, spec = KINDS[told["kind"]], TypeAdapter(FieldSpec).validate_python(told)
     assert isinstance(kind, EncodedKind)
-    one = pickle.loads(pickle.dumps(kind.decoder(spec)))(blob)
-    same_bits(made([blob], **told), one[np.newaxis])
+    whole = made([blob], **told)
+    one = np.empty(whole.values.shape, dtype=np.float32)
+    pickle.loads(pickle.dumps(kind.decoder(spec)))(blob, one[0])
+    same_bits(whole, one)
     with pytest.raises(DataError, match=r"b: the .* cannot be read"):
-        kind.decoder(spec)(BytesBlob(b"", "b"))
+        kind.decoder(spec)(BytesBlob(b"", "b"), one[0])
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 255), (0, 300), (0, 1000), (-255, 255), (1, 255), (0, 254), (0.5, 7.25)])
+def test_a_picture_in_any_range_is_scaled_to_the_same_bits(low: float, high: float) -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    pixels = pixels.clip(ceil(low) if low > 0 else 0, int(high))
+    exact = ((pixels.astype(np.float64) - low) / (high - low)).astype(np.float32)
+    column = made([BytesBlob(png(pixels), "a")], kind="image", shape=[1, 16, 16], range=[low, high])
+    same_bits(column, exact[np.newaxis, np.newaxis])
 
 
 # --- masks ------------------------------------------------------------------------------------------------------------

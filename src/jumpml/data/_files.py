@@ -6,15 +6,15 @@ import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from jumpml.core import DataError, FieldInfo, ValueInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -28,7 +28,7 @@ class FileColumn:
 
     Attributes:
         blobs: Where each row's content lies; None where the row has none, which becomes NaN.
-        decode: Content to float32 ``shape``; it can be pickled, for it works in other processes.
+        decode: Content into a row, float32 ``shape``; it can be pickled, for it works in other processes.
         where: What to call the field in errors, such as ``data set 'digits', field 'image'``.
         kind: ``image`` or ``audio``.
         shape: One row's.
@@ -37,7 +37,7 @@ class FileColumn:
     """
 
     blobs: Sequence[Blob | None]
-    decode: Callable[[Blob], NDArray[np.float32]]
+    decode: Callable[[Blob, NDArray[np.float32]], None]
     where: str
     kind: str
     shape: tuple[int, ...]
@@ -71,16 +71,21 @@ class FileColumn:
         Raises:
             DataError: A file is damaged or gone; the text names the row.
         """
-        if not len(rows):
-            return torch.empty(0, *self.shape)
-        return default_collate([self._decoded(row) for row in rows.tolist()])  # in a worker, into shared memory
+        values = torch.empty(len(rows), *self.shape)
+        if get_worker_info() is not None:
+            values.share_memory_()  # where the other process finds it
+        array = values.numpy()
+        for place, row in enumerate(rows.tolist()):
+            self._decode(row, array[place])
+        return values
 
-    def _decoded(self, row: int) -> Tensor:
+    def _decode(self, row: int, into: NDArray[np.float32]) -> None:
         blob = self.blobs[row]
         if blob is None:
-            return torch.full(self.shape, torch.nan)
+            into.fill(np.nan)
+            return
         try:
-            return torch.from_numpy(self.decode(blob))
+            self.decode(blob, into)
         except DataError as error:
             raise DataError(f"{self.where}, row {row}: {error}") from None
 

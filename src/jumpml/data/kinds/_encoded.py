@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
     from jumpml.data.kinds._raw_column import RawColumn
 
+    Decoder = Callable[[Blob, NDArray[Any]], None]
+
 
 class EncodedKind(Kind):
     """A kind whose raw values may be files, which can stay where they are and be decoded each time anew."""
 
     @abstractmethod
-    def decoder(self, told: Any) -> Callable[[Blob], NDArray[np.float32]]:
-        """What decodes one file to one row's values; it can be pickled.
+    def decoder(self, told: Any) -> Decoder:
+        """What decodes one file into one row's values, float32 of the field's shape; it can be pickled.
 
         It raises `DataError`, with the file's name in the text, where the file is damaged or something else.
         """
@@ -62,15 +64,13 @@ def blobs_of(raw: RawColumn, folder: str) -> list[Blob | None] | None:
     return blobs
 
 
-def decode_blobs(
-    raw: RawColumn, blobs: Sequence[Blob | None], decoder: Callable[[Blob], NDArray], like: NDArray
-) -> NDArray:
+def decode_blobs(raw: RawColumn, blobs: Sequence[Blob | None], decoder: Decoder, like: NDArray) -> NDArray:
     """Every row's file decoded.
 
     Args:
         raw: Where the files come from.
         blobs: A file a row, or None.
-        decoder: Decodes one.
+        decoder: Decodes one into its row.
         like: What a row without a file becomes.
 
     Raises:
@@ -81,7 +81,7 @@ def decode_blobs(
         values[row] = like
         if blob is not None:
             try:
-                values[row] = decoder(blob)
+                decoder(blob, values[row])
             except DataError as error:
                 raw.reject(row, str(error))
     return values

@@ -14,7 +14,7 @@ from jumpml.data.kinds._numbers import scaled
 from jumpml.data.kinds._picture import PictureDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from pydantic import JsonValue
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from jumpml.core import FieldInfo
     from jumpml.data.kinds._column import Column
     from jumpml.data.kinds._raw_column import RawColumn
-    from jumpml.data.sources._blob import Blob
 
 
 @final
@@ -42,7 +41,7 @@ class ImageKind(EncodedKind):
         values = decode_blobs(raws[0], blobs, self.decoder(told), np.full(told.shape, np.nan, dtype=np.float32))
         return Decoded(values=torch.from_numpy(values), range=told.range)
 
-    def decoder(self, told: Any) -> Callable[[Blob], NDArray[np.float32]]:
+    def decoder(self, told: Any) -> PictureDecoder:
         """A picture file to the field's shape."""
         return PictureDecoder(told.shape, told.range)
 

@@ -34,27 +34,37 @@ class PictureDecoder:
     shape: tuple[int, int, int]
     range: tuple[float, float]
 
-    def __call__(self, blob: Blob) -> NDArray[np.float32]:
-        """Decode a file.
+    def __call__(self, blob: Blob, row: NDArray[np.float32]) -> None:
+        """Decode a file into a row of ``shape``.
 
         Raises:
             DataError: It is damaged, no picture, of more bits than the channels allow, or outside the range.
         """
         raw = read_picture(blob, *self.shape)
-        # Of 256 levels each is scaled once: the same bits as scaling every pixel, in a fraction of the time.
-        is_bytes = raw.dtype == np.uint8
-        values = (
-            np.take(_levels(self.range), raw, mode="clip") if is_bytes else _scaled(raw.astype(np.float64), self.range)
-        )
-        beyond = np.isnan(values)
+        if raw.dtype != np.uint8:
+            row[:] = _scaled(raw.astype(np.float64), self.range)
+        elif _divides(self.range):
+            np.divide(raw, np.float32(self.range[1]), out=row, dtype=np.float32)
+            return
+        else:
+            np.take(_levels(self.range), raw, out=row, mode="clip")
+        beyond = np.isnan(row)
         if beyond.any():
             raise DataError(f"{blob.name}: {outside(float(raw[beyond][0]), self.range)}")
-        return values
 
 
 @cache
 def _levels(value_range: tuple[float, float]) -> NDArray[np.float32]:
+    """256 levels, each scaled once: the same bits as scaling every pixel, in a fraction of the time."""
     return _scaled(np.arange(256, dtype=np.float64), value_range)
+
+
+@cache
+def _divides(value_range: tuple[float, float]) -> bool:
+    """Whether one division gives the same bits at all 256 levels, as it does for 0 to 255; it is quicker still."""
+    low, high = value_range
+    divided = np.divide(np.arange(256, dtype=np.uint8), np.float32(high), dtype=np.float32)
+    return low == 0 and np.array_equal(divided, _levels(value_range))
 
 
 def _scaled(raw: NDArray, value_range: tuple[float, float]) -> NDArray[np.float32]:
@@ -79,15 +89,15 @@ class MaskDecoder:
     classes: int
     ignore: int | None
 
-    def __call__(self, blob: Blob) -> NDArray[np.int64]:
-        """Decode a file.
+    def __call__(self, blob: Blob, row: NDArray[np.int64]) -> None:
+        """Decode a file into a row of ``shape``.
 
         Raises:
             DataError: It is damaged, no picture, of several channels, or holds a value that is no code.
         """
         raw = read_codes(blob, *self.shape)
         try:
-            return codes_of(raw, self.classes, self.ignore)
+            row[:] = codes_of(raw, self.classes, self.ignore)
         except ValueError as error:
             raise DataError(f"{blob.name}: {error}") from None
 
@@ -118,7 +128,8 @@ def read_picture(blob: Blob, channels: int, height: int, width: int) -> NDArray:
         if channels not in MODES or (deep and channels > 1):
             what = "more than 8 bits a pixel and one channel" if deep else "1, 3 or 4 channels"
             raise ValueError(f"such a file has {what}, and the field {channels} channels")
-        return image.convert("F" if deep else MODES[channels])
+        mode = "F" if deep else MODES[channels]
+        return image if image.mode == mode else image.convert(mode)  # which would copy it
 
     pixels = _pixels(blob, convert, (width, height), "BILINEAR")
     return pixels.reshape(height, width, channels).transpose(2, 0, 1)

@@ -34,13 +34,13 @@ class SoundDecoder:
     channels: int
     samples: int
 
-    def __call__(self, blob: Blob) -> NDArray[np.float32]:
-        """Decode a file.
+    def __call__(self, blob: Blob, row: NDArray[np.float32]) -> None:
+        """Decode a file into a row, ``[channels, samples]``.
 
         Raises:
             DataError: It is damaged, no sound, or has other channels.
         """
-        return fitted(self.whole(blob), self.samples)
+        row[:] = fitted(self.whole(blob), self.samples)
 
     def whole(self, blob: Blob) -> NDArray[np.float32]:
         """All of a file, ``[channels, its samples]``.

@@ -33,7 +33,7 @@ from jumpml.core._objective_spec import TaskObjectiveSpec
 from jumpml.core._overrides import parse_override
 from jumpml.core._placing import join_errors, refusal, with_lines
 from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec, anchored, local
-from jumpml.core._protocols import Connectable, Loss, Objective, Recorded, Trainer, Training
+from jumpml.core._protocols import Connectable, Growable, Loss, Objective, Recorded, Trainer, Training
 from jumpml.core._random import derive_seed
 from jumpml.core._records import (
     AttributedExample,
@@ -109,6 +109,7 @@ __all__ = [
     "FileSpec",
     "GateAnswer",
     "GraphError",
+    "Growable",
     "HardExample",
     "History",
     "JumpMLError",

@@ -35,6 +35,26 @@ class Connectable(Protocol):
         ...
 
 
+@runtime_checkable
+class Growable(Protocol):
+    """An objective that refers to parameters, or keeps something beside each, and goes along when a model grows.
+
+    Attributes:
+        parameters_of: Patterns of the nodes whose parameters these are.
+    """
+
+    parameters_of: tuple[str, ...]
+
+    def follow(self, parameters: Mapping[str, nn.Parameter], index_map: Any) -> None:
+        """Refer to the parameters as they are now, and take along what is kept beside them.
+
+        Args:
+            parameters: As `Objective.connect` was given them, by their names now.
+            index_map: Where they come from; a `jumpml.graph.IndexMap`.
+        """
+        ...
+
+
 class Loss(NamedTuple):
     """What an objective returns.
 

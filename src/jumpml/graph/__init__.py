@@ -8,13 +8,20 @@ from jumpml.graph._model import Model
 from jumpml.graph._node import Node
 from jumpml.graph._plan import LossPlan, Plan
 from jumpml.graph._prediction import decide, in_rising_order, probabilities, scores
+from jumpml.graph.growth import FRESH, Growth, IndexMap, Shrink, Surgery, Widen
 
 __all__ = [
+    "FRESH",
     "BroughtLoss",
+    "Growth",
+    "IndexMap",
     "LossPlan",
     "Model",
     "Node",
     "Plan",
+    "Shrink",
+    "Surgery",
+    "Widen",
     "build_nodes",
     "build_tasks",
     "channels_of",

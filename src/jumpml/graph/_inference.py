@@ -58,7 +58,7 @@ def infer(
     parameters = (parameter for module in modules.values() for parameter in module.parameters())
     device = next((parameter.device for parameter in parameters), torch.device("cpu"))
     inferred = Inferred(dict(inputs), wiring.names, rows)
-    results: dict[str, Any] = {name: _rows(value, rows).to(device) for name, value in inputs.items()}
+    results: dict[str, Any] = {name: some_rows(value, rows).to(device) for name, value in inputs.items()}
     inner, told = _inner_references(wiring, asked), set[int]()
     for name in wiring.order:
         module = modules[name]
@@ -123,8 +123,8 @@ def _one(nodes: tuple[str, ...], inferred: Inferred) -> bool:
     return len(nodes) == 1 and nodes[0] in inferred.values
 
 
-def _rows(value: ValueInfo, rows: int) -> Tensor:
-    """Codes of 0, which every embedding has; numbers that differ, since a matrix of zeros has no inverse."""
+def some_rows(value: ValueInfo, rows: int) -> Tensor:
+    """Rows to try modules on: codes of 0, which every embedding has; numbers that differ, as an inverse asks for."""
     dtype = getattr(torch, value.dtype)
     if not dtype.is_floating_point:
         return torch.zeros((rows, *value.shape), dtype=dtype)

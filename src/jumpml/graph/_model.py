@@ -9,6 +9,7 @@ import torch
 from jumpml.core import COVERED, FieldInfo, GraphError, Objective, Task, ValueInfo
 from jumpml.graph._brought import FOLLOWS, BroughtLoss
 from jumpml.graph._compiler import Compiler
+from jumpml.graph._growing import Growing
 from jumpml.graph._inferred import info
 from jumpml.graph._inner import find_inner
 from jumpml.graph._node import Node
@@ -16,7 +17,6 @@ from jumpml.graph._objectives import draws_of
 from jumpml.graph._plan import LossPlan, Plan, compile_losses, compile_plan
 from jumpml.graph._routine import run_while_tracing
 from jumpml.graph._structure import NOTHING
-from jumpml.graph._trainable import Trainable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ Wanted = tuple[tuple[str, ...] | str | None, tuple[bool, ...]]  # outputs, and w
 
 
 @final
-class Model(Trainable):
+class Model(Growing):
     """Named modules that read fields and each other, the tasks that they serve, and what is minimised.
 
     Sizes are inferred: when the constructor returns, lazy modules are real and every shape is checked. It remains an
@@ -326,7 +326,7 @@ class Model(Trainable):
 
     def __getstate__(self) -> dict[str, Any]:
         # Plans hold this object's table of modules; a copy makes its own.
-        return {**self.__dict__, "_plans": {}, "_loss_plans": {}}
+        return {**super().__getstate__(), "_plans": {}, "_loss_plans": {}}
 
     def _compiler(self, available: Collection[str], no_gradient: Collection[str]) -> Compiler:
         return Compiler(

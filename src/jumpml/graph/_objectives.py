@@ -43,9 +43,18 @@ def connect(
     Raises:
         ObjectiveError: The shapes do not fit; the text names the objective.
     """
-    parameters = {f"{key}.{own}": p for key, module in held.items() for own, p in module.named_parameters()}
+    parameters = parameters_of(held)
     try:
         with own_draws(seed, "objective", path[1]):
             objective.connect([known.get(reference) for reference in objective.inputs], parameters)
     except ObjectiveError as error:
         raise refusal(ObjectiveError, [Problem(path, str(error))]) from error
+
+
+def parameters_of(held: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
+    """The parameters of modules, by their names within the model.
+
+    Args:
+        held: The modules, by theirs.
+    """
+    return {f"{key}.{own}": p for key, module in held.items() for own, p in module.named_parameters()}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from jumpml.core import ValueInfo, Weight
+    from jumpml.graph import IndexMap
 
 
 @final
@@ -93,6 +94,24 @@ class EWC(ObjectiveModule):
             anchor.copy_(held)
             if name in fisher:
                 information.add_(fisher[name])
+
+    @torch.no_grad()
+    def follow(self, parameters: Mapping[str, nn.Parameter], index_map: IndexMap) -> None:
+        """Hold the parameters of a model that has grown: what is fresh is held with a Fisher information of 0."""
+        kept = {name: (anchor, fisher) for name, _, anchor, fisher in self._terms()}
+        self._held = dict(parameters)
+        for index, (name, parameter) in enumerate(parameters.items()):
+            # where nothing was, the anchor is where the parameter now is
+            anchor = parameter.detach().clone()
+            fisher = torch.zeros_like(anchor)
+            if index_map.before.get(name) in kept:
+                old_anchor, old_fisher = kept[index_map.before[name]]
+                anchor, fisher = index_map.carry(name, old_anchor, anchor), index_map.carry(name, old_fisher)
+            self.register_buffer(f"anchor_{index}", anchor)
+            self.register_buffer(f"fisher_{index}", fisher)
+        for index in range(len(parameters), len(kept)):
+            delattr(self, f"anchor_{index}")
+            delattr(self, f"fisher_{index}")
 
     def _validate(self, fisher: Mapping[str, Tensor]) -> None:
         known = [name for name in self._held if name in fisher]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from jumpml.core import ValueInfo, Weight
+    from jumpml.graph import IndexMap
 
 
 class _Penalty(ObjectiveModule):
@@ -52,6 +53,11 @@ class _Penalty(ObjectiveModule):
         if not self._held:
             known = ", ".join(f"{name} {list(p.shape)}" for name, p in parameters.items()) or "none"
             raise self.error(f"the nodes that it names have no parameters that it is made for; there are: {known}.")
+
+    def follow(self, parameters: Mapping[str, nn.Parameter], index_map: IndexMap) -> None:
+        """Hold the parameters of a model that has grown."""
+        if self.parameters_of:
+            self._held = {name: parameter for name, parameter in parameters.items() if self._holds(parameter)}
 
     def forward(self, activation: Tensor | None = None, present: Tensor | None = None) -> Loss:
         """The penalty.

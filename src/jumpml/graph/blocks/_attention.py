@@ -31,7 +31,7 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         check_heads(width, heads, rotary)
-        self.heads, self.dropout, self.causal, self.rotary = heads, dropout, causal, rotary
+        self.head_width, self.dropout, self.causal, self.rotary = width // heads, dropout, causal, rotary
         self.inward = nn.Linear(width, 3 * width)
         self.outward = nn.Linear(width, width)
 
@@ -42,14 +42,23 @@ class Attention(nn.Module):
             values: ``[batch, length, width]``.
             attended: bool ``[batch, 1, 1, length]``, the positions that are seen; all where None. One at least a row.
         """
-        batch, length, width = values.shape
-        split = self.inward(values).view(batch, length, 3, self.heads, width // self.heads)
+        split = self.inward(values).unflatten(2, (3, self.heads, self.head_width))
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
         if self.rotary:
             query, key = rotate(query), rotate(key)
         dropout = self.dropout if self.training else 0.0
         gathered = F.scaled_dot_product_attention(query, key, value, attended, dropout, self.causal)
-        return self.outward(gathered.transpose(1, 2).reshape(batch, length, width))
+        return self.outward(gathered.transpose(1, 2).flatten(2))
+
+    @property
+    def heads(self) -> int:
+        """How many heads there are; as many as at first, unless it has grown."""
+        return self.inward.out_features // (3 * self.head_width)
+
+    def unit_labels(self) -> list[tuple[Tensor, tuple[int, ...]]]:
+        """Of the weight of queries, keys and values, the head that each output belongs to."""
+        heads = [head for head in range(self.heads) for _ in range(self.head_width)]
+        return [(self.inward.weight, (*heads, *heads, *heads))]
 
 
 def check_heads(width: int, heads: int, rotary: bool) -> None:

@@ -72,6 +72,10 @@ class Embedding(nn.Module):
         """What `print` shows between the brackets."""
         return f"{self.width}, num_codes={self.num_codes}"
 
+    def resized(self) -> None:
+        """Note the sizes of a table that has grown."""
+        self.num_codes, self.width = self.weight.shape
+
     def _make(self, num_codes: int) -> None:
         self.num_codes = num_codes
         self.weight = nn.Parameter(torch.randn(num_codes, self.width) * self.width**-0.5)

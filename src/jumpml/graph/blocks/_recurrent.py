@@ -63,5 +63,5 @@ class Recurrent(SizedByInput):
             sequence = self.layers(values)[0]
             return {"sequence": sequence, "last": sequence[:, -1]}
         sequence = self.layers(values.masked_fill(~mask.unsqueeze(2), 0.0))[0].masked_fill(~mask.unsqueeze(2), 0.0)
-        last = sequence.gather(1, last_place(mask)[:, None, None].expand(-1, 1, self.width)).squeeze(1)
+        last = sequence.gather(1, last_place(mask)[:, None, None].expand(-1, 1, sequence.shape[2])).squeeze(1)
         return {"sequence": sequence, "last": last}

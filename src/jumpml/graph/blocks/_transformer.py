@@ -53,6 +53,11 @@ class TransformerLayer(nn.Module):
             inner = F.gelu(inner)
         return values + self.dropout(self.outward(inner))
 
+    def unit_labels(self) -> list[tuple[Tensor, tuple[int, ...]]]:
+        """Of a gated network, the inner unit that each output belongs to: it has a gate and a value."""
+        units = tuple(range(self.outward.in_features))
+        return [(self.inward.weight, (*units, *units))] if self.gated else []
+
 
 def temper(layers: Sequence[TransformerLayer]) -> nn.ModuleList:
     """Divide what each layer adds by the root of how many additions there are, so that depth does not add up.

@@ -1,0 +1,170 @@
+"""How a model grows: surgeries, and the lineage that they leave."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from jumpml.core import GraphError, Growable
+from jumpml.graph._objectives import parameters_of
+from jumpml.graph._trainable import Trainable
+from jumpml.graph.growth._operations import operate
+from jumpml.graph.growth._snapshot import Snapshot
+from jumpml.graph.growth._surgery import Growth, index_map, inverse
+from jumpml.graph.growth._survey import rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from jumpml.graph._model import Model
+    from jumpml.graph.growth._index_map import IndexMap
+    from jumpml.graph.growth._surgery import Entry, Surgery
+
+_TOLERANCE = 1e-4  # of outputs, beside their largest number; in float64 a millionth of that
+
+
+class Growing(Trainable):
+    """A `Trainable` that surgeries can be done to.
+
+    Args:
+        parts: As `Structure` has them.
+    """
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._lineage: list[Entry] = []
+        self._grown: list[tuple[Snapshot, Growth]] = []  # what each of the last surgeries was done to
+
+    @property
+    def lineage(self) -> tuple[dict[str, Any], ...]:
+        """What surgeries have been done to it, in their order, as plain values; a checkpoint holds them.
+
+        `regrow` does them again to a model that is built anew.
+        """
+        return tuple(copy.deepcopy(self._lineage))
+
+    def grow(self, surgery: Surgery, *, seed: int = 0) -> Growth:
+        """Do a surgery.
+
+        Parameters that change their shape are new objects: an optimizer that holds the old ones must be told, as
+        `jumpml.learn.Learner.grow` does.
+
+        Args:
+            surgery: `jumpml.graph.Widen` and the like.
+            seed: Of what is drawn, together with the surgery's place in the lineage.
+
+        Returns:
+            What became of the parameters.
+
+        Raises:
+            GraphError: It cannot be done; the model is as it was.
+
+        Example:
+            >>> from torch import nn
+            >>> from jumpml.core import ValueInfo
+            >>> from jumpml.graph import Model, Node, Widen
+            >>> nodes = {"body": Node(nn.Linear(4, 6), "x"), "out": Node(nn.Linear(6, 2), "body")}
+            >>> model = Model(inputs={"x": ValueInfo(shape=(4,))}, nodes=nodes, outputs=["out"])
+            >>> print(model.grow(Widen("body", 8)).text)
+            grew body 6 -> 48
+        """
+        entry = surgery.resolve(cast("Model", self), seed + len(self._lineage))
+        return self._operate(entry, exact=surgery.preserves)
+
+    def regrow(self, lineage: Sequence[Mapping[str, Any]]) -> list[Growth]:
+        """Bring the model into the shape of a lineage, from where it stands; weights are to be loaded after it.
+
+        Args:
+            lineage: That of another model, which began as this one did.
+
+        Returns:
+            What was done, in order; nothing where it has that lineage.
+
+        Raises:
+            GraphError: The model has had other surgeries, which cannot be taken back, or cannot have these.
+        """
+        wanted, shared = [dict(entry) for entry in lineage], 0
+        while shared < min(len(wanted), len(self._lineage)) and wanted[shared] == self._lineage[shared]:
+            shared += 1
+        back = len(self._lineage) - shared
+        if back > len(self._grown):
+            raise GraphError(
+                f"the model has had {len(self._lineage)} surgeries, and the lineage shares the first {shared} with it; "
+                f"only the last {len(self._grown)} can be taken back. Build the model anew."
+            )
+        done = []
+        for _ in range(back):
+            snapshot, growth = self._grown.pop()
+            snapshot.restore()
+            self._changed()
+            done.append(inverse(growth))
+        return done + [self._operate(entry, exact=False) for entry in wanted[shared:]]
+
+    def _operate(self, entry: Entry, *, exact: bool) -> Growth:
+        """Do what an entry says; where that fails, or would change what is computed, nothing is done."""
+        model, snapshot = cast("Model", self), Snapshot(self)
+        before = _tensors(self)
+        values = rows_of(model) if exact else {}
+        try:
+            moved = operate(model, entry)
+            self._lineage.append(entry)
+            self._settle()
+            found = index_map(before, _tensors(self), moved)
+            self._follow(found)
+            _compare(values, rows_of(model) if exact else {}, entry["text"])
+        except BaseException:
+            snapshot.restore()
+            self._changed()
+            raise
+        growth = Growth(
+            text=entry["text"], index_map=found, before=_parameters(before), after=dict(self.named_parameters())
+        )
+        self._grown.append((snapshot, growth))
+        return growth
+
+    def _settle(self) -> None:
+        """Find the shapes anew."""
+        known = self._values
+        inferred = self._pass(asked=[name for name in known if self.node_of(name) is not None])
+        self._values, self._parts = inferred.values, {**inferred.keys, **inferred.brought}
+        self._need_two_rows = frozenset(inferred.need_two_rows)
+        self._flops = None
+        self._changed()
+
+    def _follow(self, found: IndexMap) -> None:
+        """Let objectives take along what they keep beside parameters."""
+        for objective in self.objectives.values():
+            if isinstance(objective, Growable):
+                held = {self._key(node): self.node(node) for node in self.select(objective.parameters_of)}
+                objective.follow(parameters_of(held), found)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a copy has other modules than those that a surgery could be taken back on
+        return {**self.__dict__, "_grown": []}
+
+
+def _tensors(model: torch.nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def _parameters(tensors: Mapping[str, Tensor]) -> dict[str, torch.nn.Parameter]:
+    return {name: tensor for name, tensor in tensors.items() if isinstance(tensor, torch.nn.Parameter)}
+
+
+def _compare(before: Mapping[str, Tensor], after: Mapping[str, Tensor], text: str) -> None:
+    """Refuse a surgery after which a value is another that should be the same."""
+    for name, value in before.items():
+        now = after.get(name)
+        if now is None or now.shape != value.shape or not value.is_floating_point():
+            continue
+        allowed = _TOLERANCE if value.dtype != torch.float64 else _TOLERANCE * 1e-6
+        difference = (now - value).abs().max()
+        if not difference <= allowed * max(1.0, float(value.abs().max())):
+            raise GraphError(
+                f"{text}: {name!r} would not be what it was; its numbers would change by {float(difference):.3g}. A "
+                "module in its way does more with its weights than can be followed."
+            )

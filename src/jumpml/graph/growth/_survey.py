@@ -1,0 +1,133 @@
+"""A model's units, and what stands in the way of there being more or fewer of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from jumpml.core import GraphError, JumpMLError, did_you_mean
+from jumpml.graph._inference import some_rows
+from jumpml.graph._inferred import ROWS
+from jumpml.graph.growth._follow import Follower, watching
+from jumpml.graph.growth._rules import rule_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from jumpml.graph._model import Model
+    from jumpml.graph.growth._units import Labels, Units
+
+
+def survey(model: Model) -> list[Units]:
+    """Follow the units of every layer through the model, in a pass of two rows.
+
+    Args:
+        model: It is as it was afterwards.
+    """
+    names = module_names(model)
+    owners: dict[int, str] = {}
+    for module, name in names.items():
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+            owners.setdefault(id(tensor), name)
+    follower = Follower(owners, _declared(names), rule_of)
+    with watching(follower, names):
+        values = rows_of(model)
+        for name, task in model.tasks.items():
+            _block(follower, values[task.output], f"they are the output of task {name!r}")
+        if not model.tasks:
+            for name in model({field: values[field] for field in model.inputs}):
+                _block(follower, values[name], f"they are the model's output {name!r}")
+        for name, objective in model.objectives.items():
+            _ask(follower, name, objective, [values.get(reference) for reference in objective.inputs])
+    return [units for units in follower.all if units.root is units]
+
+
+def rows_of(model: Model) -> dict[str, Tensor]:
+    """All values of two rows, in evaluation mode, without a trace."""
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    batch = {name: some_rows(value, ROWS).to(device) for name, value in model.inputs.items()}
+    batch = {name: value.to(dtype) if value.is_floating_point() else value for name, value in batch.items()}
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            wanted = [name for name in model.values if model.node_of(name) is not None]
+            return {**batch, **model.plan(wanted, tuple(batch))(batch)}
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def module_names(model: Model) -> dict[nn.Module, str]:
+    """Every module by the name that `Model.node` knows it by; an objective's by its own."""
+    found: dict[nn.Module, str] = {}
+    for node in model.node_names:
+        for path, module in model.node(node).named_modules():
+            found.setdefault(module, f"{node}.{path}" if path else node)
+    for name, objective in model.objectives.items():
+        for path, module in objective.named_modules():  # type: ignore[attr-defined]
+            found.setdefault(module, f"objective {name}.{path}" if path else f"objective {name}")
+    return found
+
+
+def _declared(names: dict[nn.Module, str]) -> dict[int, Labels]:
+    """What modules say of units that are not one an output, such as an attention's heads."""
+    found: dict[int, Labels] = {}
+    for module in names:
+        told = getattr(module, "unit_labels", None)
+        if told is not None:
+            found |= {id(weight): labels for weight, labels in told()}
+    return found
+
+
+def _block(follower: Follower, value: Tensor, why: str) -> None:
+    place = follower.place(value)
+    if place is not None:
+        place.block(why)
+
+
+def _ask(follower: Follower, name: str, objective: Any, given: list[Tensor | None]) -> None:
+    """Follow units into an objective that has weights of its own."""
+    tracked = [value for value in given if value is not None and follower.place(value) is not None]
+    if not tracked or not any(True for _ in (*objective.parameters(), *objective.buffers())):
+        return
+    drawn = [value for value in given for _ in range(2 if objective.views else 1)]
+    try:
+        objective(*drawn)
+    except (JumpMLError, RuntimeError, TypeError, AttributeError, ValueError):
+        for value in tracked:
+            _block(follower, value, f"objective {name!r} has weights of its own that read them")
+
+
+def chosen(model: Model, name: str) -> list[Units]:
+    """The units of a node, or of a module inside one, that can be more or fewer.
+
+    Args:
+        model: The model.
+        name: A node, or ``node.path``: all units that are made in it.
+
+    Raises:
+        GraphError: There is no such node, it makes no units, or something stands in the way of all of them.
+    """
+    model.node(name)
+    found = [units for units in survey(model) if any(_is_in(maker, name) for maker in units.makers)]
+    if not found:
+        names = {maker for units in survey(model) for maker in units.makers}
+        raise GraphError(
+            f"{name!r} makes no units: it has no linear, convolutional or recurrent layer and no attention of JumpML's."
+            f" {did_you_mean(name, names)}".rstrip()
+        )
+    free = [units for units in found if not units.obstacles]
+    if not free:
+        told = "; ".join(f"of {units.makers[0]!r}: {units.obstacles[0]}" for units in found)
+        fix = "Name a node or a module inside one whose units only linear, convolutional or recurrent layers read."
+        raise GraphError(
+            f"the units of {name!r} cannot become more or fewer without changing its outputs: {told}. {fix}"
+        )
+    return free
+
+
+def _is_in(maker: str, name: str) -> bool:
+    return maker == name or maker.startswith(f"{name}.")

@@ -337,3 +337,22 @@ def test_a_loss_of_the_batch_trains_where_some_rows_lack_what_its_node_reads() -
     assert (losses["code.balance"].value.shape, losses["code.balance"].present) == (torch.Size([]), None)
     Descent({"y": 1.0, "code.balance": 1.0})(losses)
     assert all(parameter.grad is not None for parameter in made.parameters())
+
+
+def test_a_loss_of_the_whole_is_of_the_rows_that_have_the_field_in_evaluation_too() -> None:
+    x = FieldInfo(name="x", kind="tensor", value=X, missing=2, lacking=2)
+    made = Model(
+        inputs={"x": X},
+        nodes={"code": Node(MixtureOfExperts(3), "x"), "out": Node(nn.LazyLinear(1), "code")},
+        objectives={"y": MeanSquaredError(("out", "y"))},
+        fields={"x": x, "y": FieldInfo(name="y", kind="tensor", value=ValueInfo(shape=(1,)))},
+        seed=0,
+    ).eval()
+    rows = {"x": torch.randn(6, 5), "y": torch.randn(6, 1), "x" + COVERED: torch.arange(6) < 4}
+    there = {"x": rows["x"][:4], "y": rows["y"][:4], "x" + COVERED: torch.ones(4, dtype=torch.bool)}
+    values = made(rows, outputs=["code", "code.balance"])
+    torch.testing.assert_close(values["code.balance"], made(there, outputs=["code.balance"])["code.balance"])
+    assert values["code"].shape == (6, 3)
+    assert not bool(values["code"][4:].any())
+    nothing = made({**rows, "x" + COVERED: torch.zeros(6, dtype=torch.bool)}, outputs=["code.balance"])
+    assert float(nothing["code.balance"]) == 0

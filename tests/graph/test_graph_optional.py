@@ -182,10 +182,12 @@ class Statistics(nn.Module):
 def test_a_module_on_some_rows() -> None:
     module = Statistics()
     x, rows = torch.arange(8.0).reshape(4, 2), torch.tensor([True, False, True, False])
-    value, other = on_rows(module, module, rows, False, x, scale=2.0)
+    value, other = on_rows(module, module, rows, False, False, x, scale=2.0)
     assert value.tolist() == [[0, 2], [0, 0], [8, 10], [0, 0]]
     assert other.shape == (7,)
-    on_rows(module, module, torch.ones(4, dtype=torch.bool), False, x, scale=2.0)
+    on_rows(module, module, torch.ones(4, dtype=torch.bool), False, False, x, scale=2.0)
     module.eval()
-    assert on_rows(module, module, rows, False, x, scale=2.0)[0].tolist() == value.tolist()
+    assert on_rows(module, module, rows, False, False, x, scale=2.0)[0].tolist() == value.tolist()
     assert module.seen == [2, 4, 4], "in evaluation the device is asked nothing"
+    assert on_rows(module, module, rows, False, True, x, scale=2.0)[0].tolist() == value.tolist()
+    assert module.seen == [2, 4, 4, 2], "but for losses of all that it is given"

@@ -208,7 +208,8 @@ def _call(step: Step) -> str:
         called = f"tapped({called}, t{step.output})"
     if step.covers:
         rows = " & ".join(_values(step.covers))
-        called, arguments = "on_rows", f"{module}, {called}, {rows}, {step.two}, {arguments}"
+        alone = any(isinstance(part, Brought) and not part.per_example for _, part in step.parts)
+        called, arguments = "on_rows", f"{module}, {called}, {rows}, {step.two}, {alone}, {arguments}"
     return f"{', '.join(outputs)} = {called}({arguments})"
 
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def on_rows(module: nn.Module, call: Callable[..., Any], rows: Tensor, two: bool, /, *values: Any, **named: Any) -> Any:
+def on_rows(
+    module: nn.Module, call: Callable[..., Any], rows: Tensor, two: bool, alone: bool, /, *values: Any, **named: Any
+) -> Any:
     """Call a module for some rows of a batch; zeros stand at the others.
 
     In evaluation rows do not see each other: all are computed, and the others are zeroed, which asks nothing of the
@@ -24,10 +26,11 @@ def on_rows(module: nn.Module, call: Callable[..., Any], rows: Tensor, two: bool
         call: The module, or what calls it.
         rows: bool ``[batch]``, the rows that have all that it reads.
         two: Whether it cannot train on a single row; one such row is computed as in evaluation.
+        alone: Whether it gets those rows alone in evaluation too, since it tells a loss of all that it was given.
         values: Its positional arguments.
         named: Its named ones.
     """
-    if not module.training:
+    if not (module.training or alone):
         return _zeroed(call(*values, **named), rows)
     chosen = rows.nonzero().squeeze(1)
     if len(chosen) == len(rows):

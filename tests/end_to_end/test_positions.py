@@ -277,6 +277,14 @@ def test_a_class_at_each_token(tmp_path: Path) -> None:
     assert set(answer["prediction"]) <= {"upper", "title", "lower"}
     assert nothing["prediction"] == []
     assert "token accuracy" in card.markdown
+    record = results.record.tasks["case"]
+    assert sum(record.calibration.count) == record.positions
+    assert len(record.texts) == 6
+    assert record.texts[0].right <= record.texts[-1].right == 1
+    for text in record.texts:
+        words = rows[text.row]["line"].split()[:12]
+        assert (list(text.tokens), [record.classes[code] for code in text.true]) == (words, rows[text.row]["case"][:12])
+    assert "Labelled rows, the worst first" in card.html
 
 
 def test_labels_in_a_table_are_read_between_spaces(tmp_path: Path) -> None:
@@ -391,6 +399,30 @@ def test_the_next_token_at_each(tmp_path: Path) -> None:
     assert len(answer["probability"]) == 10
     assert all(value < 0 for value in answer["log_likelihood"])
     assert "Perplexity" in card.markdown
+    record = results.record.tasks["next"]
+    assert sum(record.calibration.count) == record.positions
+    (line,) = record.curves["loss along the text"]
+    assert line.y[0] > np.mean(line.y[-32:])  # the first letter after one is told from that one alone
+    assert [len(part.drawn) for part in record.continuations] == [32] * 3
+    assert all(part.start + part.true in text for part in record.continuations)
+    assert "How a few texts go on" in card.html
+
+
+def test_a_text_goes_on_as_the_model_says_whatever_stands_there_in_truth(tmp_path: Path) -> None:
+    """A model that has seen one alphabet over and over goes on with it, also where the truth turns round."""
+    letters = "abcdefghijklmnop"
+    texts = [letters] * 60 + [letters[:8] + letters[:7:-1]] * 20
+    (tmp_path / "a.txt").write_text("\n".join(texts))
+    data = windows(str(tmp_path / "a.txt"))
+    data["datasets"]["plays"] |= {"split": {"duplicates": "allow", "time": "position"}}
+    data["datasets"]["plays"]["source"]["unit"] = "line"
+    data["datasets"]["plays"]["fields"]["text"]["length"] = 16
+    loaders = jumpml.create_dataloader(data)
+    model = jumpml.load_model(language_model(16), loaders, seed=0)
+    options = {"phases": {"supervised": {"epochs": 40}}, "optimizer": {"kind": "adam", "lr": 0.03}, "log": []}
+    jumpml.create_learner(loaders, model, options=options, run=tmp_path / "run").fit()
+    (first, *_) = jumpml.eval_model(loaders, model).record.tasks["next"].continuations
+    assert (first.start, first.true, first.drawn) == (letters[:8], letters[:7:-1], letters[8:])
 
 
 def test_a_text_of_one_token_has_no_next_one(tmp_path: Path) -> None:

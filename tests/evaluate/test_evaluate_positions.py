@@ -14,6 +14,8 @@ from torchmetrics.classification import MulticlassAccuracy
 from jumpml.core import TASK_KINDS, EvaluationError, Task
 from jumpml.data import Column, DataLoaders, random_split
 from jumpml.evaluate import compare, evaluate, higher_is_better, measure, metric, metric_names, predict, score
+from jumpml.evaluate._calibration import calibrate_positions, calibration_of
+from jumpml.evaluate._curves import loss_along
 from jumpml.evaluate._positions import PositionCounter, Positions
 from jumpml.graph import Model, Node
 
@@ -68,6 +70,46 @@ def test_every_figure_is_scikit_learns_on_the_known_positions(kind: str, seed: i
     assert {name: figure.value for name, figure in figures.items()} == pytest.approx(expected, rel=1e-5)
     assert all(figure.low <= figure.value <= figure.high and figure.n == 12 for figure in figures.values())
     assert set(TASK_KINDS[kind].metrics) <= set(expected)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from(KINDS), st.integers(0, 1000), st.integers(1, 13))
+def test_calibration_is_that_of_all_known_positions(kind: str, seed: int, batch: int) -> None:
+    output, truth = drawn(kind, seed)
+    logits = (output.movedim(1, -1) if kind == "segmentation" else output)[truth >= 0].double()
+    confidence, decided = logits.softmax(-1).max(-1)
+    expected = calibration_of(confidence, decided == truth[truth >= 0])
+    found = calibrate_positions(positions_of(kind, output, truth, batch).bins)
+    assert found.count == expected.count
+    assert found.error == pytest.approx(expected.error, abs=1e-6)
+    assert found.confidence == pytest.approx(expected.confidence, abs=1e-6)
+    assert found.accuracy == pytest.approx(expected.accuracy)
+    # 1000 normal draws instead of binomial ones; in each bin some positions alone
+    assert found.null_low == pytest.approx(expected.null_low, rel=0.25)
+    assert found.null_high == pytest.approx(expected.null_high, rel=0.25)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 13))
+def test_the_loss_along_a_text_is_that_of_each_position(seed: int, batch: int) -> None:
+    output, truth = drawn("language_modelling", seed)
+    (line,) = loss_along(positions_of("language_modelling", output, truth, batch))["loss along the text"]
+    known = truth >= 0
+    losses = nn.functional.cross_entropy(output.movedim(-1, 1), truth.clamp(min=0), reduction="none")
+    shown = known.any(0)
+    assert line.x == tuple(float(place) for place in (shown.nonzero().flatten() + 1).tolist())
+    means = (losses * known).sum(0)[shown] / known.sum(0)[shown]
+    assert line.y == pytest.approx(means.tolist(), rel=1e-5)
+
+
+def test_a_long_text_is_shown_by_neighbouring_positions_together() -> None:
+    generator = torch.Generator().manual_seed(0)
+    output, truth = torch.randn(5, 640, CLASSES, generator=generator), torch.randint(CLASSES, (5, 640))
+    found = positions_of("language_modelling", output, truth)
+    (line,) = loss_along(found)["loss along the text"]
+    assert (len(line.x), line.x[0], line.x[-1]) == (64, 5.5, 635.5)
+    assert np.mean(line.y) == pytest.approx(float(found.mean_loss()))
+    assert not loss_along(positions_of("token_labelling", output, truth))
 
 
 def test_classes_that_are_nowhere_have_no_score() -> None:

@@ -13,6 +13,7 @@ import yaml
 from jumpml.core import (
     AttributedExample,
     Attribution,
+    Continuation,
     Curve,
     DeploymentRecord,
     DiagnosisRecord,
@@ -22,6 +23,7 @@ from jumpml.core import (
     GateAnswer,
     GraphRecord,
     HardExample,
+    LabelledText,
     ObjectiveNote,
     OutOfDomain,
     RunRecord,
@@ -76,6 +78,11 @@ def hostile() -> dict[str, Any]:
         higher_is_better={},
         confusion=tuple(tuple(map(int, row)) for row in confusion),
         curves={HOSTILE[0]: curves, HOSTILE[1]: curves[:12]},
+        texts=(
+            LabelledText(row=1, tokens=HOSTILE, true=(0, 1, 200, -1, 3), decided=(0, 2, 3, 4, -7), right=0.5),
+            LabelledText(row=2, tokens=(), true=(), decided=(), right=0.5),
+        ),
+        continuations=(Continuation(row=1, start=HOSTILE[0], true=HOSTILE[1], drawn=HOSTILE[2]),),
     )
     plain = {"target": names[0], "predicted": names[4]}
     picture = tuple(tuple(map(float, row)) for row in rng.random((4, 6)))

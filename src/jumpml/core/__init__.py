@@ -22,6 +22,16 @@ from jumpml.core._errors import (
     Terminated,
     did_you_mean,
 )
+from jumpml.core._evaluation_record import (
+    Calibration,
+    Continuation,
+    DecidedMap,
+    EvaluationRecord,
+    LabelCounts,
+    LabelledText,
+    Reconstruction,
+    TaskEvaluation,
+)
 from jumpml.core._field_spec import TextField, TokenLabelsField
 from jumpml.core._files import sha256_of, sync_folder, write_file, write_json
 from jumpml.core._graph_record import GraphRecord, ObjectiveNote, TaskNote
@@ -35,24 +45,16 @@ from jumpml.core._placing import join_errors, refusal, with_lines
 from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec, anchored, local
 from jumpml.core._protocols import Connectable, Growable, Loss, Objective, Recorded, Trainer, Training
 from jumpml.core._random import derive_seed
+from jumpml.core._record import Curve, Figure, Record
 from jumpml.core._records import (
     AttributedExample,
     Attribution,
-    Calibration,
-    Curve,
-    DecidedMap,
     DeploymentRecord,
     DiagnosisRecord,
     EpochRecord,
-    EvaluationRecord,
-    Figure,
     GateAnswer,
     HardExample,
-    LabelCounts,
     OutOfDomain,
-    Reconstruction,
-    Record,
-    TaskEvaluation,
     VariantRecord,
     WeightsRecord,
 )
@@ -89,6 +91,7 @@ __all__ = [
     "Calibration",
     "CheckpointError",
     "CsvSource",
+    "Continuation",
     "Curve",
     "DecidedMap",
     "DataError",
@@ -114,6 +117,7 @@ __all__ = [
     "History",
     "JumpMLError",
     "LabelCounts",
+    "LabelledText",
     "LearnerError",
     "LayerSpec",
     "LearnerSpec",

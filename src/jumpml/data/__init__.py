@@ -36,6 +36,7 @@ from jumpml.data.features._train_rows import TrainRows
 from jumpml.data.inferring._infer import infer_table
 from jumpml.data.inferring._records import ColumnGuess, TableGuess
 from jumpml.data.kinds import Column
+from jumpml.data.kinds._tokenize import Tokenizer
 from jumpml.data.profiling._profile import profile
 from jumpml.data.profiling._records import FieldProfile, Profile, Suspicion, VariableProfile
 from jumpml.data.sources import ArraySource, Blob, Source
@@ -119,6 +120,7 @@ __all__ = [
     "TargetEncode",
     "TfIdf",
     "TimeShift",
+    "Tokenizer",
     "TrainRows",
     "VariableProfile",
     "Weighted",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from jumpml.core import TASK_KINDS
-from jumpml.evaluate import Positions, Predictions
+from jumpml.evaluate import Positions, Predictions, text_of, tokens_of
 from jumpml.graph import decide
 
 if TYPE_CHECKING:
@@ -89,8 +89,5 @@ def _positions_in_words(field: FieldInfo, codes: Tensor) -> str:
 
 def _text(field: FieldInfo, ids: Tensor) -> str:
     """The beginning of what a text's ids stand for."""
-    how: Any = field.options.get("tokenizer", {})
-    known = [int(code) for code in ids if code >= 0 and code != how.get("padding", 0)]
-    words = [how["vocabulary"][code] if "vocabulary" in how else str(code) for code in known[: WORDS + 1]]
-    text = ("" if how.get("split") == "characters" else " ").join(words[:WORDS])
-    return text + "..." * (len(words) > WORDS)
+    tokens = tokens_of(field, ids)
+    return text_of(field, tokens[:WORDS]) + "..." * (len(tokens) > WORDS)

@@ -9,6 +9,7 @@ from jumpml.drawing._canvas import (
     STYLES,
     WARM,
     Canvas,
+    colour_of,
     swatch,
     tick,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "draw_line",
     "few_ticks",
     "plain",
+    "colour_of",
     "swatch",
     "tick",
 ]

@@ -10,6 +10,7 @@ from jumpml.evaluate._positions import PositionCounter, Positions
 from jumpml.evaluate._predictions import Predictions, evaluation_mode, predict
 from jumpml.evaluate._results import EvalResults
 from jumpml.evaluate._score import plain_losses, score
+from jumpml.evaluate._texts import text_of, tokens_of
 
 __all__ = [
     "evaluate",
@@ -29,6 +30,8 @@ __all__ = [
     "figure_names",
     "higher_is_better",
     "evaluation_mode",
+    "tokens_of",
+    "text_of",
     "wilson",
     "resamples",
     "num_resamples",

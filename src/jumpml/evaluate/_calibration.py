@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from jumpml.core import Calibration, derive_seed
-from jumpml.evaluate._intervals import num_resamples, percentiles
+from jumpml.evaluate._intervals import MOST, num_resamples, percentiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,6 +58,30 @@ def calibration_of(confidence: Tensor, right: Tensor) -> Calibration:
         null_high=null_high,
         confidence=tuple(((confidence @ membership)[used] / counts[used]).tolist()),
         accuracy=tuple(((right @ membership)[used] / counts[used]).tolist()),
+        count=tuple(counts[used].long().tolist()),
+    )
+
+
+def calibrate_positions(bins: Tensor) -> Calibration:
+    """The same of answers that were counted by bin, as those at positions are, of which there may be millions.
+
+    In the null band each bin's right answers are normal around what is stated, with the variance of independent ones.
+    Positions of one row are not independent, so that the band is too narrow.
+
+    Args:
+        bins: See `Positions.bins`.
+    """
+    counts, stated, right, variance = bins
+    used = counts > 0
+    generator = torch.Generator().manual_seed(derive_seed("calibration", int(counts.sum())))
+    noise = torch.randn(MOST, len(counts), generator=generator, dtype=torch.float64) * variance.sqrt()
+    null_low, null_high = percentiles((noise.abs().sum(1) / counts.sum()).tolist())
+    return Calibration(
+        error=float((right - stated).abs().sum() / counts.sum()),
+        null_low=null_low,
+        null_high=null_high,
+        confidence=tuple((stated / counts)[used].tolist()),
+        accuracy=tuple((right / counts)[used].tolist()),
         count=tuple(counts[used].long().tolist()),
     )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from jumpml.core import Curve
+from jumpml.core import TASK_KINDS, Curve
 from jumpml.evaluate._neighbours import recall_curve
 from jumpml.evaluate._number_curves import evenly, number_curves
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from jumpml.evaluate._positions import Positions
     from jumpml.evaluate._sample import Sample
 
     Line = Callable[[Tensor, Tensor], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 GRID = np.linspace(0.0, 1.0, 101)  # what a macro average is taken on
+GROUPS = 64  # of neighbouring positions, that a long text's losses are averaged over
 
 
 def curves(sample: Sample) -> dict[str, tuple[Curve, ...]]:
@@ -43,6 +46,23 @@ def curves(sample: Sample) -> dict[str, tuple[Curve, ...]]:
         "ROC": (_curve(scores, truths, _roc, of, ("false positive rate", "true positive rate")),),
         "precision and recall": (_curve(scores, truths, _precision_recall, of, ("recall", "precision")),),
     }
+
+
+def loss_along(positions: Positions) -> dict[str, tuple[Curve, ...]]:
+    """Of texts of which each next token is told: the mean loss at each position, or at some neighbours together.
+
+    What comes late in a text can be told from more of what comes before.
+    """
+    if not TASK_KINDS[positions.kind].truth:
+        return {}
+    before = torch.arange(1, positions.along.shape[1] + 1).double()  # tokens that are known
+    sums = torch.stack([before * positions.along[1], *positions.along])
+    parts = [part.sum(1) for part in sums.tensor_split(min(GROUPS, len(before)), dim=1)]
+    known = [(place / count, loss / count) for place, loss, count in (part.tolist() for part in parts) if count]
+    line = Curve(
+        x=tuple(x for x, _ in known), y=tuple(y for _, y in known), x_label="tokens before", y_label="nats a token"
+    )
+    return {"loss along the text": (line,)} if len(known) > 1 else {}
 
 
 def _curve(scores: Tensor, truths: Tensor, line: Line, of: str, axes: tuple[str, str]) -> Curve:

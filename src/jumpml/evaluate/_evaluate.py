@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import EvaluationError, EvaluationRecord, LabelCounts, TaskEvaluation, did_you_mean
-from jumpml.evaluate._calibration import calibrate
-from jumpml.evaluate._curves import curves
+from jumpml.evaluate._calibration import calibrate, calibrate_positions
+from jumpml.evaluate._curves import curves, loss_along
 from jumpml.evaluate._measure import Measured, measure_sample, resolve
 from jumpml.evaluate._named import own_metrics
 from jumpml.evaluate._positions import Positions
@@ -15,6 +15,7 @@ from jumpml.evaluate._predictions import loader_of, predict
 from jumpml.evaluate._reconstructions import reconstructions
 from jumpml.evaluate._results import EvalResults
 from jumpml.evaluate._sample import Sample, sample_of
+from jumpml.evaluate._texts import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,9 @@ def evaluate(
         rows = loader_of(loaders, split).rows.cpu()
         tasks[name], found = _in_task(name, _evaluate_task, task, field, resolved[name], predictions, rows)
         told += [f"{name}: {note}" for note in found]
+        if isinstance(predictions, Positions):
+            texts = shown(loaders, model, name, split, predictions.known())
+            tasks[name] = tasks[name].model_copy(update=texts)
     record = EvaluationRecord(split=split, tasks=tasks, averaged_weights=averaged, notes=tuple(told))
     return EvalResults(record, loaders, asked)
 
@@ -144,6 +148,8 @@ def _of_positions(
         figures=measured.figures,
         higher_is_better=measured.higher_is_better,
         confusion=_tuples(sample.confusion()) if 0 < len(field.classes) <= MOST_CLASSES else None,
+        calibration=calibrate_positions(sample.bins),
+        curves=loss_along(sample),
         maps=sample.maps(numbers),
     )
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from jumpml.core import TASK_KINDS, DecidedMap, EvaluationError
+from jumpml.evaluate._calibration import BINS
 from jumpml.graph import scores
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Positions:
         classes: int64 ``[rows, 3, classes]``: by class the positions that were decided rightly, those that are of it,
             and those that were taken for it; no classes where these are the tokens of a vocabulary.
         finite: bool ``[rows]``, whether all outputs are numbers.
+        bins: float64 ``[4, bins]`` of all rows, by stated confidence: the known positions, the sums of the confidences,
+            of right answers, and of the variances that answers would have if confidences were true.
+        along: float64 ``[2, positions]`` of all rows of a text: the sum of the losses at each position, and how many
+            are known there; no positions elsewhere.
         rows: int64 ``[rows]``, which of the rows of ``codes`` and ``truths`` these are; all in order where None. A
             resample of rows is then a matter of the sums, and copies no codes.
     """
@@ -51,6 +56,8 @@ class Positions:
     count: Tensor
     classes: Tensor
     finite: Tensor
+    bins: Tensor
+    along: Tensor
     rows: Tensor | None = None
 
     def __len__(self) -> int:
@@ -117,17 +124,19 @@ class Positions:
         """
         if TASK_KINDS[self.kind].at != "pixels":
             return ()
+        return tuple(
+            DecidedMap(row=int(numbers[row]), true=self._grid(true), decided=self._grid(decided), right=right)
+            for row, place, right in self.extremes()
+            for true, decided in [(self.truths[place], self.codes[place])]
+        )
+
+    def extremes(self) -> list[tuple[int, int, float]]:
+        """The rows that were decided worst, and as many of the best: each with its place in ``codes`` and its share."""
         shares = self.right / self.count
         order = shares.argsort(stable=True).tolist()
         shown = dict.fromkeys([*order[:SHOWN], *order[SHOWN:][-SHOWN:]])
-        return tuple(
-            DecidedMap(
-                row=int(numbers[row]), true=self._grid(true), decided=self._grid(decided), right=float(shares[row])
-            )
-            for row in shown
-            for place in [row if self.rows is None else int(self.rows[row])]
-            for true, decided in [(self.truths[place], self.codes[place])]
-        )
+        places = [row if self.rows is None else int(self.rows[row]) for row in shown]
+        return [(row, place, float(shares[row])) for row, place in zip(shown, places, strict=True)]
 
     def _grid(self, codes: Tensor) -> tuple[tuple[float, ...], ...]:
         """Codes of one picture as shades, every so many of them where there are many."""
@@ -172,6 +181,8 @@ class PositionCounter:
         self._kind, self._positions, self._num_classes, self._by_class = kind, positions, num_classes, by_class
         self._dtype = next(t for t in (torch.int8, torch.int16, torch.int32) if num_classes <= torch.iinfo(t).max)
         self._parts: list[dict[str, Tensor]] = []
+        self._bins = torch.zeros(4, BINS, dtype=torch.float64)
+        self._along = torch.zeros(2, positions[0] if len(positions) == 1 else 0, dtype=torch.float64)
 
     def add(self, output: Tensor, truth: Tensor) -> None:
         """Reduce a batch.
@@ -196,11 +207,15 @@ class PositionCounter:
             "finite": output.flatten(1).isfinite().all(1),
         }
         self._parts.append({name: values.cpu() for name, values in part.items()})
+        self._bins += _binned(logits, right, known).cpu()
+        if self._along.numel():
+            told = torch.stack([losses.view(len(truth), -1).double(), known.double()])
+            self._along[:, : truth.shape[1]] += told.sum(1).cpu()
 
     def positions(self) -> Positions:
         """All batches together."""
         named = {name: torch.cat([part[name] for part in self._parts]) for name in self._parts[0]}
-        return Positions(kind=self._kind, **named)
+        return Positions(kind=self._kind, bins=self._bins, along=self._along, **named)
 
     def _whole(self, codes: Tensor) -> Tensor:
         """As long as the longest batch may be, in few bytes."""
@@ -218,3 +233,11 @@ class PositionCounter:
             for codes, which in ((truth, right), (truth, known), (decided, known))
         ]
         return torch.stack(counts, dim=1)
+
+
+def _binned(logits: Tensor, right: Tensor, known: Tensor) -> Tensor:
+    """What `Positions.bins` holds, of one batch."""
+    stated = (logits.amax(-1) - logits.logsumexp(-1))[known].double().exp().nan_to_num()
+    bins = (stated * BINS).long().clamp(max=BINS - 1)
+    sums = (torch.ones_like(stated), stated, right[known].double(), stated * (1 - stated))
+    return torch.stack([bins.bincount(values, minlength=BINS) for values in sums])

@@ -24,7 +24,24 @@ class Mark:
     tone: Tone
 
 
-Cell: TypeAlias = str | Mark
+@dataclass(frozen=True)
+class Token:
+    """A word of a text with what was said of it.
+
+    Attributes:
+        text: The word.
+        label: What it is; empty where that is the commonest, which stands unmarked.
+        style: An index of `drawing.STYLES`, one a label.
+        wrong: Whether it is not what is true.
+    """
+
+    text: str
+    label: str = ""
+    style: int = 0
+    wrong: bool = False
+
+
+Cell: TypeAlias = str | Mark | tuple[Token, ...]
 Legend: TypeAlias = tuple[tuple[str, int], ...]  # names, each with its style: an index of `drawing.STYLES`
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from jumpml.drawing import swatch
+from jumpml.drawing import colour_of, swatch
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,5 +37,6 @@ def _environment() -> Environment:
     )
     environment.filters["kind"] = lambda block: type(block).__name__
     environment.filters["drawing"] = Markup  # matplotlib and ElementTree have escaped what is in it
+    environment.filters["colour"] = colour_of
     environment.filters["swatch"] = lambda style: Markup(swatch(style))
     return environment

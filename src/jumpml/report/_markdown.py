@@ -21,6 +21,7 @@ from jumpml.report._blocks import (
     Table,
     Text,
     Tile,
+    Token,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +86,15 @@ def _block(block: Block) -> str:
 
 
 def _cell(cell: Cell) -> str:
+    if isinstance(cell, tuple):
+        return escape(" ".join(map(_token, cell)))
     return f"{_SIGNS[cell.tone]}{escape(cell.text)}" if isinstance(cell, Mark) else escape(cell)
+
+
+def _token(token: Token) -> str:
+    """A word with its label behind it."""
+    label = f"[{token.label}]" if token.label else ""
+    return f"{token.text}{label}{' ' + _SIGNS['bad'].strip() if token.wrong else ''}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Cell]], align: str) -> str:

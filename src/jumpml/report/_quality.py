@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jumpml.core import TASK_KINDS
 from jumpml.drawing import STYLES, Line
 from jumpml.report import _pixels as pixels
+from jumpml.report import _texts as texts
 from jumpml.report import _words as words
 from jumpml.report._blocks import Block, Chart, Charts, Gallery, Heading, Image, Section, Table, Text, Tile
 from jumpml.report._charts import confusion_chart, curve_chart, reliability_chart
@@ -33,12 +34,13 @@ def _task(name: str, task: TaskEvaluation) -> list[Block]:
     if measured := bool(task.confusion and any(map(any, task.confusion))):
         charts.append(_confusion(name, task))
     if task.calibration:
-        charts.append(_reliability(name, task.calibration, pooled=bool(task.labels)))
+        charts.append(_reliability(name, task.calibration, _pooled(task)))
     charts.extend(_curves(name, words.name(title), curves) for title, curves in task.curves.items() if curves)
     if charts:
         blocks.append(Charts(tuple(charts)))
     if task.maps:
         blocks.append(_maps(task))
+    blocks += [*texts.labelled(task), *texts.continued(task)]
     if task.reconstructions:
         blocks.append(_reconstructions(task))
     if task.labels:
@@ -180,9 +182,16 @@ def _share(part: int, whole: int) -> str:
     return words.number(part / whole, 3) if whole else "\N{EN DASH}"
 
 
-def _calibration(calibration: Calibration, *, pooled: bool) -> str:
+def _pooled(task: TaskEvaluation) -> str:
+    """What of a row is an answer, where it has several."""
+    if task.labels:
+        return "label's yes or no"
+    return f"{_noun(task)}'s class" if task.positions else ""
+
+
+def _calibration(calibration: Calibration, pooled: str) -> str:
     error, low, high = (words.number(x, 3) for x in (calibration.error, calibration.null_low, calibration.null_high))
-    text = "Every label's yes or no is an answer here, as if those of one row were independent. " if pooled else ""
+    text = f"Every {pooled} is an answer here, as if those of one row were independent. " if pooled else ""
     text += (
         f"Stated confidence and share of right answers differ by {error} on average. Of models that are perfectly "
         f"calibrated and just as confident, 95% would show between {low} and {high} on so many answers, by chance alone"
@@ -195,13 +204,13 @@ def _calibration(calibration: Calibration, *, pooled: bool) -> str:
     return f"{text}: the model is {'overconfident' if gap > 0 else 'underconfident'}."
 
 
-def _reliability(name: str, calibration: Calibration, *, pooled: bool) -> Chart:
+def _reliability(name: str, calibration: Calibration, pooled: str) -> Chart:
     alt = (
         f"Reliability diagram of the task {name}, {words.plural(len(calibration.count), 'bin')}; "
         f"mean distance from the diagonal {words.number(calibration.error, 3)}."
     )
     reading = "The dashed diagonal is a model that knows itself; larger dots hold more answers."
-    note = _calibration(calibration, pooled=pooled)
+    note = _calibration(calibration, pooled)
     return reliability_chart("Reliability", calibration, alt=alt, note=note, reading=reading)
 
 

@@ -46,7 +46,9 @@ def struggles_section(record: CardRecord) -> Section:
         return Section(key, title, (Text(text, "note"),))
     blocks: list[Block] = []
     for task, group in groupby(record.diagnosis.hard_examples, key=lambda example: example.task):
-        blocks += [Heading(f"Task {words.name(task)}"), Text(_told(record, task)), *_task(list(group))]
+        told = _told(record, task)
+        one_answer = told in {_CLASSES, _LABELS}  # that the model may prefer another to, and that may be doubted
+        blocks += [Heading(f"Task {words.name(task)}"), Text(told), *_task(list(group), one_answer=one_answer)]
     return Section(key, title, tuple(blocks))
 
 
@@ -59,15 +61,16 @@ def _told(record: CardRecord, task: str) -> str:
     return {"numbers": _NUMBERS, "labels": _LABELS}.get(decides(evaluated), _CLASSES)
 
 
-def _task(examples: Sequence[HardExample]) -> list[Block]:
+def _task(examples: Sequence[HardExample], *, one_answer: bool) -> list[Block]:
     doubtful = sum(example.suspicious for example in examples)
-    caption = f"{words.plural(len(examples), 'hard row')}, {words.count(doubtful)} with a doubtful label"
+    caption = words.plural(len(examples), "hard row")
+    caption += f", {words.count(doubtful)} with a doubtful label" if one_answer else ""
     if len(examples) > _SHOWN:
         caption += f"; the hardest {_SHOWN} are shown"
     shown = examples[:_SHOWN]
     if all(example.picture for example in shown):
         return [Gallery(caption, tuple(map(_tile, shown)))]
-    return [_table(caption, shown)]
+    return [_table(caption, shown, one_answer=one_answer)]
 
 
 def _tile(example: HardExample) -> Tile:
@@ -80,16 +83,18 @@ def _tile(example: HardExample) -> Tile:
     return Tile((image,), f"Row {example.row}", tuple(lines))
 
 
-def _table(caption: str, examples: Sequence[HardExample]) -> Table:
+def _table(caption: str, examples: Sequence[HardExample], *, one_answer: bool) -> Table:
     rows = tuple(
         (
             str(example.row),
             words.name(example.target),
-            words.name(example.suggestion) if example.suggestion else "\N{EN DASH}",
+            *((words.name(example.suggestion) if example.suggestion else "\N{EN DASH}",) if one_answer else ()),
             words.signed(example.margin),
             words.number(example.loss, 3),
-            Mark("doubtful", "unsure") if example.suspicious else "",
+            *((Mark("doubtful", "unsure") if example.suspicious else "",) if one_answer else ()),
         )
         for example in examples
     )
+    if not one_answer:
+        return Table(caption, ("row", "target", "margin", "loss"), rows, "llrr")
     return Table(caption, ("row", "label", "model prefers", "margin", "loss", "the label"), rows, "lllrrl")

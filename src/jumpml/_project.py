@@ -148,19 +148,26 @@ class Project:
         temporary = folder / ".specs.tmp"  # half a folder of files would resume as another run
         self._save_specs(temporary)
         temporary.rename(folder / "specs")
-        return self.go_on(folder, loaders)
+        return self._go_on(folder, Project.find(folder / "specs", trust=self.trust), loaders=loaders)
 
-    def go_on(self, folder: Path, loaders: DataLoaders | None = None) -> Path:
-        """Run, or go on with, the run of a folder.
+    def go_on(self, folder: Path, *, allow_changes: bool = False) -> Path:
+        """Go on with the run of a folder.
 
         Args:
             folder: The run's.
-            loaders: See `build`.
+            allow_changes: Also where this project is not the one that the newest checkpoint was made with; the folder's
+                files are those of this one then.
 
         Raises:
             JumpMLError: Something is wrong.
         """
-        from jumpml.learn import build_learner
+        return self._go_on(folder, self, allow_changes=allow_changes)
+
+    def _go_on(
+        self, folder: Path, kept: Project, *, loaders: DataLoaders | None = None, allow_changes: bool = False
+    ) -> Path:
+        """Run, or go on with, the run of a folder whose files a project was read from."""
+        from jumpml.learn import build_learner, told_by
 
         say = _Stages()
         say("data", f"{self.name}: {self.data.source}")
@@ -170,7 +177,10 @@ class Project:
         learner = build_learner(self.learner, loaders, model, None, folder)
         if not (folder / "run.json").exists():  # a resumed run keeps the record of its beginning
             self._save_run(folder, loaders, model)
-        resumed = learner.resume()
+        learner.files = told_by(kept.learner, kept.model, kept.data)
+        resumed = learner.resume(allow_changes=allow_changes)
+        if resumed and allow_changes:
+            kept._save_specs(folder / "specs")  # from now on the run is theirs
         say("learn", f"from step {learner.progress.step}" if resumed else f"on {next(model.parameters()).device}")
         learner.fit()
         learner.restore_best()
@@ -231,23 +241,36 @@ class Project:
         _save(folder / "run.json", record)
 
 
-def resume(run: str | Path, trust: Sequence[str] = ()) -> Path:
+def resume(
+    run: str | Path,
+    trust: Sequence[str] = (),
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    allow_changes: bool = False,
+) -> Path:
     """Go on with a run after a crash, exactly; a finished one is evaluated and reported again.
 
     Args:
         run: The run's folder.
         trust: Packages that the files may name code of.
+        overrides: Values by dotted key that begins with the file, such as ``learner.phases.supervised.epochs``.
+        allow_changes: Go on though these, or the files in the run's folder, say other things than those that its newest
+            checkpoint was made with. The card tells what was changed.
 
     Returns:
         The same folder.
 
     Raises:
-        RunError: The folder is no run's.
+        RunError: The folder is no run's, or holds no checkpoint.
+        CheckpointError: Something was changed, and the text says what; or all checkpoints are damaged.
     """
     folder = Path(run)
     if not (folder / "specs").is_dir():
         raise RunError(f"{folder} is no run's folder: it has no folder named specs. A run is made by `jumpml run`.")
-    return Project.find(folder / "specs", trust=trust).go_on(folder)
+    if not any((folder / "checkpoints").glob("step-*")):
+        begin = "was stopped before its first one, or its learner file says `checkpoint: null`"
+        raise RunError(f"{folder} holds no checkpoint to go on from: the run {begin}. Start it anew with `jumpml run`.")
+    return Project.find(folder / "specs", overrides, trust).go_on(folder, allow_changes=allow_changes)
 
 
 def environment() -> dict[str, str]:

@@ -118,6 +118,7 @@ def create_learner(
     *,
     run: str | Path | None = None,
     hooks: Sequence[Hook] = (),
+    allow_changes: bool = False,
 ) -> Learner:
     """Join data, model, optimizer and options to a learner.
 
@@ -129,11 +130,14 @@ def create_learner(
         run: The run's folder. Where it holds checkpoints, the learner goes on from the newest: a program that names
             its folder can be killed and started again. A new one below ``runs`` where None.
         hooks: What joins the loop beside what the options ask for; see `jumpml.learn.Hook`.
+        allow_changes: Go on from the folder's checkpoints though data, model or options are not those that they were
+            made with.
 
     Raises:
         SpecError: The options are wrong, or do not fit the model; all mistakes with their lines.
         LearnerError: Data, model and optimizer do not fit.
-        JumpMLError: Both.
+        CheckpointError: The folder's checkpoints are damaged, or were made with something else; the text says what.
+        JumpMLError: Several of these.
     """
     from jumpml.learn import build_learner
 
@@ -141,7 +145,7 @@ def create_learner(
     folder = new_run_folder(spec.stem or "run") if run is None else Path(run)
     learner = build_learner(spec, dataloader, model, optimizer, folder, hooks=hooks)
     if run is not None:
-        learner.resume()
+        learner.resume(allow_changes=allow_changes)
     return learner
 
 

@@ -78,6 +78,10 @@ def check(folder: ProjectFolder, overrides: Overrides = None, trust: Trust = Non
 
 def resume(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder, such as runs/digits/TIME.")],
+    overrides: Overrides = None,
+    allow_changes: Annotated[
+        bool, typer.Option("--allow-changes", help="Go on though the files are not those of the newest checkpoint.")
+    ] = False,
     trust: Trust = None,
 ) -> None:
     """Go on with a run that was stopped.
@@ -86,13 +90,23 @@ def resume(
     run. On a CPU with the same number of threads the final weights are the same, bit for bit, as without the stop. A
     run that had finished learning is evaluated and reported again.
 
+    The files of a run are in its folder, in specs. Where they, or --set, say something that changes what is learned,
+    the run is refused with the list of what was changed; --allow-changes goes on with it, and the card tells. What only
+    says how often to save, where to log and how to read the data may always be changed.
+
     \b
-    Example:
+    Examples:
       jumpml resume runs/digits/20260131-120000
+      jumpml resume runs/digits/20260131-120000 --set learner.phases.supervised.epochs=50 --allow-changes
     """
     from jumpml import resume as go_on
+    from jumpml.core import parse_override
 
-    typer.echo(f"{_hint_if_stopped(lambda: go_on(run_folder, trust or ()), lambda: {run_folder})}")
+    changes = dict(parse_override(text) for text in overrides or ())
+    ended = _hint_if_stopped(
+        lambda: go_on(run_folder, trust or (), overrides=changes, allow_changes=allow_changes), lambda: {run_folder}
+    )
+    typer.echo(f"{ended}")
 
 
 def _project(folder: Path, overrides: Sequence[str] | None, trust: Sequence[str] | None) -> "Project":

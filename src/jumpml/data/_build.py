@@ -62,7 +62,7 @@ def build_dataloader(spec: DataSpec, trust: Collection[str] = ()) -> DataLoaders
     parts = {name: read_part(spec, name, source) for name, source in sources.items()}
     splits = join_splits(parts)
     columns = _columns(spec, parts, splits["train"])
-    return DataLoaders(
+    loaders = DataLoaders(
         columns,
         splits,
         covered=_covered(spec, parts),
@@ -80,6 +80,8 @@ def build_dataloader(spec: DataSpec, trust: Collection[str] = ()) -> DataLoaders
         name=", ".join(spec.datasets),
         missing_texts=_missing_texts(spec),
     )
+    loaders.spec = spec
+    return loaders
 
 
 def _missing_texts(spec: DataSpec) -> tuple[str, ...]:

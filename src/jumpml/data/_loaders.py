@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from torch import Tensor, nn
 
+    from jumpml.core import DataSpec
     from jumpml.data._files import FileColumn
     from jumpml.data._order import Order
     from jumpml.data.augment._augmentation import Change
@@ -82,6 +83,7 @@ class DataLoaders:
         name: The data set's name.
         view_fields: The fields that each view touches.
         policies: What is drawn at random of the train rows.
+        spec: The file that they were built from, where there was one.
 
     Raises:
         DataError: A column, a split or a step does not fit.
@@ -171,6 +173,7 @@ class DataLoaders:
             for split, maker in self._makers.items()
         }
         self.train, self.val, self.test = (loaders[split] for split in SPLITS)
+        self.spec: DataSpec | None = None
         self._findings: list[str] | None = None
         self._split_findings = splits.findings if isinstance(splits, Splits) else ()
         self.left_out: Mapping[str, Tensor] = splits.left_out if isinstance(splits, Splits) else {}

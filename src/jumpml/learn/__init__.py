@@ -25,6 +25,7 @@ from jumpml.learn._schedules import (
     TorchSchedule,
     Warmup,
 )
+from jumpml.learn._told import told_by
 from jumpml.learn._trackers import MLflowLog, TrackerLog, WandbLog
 
 __all__ = [
@@ -60,4 +61,5 @@ __all__ = [
     "build_learner",
     "has_average",
     "is_average",
+    "told_by",
 ]

@@ -20,6 +20,7 @@ from jumpml.learn._param_groups import Group
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Saving
 from jumpml.learn._progress_log import ProgressLog
+from jumpml.learn._told import told_by
 from jumpml.learn._trackers import MLflowLog, WandbLog
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def build_learner(
         given = f"{names_of(optimizer)}, lr {optimizer.param_groups[0]['lr']:g}"
         _LOG.warning("The optimizer given in code (%s) is used, not the one of %s.", given, spec.source)
     try:
-        return Learner(
+        learner = Learner(
             loaders,
             model,
             optimizer,
@@ -85,6 +86,8 @@ def build_learner(
         if not error.problems:
             raise
         raise with_lines(refusal(LearnerError, _placed(error.problems, spec)), spec) from None
+    learner.files = told_by(spec, model.spec, loaders.spec)
+    return learner
 
 
 def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimizer: bool) -> dict[str, Phase]:

@@ -149,9 +149,10 @@ class Hooks:
         return {name: hook.state_dict() for name, hook in self._by_name.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state of the same hooks."""
+        """Go on from a state; a hook that has none in it begins afresh."""
         for name, hook in self._by_name.items():
-            hook.load_state_dict(state[name])
+            if name in state:
+                hook.load_state_dict(state[name])
 
     def identity(self) -> dict[str, str]:
         """By name, what must be the same for a resumed run to be the same run."""

@@ -1,31 +1,137 @@
-"""Whether a checkpoint belongs to the run that reads it."""
+"""Whether a checkpoint belongs to the run that reads it, and what was changed where it does not."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from jumpml.core import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
+
+# What leaves the weights' bits as they are, or follows the machine.
+_FREE = (
+    "data.root",
+    "data.storage",
+    "data.workers",
+    "learner.checkpoint.every",
+    "learner.checkpoint.keep",
+    "learner.device",
+    "learner.log",
+)
+# What the files say too, in their own words.
+_IN_FILES = ("seed", "batch size", "how rows are drawn", "clip_norm", "ema", "examples", "phase ")
+_RATES = ("learner.optimizer", "learner.schedule", "learner.phases", "optimizer", "phase ")
+_ORDERS = ("data.", "train rows", "batch size", "how rows are drawn")
+_LONGEST = 60  # characters of a value in a text
 
 
-def refuse_another_run(was: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Compare what must be the same for a resumed run to be the same run.
+class Changes:
+    """What differs between a checkpoint and the learner that reads it.
 
     Args:
-        was: By name, as the checkpoint has it.
+        was: By name, what must be the same for a resumed run to be the same run, as the checkpoint has it.
         now: As the learner has it.
-
-    Raises:
-        CheckpointError: Something differs; the text names all of it.
+        files_was: What the files said then, by kind; empty where the run had none.
+        files_now: What they say now.
     """
-    changed = [
-        f"{key}: {was.get(key, 'none')} then, {now.get(key, 'none')} now"
-        for key in {**was, **now}
-        if was.get(key) != now.get(key)
-    ]
-    if changed:
-        raise CheckpointError(
-            f"the checkpoint belongs to another run: {'; '.join(changed)}. Undo the change, or start a new run."
+
+    def __init__(
+        self,
+        was: Mapping[str, str],
+        now: Mapping[str, str],
+        files_was: Mapping[str, Any] | None = None,
+        files_now: Mapping[str, Any] | None = None,
+    ) -> None:
+        both = (files_was or {}).keys() & (files_now or {}).keys()
+        then, here = (
+            dict(_leaves({kind: files[kind] for kind in both})) for files in (files_was or {}, files_now or {})
         )
+        self.by_key = {
+            key: f"{_shown(key, then)} then, {_shown(key, here)} now"
+            for key in {**then, **here}
+            if then.get(key, _ABSENT) != here.get(key, _ABSENT) and not key.startswith(_FREE)
+        }
+        told = self.by_key and _IN_FILES
+        self.by_key |= {
+            key: f"{was.get(key, 'none')} then, {now.get(key, 'none')} now"
+            for key in {**was, **now}
+            if was.get(key) != now.get(key) and not (told and key.startswith(told))
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self.by_key)
+
+    def __str__(self) -> str:
+        return "\n".join(f"  {key}: {change}" for key, change in self.by_key.items())
+
+    @property
+    def in_a_line(self) -> str:
+        """All of them, for a record."""
+        return "; ".join(f"{key}: {change}" for key, change in self.by_key.items())
+
+    @property
+    def rates(self) -> bool:
+        """Whether learning rates move otherwise now."""
+        return _any(self.by_key, _RATES)
+
+    @property
+    def orders(self) -> bool:
+        """Whether an epoch has other batches now."""
+        return _any(self.by_key, _ORDERS)
+
+    @contextmanager
+    def fitting(self, part: str) -> Iterator[None]:
+        """Inside, what fails to take its state says so.
+
+        Args:
+            part: What takes it, in words.
+
+        Raises:
+            CheckpointError: It fails.
+        """
+        try:
+            yield
+        except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            why = f"; changed was:\n{self}\nUndo the changes, or start a new run." if self else "."
+            raise CheckpointError(f"the checkpoint does not fit {part}: {error}{why}") from error
+
+    def refuse(self, step: int) -> None:
+        """Say what was changed, and what to do.
+
+        Args:
+            step: The checkpoint's.
+
+        Raises:
+            CheckpointError: Always.
+        """
+        raise CheckpointError(
+            f"the checkpoint of step {step} belongs to another run:\n{self}\n"
+            "Undo the changes, or start a new run; or go on with them: jumpml resume RUN --allow-changes, "
+            "learner.resume(allow_changes=True)."
+        )
+
+
+_ABSENT = object()
+
+
+def _any(keys: Collection[str], starts: tuple[str, ...]) -> bool:
+    return any(key.startswith(starts) for key in keys)
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys with their values; a list is one value."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{key}.{name}" if key else name)
+    else:
+        yield key, value
+
+
+def _shown(key: str, leaves: Mapping[str, Any]) -> str:
+    if key not in leaves:
+        return "not there"
+    text = json.dumps(leaves[key], ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from contextlib import contextmanager, nullcontext
@@ -15,7 +16,7 @@ from jumpml.learn._culprit import all_finite, explain
 from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._fisher import consolidate
 from jumpml.learn._history import RunHistory
-from jumpml.learn._identity import refuse_another_run
+from jumpml.learn._identity import Changes
 from jumpml.learn._joint import joined
 from jumpml.learn._keeper import Keeper
 from jumpml.learn._loop import Loop
@@ -50,6 +51,9 @@ class Learner:
 
     Everything that matters is in its checkpoints: weights, optimizer, schedule, average, random generators, the place
     in the data, what was recorded. A run that was killed and resumed ends with the same bits as one that was not.
+
+    Attributes:
+        files: What the run was made from, by kind, as JSON has it; a resume after a change says what was changed.
 
     Args:
         loaders: The data.
@@ -124,6 +128,8 @@ class Learner:
         self._stopper = Stopper()
         self._records: list[EpochRecord] = []
         self._notes: list[str] = []
+        self._allow_changes = False
+        self.files: Mapping[str, Any] = {}
         for hook in self._loop.hooks:
             hook.attach(self)
 
@@ -220,15 +226,22 @@ class Learner:
         except NonFinite as signal:
             raise explain(self, signal) from None
 
-    def resume(self) -> bool:
+    def resume(self, *, allow_changes: bool = False) -> bool:
         """Go on from the newest whole checkpoint.
+
+        Args:
+            allow_changes: Go on though the files, or what was made in code, are not those of the checkpoint. What the
+                checkpoint has no state for begins afresh, and learning rates move as they are told now; the history
+                says what was changed.
 
         Returns:
             Whether there was one.
 
         Raises:
-            CheckpointError: There are checkpoints, and all are damaged.
+            CheckpointError: There are checkpoints, and all are damaged; or the newest belongs to another run, and the
+                text says what was changed; or its state does not fit what was changed.
         """
+        self._allow_changes = self._allow_changes or allow_changes
         state = self._keeper.newest() if self._keeper else None
         if state is None:
             for log in (
@@ -452,9 +465,18 @@ class Learner:
         if not all_finite(self.model.parameters()):  # a finite loss may still have had a gradient that is not
             raise NonFinite(self.progress.step + 1)
         records = [record.model_dump() for record in self._records]
-        return {"identity": self._loop.identity(), **self._loop.state_dict(), "records": records}
+        files, notes = json.dumps(self.files), list(self._notes)
+        told = {"identity": self._loop.identity(), "files": files, "records": records, "notes": notes}
+        return {**told, **self._loop.state_dict()}
 
     def _load_state(self, state: dict[str, Any]) -> None:
-        refuse_another_run(state["identity"], self._loop.identity())
-        self._loop.load_state_dict(state)
+        step = state["progress"]["step"]
+        changes = Changes(state["identity"], self._loop.identity(), json.loads(state["files"]), self.files)
+        if changes and not self._allow_changes:
+            changes.refuse(step)
+        self._loop.load_state_dict(state, changes)
+        self._notes = [*state["notes"]]
+        if changes:
+            _LOG.warning("The run goes on from step %d with changes:\n%s", step, changes)
+            self.note(f"resumed at step {step} with changes: {changes.in_a_line}")
         self._records = [EpochRecord.model_validate(record) for record in state["records"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +18,7 @@ from jumpml.learn._rates import without_parameters
 from jumpml.learn._stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
     from torch.optim import Optimizer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
     from jumpml.learn._hook import Hook
+    from jumpml.learn._identity import Changes
     from jumpml.learn._logs import StepRecord
     from jumpml.learn._phase import Phase
 
@@ -179,17 +181,43 @@ class Loop:
             "hooks": self.hooks.state_dict(),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+    def load_state_dict(self, state: Mapping[str, Any], changes: Changes) -> None:
+        """Go on from a state.
+
+        Args:
+            state: Of this loop, or of one that was another.
+            changes: What was another.
+
+        Raises:
+            CheckpointError: A part of the state does not fit what was changed.
+        """
         self.progress.load(state["progress"])
         self._meter.load_state_dict(state["meter"])
-        self.model.load_state_dict(state["model"])
+        if changes.orders and self.progress.batch:  # the open epoch has other batches now: it begins anew
+            self.progress.batch = 0
+            self._meter.end_epoch()
+        with changes.fitting("the model's weights"):
+            self.model.load_state_dict(state["model"])
         stage = self.enter(self.progress.phase) if self.progress.phase else None
-        self.optimizer.load_state_dict(state["optimizer"])
-        if stage:
-            stage.load_state_dict(state["stage"])
-        self.hooks.load_state_dict(state["hooks"])
+        fresh = [{key: group[key] for key in group if key != "params"} for group in self.optimizer.param_groups]
+        with changes.fitting("the optimizer"):
+            self.optimizer.load_state_dict(state["optimizer"])
+            if stage and not changes.rates:
+                stage.load_state_dict(state["stage"])
+        if stage and changes.rates:
+            self._move_rates(stage, fresh)
+        with changes.fitting("what joins the loop"):
+            self.hooks.load_state_dict(state["hooks"])
         self.random.load_state_dict(state["random"])
+
+    def _move_rates(self, stage: Stage, fresh: Sequence[Mapping[str, Any]]) -> None:
+        """Let the learning rates stand where they would stand had they moved as they do now from the phase's start."""
+        for group, options in zip(self.optimizer.param_groups, fresh, strict=True):
+            group.update(options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch misses the updates, which were another process's
+            for _ in range(self.progress.closed(stage.name) * len(self.loaders.train) + self.progress.batch):
+                stage.advance()
 
     def _move_weights(self, phase: str, losses: Mapping[str, Loss]) -> dict[str, float]:
         """The weights of the coming step of those that move: a function of how far the phase is, and so of no state."""

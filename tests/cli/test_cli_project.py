@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,3 +194,32 @@ def test_a_signal_ends_a_run_saved_with_the_command_that_goes_on(
     assert last in told
     assert told.endswith(f"Go on with: jumpml resume {run}\n")
     assert "Traceback" not in told
+
+
+def test_a_run_with_changed_files_is_refused_with_the_list_and_goes_on_where_it_is_allowed(
+    finished: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    longer = ["--set", "learner.phases.supervised.epochs=4", "--set", "learner.optimizer.lr=0.002"]
+    refused = _jumpml("resume", str(run), *longer)
+    assert refused.exit_code == 1
+    assert "belongs to another run:\n  learner.optimizer.lr: " in refused.stderr
+    assert "  learner.phases.supervised.epochs: 3 then, 4 now\n" in refused.stderr
+    assert "jumpml resume RUN --allow-changes" in refused.stderr
+    assert _jumpml("resume", str(run), *longer, "--allow-changes").exit_code == 0
+    *_, last = (run / "history.jsonl").read_text().splitlines()
+    assert "learner.phases.supervised.epochs: 3 then, 4 now" in json.loads(last)["notes"][0]
+    assert "epochs: 4" in (run / "specs" / "digits.learner.yaml").read_text()  # from now on these are the run's files
+
+
+def test_a_run_without_a_checkpoint_is_never_begun_anew(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished / "specs", run / "specs")
+    result = _jumpml("resume", str(run))
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: {run} holds no checkpoint to go on from: the run was stopped before its first one, or its learner "
+        "file says `checkpoint: null`. Start it anew with `jumpml run`.\n"
+    )
+    assert [path.name for path in run.iterdir()] == ["specs"]

@@ -665,7 +665,7 @@ def test_a_run_reads_its_data_once_and_trains_as_one_that_was_not_checked(
     assert len(built) == 1
     fresh = tmp_path / "fresh"
     shutil.copytree(checked / "specs", fresh / "specs")
-    jumpml.resume(fresh)
+    jumpml.Project.find(fresh / "specs").go_on(fresh)
     assert len(built) == 2
     saved = [sorted((run / "checkpoints").rglob("model.safetensors")) for run in (checked, fresh)]
     assert len(saved[0]) == len(saved[1]) > 1

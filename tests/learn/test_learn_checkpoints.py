@@ -92,6 +92,34 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
     assert "The checkpoint before it is used." in caplog.text
 
 
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
+    checkpoints = Checkpoints(tmp_path_factory.mktemp("pair"))
+    checkpoints.save(1, state_of(1))
+    checkpoints.save(2, state_of(2))
+    return checkpoints
+
+
+@given(
+    name=st.sampled_from(["model.safetensors", "state.safetensors", "state.json", "manifest.json"]),
+    place=st.floats(0, 1, exclude_max=True),
+    flip=st.integers(0, 255),
+)
+def test_any_byte_that_is_flipped_or_cut_off_is_noticed(pair: Checkpoints, name: str, place: float, flip: int) -> None:
+    file = pair.path(2) / name
+    content = file.read_bytes()
+    at = int(place * len(content))
+    file.write_bytes(content[:at] + bytes([content[at] ^ flip]) + content[at + 1 :] if flip else content[:at])
+    try:
+        state = pair.latest()
+    finally:
+        file.write_bytes(content)
+    assert state is not None
+    # a manifest may lose what means nothing: a space, or the end of its last line
+    whole = name == "manifest.json" and state["progress"]["step"] == 2
+    assert equal({key: state[key] for key in state_of(1)}, state_of(2 if whole else 1))
+
+
 def test_all_damaged_is_an_error_and_never_a_fresh_start(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     path = checkpoints.save(1, state_of(1))

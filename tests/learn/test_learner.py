@@ -526,7 +526,8 @@ def test_another_learner_on_the_same_loaders_changes_nothing(
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     make(tmp_path).ss_learn()
     with pytest.raises(
-        CheckpointError, match=r"belongs to another run: seed: 0 then, 1 now; ema: decay 0\.9 then, none now\."
+        CheckpointError,
+        match=r'another run:\n  learner\.seed: 0 then, 1 now\n  learner\.ema: {"decay": 0\.9} then, null now\n',
     ):
         make(tmp_path, options(seed=1, ema=None))
 
@@ -603,5 +604,5 @@ def test_a_run_that_draws_its_rows_otherwise_is_another_run(tmp_path: Path) -> N
 
     learner(None).train_epoch()
     assert learner(None).resume()
-    with pytest.raises(CheckpointError, match="belongs to another run: how rows are drawn: "):
+    with pytest.raises(CheckpointError, match=r"belongs to another run:\n  how rows are drawn: "):
         learner(Mixture({"all": Weighted(torch.arange(16), torch.arange(16.0))})).resume()

@@ -45,20 +45,15 @@ class Changes:
         files_was: Mapping[str, Any] | None = None,
         files_now: Mapping[str, Any] | None = None,
     ) -> None:
-        both = (files_was or {}).keys() & (files_now or {}).keys()
-        then, here = (
-            dict(_leaves({kind: files[kind] for kind in both})) for files in (files_was or {}, files_now or {})
-        )
-        self.by_key = {
-            key: f"{_shown(key, then)} then, {_shown(key, here)} now"
-            for key in {**then, **here}
-            if then.get(key, _ABSENT) != here.get(key, _ABSENT) and not key.startswith(_FREE)
-        }
-        told = self.by_key and _IN_FILES
+        files_was, files_now = files_was or {}, files_now or {}
+        self.by_key: dict[str, str] = {}
+        for kind in files_was.keys() & files_now.keys():
+            self.by_key |= _differing(kind, files_was[kind], files_now[kind])
+        told = _IN_FILES if self.by_key else ()
         self.by_key |= {
             key: f"{was.get(key, 'none')} then, {now.get(key, 'none')} now"
             for key in {**was, **now}
-            if was.get(key) != now.get(key) and not (told and key.startswith(told))
+            if was.get(key) != now.get(key) and not key.startswith(told)
         }
 
     def __bool__(self) -> bool:
@@ -121,17 +116,20 @@ def _any(keys: Collection[str], starts: tuple[str, ...]) -> bool:
     return any(key.startswith(starts) for key in keys)
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys with their values; a list is one value."""
-    if isinstance(value, dict) and value:
-        for name, inner in value.items():
-            yield from _leaves(inner, f"{key}.{name}" if key else name)
-    else:
-        yield key, value
+def _differing(key: str, was: Any, now: Any) -> dict[str, str]:
+    """What differs below a key, by dotted key; a list is one value."""
+    if was == now or key.startswith(_FREE):
+        return {}
+    if not (isinstance(was, dict) and isinstance(now, dict)):
+        return {key: f"{_shown(was)} then, {_shown(now)} now"}
+    told = {}
+    for name in {**was, **now}:
+        told |= _differing(f"{key}.{name}", was.get(name, _ABSENT), now.get(name, _ABSENT))
+    return told
 
 
-def _shown(key: str, leaves: Mapping[str, Any]) -> str:
-    if key not in leaves:
+def _shown(value: Any) -> str:
+    if value is _ABSENT:
         return "not there"
-    text = json.dumps(leaves[key], ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."

@@ -201,7 +201,8 @@ class Loop:
         stage = self.enter(self.progress.phase) if self.progress.phase else None
         fresh = [{key: group[key] for key in group if key != "params"} for group in self.optimizer.param_groups]
         with changes.fitting("the optimizer"):
-            self.optimizer.load_state_dict(state["optimizer"])
+            if "optimizer" not in changes.by_key:  # another one's moments mean nothing to it
+                self.optimizer.load_state_dict(state["optimizer"])
             if stage and not changes.rates:
                 stage.load_state_dict(state["stage"])
         if stage and changes.rates:
@@ -211,7 +212,7 @@ class Loop:
         self.random.load_state_dict(state["random"])
 
     def _move_rates(self, stage: Stage, fresh: Sequence[Mapping[str, Any]]) -> None:
-        """Let the learning rates stand where they would stand had they moved as they do now from the phase's start."""
+        """Let the rates stand where they would, had they moved so since the phase began; a plateau begins afresh."""
         for group, options in zip(self.optimizer.param_groups, fresh, strict=True):
             group.update(options)
         with warnings.catch_warnings():

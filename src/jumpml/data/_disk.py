@@ -6,11 +6,12 @@ import mmap
 import os
 import tempfile
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from math import prod
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+import numpy as np
 import torch
 
 from jumpml.core import DataError
@@ -55,13 +56,18 @@ def empty_on_disk(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
                 file.truncate(size)
             mapped = mmap.mmap(file.fileno(), size)
     except OSError as error:
-        raise DataError(
-            f"no room for {size / 1e6:.0f} MB of decoded values in {folder}: {error.strerror}. "
-            "Name another folder in the environment variable JUMPML_CACHE."
-        ) from None
+        raise no_room(size, error) from None
     values = torch.frombuffer(mapped, dtype=dtype).view(*shape)
     _MAPS[values.data_ptr()] = mapped
     return values
+
+
+def no_room(size: int, error: OSError) -> DataError:
+    """The complaint about a cache folder that cannot hold so many bytes."""
+    return DataError(
+        f"no room for {size / 1e6:.0f} MB of decoded values in {cache_folder()}: {error.strerror}. "
+        "Name another folder in the environment variable JUMPML_CACHE."
+    )
 
 
 def lies_on_disk(values: Tensor) -> bool:
@@ -148,8 +154,32 @@ def on_disk(blocks: Iterable[Mapping[str, Column]], count: int) -> dict[str, Col
     return {name: replace(joined[name], values=stored) for name, stored in values.items()}
 
 
+def rows_of_codes(rows: Iterable[Sequence[int]], count: int, width: int, *, fill: int, on_disk: bool) -> Tensor:
+    """Codes as int64 ``[count, width]``, on disk or in memory.
+
+    Args:
+        rows: ``count`` rows of at most ``width`` codes.
+        count: How many rows.
+        width: How many codes they have.
+        fill: What stands behind a row's codes.
+        on_disk: Where they are to lie.
+
+    Raises:
+        DataError: The disk has no room for them.
+    """
+    values = empty_on_disk([count, width], torch.int64) if on_disk else torch.empty(count, width, dtype=torch.int64)
+    coming, size = iter(rows), max(1, min(BLOCK_ROWS, PIECE_BYTES // (8 * width)))
+    for block in values.split(size):
+        filled = np.full(block.shape, fill)
+        for place, codes in enumerate(islice(coming, len(block))):
+            filled[place, : len(codes)] = codes
+        block.copy_(torch.from_numpy(filled))
+        let_go(values)
+    return values
+
+
 def column_on_disk(column: Column) -> Column:
     """The same column with its values on disk; windows that overlap stay where they are, which takes less room."""
-    if overlaps(column.values):
+    if overlaps(column.values) or lies_on_disk(column.values):
         return column
     return on_disk([{"": column}], len(column))[""]

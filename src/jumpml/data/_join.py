@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from jumpml.core import DataError
 from jumpml.data._disk import empty_on_disk
 from jumpml.data._files import FileColumn
+from jumpml.data._texts import StoredTexts
 from jumpml.data.kinds import KINDS, Column, RawColumn, in_order, is_alphabetical
 
 if TYPE_CHECKING:
@@ -82,15 +84,29 @@ def join_raws(pieces: Mapping[str, Sequence[RawColumn]], counts: Counts) -> list
     joined = []
     for several in zip(*pieces.values(), strict=True):
         by_set = dict(zip(pieces, several, strict=True))
-        values = [by_set[key].values if key in by_set else np.full(n, None) for key, n in counts.items()]
+        stored = None
+        if any(raw.stored is not None for raw in several):
+            stored, values = _join_texts(by_set, counts), [np.empty(0, dtype=object)]
+        else:
+            values = [by_set[key].values if key in by_set else np.full(n, None) for key, n in counts.items()]
         whole = np.concatenate([part.astype(object) for part in values])
         field = several[0].where.rpartition(", ")[2]
         head = several[0]
         place = _place(by_set, counts)
         skip = any(raw.skip for raw in several)  # what cannot be decoded has been noted, data set by data set
         joined.append(
-            RawColumn(column=head.column, values=whole, where=field, place=place, folder=head.folder, skip=skip)
+            RawColumn(
+                column=head.column, values=whole, where=field, place=place, folder=head.folder, skip=skip, stored=stored
+            )
         )
+    return joined
+
+
+def _join_texts(raws: Mapping[str, RawColumn], counts: Counts) -> StoredTexts:
+    joined = StoredTexts(sum(counts.values()))
+    for key, count in counts.items():
+        texts = raws[key].stored if key in raws else None
+        joined.write_all(repeat(None, count) if texts is None else texts)
     return joined
 
 

@@ -13,6 +13,8 @@ import torch
 from jumpml.core import DataError
 from jumpml.data._disk import column_on_disk, on_disk
 from jumpml.data._files import FileColumn
+from jumpml.data._texts import BLOCK_ROWS as TEXT_ROWS
+from jumpml.data._texts import StoredTexts
 from jumpml.data.kinds import KINDS, Column, RawColumn, columns_read, decode
 from jumpml.data.kinds._encoded import EncodedKind
 from jumpml.data.splits._choose import choose_rows
@@ -99,7 +101,9 @@ class _Reader:
         fields, on_disk = self._dataset.fields, spec.storage == "disk"
         self._reads = columns_read(fields, source.schema, self._split_names)
         self._by_blocks = [field for field, told in fields.items() if on_disk and KINDS[told.kind].by_blocks(told)]
-        at_once = [column for field in fields if field not in self._by_blocks for column in self._reads[field]]
+        self._texts = [field for field, told in fields.items() if on_disk and KINDS[told.kind].learns]
+        on_their_way = {*self._by_blocks, *self._texts}
+        at_once = [column for field in fields if field not in on_their_way for column in self._reads[field]]
         self._arrays = source.read({*at_once, *self._split_names, *(() if source.length else self._any_column)})
         self.count = source.length or len(next(iter(self._arrays.values())))
         if not self.count:
@@ -109,12 +113,16 @@ class _Reader:
         """The decoded fields, and what the source gives for those that learn from the train rows."""
         columns: dict[str, Column | FileColumn] = {}
         undecided: dict[str, list[RawColumn]] = {}
-        if self._by_blocks:
-            columns |= on_disk(self._blocks(), self.count)
+        stored = {field: StoredTexts(self.count) for field in self._texts}
+        if self._by_blocks or stored:
+            columns |= on_disk(self._blocks(stored), self.count)
         for field, told in self._dataset.fields.items():
             if field in self._by_blocks:
                 continue
-            if KINDS[told.kind].learns:
+            if field in stored:
+                raw = self._raws(field, {name: np.empty(0, dtype=object) for name in self._reads[field]})[0]
+                undecided[field] = [replace(raw, stored=stored[field])]
+            elif KINDS[told.kind].learns:
                 undecided[field] = KINDS[told.kind].examined(self._raws(field, self._arrays))
                 self._note(undecided[field])
             elif self._spec.storage == "disk":
@@ -136,11 +144,17 @@ class _Reader:
         """One column, which tells how many rows there are."""
         return list(self._source.schema)[:1]
 
-    def _blocks(self) -> Iterator[dict[str, Column]]:
-        names = {column for field in self._by_blocks for column in self._reads[field]}
-        size = self._block_rows(self._by_blocks)
+    def _blocks(self, stored: Mapping[str, StoredTexts]) -> Iterator[dict[str, Column]]:
+        """Decoded fields, some rows at a time; texts, which are decoded last, are put aside on the way."""
+        names = {column for field in (*self._by_blocks, *stored) for column in self._reads[field]}
+        size = min(self._block_rows(self._by_blocks), TEXT_ROWS if stored else BLOCK_ROWS)
         for start in range(0, self.count, size):
             arrays = self._source.read(names, start, start + size)
+            for field, texts in stored.items():
+                raws = self._raws(field, arrays, start)
+                examined = KINDS[self._dataset.fields[field].kind].examined(raws)
+                self._note(raws, start)
+                texts.write(value if isinstance(value, str) else None for value in examined[0].values.tolist())
             yield {field: self._decoded(field, arrays, start) for field in self._by_blocks}
 
     def _block_rows(self, fields: Collection[str]) -> int:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from jumpml.data._texts import StoredTexts
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,7 @@ class RawColumn:
         folder: The data file's; the current one where None.
         skip: Whether a row that cannot be decoded is noted in ``rejected`` instead of being an error.
         rejected: What is wrong, by row.
+        stored: Where the values are texts that lie on disk, those; ``values`` is empty then.
     """
 
     values: NDArray
@@ -36,9 +39,10 @@ class RawColumn:
     folder: Path | None = None
     skip: bool = False
     rejected: dict[int, str] = field(default_factory=dict)
+    stored: StoredTexts | None = None
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.values if self.stored is None else self.stored)
 
     def root(self, folder: str = "") -> Path:
         """Where texts that are paths start."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, final
 
-import numpy as np
 import torch
 
 from jumpml.core import DataError, ValueInfo
+from jumpml.data._disk import rows_of_codes
+from jumpml.data._texts import StoredTexts
 from jumpml.data.kinds._kind import Decoded, Kind, is_missing, shape_problem
 from jumpml.data.kinds._tokenize import Tokenizer
 from jumpml.data.kinds._tokenizers import make_tokenizer
@@ -16,6 +17,7 @@ from jumpml.data.kinds._tokenizers import make_tokenizer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from pydantic import JsonValue
     from torch import Tensor
@@ -39,7 +41,7 @@ class TextKind(Kind):
         """The ids, by a tokenizer that saw the train rows only."""
         raw = raws[0]
         texts = texts_of(raw)
-        seen = texts if train is None else [texts[row] for row in train.tolist()]
+        seen = texts if train is None else _some(texts, train)
         return decode_text(raw, texts, make_tokenizer(told.tokenizer, seen, raw.root()), told.length)
 
     def examined(self, raws: Sequence[RawColumn]) -> list[RawColumn]:
@@ -86,12 +88,14 @@ class TextKind(Kind):
         return len(how["vocabulary"]) if isinstance(how, dict) else None  # type: ignore[arg-type]
 
 
-def texts_of(raw: RawColumn) -> list[str]:
+def texts_of(raw: RawColumn) -> Sequence[str]:
     """A column's texts; what is missing is empty.
 
     Raises:
         DataError: A value is no text.
     """
+    if raw.stored is not None:
+        return raw.stored.filled()
     if raw.values.ndim != 1 or raw.values.dtype.kind not in "OU":
         raise DataError(f"{raw.where}: expected a text a row, got {raw.values.dtype} of shape {raw.values.shape[1:]}.")
     texts = []
@@ -100,6 +104,13 @@ def texts_of(raw: RawColumn) -> list[str]:
             raw.reject(row, f"expected a text, got {value!r:.60}.")
         texts.append(value if isinstance(value, str) else "")
     return texts
+
+
+def _some(texts: Sequence[str], rows: NDArray[np.int64]) -> Iterator[str]:
+    if isinstance(texts, StoredTexts):
+        return (text or "" for text in texts.at(rows))
+    numbers: list[int] = rows.tolist()
+    return (texts[row] for row in numbers)
 
 
 def decode_text(raw: RawColumn, texts: Sequence[str], how: Mapping[str, Any], length: int) -> Decoded:
@@ -117,14 +128,19 @@ def decode_text(raw: RawColumn, texts: Sequence[str], how: Mapping[str, Any], le
     around = len(how.get("start", ())) + len(how.get("end", ()))
     if length <= around:
         raise DataError(f"{raw.where}: expected a length above {around}, the tokens around every text; got {length}.")
-    tokenizer = Tokenizer(how)
-    values, cut = np.empty((len(texts), length), dtype=np.int64), 0
-    for row, text in enumerate(texts):
-        values[row], longer = tokenizer.ids(text, length)
-        cut += longer
+    tokenizer, cut = Tokenizer(how), 0
+
+    def ids() -> Iterator[list[int]]:
+        nonlocal cut
+        for text in texts:
+            found, longer = tokenizer.ids(text, length)
+            cut += longer
+            yield found
+
+    stored = raw.stored is not None
     return Decoded(
-        values=torch.from_numpy(values),
+        values=rows_of_codes(ids(), len(texts), length, fill=how["padding"], on_disk=stored),
         options={"tokenizer": dict(how)},
-        originals=list(texts),
+        originals=texts,
         notes=(f"{cut} of {len(texts)} texts are longer than {length} tokens and were cut.",) if cut else (),
     )

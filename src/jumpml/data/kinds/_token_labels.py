@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from jumpml.core import DataError, ValueInfo
+from jumpml.data._disk import in_blocks, rows_of_codes
 from jumpml.data.kinds._category import (
     codes_problem,
     in_order,
@@ -50,17 +51,23 @@ class TokenLabelsKind(Kind):
     def decode(self, raws: Sequence[RawColumn], told: Any, train: NDArray[np.int64] | None = None) -> Decoded:
         """As many codes as the longest row has labels; `align` makes them as many as the text has tokens."""
         raw = raws[0]
-        rows = [None if value is None else value.split(BETWEEN) for value in _texts(raw).values.tolist()]
-        names = {name for row in rows if row for name in row if name}
-        classes = tuple(told.classes) if told.classes is not None else in_order(names)
+        rows = _labels(raw)
+        names, longest = set[str](), 1
+        for labels in filter(None, map(_split, rows)):
+            names.update(labels)
+            longest = max(longest, len(labels))
+        classes = tuple(told.classes) if told.classes is not None else in_order(names - {""})
         index = {name: code for code, name in enumerate(classes)} | {"": -1}
-        values = np.full((len(rows), max((len(row) for row in rows if row), default=1)), -1, dtype=np.int64)
-        for row, labels in enumerate(rows):
-            for place, label in enumerate(labels or ()):
-                if label not in index:
-                    raw.reject(row, unknown_class(label, classes, None))
-                values[row, place] = index.get(label, -1)
-        return Decoded(values=torch.from_numpy(values), classes=classes, options={"text": told.text})
+
+        def codes() -> Iterator[list[int]]:
+            for row, labels in enumerate(map(_split, rows)):
+                unknown = next((label for label in labels if label not in index), None)
+                if unknown is not None:
+                    raw.reject(row, unknown_class(unknown, classes, None))
+                yield [index.get(label, -1) for label in labels]
+
+        values = rows_of_codes(codes(), len(raw), longest, fill=-1, on_disk=raw.stored is not None)
+        return Decoded(values=values, classes=classes, options={"text": told.text})
 
     def examined(self, raws: Sequence[RawColumn]) -> list[RawColumn]:
         """The labels of each row as one text, so that rows can be compared; what are no labels is rejected."""
@@ -116,18 +123,33 @@ def align(labels: Column, raw: RawColumn, text: Column, where: str) -> Column:
     """
     how: Any = text.options["tokenizer"]
     length, tokenizer = text.values.shape[1], Tokenizer(how)
-    values = torch.full((len(labels), length), -1, dtype=torch.int64)
     unlike = 0
-    for row, (given, written) in enumerate(zip(raw.values.tolist(), text.originals or (), strict=True)):
-        tokens, count = len(tokenizer.words(str(written))), 0 if given is None else given.count(BETWEEN) + 1
-        if given is not None and count != tokens:
-            if not raw.skip:
+
+    def aligned() -> Iterator[list[int]]:
+        nonlocal unlike
+        codes = (row for block in in_blocks(labels.values) for row in block.tolist())
+        for row, (given, written) in enumerate(zip(_labels(raw), text.originals or (), strict=True)):
+            tokens, count, found = len(tokenizer.words(str(written))), len(_split(given)), next(codes)
+            if given is None or count == tokens:
+                yield found[: min(count, length)]
+            elif not raw.skip:
                 raise raw.error(row, f"expected a label for each of the {tokens} tokens of {where}, got {count}.")
-            unlike += 1
-            continue
-        values[row, : min(count, length)] = labels.values[row, : min(count, length)]
+            else:
+                unlike += 1
+                yield []
+
+    values = rows_of_codes(aligned(), len(labels), length, fill=-1, on_disk=raw.stored is not None)
     told = (f"{unlike} rows have more or fewer labels than tokens; these labels are not known (on_error: skip).",)
     return replace(labels, values=values, notes=told if unlike else ())
+
+
+def _labels(raw: RawColumn) -> Sequence[str | None]:
+    """Each row's labels as one text, None where there are none."""
+    return raw.stored if raw.stored is not None else _texts(raw).values.tolist()
+
+
+def _split(labels: str | None) -> list[str]:
+    return [] if labels is None else labels.split(BETWEEN)
 
 
 def _texts(raw: RawColumn) -> RawColumn:

@@ -11,14 +11,14 @@ from jumpml.data.kinds._tokenize import Tokenizer
 from jumpml.data.kinds._tokenizer_file import load_tokenizer, merges_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"  # ids 0 and 1
 LONGEST = 100  # characters of a word that wordpiece looks up
 
 
-def make_tokenizer(told: Any, texts: Sequence[str], folder: Path) -> dict[str, Any]:
+def make_tokenizer(told: Any, texts: Iterable[str], folder: Path) -> dict[str, Any]:
     """A tokenizer as the data file asks for it.
 
     Args:

@@ -67,6 +67,8 @@ def comparable(column: Column | FileColumn | RawColumn) -> Tensor:
     """What rows are compared by: decoded values, else numbers for the different texts, or places of files."""
     if isinstance(column, Column):
         return column.values
+    if isinstance(column, RawColumn) and column.stored is not None:
+        return column.stored.codes()
     if isinstance(column, RawColumn) and column.values.dtype.kind in "buif":
         return torch.from_numpy(column.values.astype(np.float64))
     values = column.values if isinstance(column, RawColumn) else np.array([*column.blobs, None], dtype=object)[:-1]

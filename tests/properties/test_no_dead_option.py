@@ -677,6 +677,36 @@ CASES |= {
     )
     for key, warmup in (("epochs", {"epochs": 1}), ("steps", {"steps": 2}), ("start", {"steps": 3, "start": 0.5}))
 }
+# --- growth ---
+GROWS = {"trigger": {"epoch": 1}, "node": "encoder", "widen": 1.5}
+STAYS = {"metric": "val/digit/accuracy", "mode": "max", "patience": 0, "min_delta": 1.0}  # no epoch is so much better
+GROWTH: dict[str, dict[str, Any]] = {
+    "grow": {"widen": 2.0},
+    "grow.trigger": {"trigger": {"epoch": 2}},
+    "grow.trigger.epoch": {"trigger": {"epoch": 2}},
+    "grow.trigger.phase": {"trigger": {"epoch": 1, "phase": "self_supervised"}},
+    "grow.node": {"node": "encoder.layers.1"},
+    "grow.widen": {"widen": 2.0},
+    "grow.shrink": {"widen": None, "shrink": 0.5},
+}
+CASES |= {
+    f"learner.{key}": Case(LEARN, {"grow": [{**GROWS, **change}]}, {"grow": [GROWS]}) for key, change in GROWTH.items()
+}
+CASES |= {
+    f"learner.grow.trigger.{key}": Case(
+        LEARN,
+        {"grow": [{**GROWS, "trigger": {"plateau": {**STAYS, **before, **change}}}]},
+        {**LEARNED, "grow": [{**GROWS, "trigger": {"plateau": {**STAYS, **before}}}]},
+    )
+    for key, before, change in (
+        ("plateau", {}, {"patience": 2}),
+        ("plateau.metric", {"min_delta": 0.0}, {"metric": "val/loss"}),
+        ("plateau.patience", {}, {"patience": 1}),
+        ("plateau.min_delta", {}, {"min_delta": 0.0}),
+        ("plateau.mode", {"min_delta": 0.0}, {"mode": "min"}),
+        ("plateau.times", {}, {"times": 2}),
+    )
+}
 # --- splits ---
 S = f"{D}.split"
 ONE, OTHER = ({"kind": "csv", "path": f"{{folder}}/{name}.csv"} for name in ("table", "other"))

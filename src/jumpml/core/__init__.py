@@ -35,6 +35,7 @@ from jumpml.core._evaluation_record import (
 from jumpml.core._field_spec import TextField, TokenLabelsField
 from jumpml.core._files import sha256_of, sync_folder, write_file, write_json
 from jumpml.core._graph_record import GraphRecord, ObjectiveNote, TaskNote
+from jumpml.core._grow_spec import GrowSpec
 from jumpml.core._history import ExampleHistory, History
 from jumpml.core._learner_spec import LearnerSpec, PhaseSpec
 from jumpml.core._load_spec import SPECS, SpecSource, load_spec
@@ -112,6 +113,7 @@ __all__ = [
     "FileSpec",
     "GateAnswer",
     "GraphError",
+    "GrowSpec",
     "Growable",
     "HardExample",
     "History",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from jumpml.core._grow_spec import GrowSpec
 from jumpml.core._optimizer_spec import OptimizerSpec
 from jumpml.core._schedule_spec import Schedules
 from jumpml.core._spec import FileSpec, Name, NodePattern, Seed, Spec, exactly_one
@@ -96,6 +97,8 @@ class LearnerSpec(FileSpec):
     """Phases by name, in their order. `self_supervised` and `supervised` are there already."""
     ema: EMASpec | None = None
     """Average the weights."""
+    grow: tuple[GrowSpec, ...] = ()
+    """What is done to the model while it learns, and when; it computes the same afterwards, and can learn more."""
     checkpoint: CheckpointSpec | None = CheckpointSpec()
     """What is saved; `null` saves nothing, and then nothing can be resumed."""
     record_examples: bool = True

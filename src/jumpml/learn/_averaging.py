@@ -12,7 +12,7 @@ from jumpml.learn._hook import Hook, Step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jumpml.graph import Model
+    from jumpml.graph import Growth, Model
 
 _HAS_AVERAGE: WeakSet[Model] = WeakSet()
 _IS_AVERAGE: WeakSet[Model] = WeakSet()
@@ -67,6 +67,11 @@ class EMA(Hook):
         """Take in the weights; the first time they are copied."""
         self._updates += 1
         self._averaged.update_parameters(self._learning)
+
+    def grew(self, growth: Growth) -> None:
+        """Grow likewise: what is fresh begins with the same values, and what is not stays the average that it was."""
+        self.model.regrow(self._learning.lineage)
+        self.model.requires_grad_(False).eval()
 
     def state_dict(self) -> dict[str, Any]:
         """The averaged weights and the number of updates."""

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jumpml.core import LearnerError, PhaseSpec, Problem, refusal, with_lines
+from jumpml.graph import Shrink, Widen
 from jumpml.learn._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn._csv_log import CsvLog
+from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau, find_growth_problems
 from jumpml.learn._joint import joined, names_of
 from jumpml.learn._learner import Learner
 from jumpml.learn._logs import JsonlLog, Log, TensorBoardLog
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 
     from torch.optim import Optimizer
 
-    from jumpml.core import LearnerSpec
+    from jumpml.core import GrowSpec, LearnerSpec
     from jumpml.data import DataLoaders
-    from jumpml.graph import Model
+    from jumpml.graph import Model, Surgery
     from jumpml.learn._hook import Hook
 
 _LOG = logging.getLogger("jumpml")
@@ -80,7 +82,7 @@ def build_learner(
             saving=_saving(spec, folder),
             record_examples=spec.record_examples,
             log=_logs(spec, model, folder),
-            hooks=hooks,
+            hooks=[*([Grow(rules)] if (rules := build_rules(spec)) else []), *hooks],
         )
     except LearnerError as error:
         if not error.problems:
@@ -97,6 +99,7 @@ def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimi
         raise with_lines(refusal(LearnerError, schedules), spec)
     phases = build_phases(spec)
     problems = [*_problems(spec, model, own_optimizer=own_optimizer), *find_misfits(model, loaders, phases)]
+    problems += find_growth_problems(build_rules(spec), model, phases)
     if problems:
         raise with_lines(refusal(LearnerError, _placed(problems, spec)), spec)
     return phases
@@ -119,6 +122,25 @@ def build_phases(spec: LearnerSpec) -> dict[str, Phase]:
             consolidate=phase.consolidate,
         )
     return phases
+
+
+def build_rules(spec: LearnerSpec) -> list[GrowthRule]:
+    """What the file says of growth, as rules."""
+    rules = []
+    for told in spec.grow:
+        when, plateau = told.trigger, told.trigger.plateau
+        trigger = (
+            AtEpoch(epoch=when.epoch or 1, phase=when.phase)
+            if plateau is None
+            else OnPlateau(**plateau.model_dump(), phase=when.phase)
+        )
+        rules.append(GrowthRule(trigger=trigger, surgery=_surgery(told)))
+    return rules
+
+
+def _surgery(told: GrowSpec) -> Surgery:
+    made = [cls(told.node, value) for cls in (Widen, Shrink) if (value := getattr(told, cls.kind)) is not None]
+    return made[0]
 
 
 def build_optimizer(spec: LearnerSpec, model: Model) -> Optimizer:

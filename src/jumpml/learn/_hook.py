@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.core import EpochRecord, Loss
+    from jumpml.graph import Growth
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
 
@@ -91,6 +92,13 @@ class Hook:
     def left(self, phase: str) -> None:
         """A phase is over."""
 
+    def grew(self, growth: Growth) -> None:
+        """The model has grown, or a growth was taken back: take along what you keep beside parameters.
+
+        Args:
+            growth: What became of them; its ``index_map.carry`` takes a tensor along.
+        """
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, in nested dicts and lists."""
         return {}
@@ -124,6 +132,7 @@ class Hooks:
         self.differentiated: list[Callable[[Stage], None]] = self._that_care("differentiated")
         self.updated: list[Callable[[Step], None]] = self._that_care("updated")
         self.closed: list[Callable[[EpochRecord], None]] = self._that_care("closed")
+        self.grew: list[Callable[[Growth], None]] = self._that_care("grew")
         self.left: list[Callable[[str], None]] = self._that_care("left")
 
     def __iter__(self) -> Iterator[Hook]:

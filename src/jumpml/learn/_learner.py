@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from jumpml.data import DataLoaders
-    from jumpml.graph import Model
+    from jumpml.graph import Growth, Model, Surgery
     from jumpml.learn._hook import Hook
     from jumpml.learn._logs import Log
     from jumpml.learn._progress import Progress, Saving
@@ -212,6 +212,26 @@ class Learner:
         """
         consolidate(self.model, self.loaders, rows)
 
+    def grow(self, surgery: Surgery) -> Growth:
+        """Do a surgery to the model, and go on where training stands: the optimizer, the average and all else follow.
+
+        Args:
+            surgery: `jumpml.graph.Widen` and the like.
+
+        Returns:
+            What became of the parameters.
+
+        Raises:
+            GraphError: It cannot be done; all is as it was.
+        """
+        self._read()
+        growth = self.model.grow(surgery, seed=self._loop.seed)
+        self._loop.grew(growth)
+        if not surgery.preserves:  # what was measured is not what there is now
+            self.progress.best = None
+        self.note(growth.text)
+        return growth
+
     def save(self) -> Path:
         """Write a checkpoint now, and wait until it is on the disk.
 
@@ -266,6 +286,7 @@ class Learner:
         if self._keeper is None or self.progress.best is None:
             return False
         state = self._keeper.load(self.progress.best[1])
+        self._loop.regrow(state["lineage"])
         self.model.load_state_dict(state["model"])
         if self._ema:
             self._ema.load_state_dict(state["hooks"][self._ema.name])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jumpml.core import LearnerError, Loss, did_you_mean
+from jumpml.learn._carry import carry_optimizer
 from jumpml.learn._descent import Descent
 from jumpml.learn._hook import Hooks, Step
 from jumpml.learn._joint import names_of
@@ -18,13 +19,13 @@ from jumpml.learn._rates import without_parameters
 from jumpml.learn._stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
     from torch.optim import Optimizer
 
     from jumpml.data import DataLoaders
-    from jumpml.graph import Model
+    from jumpml.graph import Growth, Model
     from jumpml.learn._hook import Hook
     from jumpml.learn._identity import Changes
     from jumpml.learn._logs import StepRecord
@@ -61,7 +62,7 @@ class Loop:
         self.progress = Progress()
         self.random = RandomState(seed)
         self.stage: Stage | None = None
-        self._seed = seed
+        self.seed = seed
         self._clip_norm = clip_norm
         self._initial = [without_parameters(group) for group in optimizer.param_groups]
         self._weights = {name: objective.weight for name, objective in model.objectives.items()}
@@ -78,23 +79,26 @@ class Loop:
         """
         if name not in self.phases:
             raise LearnerError(f"there is no phase {name!r}. {did_you_mean(name, self.phases)}")
-        self.stage = Stage(
+        self.stage = self._stage(name, trained=self.stage.trained if self.stage else ())
+        self.progress.phase = name
+        for enter in self.hooks.enter:
+            enter(self.stage)
+        return self.stage
+
+    def _stage(self, name: str, trained: Collection[nn.Parameter]) -> Stage:
+        return Stage(
             name,
             self.phases[name],
             model=self.model,
             loaders=self.loaders,
             optimizer=self.optimizer,
             initial=self._initial,
-            trained=self.stage.trained if self.stage else (),
+            trained=trained,
         )
-        self.progress.phase = name
-        for enter in self.hooks.enter:
-            enter(self.stage)
-        return self.stage
 
     def remaining(self) -> Iterator[dict[str, Tensor]]:
         """What is left of the open epoch, in training mode."""
-        self.loaders.seed = self._seed  # another learner may have used the loaders meanwhile
+        self.loaders.seed = self.seed  # another learner may have used the loaders meanwhile
         if self.stage is not None:
             self.loaders.train.serve(*self.stage.served)
         self.loaders.train.load_state_dict({"epoch": self.progress.epoch, "batch": self.progress.batch})
@@ -128,6 +132,25 @@ class Loop:
             for updated in self.hooks.updated:
                 updated(step)
 
+    def grew(self, growth: Growth) -> None:
+        """Go on with a model that has grown, where the phase stands."""
+        groups = [{key: value for key, value in g.items() if key != "params"} for g in self.optimizer.param_groups]
+        carry_optimizer(self.optimizer, growth)
+        for grew in self.hooks.grew:
+            grew(growth)
+        if self.stage is None:
+            return
+        held, state = {id(p) for group in self.optimizer.param_groups for p in group["params"]}, self.stage.state_dict()
+        self.stage = self._stage(self.stage.name, trained=[p for p in self.model.parameters() if id(p) in held])
+        for group, before in zip(self.optimizer.param_groups, groups, strict=True):
+            group.update(before)
+        self.stage.load_state_dict(state)
+
+    def regrow(self, lineage: Sequence[Mapping[str, Any]]) -> None:
+        """Bring the model, and what stands beside it, into the shape of a lineage; weights are to be loaded then."""
+        for growth in self.model.regrow(lineage):
+            self.grew(growth)
+
     def close_epoch(self, name: str) -> dict[str, float]:
         """The open epoch is over: the next batch is of the next one. All steps must have been read.
 
@@ -159,7 +182,7 @@ class Loop:
     def identity(self) -> dict[str, str]:
         """What must be the same for a resumed run to be the same run."""
         return {
-            "seed": str(self._seed),
+            "seed": str(self.seed),
             "train rows": str(len(self.loaders.train.rows)),
             "batch size": str(self.loaders.batch_size),
             "how rows are drawn": self.loaders.train.fingerprint(),
@@ -172,6 +195,7 @@ class Loop:
     def state_dict(self) -> dict[str, Any]:
         """All of it. The steps must have been read."""
         return {
+            "lineage": [*self.model.lineage],
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "stage": self.stage.state_dict() if self.stage else None,
@@ -197,6 +221,7 @@ class Loop:
             self.progress.batch = 0
             self._meter.end_epoch()
         with changes.fitting("the model's weights"):
+            self.regrow(state["lineage"])
             self.model.load_state_dict(state["model"])
         stage = self.enter(self.progress.phase) if self.progress.phase else None
         fresh = [{key: group[key] for key in group if key != "params"} for group in self.optimizer.param_groups]

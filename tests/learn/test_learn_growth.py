@@ -1,0 +1,268 @@
+"""A learner whose model grows: what follows, and that a run that is stopped anywhere ends with the same bits."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+import jumpml
+from jumpml.core import Figure, GraphError, SpecError
+from jumpml.graph import Shrink, Widen
+from jumpml.learn import Grow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from jumpml.learn import Learner
+
+DATA: dict[str, Any] = {
+    "datasets": {
+        "digits": {
+            "source": {"kind": "sklearn", "name": "digits"},
+            "fields": {
+                "image": {"kind": "image", "column": "images", "shape": [1, 8, 8], "range": [0, 16]},
+                "label": {"kind": "category", "column": "target"},
+            },
+            "split": {"train": 0.08, "val": 0.1, "test": 0.82, "stratify": "label"},
+        }
+    },
+    "features": {"image": [{"standardize": {}}]},
+    "augment": {"image": [{"shift": {"pixels": 1}}]},
+    "batch_size": 32,
+}
+MODEL: dict[str, Any] = {
+    "seed": 0,
+    "nodes": {
+        "encoder": {"module": "jumpml.blocks.MLP", "inputs": "image", "args": {"widths": [8, 6], "dropout": 0.2}},
+        "norm": {"module": "torch.nn.BatchNorm1d", "inputs": "encoder", "args": {"num_features": 6}},
+        "digit": {"module": "jumpml.blocks.Head", "inputs": "norm"},
+    },
+    "tasks": {
+        "digit": {
+            "kind": "multiclass",
+            "output": "digit",
+            "target": "label",
+            "objective": {"when": ["supervised", "second"]},
+        },
+    },
+    "objectives": {"keep": {"kind": "ewc", "weight": 0.1, "when": ["second"]}},
+}
+OPTIONS: dict[str, Any] = {
+    "optimizer": {"kind": "adam", "lr": 0.01},
+    "ema": {"decay": 0.9},
+    "phases": {
+        "supervised": {"epochs": 2, "schedule": {"kind": "one_cycle", "max_lr": 0.02}, "consolidate": True},
+        "second": {"epochs": 3, "schedule": {"kind": "cosine"}},
+    },
+    "grow": [
+        {"trigger": {"epoch": 1}, "node": "encoder.layers.1", "widen": 1.5},
+        {"trigger": {"epoch": 1, "phase": "second"}, "node": "encoder", "widen": 2.0},
+    ],
+    "checkpoint": {"every": {"steps": 2}, "keep": 99},
+    "log": [],
+}
+
+
+def make(folder: Path, **changes: Any) -> Learner:
+    loaders = jumpml.create_dataloader(DATA)
+    model = jumpml.load_model(MODEL, loaders)
+    return jumpml.create_learner(loaders, model, None, {**OPTIONS, **changes}, run=folder)
+
+
+def state_of(learner: Learner) -> dict[str, Tensor]:
+    """Every tensor that training moves, by name."""
+    state = {f"model/{name}": value for name, value in learner.model.state_dict().items()}
+    if learner.ema_model is not None:
+        state |= {f"ema/{name}": value for name, value in learner.ema_model.state_dict().items()}
+    for index, moments in learner.optimizer.state_dict()["state"].items():
+        state |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in moments.items()}
+    return state
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class KilledError(Exception):
+    pass
+
+
+def run_until(learner: Learner, step: int) -> None:
+    """Learn, and die at a step."""
+    take = learner.step
+
+    def stepping(batch: Any) -> None:
+        if learner.progress.step == step:
+            raise KilledError
+        take(batch)
+
+    learner.step = stepping  # type: ignore[method-assign]
+    with pytest.raises(KilledError):
+        learner.fit()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Learner:
+    learner = make(tmp_path_factory.mktemp("whole"))
+    learner.fit()
+    return learner
+
+
+def test_what_grew_is_in_the_record_and_in_the_lineage(whole: Learner) -> None:
+    first, second = "grew encoder.layers.1 8 -> 12", "grew encoder.layers.1 12 -> 24, encoder.layers.4 6 -> 12"
+    assert [record.notes for record in whole.history.epochs] == [(first,), (), (second,), (), ()]
+    assert [entry["text"] for entry in whole.model.lineage] == [first, second]
+    assert whole.ema_model is not None and whole.ema_model.lineage == whole.model.lineage
+    assert [value.shape for value in whole.ema_model.parameters()] == [v.shape for v in whole.model.parameters()]
+
+
+# an epoch has five steps: before growth, in the epoch after it, between the two, after both
+@pytest.mark.parametrize("step", [3, 6, 11, 17, 23])
+def test_a_run_that_is_killed_anywhere_ends_with_the_same_bits(tmp_path: Path, whole: Learner, step: int) -> None:
+    run_until(make(tmp_path), step)
+    resumed = make(tmp_path)
+    assert resumed.resume() and resumed.progress.step <= step
+    resumed.fit()
+    assert same(state_of(resumed), state_of(whole))
+    assert resumed.model.lineage == whole.model.lineage
+
+
+def test_without_the_moments_of_what_has_grown_the_bits_differ(tmp_path: Path, whole: Learner) -> None:
+    run_until(make(tmp_path), 7)
+    resumed = make(tmp_path)
+    assert resumed.resume()
+    resumed.optimizer.state.clear()
+    resumed.fit()
+    assert not same(state_of(resumed), state_of(whole))
+
+
+def test_a_plateau_that_is_not_remembered_would_be_another_run(tmp_path: Path) -> None:
+    rule = {"trigger": {"plateau": {"patience": 1, "min_delta": 9.0, "times": 2}}, "node": "encoder", "widen": 1.5}
+    options = {"grow": [rule], "phases": {"supervised": {"epochs": 6}, "second": {"epochs": 0}}}
+    never = make(tmp_path / "whole", **options)
+    never.fit()
+    grown = [bool(record.notes) for record in never.history.epochs]
+    assert grown == [False, False, True, False, False, True]  # the first epoch is always better than none
+    run_until(make(tmp_path / "killed", **options), 13)
+    resumed, forgetful = (make(tmp_path / "killed", **options) for _ in range(2))
+    for learner in (resumed, forgetful):
+        assert learner.resume()
+    resumed.fit()
+    assert same(state_of(resumed), state_of(never))
+    hook = next(hook for hook in forgetful._loop.hooks if isinstance(hook, Grow))
+    hook.load_state_dict({"watches": [{"best": None, "waited": 0, "done": 0}]})
+    forgetful.fit()
+    assert not same(state_of(forgetful), state_of(never))
+
+
+def outputs(learner: Learner) -> Iterator[Tensor]:
+    """What the model and its average say of the validation rows, and the penalty."""
+    assert learner.ema_model is not None
+    batch = next(iter(learner.loaders.val))
+    training = learner.model.training
+    for model in (learner.model.eval(), learner.ema_model):
+        with torch.no_grad():
+            yield model(batch)["digit"]
+            yield model.objectives["keep"]().value
+    learner.model.train(training)
+
+
+def test_by_hand_in_the_middle_of_an_epoch_outputs_average_and_penalty_stay(tmp_path: Path) -> None:
+    learner = make(tmp_path, grow=[])
+    run_until(learner, 13)
+    del learner.step
+    before = [value.clone() for value in outputs(learner)]
+    assert float(before[1]) > 0
+    growth = learner.grow(Widen("encoder", 8.0))
+    for value, was in zip(outputs(learner), before, strict=True):
+        assert (value - was).abs().max() <= 1e-5
+    # moments stand where they stood, and what is fresh has zeros
+    name = "node_encoder.layers.1.weight"
+    moment = learner.optimizer.state[growth.after[name]]["exp_avg"]
+    assert moment.shape == (64, 64) and moment[:8].abs().sum() > 0 and moment[8:].abs().sum() == 0
+    learner.fit()
+    assert sum(record.notes != () for record in learner.history.epochs) == 1
+    learner.save()
+    again = make(tmp_path, grow=[])
+    assert again.resume()
+    assert same(state_of(again), state_of(learner))
+
+
+def test_the_best_checkpoint_before_growth_comes_back_in_its_shape(tmp_path: Path) -> None:
+    best = {**OPTIONS["checkpoint"], "best": {"metric": "val/loss", "mode": "max"}}  # the first epoch's is the highest
+    learner = make(tmp_path, checkpoint=best, grow=OPTIONS["grow"][1:])
+    learner.fit()
+    assert learner.progress.best is not None and learner.progress.best[1] < 15
+    assert learner.restore_best()
+    assert learner.model.lineage == () and learner.model.node("digit").weight.shape == (10, 6)
+    figure = jumpml.eval_model(learner.loaders, learner.ema_model or learner.model, split="val")["digit/accuracy"]
+    assert isinstance(figure, Figure)
+
+
+def test_what_has_shrunk_is_the_best_from_there_on(tmp_path: Path) -> None:
+    best = {**OPTIONS["checkpoint"], "best": {"metric": "val/loss", "mode": "max"}}
+    rule = {"trigger": {"epoch": 1, "phase": "second"}, "node": "encoder", "shrink": 0.5}
+    learner = make(tmp_path, checkpoint=best, grow=[rule])
+    learner.fit()
+    assert learner.restore_best()
+    assert learner.model.node("digit").weight.shape == (10, 3)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "rmsprop", "adagrad", "adafactor", "rprop", "asgd", "nadam"])
+def test_any_optimizer_goes_along(tmp_path: Path, kind: str) -> None:
+    momentum = {"momentum": 0.9} if kind == "sgd" else {}
+    learner = make(tmp_path, optimizer={"kind": kind, "lr": 0.01, **momentum}, checkpoint=None)
+    learner.fit()
+    held = [p for group in learner.optimizer.param_groups for p in group["params"]]
+    assert [id(p) for p in held] == [id(p) for p in learner.model.parameters()]
+    for parameter, state in learner.optimizer.state.items():
+        for value in state.values():
+            assert not isinstance(value, torch.Tensor) or value.ndim == 0 or value.shape[0] in {1, parameter.shape[0]}
+
+
+def test_a_grown_model_is_copied_pickled_and_compared(whole: Learner) -> None:
+    copied = copy.deepcopy(whole.model)
+    assert copied.lineage == whole.model.lineage
+    batch = next(iter(whole.loaders.val))
+    with torch.no_grad():
+        assert torch.equal(copied.eval()(batch)["digit"], whole.model.eval()(batch)["digit"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ({"node": "encodr", "widen": 2}, "grow[0].node: there is no node 'encodr'. Did you mean 'encoder'"),
+        ({"node": "digit", "widen": 2}, "of 'digit': they are the output of task 'digit'"),
+        ({"node": "encoder"}, "expected one of widen, shrink, got none"),
+        ({"node": "encoder", "widen": 2, "shrink": 0.5}, "expected one of widen, shrink, got widen and shrink"),
+        ({"node": "encoder", "widen": 2, "trigger": {}}, "expected either epoch or plateau, got neither"),
+        (
+            {"node": "encoder", "widen": 2, "trigger": {"epoch": 1, "phase": "third"}},
+            "grow[0].trigger.phase: there is no phase 'third'. There is: self_supervised, supervised, second.",
+        ),
+        (
+            {"node": "encoder", "widen": 2, "trigger": {"plateau": {"metric": "val/los"}}},
+            "grow[0].trigger.plateau.metric: the validation has no figure 'val/los'. Did you mean 'val/loss'",
+        ),
+    ],
+)
+def test_a_rule_that_cannot_be_kept_is_refused_before_the_first_batch(
+    tmp_path: Path, rule: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(SpecError) as error:
+        make(tmp_path, grow=[{"trigger": {"epoch": 1}, **rule}])
+    assert text in str(error.value)
+
+
+def test_a_surgery_that_cannot_be_done_leaves_the_learner_as_it_was(tmp_path: Path) -> None:
+    learner = make(tmp_path, grow=[])
+    before = state_of(learner)
+    with pytest.raises(GraphError, match="makes no units"):
+        learner.grow(Shrink("norm", 0.5))
+    assert same(state_of(learner), before) and learner.history.epochs == []

@@ -144,6 +144,22 @@ class BatchMaker:
                 first += 1
                 yield batch
 
+    def part(self, positions: Tensor) -> BatchMaker:
+        """A maker of some of the rows.
+
+        Args:
+            positions: int64, of the rows.
+        """
+        return BatchMaker(
+            self.table,
+            self.rows[positions],
+            features=self._features,
+            policies=self._policies,
+            keep=self._keep,
+            workers=self._workers,
+            cut=self._cut,
+        )
+
     def forget(self) -> None:
         """Drop what was kept: the table has moved."""
         self._kept.clear()

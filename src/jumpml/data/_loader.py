@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+import torch
+
 from jumpml.core import CheckpointError, DataError, did_you_mean
-from jumpml.data._order import InOrder
+from jumpml.data._order import FirstBatches, InOrder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -48,7 +51,7 @@ class Loader:
     def __init__(self, maker: BatchMaker, order: Order, *, batch_size: int, seed: int = 0, training: bool) -> None:
         self.rows = maker.rows
         self.seed = seed
-        self._maker = maker
+        self.maker = maker
         self._order = self._whole = order
         self._batch_size = batch_size
         self._training = training
@@ -116,7 +119,7 @@ class Loader:
         served = (None if fields is None else tuple(fields), tuple(views))
         if self._plan is not None and self._served == served:
             return
-        names = self._maker.table.names
+        names = self.maker.table.names
         unknown = next((name for name in fields or () if name not in names), None)
         if unknown is not None:
             raise DataError(f"the data has no field {unknown!r}. {did_you_mean(unknown, names)}")
@@ -134,15 +137,39 @@ class Loader:
     def plain(self) -> Iterator[Batch]:
         """All fields of all rows in order, without augmentation and views."""
         order = InOrder(len(self.rows)).epoch(self.seed, 0, self._batch_size)
-        return self._maker.make(order, self._maker.plan(self._maker.table.names, training=False))
+        return self.maker.make(order, self.maker.plan(self.maker.table.names, training=False))
 
     def decoded(self, field: str) -> Tensor:
         """One field's decoded values before features, ``[rows, ...]`` in plain order; of a mask, its text's."""
-        return self._maker.table.take(field, self.rows)
+        return self.maker.table.take(field, self.rows)
 
     def take(self, field: str, positions: Tensor) -> Tensor:
         """Some rows of that, ``[positions, ...]``."""
-        return self._maker.table.take(field, self.rows[positions])
+        return self.maker.table.take(field, self.rows[positions])
+
+    def few(self, batches: int) -> Loader:
+        """A loader of so many batches an epoch: the first ones of each; of a plain one rows that are evenly apart."""
+        if self._training:
+            return self._like(self.maker, FirstBatches(self._whole, batches), self._batch_size)
+        count = min(len(self.rows), batches * self._batch_size)
+        chosen = torch.linspace(0, len(self.rows) - 1, count).round().long()
+        return self._like(self.maker.part(chosen), InOrder(count), self._batch_size)
+
+    def resized(self, batch_size: int) -> Loader:
+        """A loader of the same rows in batches of another size."""
+        return self._like(self.maker, self._whole, batch_size)
+
+    @contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Inside, serve what you like; afterwards the loader stands where it stood, and serves what it served."""
+        before = dict(vars(self))
+        try:
+            yield
+        finally:
+            vars(self).update(before)
+
+    def _like(self, maker: BatchMaker, order: Order, batch_size: int) -> Loader:
+        return Loader(maker, order, batch_size=batch_size, seed=self.seed, training=self._training)
 
     def state_dict(self) -> dict[str, int]:
         """Where the loader stands: ``batch`` batches of ``epoch`` have been served."""
@@ -163,14 +190,14 @@ class Loader:
         self._next = self._position = _Position(epoch, batch)
 
     def _planned(self, fields: Collection[str] | None, views: Collection[str]) -> Plan:
-        plain = [name for name in self._maker.table.names if fields is None or name in fields]
-        return self._maker.plan(plain, sorted(views), training=self._training)
+        plain = [name for name in self.maker.table.names if fields is None or name in fields]
+        return self.maker.plan(plain, sorted(views), training=self._training)
 
     def _serve(self, position: _Position) -> Iterator[Batch]:
         number, seed = position.epoch, self.seed
         epoch = self._order.epoch(seed, number, self._batch_size)
         plan = self._plan = self._plan or self._planned(*self._served)
-        batches = self._maker.make(epoch, plan, first=position.batch, seed=seed, number=number)
+        batches = self.maker.make(epoch, plan, first=position.batch, seed=seed, number=number)
         for served, batch in enumerate(batches, position.batch + 1):
             position.batch = served
             yield batch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
@@ -304,6 +306,34 @@ class DataLoaders:
         for maker in self._makers.values():
             maker.forget()
         return self
+
+    def few(self, batches: int) -> DataLoaders:
+        """The same data in so many batches a split, to try what would take long: train epochs end early.
+
+        Args:
+            batches: How many.
+        """
+        return self._served_by({split: getattr(self, split).few(batches) for split in SPLITS})
+
+    def resized(self, batch_size: int) -> DataLoaders:
+        """The same data in batches of another size.
+
+        Args:
+            batch_size: Rows a batch.
+        """
+        return self._served_by({split: getattr(self, split).resized(batch_size) for split in SPLITS})
+
+    @contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Inside, serve what you like; afterwards each loader stands where it stood, and serves what it served."""
+        with self.train.borrowed(), self.val.borrowed(), self.test.borrowed():
+            yield
+
+    def _served_by(self, loaders: Mapping[str, Loader]) -> DataLoaders:
+        other = copy(self)
+        other._makers = {split: loader.maker for split, loader in loaders.items()}
+        other.train, other.val, other.test = (loaders[split] for split in SPLITS)
+        return other
 
     def summary(self, *, findings: bool = True) -> str:
         """The data set as a table for people, and below it what is suspicious."""

@@ -47,7 +47,8 @@ def _panel(name: str, phases: Sequence[str], rows: Sequence[Mapping[str, float]]
             lines.append(Line(x, y, styles[phase], phase if len(styles) > 1 else ""))
     alt = f"{name}: {'; '.join(_told(line) for line in lines)}."
     falls = name.startswith("loss")
-    return line_panel(name, lines, alt=alt, x_label="epoch", whole=True, falls=falls, size=(300, 200))
+    range_ = (1.0, float(max(2, len(rows))))
+    return line_panel(name, lines, alt=alt, x_label="epoch", whole=True, falls=falls, x_range=range_, size=(300, 200))
 
 
 def _told(line: Line) -> str:

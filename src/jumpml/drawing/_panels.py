@@ -61,6 +61,7 @@ def line_panel(
     whole: bool = False,
     falls: bool = False,
     marks: Mapping[str, float] | None = None,
+    x_range: tuple[float, float] | None = None,
     size: tuple[int, int] = (380, 250),
 ) -> Panel:
     """Lines in one frame.
@@ -75,6 +76,7 @@ def line_panel(
         whole: Whether only whole numbers make sense on it.
         falls: Whether positive lines that fall far are drawn on a logarithmic axis.
         marks: By name, where a vertical line stands.
+        x_range: Where the horizontal axis begins and ends; as the lines need it where None.
         size: Width and height in pixels.
     """
     with Canvas(*size, left=58) as canvas:
@@ -93,6 +95,9 @@ def line_panel(
             high = 0.97 - 0.08 * place
             where: Any = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
             axes.annotate(clean(name), (x, high), (4, 0), color=INK, fontsize=10, va="top", **where)
+        if x_range is not None:
+            edge = 0.02 * max(x_range[1] - x_range[0], 1.0)
+            axes.set_xlim(x_range[0] - edge, x_range[1] + edge)
         few_ticks(axes, whole=whole)
         axes.set(xlabel=clean(x_label), ylabel=clean(y_label))
         svg = canvas.svg(clean(alt))

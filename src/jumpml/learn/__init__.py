@@ -28,6 +28,7 @@ from jumpml.learn._schedules import (
 )
 from jumpml.learn._told import told_by
 from jumpml.learn._trackers import MLflowLog, TrackerLog, WandbLog
+from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepProfile
 
 __all__ = [
     "make_optimizer",
@@ -44,21 +45,25 @@ __all__ = [
     "OnPlateau",
     "ScheduleFunction",
     "Constant",
+    "BatchSizes",
     "Checkpoints",
     "Cosine",
     "CsvLog",
     "Hook",
     "JsonlLog",
     "Learner",
+    "LearningRates",
     "Log",
     "MLflowLog",
     "OneCycle",
+    "OverfitReport",
     "Phase",
     "Progress",
     "ProgressLog",
     "RunHistory",
     "Saving",
     "Step",
+    "StepProfile",
     "StepRecord",
     "TensorBoardLog",
     "TrackerLog",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from jumpml.learn._logs import Log
     from jumpml.learn._progress import Progress, Saving
     from jumpml.learn._stage import Stage
+    from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepProfile
 
 _LOG = logging.getLogger("jumpml")
 LOG_EVERY = 50  # steps between two readings of the device
@@ -291,6 +292,96 @@ class Learner:
         if self._ema:
             self._ema.load_state_dict(state["hooks"][self._ema.name])
         return True
+
+    # --- what a copy finds out: the learner stays as it is, to the bit ------------------------------------------------
+
+    def find_lr(
+        self, *, phase: str | None = None, low: float = 1e-7, high: float = 10.0, steps: int = 100
+    ) -> LearningRates:
+        """Try learning rates from low to high, a step each, until the loss runs away (Smith 2015).
+
+        https://arxiv.org/abs/1506.01186. Parameter groups keep their relation; the phase's schedule is left out.
+
+        Args:
+            phase: Whose objectives and nodes; the phase under way, or the first that will run, where None.
+            low: The first learning rate.
+            high: The last one.
+            steps: How many are tried.
+
+        Raises:
+            LearnerError: An argument makes no sense, or the loss is no finite number from the start.
+
+        Example:
+            ``found = learner.find_lr(); print(found); Path("lr.svg").write_text(found.draw())``
+        """
+        from jumpml.learn.trials import find_lr
+
+        return find_lr(self, phase=phase, low=low, high=high, steps=steps)
+
+    def overfit_batch(self, steps: int = 200, *, phase: str | None = None) -> OverfitReport:
+        """Learn one batch by heart, without dropout, at the optimizer's own learning rate.
+
+        What cannot learn a single batch will learn nothing: a target that does not belong to its row, a node that no
+        gradient reaches, a rate that is far off.
+
+        Args:
+            steps: Updates on the batch.
+            phase: See `find_lr`.
+
+        Raises:
+            LearnerError: There are fewer than 10 steps.
+            NonFiniteLossError: A loss became NaN or infinite.
+        """
+        from jumpml.learn.trials import overfit_batch
+
+        return overfit_batch(self, steps, phase)
+
+    def dry_run(self, batches: int = 2) -> RunHistory:
+        """Run every phase on a few batches, with validation and a checkpoint that is written and read back.
+
+        Args:
+            batches: How many, of each split.
+
+        Raises:
+            JumpMLError: What would go wrong later.
+        """
+        from jumpml.learn.trials import dry_run
+
+        return dry_run(self, batches)
+
+    def profile(self, steps: int = 10, *, phase: str | None = None) -> StepProfile:
+        """Say where the time and the memory of a step go, by node.
+
+        Args:
+            steps: Steps that are timed.
+            phase: See `find_lr`.
+
+        Raises:
+            LearnerError: There is no step to time.
+        """
+        from jumpml.learn.trials import profile_step
+
+        return profile_step(self, steps, phase)
+
+    def batch_sizes(
+        self, *, sizes: Sequence[int] | None = None, memory: str | int | None = None, phase: str | None = None
+    ) -> BatchSizes:
+        """Measure time and memory of a step by batch size, and say how many rows fit.
+
+        On a GPU sizes are doubled until its memory is full. A CPU's memory cannot be filled to try it out: there the
+        peak is measured at a few sizes, and a straight line through them says what fits into the memory that you name.
+
+        Args:
+            sizes: Those to measure; from a quarter of the present one, doubled, where None.
+            memory: What training may hold, without the data: ``"4GB"``, or bytes.
+            phase: See `find_lr`.
+
+        Raises:
+            LearnerError: A size or the memory makes no sense, or the first size does not fit.
+        """
+        from jumpml.learn.trials import batch_sizes
+
+        return batch_sizes(self, sizes=sizes, memory=memory, phase=phase)
 
     @property
     def history(self) -> RunHistory:

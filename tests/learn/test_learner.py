@@ -434,7 +434,7 @@ def test_saving_without_a_place() -> None:
 
 def test_consolidating_without_ewc() -> None:
     loaders, model = parts()
-    with pytest.raises(LearnerError, match="needs an objective of kind ewc; the model has none"):
+    with pytest.raises(LearnerError, match="the model needs an objective that keeps what was learned: of kind ewc"):
         Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1)).consolidate()
 
 

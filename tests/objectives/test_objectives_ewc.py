@@ -5,6 +5,8 @@ import pickle
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from jumpml.core import ObjectiveError
@@ -14,10 +16,10 @@ from jumpml.objectives import EWC
 class Whole(nn.Module):
     """Stands for a model: a node and a penalty on it, side by side."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: EWC | None = None) -> None:
         super().__init__()
         self.node = nn.Linear(3, 2, dtype=torch.float64)
-        self.held = EWC("all").double()
+        self.held = (held or EWC("all")).double()
         self.held.connect([], {f"node.{name}": p for name, p in self.node.named_parameters()})
 
 
@@ -47,14 +49,42 @@ def test_it_is_half_the_weighted_squared_distance() -> None:
     assert whole.held().value.item() == pytest.approx(8 * 6.0)
 
 
-def test_a_second_consolidation_moves_the_anchor_and_adds_to_the_information() -> None:
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-3, 3), st.sampled_from([0.0, 0.5, 2.0])), min_size=1, max_size=5), st.floats(-3, 3)
+)
+def test_it_is_the_sum_of_a_term_for_each_consolidation(tasks: list[tuple[float, float]], last: float) -> None:
     whole = Whole()
+    terms = []
+    for by, fisher in tasks:
+        moved(whole, by)
+        anchors = [p.detach().clone() for p in whole.node.parameters()]
+        given = {name: fisher * torch.rand_like(value) for name, value in information(whole).items()}
+        terms += list(zip(whole.node.parameters(), anchors, given.values(), strict=True))
+        whole.held.consolidate(given)
+    moved(whole, last)
+    expected = sum(((f * (p - a).square()).sum() for p, a, f in terms), torch.zeros(())) / 2
+    torch.testing.assert_close(whole.held().value, expected, check_dtype=False)
+    assert expected.requires_grad
+    for ours, theirs in zip(
+        torch.autograd.grad(whole.held().value, [*whole.node.parameters()]),
+        torch.autograd.grad(expected, [*whole.node.parameters()]),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("gamma", "information_held"), [(1.0, 3.0), (0.5, 2.5), (0.0, 2.0)])
+def test_online_the_anchor_moves_and_the_information_of_before_counts_less(
+    gamma: float, information_held: float
+) -> None:
+    whole = Whole(EWC("all", gamma=gamma))
     whole.held.consolidate(information(whole, 1.0))
     moved(whole, 5.0)
     whole.held.consolidate(information(whole, 2.0))
     assert whole.held().value == 0
     moved(whole, 1.0)
-    assert whole.held().value.item() == pytest.approx(8 * 0.5 * 3.0)
+    assert whole.held().value.item() == pytest.approx(8 * 0.5 * information_held)
 
 
 def test_a_parameter_without_information_is_free() -> None:
@@ -89,7 +119,7 @@ def test_the_parameters_stay_the_nodes_own_and_the_state_is_in_the_checkpoint() 
     whole, other = Whole(), Whole()
     assert [name for name, _ in whole.named_parameters()] == ["node.weight", "node.bias"]
     whole.held.consolidate(information(whole))
-    assert sorted(whole.held.state_dict()) == ["anchor_0", "anchor_1", "fisher_0", "fisher_1"]
+    assert sorted(whole.held.state_dict()) == ["anchor_0", "anchor_1", "constant", "fisher_0", "fisher_1"]
     other.load_state_dict(whole.state_dict())
     moved(other, 1.0)
     assert other.held().value.item() == pytest.approx(8 * 0.5)
@@ -115,7 +145,8 @@ def test_what_does_not_fit_is_refused_and_changes_nothing() -> None:
         with pytest.raises(ObjectiveError) as caught:
             whole.held.consolidate(fisher)
         assert str(caught.value) == text
-        assert not any(buffer.any() for buffer in whole.held.buffers())
+        assert not any(buffer.any() for name, buffer in whole.held.named_buffers() if "anchor" not in name)
+        assert whole.held().value == 0
 
 
 def test_nothing_to_hold_is_refused() -> None:
@@ -125,3 +156,11 @@ def test_nothing_to_hold_is_refused() -> None:
         ObjectiveError, match=r"^EWC: expected one pattern of nodes or more, such as 'all'; got none\.$"
     ):
         EWC(())
+    for options, text in [
+        ({"fisher": "observd"}, "EWC: there is no way 'observd' to the Fisher information. Did you mean 'observed'?"),
+        ({"rows": 0}, "EWC: expected one row or more, got 0."),
+        ({"gamma": 1.5}, "EWC: expected gamma from 0 to 1, got 1.5."),
+    ]:
+        with pytest.raises(ObjectiveError) as caught:
+            EWC("all", **options)  # type: ignore[arg-type]
+        assert str(caught.value) == text

@@ -15,7 +15,8 @@ import jumpml
 from jumpml.core import JumpMLError
 from jumpml.core._objective_base import WeightSpec
 from jumpml.core._objective_spec import OBJECTIVE_SPECS
-from jumpml.objectives import EWC
+from jumpml.data import Column, DataLoaders
+from jumpml.learn import Learner, Phase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +91,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "l2": ({"inputs": "code"}, {"inputs": "other"}),
     "orthogonality": ({"inputs": "grid"}, {"inputs": "grid2"}),
     "total_variation": ({"inputs": "grid"}, {"inputs": "grid2", "axes": [0]}),
-    "ewc": ({}, {"parameters": ["code"]}),
+    "ewc": ({"when": "all"}, {"parameters": ["code"], "fisher": "batched", "rows": 5, "gamma": 0.5}),
+    "si": ({"when": "all"}, {"parameters": ["code"], "damping": 1.0}),
+    "l2_sp": ({"when": "all"}, {"parameters": ["code"], "anchor": "consolidated"}),
+    "lwf": ({"inputs": "y", "when": "all"}, {"inputs": "code", "temperature": 1.0}),
     "brought": ({"inputs": "deep.kl", "when": ["supervised"]}, {"inputs": "deep2.kl"}),
     "module": (
         {"module": "torch.nn.SmoothL1Loss", "inputs": PAIR},
@@ -144,7 +148,7 @@ def batch() -> dict[str, torch.Tensor]:
 
 def look(objective: dict[str, Any]) -> list[Any]:
     """The losses of two phases, and how much they count."""
-    names = {*NODES} if "parameters" in objective or objective["kind"] == "ewc" else read_by(objective)
+    names = {*NODES} if "parameters" in objective else read_by(objective)
     nodes = {name: node for name, node in NODES.items() if name in names}
     unused = [name for name in nodes if not any(name == node["inputs"] for node in nodes.values())]
     watch = {f"watch {name}": {"kind": "l2", "inputs": name, "when": ["never"]} for name in unused}
@@ -156,13 +160,32 @@ def look(objective: dict[str, Any]) -> list[Any]:
     }
     model = jumpml.load_model(spec, trust=["statistics_of_ours"])
     held = model.objectives["o"]
-    if isinstance(held, EWC):
-        held.consolidate({name: torch.ones_like(value) for name, value in model.named_parameters()})
-        with torch.no_grad():
-            for value in model.parameters():
-                value.add_(0.01)
     losses = [model.losses(batch(), phase).get("o") for phase in ("supervised", "other")]
     return [[None if loss is None else loss.detach().tolist() for loss in losses], held.weight]
+
+
+def live(objective: dict[str, Any]) -> list[Any]:
+    """What learning three tasks one after the other leaves of a model, where the objective is to keep the earlier."""
+    g = torch.Generator().manual_seed(0)
+    columns = {
+        "x": Column(torch.randn(26, 5, generator=g), "tensor"),
+        "label": Column(torch.arange(26) % 3, "category", classes=("a", "b", "c")),
+    }
+    rows = {"train": torch.arange(24), "val": torch.tensor([24]), "test": torch.tensor([25])}
+    loaders = DataLoaders(columns, rows, features={"x": []}, batch_size=8)
+    phases = ["supervised", "other", "third"]
+    spec = {
+        "nodes": {"code": NODES["code"], "y": {"module": "jumpml.blocks.Head", "inputs": "code"}},
+        "tasks": {"label": {"kind": "multiclass", "output": "y", "target": "label", "objective": {"when": phases}}},
+        # the second one lets every phase consolidate, and does nothing else
+        "objectives": {"o": {"weight": 2.0, **objective}, "idle": {"kind": "si", "weight": 0, "when": phases}},
+        "seed": 0,
+    }
+    model = jumpml.load_model(spec, loaders)
+    adam = torch.optim.Adam(model.parameters(), lr=0.05)
+    once = Phase(epochs=1, consolidate=True)
+    Learner(loaders, model, adam, phases=dict.fromkeys(phases, once)).fit()
+    return [value.tolist() for node in ("code", "y") for value in model.node(node).parameters()]
 
 
 def read_by(objective: dict[str, Any]) -> set[str]:
@@ -182,7 +205,7 @@ def test_no_key_of_an_objective_is_dead(kind: str, key: str) -> None:
     before: dict[str, Any] = {"kind": kind, **copy.deepcopy(options)}
     if key == "kind":
         with pytest.raises(JumpMLError, match="kind"):
-            look({**before, "kind": kind + "s"})
+            (look if kind != "lwf" else live)({**before, "kind": kind + "s"})
         return
     after = {**before, **{"weight": {"weight": 0.7}, "when": {"when": ["other"]}}.get(key, {key: others.get(key)})}
     if key == "parameters" and kind in PARAMETERS:
@@ -191,7 +214,8 @@ def test_no_key_of_an_objective_is_dead(kind: str, key: str) -> None:
         with pytest.raises(JumpMLError, match="expected one loss of the whole batch from square, a scalar"):
             look(after)
         return
-    assert look(before) != look(after)
+    see = live if kind in {"ewc", "si", "l2_sp", "lwf"} else look
+    assert see(before) != see(after)
 
 
 @pytest.mark.parametrize(("key", "value"), [("start", 0.5), ("end", 2), ("after", 3), ("over", 2), ("shape", "cosine")])

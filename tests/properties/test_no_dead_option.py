@@ -161,6 +161,7 @@ LEARN: dict[str, Any] = {
     "checkpoint": {"every": {"epochs": 1}, "best": {"metric": "val/digit/accuracy"}},
     "log": ["jsonl"],
 }
+REPLAY: dict[str, Any] = {"rows": 60, "batch": 6, "when": ["supervised"]}
 LAYERS: dict[str, Any] = copy.deepcopy(NET)
 LAYERS["nodes"]["flat"] = {"layers": ["torch.nn.Flatten", {"module": "torch.nn.LeakyReLU"}], "inputs": "image"}
 LAYERS["nodes"]["pick"] = {"module": "torch.nn.Flatten", "inputs": "image"}
@@ -548,6 +549,26 @@ CASES: dict[str, Case] = {
     "learner.phases.*.lr": Case(LEARN, {"phases.supervised.lr": 0.001}),
     "learner.phases.*.schedule": Case(LEARN, {"phases.supervised.schedule": {"kind": "cosine"}}),
     "learner.phases.*.consolidate": Case(LEARN, {"phases.supervised.consolidate": False}),
+    "learner.replay": Case(LEARN, {"replay": {**REPLAY, "kind": "reservoir"}}),
+    **{
+        f"learner.replay[{kind}].{key}": Case(LEARN, {f"replay.{key}": value}, {"replay": {**REPLAY, "kind": kind}})
+        for kind in ("reservoir", "der++")
+        for key, value in (("rows", 30), ("batch", 9), ("beta", 0.5))
+    },
+    **{
+        f"learner.replay[{kind}].when": Case(
+            LEARN,
+            {"replay.when": "all"},
+            {"replay": {**REPLAY, "kind": kind}},
+            refused="the rows that were kept and phase 'supervised' do not learn from the same",
+        )
+        for kind in ("reservoir", "der++")
+    },
+    "learner.replay[der++].alpha": Case(LEARN, {"replay.alpha": 0.2}, {"replay": {**REPLAY, "kind": "der++"}}),
+    "learner.replay[reservoir].kind": Case(
+        LEARN, {"replay.kind": "der++"}, {"replay": {**REPLAY, "kind": "reservoir"}}
+    ),
+    "learner.replay[der++].kind": Case(LEARN, {"replay.kind": "reservoir"}, {"replay": {**REPLAY, "kind": "der++"}}),
     "learner.ema": Case(LEARN, {"ema": {}}),
     "learner.ema.decay": Case(LEARN, {"ema.decay": 0.5}, {"ema": {"decay": 0.9}}),
     "learner.checkpoint": Case(LEARN, {"checkpoint": None}),

@@ -44,7 +44,7 @@ from jumpml.core._objective_spec import TaskObjectiveSpec
 from jumpml.core._overrides import parse_override
 from jumpml.core._placing import join_errors, refusal, with_lines
 from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec, anchored, local
-from jumpml.core._protocols import Connectable, Growable, Loss, Objective, Recorded, Trainer, Training
+from jumpml.core._protocols import Connectable, Growable, Loss, Objective, Recorded, Remembering, Trainer, Training
 from jumpml.core._random import derive_seed
 from jumpml.core._record import Curve, Figure, Record
 from jumpml.core._records import (
@@ -145,6 +145,7 @@ __all__ = [
     "Reconstruction",
     "Record",
     "Recorded",
+    "Remembering",
     "RunError",
     "RunRecord",
     "GraphRecord",

@@ -30,7 +30,8 @@ class PhaseSpec(Spec):
     schedule: Schedules | None = None
     """A schedule for this phase; the learner's where nothing is said."""
     consolidate: bool = False
-    """At the phase's end, let every EWC objective take the weights as its anchor."""
+    """At the phase's end, let every objective that keeps what was learned (`ewc`, `si`, `lwf`, and `l2_sp` with
+    `anchor: consolidated`) take the model as it is then."""
 
 
 class EMASpec(Spec):
@@ -77,6 +78,38 @@ class CheckpointSpec(Spec):
     """Keep the best too, and evaluate and deploy it; the last where nothing is said."""
 
 
+class _ReplaySpec(Spec):
+    rows: Annotated[int, Field(ge=1)] = 500
+    """How many rows are kept, each as likely as any other that was served."""
+    batch: Annotated[int, Field(ge=1)] = 32
+    """How many of them are learned again at each step."""
+    when: tuple[str, ...] | Literal["all"] = "all"
+    """The phases in which rows are kept and replayed; they must learn from the same fields."""
+
+
+class ReservoirSpec(_ReplaySpec):
+    """Learn rows of before again (Vitter 1985, https://doi.org/10.1145/3147.3165, says which are kept)."""
+
+    kind: Literal["reservoir"]
+    """The rows and their targets."""
+    beta: Positive = 1.0
+    """What their losses are multiplied by, beside the objectives' weights."""
+
+
+class DERSpec(_ReplaySpec):
+    """Dark experience replay: outputs are to stay what they were, too (Buzzega et al. 2020, https://arxiv.org/abs/2004.07211)."""
+
+    kind: Literal["der++"]
+    """The rows, their targets, and the tasks' outputs when they came by."""
+    alpha: Positive = 0.5
+    """What the mean squared difference from those outputs is multiplied by."""
+    beta: Annotated[float, Field(ge=0)] = 1.0
+    """What their losses are multiplied by, beside the objectives' weights; 0 leaves the outputs alone."""
+
+
+ReplaySpec = Annotated[ReservoirSpec | DERSpec, Field(discriminator="kind")]
+
+
 LogKind = Literal["progress", "jsonl", "csv", "tensorboard", "mlflow", "wandb"]
 
 
@@ -95,6 +128,8 @@ class LearnerSpec(FileSpec):
     """How the learning rate moves within a phase; a list of schedules that follow each other will do too."""
     phases: dict[Name, PhaseSpec] = {}
     """Phases by name, in their order. `self_supervised` and `supervised` are there already."""
+    replay: ReplaySpec | None = None
+    """Keep rows that were learned from, and learn them again beside those of later phases."""
     ema: EMASpec | None = None
     """Average the weights."""
     grow: tuple[GrowSpec, ...] = ()

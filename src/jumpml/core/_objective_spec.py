@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import BaseModel, Field
 
+from jumpml.core._continual_spec import EWCSpec, L2SPSpec, LwFSpec, SISpec
 from jumpml.core._errors import did_you_mean
 from jumpml.core._foreign_spec import BroughtLossSpec, FunctionSpec, LossModuleSpec
 from jumpml.core._objective_base import ClassWeights, ObjectiveBase, Positive, PositiveWeight, Power
-from jumpml.core._penalty_spec import EWCSpec, L1Spec, L2Spec, OrthogonalitySpec, TotalVariationSpec
+from jumpml.core._penalty_spec import L1Spec, L2Spec, OrthogonalitySpec, TotalVariationSpec
 from jumpml.core._relation_spec import (
     BatchHardTripletSpec,
     CKASpec,
@@ -71,6 +72,9 @@ ObjectiveSpec = Annotated[
     | OrthogonalitySpec
     | TotalVariationSpec
     | EWCSpec
+    | SISpec
+    | L2SPSpec
+    | LwFSpec
     | BroughtLossSpec
     | LossModuleSpec
     | FunctionSpec,

@@ -61,16 +61,3 @@ class TotalVariationSpec(_PenaltySpec):
     axes: tuple[NonNegativeInt, ...] | None = None
     """The axes of a row of the node's output along which neighbours lie, 0 for its first; all but the first where left
     out, so that channels of a picture are not compared."""
-
-
-class EWCSpec(ObjectiveBase):
-    """Elastic weight consolidation: half the Fisher-weighted squared distance of parameters from their anchor.
-
-    Kirkpatrick et al. 2017, https://arxiv.org/abs/1612.00796. Zero until a phase with `consolidate` has ended, or
-    `Learner.consolidate()` was called.
-    """
-
-    kind: Literal["ewc"]
-    """The objective's kind."""
-    parameters: NodePattern | tuple[NodePattern, ...] = "all"
-    """The nodes whose parameters are held."""

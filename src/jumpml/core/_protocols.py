@@ -115,6 +115,27 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """An objective that compares the model with what it was, and so has to know more of it than values."""
+
+    def reach(self, fields: Sequence[str]) -> None:
+        """Be told, before `connect`, the fields that its first input is computed from; they may join its ``inputs``.
+
+        Args:
+            fields: In the order of the model's inputs.
+        """
+        ...
+
+    def remember(self, model: Any) -> None:
+        """Copy what it needs of the model, once that is built.
+
+        Args:
+            model: A `jumpml.graph.Model`.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """What a `Trainer` is asked to do.

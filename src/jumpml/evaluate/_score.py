@@ -27,16 +27,19 @@ if TYPE_CHECKING:
 SUPERVISED = "supervised"
 
 
-def score(loaders: DataLoaders, model: Model, names: Collection[str], split: str = "val") -> dict[str, float]:
+def score(
+    loaders: DataLoaders, model: Model, names: Collection[str], split: str = "val", phase: str = SUPERVISED
+) -> dict[str, float]:
     """Measure a few values without intervals.
 
     Args:
         loaders: The data.
         model: It is in the mode it was in when this returns.
-        names: ``task/metric``, or ``loss``: the weighted sum of the supervised phase's objectives, each its mean over
+        names: ``task/metric``, or ``loss``: the weighted sum of the phase's objectives, each its mean over
             the rows that count. Objectives that need views have no part in it, since these rows have none, nor have
             those that are made of gradients.
         split: ``train``, ``val`` or ``test``.
+        phase: The phase whose objectives ``loss`` is of.
 
     Returns:
         By name.
@@ -49,7 +52,7 @@ def score(loaders: DataLoaders, model: Model, names: Collection[str], split: str
     samples = {task: sample_of(model.tasks[task].kind, predictions[task]) for task, _ in wanted.values()}
     scores = {name: _value(name, entry, samples[task], split) for name, (task, entry) in wanted.items()}
     if "loss" in names:
-        scores["loss"] = _loss(loaders, model, split)
+        scores["loss"] = _loss(loaders, model, split, phase)
     return scores
 
 
@@ -74,11 +77,11 @@ def _value(name: str, entry: Metric, sample: AnySample, split: str) -> float:
         raise EvaluationError(f"{name!r} has no value on the split {split!r}: {reason}.") from None
 
 
-def _loss(loaders: DataLoaders, model: Model, split: str) -> float:
-    active = {name: model.objectives[name] for name in model.active(SUPERVISED)}
+def _loss(loaders: DataLoaders, model: Model, split: str, phase: str) -> float:
+    active = {name: model.objectives[name] for name in model.active(phase)}
     objectives = {n: o for n, o in active.items() if not (o.views or o.differentiates)}
     if not objectives:
-        raise EvaluationError("'loss' has no value: no objective without views is active in the supervised phase.")
+        raise EvaluationError(f"'loss' has no value: no objective without views is active in the {phase} phase.")
     total = {name: torch.zeros((), dtype=torch.float64) for name in objectives}
     rows = dict.fromkeys(objectives, 0)
     loaders.bind([name for objective in objectives.values() for name in objective.inputs if name.endswith(NEXT)])

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Self, cast, final
 
 import torch
 
-from jumpml.core import COVERED, FieldInfo, GraphError, Objective, Task, ValueInfo
+from jumpml.core import COVERED, FieldInfo, GraphError, Objective, Remembering, Task, ValueInfo
 from jumpml.graph._brought import FOLLOWS, BroughtLoss
 from jumpml.graph._compiler import Compiler
 from jumpml.graph._growing import Growing
 from jumpml.graph._inferred import info
 from jumpml.graph._inner import find_inner
 from jumpml.graph._node import Node
-from jumpml.graph._objectives import draws_of
+from jumpml.graph._objectives import draws_of, remember
 from jumpml.graph._plan import LossPlan, Plan, compile_losses, compile_plan
 from jumpml.graph._routine import run_while_tracing
 from jumpml.graph._structure import NOTHING
@@ -91,6 +91,9 @@ class Model(Growing):
         self._plans: dict[Wanted, Plan] = {}
         self._loss_plans: dict[tuple[str, frozenset[str]], LossPlan] = {}
         self.plan(self._outputs, self._inputs)
+        for name, objective in self.objectives.items():
+            if isinstance(objective, Remembering):
+                remember(("tasks" if name in tasks else "objectives", name), objective, self)
 
     @classmethod
     def wrap(

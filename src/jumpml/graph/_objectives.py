@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jumpml.core import Objective, ObjectiveError, Problem, ValueInfo, refusal
+from jumpml.core import Objective, ObjectiveError, Problem, Remembering, ValueInfo, refusal
 from jumpml.graph._random import own_draws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import nn
+
+    from jumpml.graph._model import Model
 
 
 def draws_of(views: Sequence[str]) -> tuple[str, ...]:
@@ -58,3 +60,15 @@ def parameters_of(held: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
         held: The modules, by theirs.
     """
     return {f"{key}.{own}": p for key, module in held.items() for own, p in module.named_parameters()}
+
+
+def remember(path: tuple[str, str], objective: Remembering, model: Model) -> None:
+    """Let an objective copy what it compares the model with.
+
+    Raises:
+        ObjectiveError: It cannot; the text names the objective.
+    """
+    try:
+        objective.remember(model)
+    except ObjectiveError as error:
+        raise refusal(ObjectiveError, [Problem(path, str(error))]) from error

@@ -14,6 +14,7 @@ from jumpml.core import (
     GraphRecord,
     Objective,
     Problem,
+    Remembering,
     Task,
     ValueInfo,
     did_you_mean,
@@ -80,6 +81,9 @@ class Structure(nn.Module, ABC):
         for name in self._wiring.order:
             module = nodes[name].module
             self._attributes[name] = self._adopt(f"node_{owners[id(module)]}".replace(".", "__"), module)
+        for objective in objectives.values():
+            if isinstance(objective, Remembering) and (node := self.node_of(objective.inputs[0])):
+                objective.reach([field for field in inputs if field in self.ancestors(node)])
         self._asked = [task.output for task in tasks.values()]
         self._asked += [reference for objective in objectives.values() for reference in objective.inputs]
         inferred = self._pass(seed=seed)

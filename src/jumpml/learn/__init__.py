@@ -5,6 +5,7 @@ from jumpml.learn._build import build_learner
 from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._csv_log import CsvLog
 from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau
+from jumpml.learn._fisher import fisher_information
 from jumpml.learn._history import RunHistory
 from jumpml.learn._hook import Hook, Step
 from jumpml.learn._joint import JointOptimizer
@@ -15,6 +16,8 @@ from jumpml.learn._param_groups import Group
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Progress, Saving
 from jumpml.learn._progress_log import ProgressLog
+from jumpml.learn._replay import Replay
+from jumpml.learn._reservoir import Reservoir
 from jumpml.learn._schedules import (
     Constant,
     Cosine,
@@ -60,6 +63,8 @@ __all__ = [
     "Phase",
     "Progress",
     "ProgressLog",
+    "Replay",
+    "Reservoir",
     "RunHistory",
     "Saving",
     "Step",
@@ -69,6 +74,7 @@ __all__ = [
     "TrackerLog",
     "WandbLog",
     "build_learner",
+    "fisher_information",
     "has_average",
     "is_average",
     "told_by",

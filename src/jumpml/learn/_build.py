@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import LearnerError, PhaseSpec, Problem, refusal, with_lines
+from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_mean, refusal, with_lines
 from jumpml.graph import Shrink, Widen
 from jumpml.learn._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn._csv_log import CsvLog
@@ -22,6 +22,7 @@ from jumpml.learn._param_groups import Group
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Saving
 from jumpml.learn._progress_log import ProgressLog
+from jumpml.learn._replay import Replay
 from jumpml.learn._told import told_by
 from jumpml.learn._trackers import MLflowLog, WandbLog
 
@@ -82,7 +83,7 @@ def build_learner(
             saving=_saving(spec, folder),
             record_examples=spec.record_examples,
             log=_logs(spec, model, folder),
-            hooks=[*([Grow(rules)] if (rules := build_rules(spec)) else []), *hooks],
+            hooks=[*_replay(spec), *([Grow(rules)] if (rules := build_rules(spec)) else []), *hooks],
         )
     except LearnerError as error:
         if not error.problems:
@@ -103,6 +104,13 @@ def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimi
     if problems:
         raise with_lines(refusal(LearnerError, _placed(problems, spec)), spec)
     return phases
+
+
+def _replay(spec: LearnerSpec) -> list[Hook]:
+    if spec.replay is None:
+        return []
+    options = spec.replay.model_dump(exclude={"kind"})
+    return [Replay(**options, seed=derive_seed(spec.seed, "replay"))]
 
 
 def build_phases(spec: LearnerSpec) -> dict[str, Phase]:
@@ -222,6 +230,10 @@ def _problems(spec: LearnerSpec, model: Model, *, own_optimizer: bool) -> Iterat
         if phase.lr is not None and getattr(phase.schedule or spec.schedule, "kind", None) == "one_cycle":
             fix = "Set the schedule's max_lr instead."
             yield Problem(("phases", name, "lr"), "a one_cycle schedule sets the learning rate itself.", fix)
+    for name in spec.replay.when if spec.replay and spec.replay.when != "all" else ():
+        if name not in build_phases(spec):
+            near = did_you_mean(name, build_phases(spec))
+            yield Problem(("replay", "when"), f"there is no phase {name!r}.", near)
     if spec.checkpoint and spec.checkpoint.best:
         yield from wrong_figure(("checkpoint", "best", "metric"), spec.checkpoint.best.metric, model)
 

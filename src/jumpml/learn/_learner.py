@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import EpochRecord, LearnerError
+from jumpml.core import EpochRecord, LearnerError, derive_seed
 from jumpml.learn._averaging import EMA
+from jumpml.learn._consolidation import consolidate
 from jumpml.learn._culprit import all_finite, explain
 from jumpml.learn._examples import ExampleRecorder
-from jumpml.learn._fisher import consolidate
 from jumpml.learn._history import RunHistory
 from jumpml.learn._identity import Changes
 from jumpml.learn._joint import joined
@@ -22,6 +22,7 @@ from jumpml.learn._keeper import Keeper
 from jumpml.learn._loop import Loop
 from jumpml.learn._meter import NonFinite
 from jumpml.learn._misfits import check_fit, check_lengths, refuse_idle
+from jumpml.learn._paths import path_hooks
 from jumpml.learn._phase import Phase
 from jumpml.learn._schedules import figures_of
 from jumpml.learn._stopper import Stopper
@@ -111,6 +112,7 @@ class Learner:
         self.loaders = loaders.to(device)
         self.optimizer = joined(optimizer)
         self._saving = saving
+        self._seed = seed
         self._logs = tuple(log)
         check_fit(model, loaders, self.optimizer, self.phases)
         loaders.bind([name for name in model.inputs if name in loaders.readable])
@@ -122,8 +124,9 @@ class Learner:
         recorded = record_examples and not loaders.mixes_rows
         self._recorder = ExampleRecorder(model.tasks) if recorded else None
         own = [hook for hook in (self._ema, self._recorder) if hook is not None]
+        joining = [*own, *hooks, *path_hooks(model)]
         self._loop = Loop(
-            loaders, model, self.optimizer, phases=self.phases, seed=seed, clip_norm=clip_norm, hooks=[*own, *hooks]
+            loaders, model, self.optimizer, phases=self.phases, seed=seed, clip_norm=clip_norm, hooks=joining
         )
         self._keeper = None if saving is None else Keeper(saving)
         self._stopper = Stopper()
@@ -202,16 +205,16 @@ class Learner:
             self._loop.stage = None
             return {name: reduce(loss) for name, loss in losses.items()}
 
-    def consolidate(self, rows: int = 512) -> None:
-        """Let every EWC objective take the present weights as its anchor, with their Fisher information.
+    def consolidate(self) -> None:
+        """Between two tasks: let every objective that keeps what was learned take the model as it is now.
 
-        Args:
-            rows: Train rows that the Fisher information is estimated on, one gradient each.
+        EWC takes the weights with their Fisher information on the rows of the phase that was last, SI what their way
+        has done for the loss, L2-SP the weights, and LwF a copy of the model. A phase with `consolidate` ends so.
 
         Raises:
-            LearnerError: There is no EWC objective, or none with one loss a row to take gradients of.
+            LearnerError: There is no such objective, or an EWC has no task with one loss a row to take gradients of.
         """
-        consolidate(self.model, self.loaders, rows)
+        consolidate(self.model, self.loaders, derive_seed(self._seed, "consolidate", self.progress.step))
 
     def grow(self, surgery: Surgery) -> Growth:
         """Do a surgery to the model, and go on where training stands: the optimizer, the average and all else follow.
@@ -413,6 +416,11 @@ class Learner:
         return self._loop.stage
 
     # --- what hooks call ------------------------------------------------------------------------------------------
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """By objective, what its mean is multiplied by in the step that is under way; some move over a phase."""
+        return self._loop.weights
 
     def note(self, text: str) -> None:
         """Say in the open epoch's record what happened at its end."""

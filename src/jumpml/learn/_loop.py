@@ -167,6 +167,11 @@ class Loop:
             self.stage.closed(val)
 
     @property
+    def weights(self) -> Mapping[str, float]:
+        """By objective, what its mean is multiplied by in the step that is under way, or was last."""
+        return self._weights
+
+    @property
     def unread(self) -> int:
         """Steps whose losses are still on the device."""
         return len(self._meter)

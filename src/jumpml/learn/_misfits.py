@@ -8,8 +8,8 @@ import torch
 from torch.optim import SGD
 
 from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, field_of, refusal
+from jumpml.learn._consolidation import why_vain
 from jumpml.learn._schedules import TorchSchedule, figures_of, schedules_of
-from jumpml.objectives import EWC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -124,12 +124,11 @@ def _idle_phases(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]
 
 
 def _vain_consolidation(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
-    held = any(isinstance(objective, EWC) for objective in model.objectives.values())
+    missing = why_vain(model)
     for name, phase in phases.items():
-        if phase.consolidate and not (held and {*model.tasks} & {*model.objectives}):
+        if phase.consolidate and missing:
             fix = "Leave it out, or give the model what is missing."
-            text = "to consolidate, the model needs an objective of kind ewc and a task with an objective."
-            yield Problem(("phases", name, "consolidate"), text, fix)
+            yield Problem(("phases", name, "consolidate"), missing, fix)
 
 
 def _unmeasured_plateaus(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:

@@ -27,7 +27,8 @@ def validate(figures: Sequence[str], loaders: DataLoaders, model: Model, phase: 
     """
     if not figures or not {*model.active(phase)} & {*model.tasks}:
         return {}
-    return score(loaders, model, [*dict.fromkeys([*(figure.removeprefix("val/") for figure in figures), "loss"])])
+    wanted = dict.fromkeys([*(figure.removeprefix("val/") for figure in figures), "loss"])
+    return score(loaders, model, [*wanted], phase=phase)
 
 
 def improves(saving: Saving | None, progress: Progress, figures: dict[str, float]) -> bool:

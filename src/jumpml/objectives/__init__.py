@@ -1,6 +1,7 @@
 """What is minimised, one file a family; `reduce`; and the objectives that a model file asks for."""
 
 from jumpml.graph import BroughtLoss
+from jumpml.objectives._anchored import Started
 from jumpml.objectives._binary_cross_entropy import BinaryCrossEntropy
 from jumpml.objectives._build import build_objectives
 from jumpml.objectives._contrastive import Contrastive, SupervisedContrastive
@@ -8,8 +9,9 @@ from jumpml.objectives._cross_entropy import CrossEntropy
 from jumpml.objectives._distances import Huber, MeanAbsoluteError, MeanSquaredError
 from jumpml.objectives._distillation import Distillation
 from jumpml.objectives._divergences import Cosine, KullbackLeibler
-from jumpml.objectives._ewc import EWC
+from jumpml.objectives._ewc import EWC, FisherKind
 from jumpml.objectives._foreign import Function, LossModule
+from jumpml.objectives._forgetting import LwF
 from jumpml.objectives._jacobian import Jacobian
 from jumpml.objectives._likelihoods import GaussianNLL, PoissonNLL
 from jumpml.objectives._module import ObjectiveModule
@@ -22,6 +24,8 @@ from jumpml.objectives._ranking import Ranking
 from jumpml.objectives._reduce import reduce, reduce_all
 from jumpml.objectives._sequences import CTC
 from jumpml.objectives._similarity import CKA, Decorrelation
+from jumpml.objectives._start import L2SP
+from jumpml.objectives._synaptic import SI
 from jumpml.objectives._triplets import BatchHardTriplet, Triplet
 from jumpml.objectives._vicreg import VICReg
 
@@ -54,6 +58,11 @@ __all__ = [
     "Orthogonality",
     "TotalVariation",
     "EWC",
+    "FisherKind",
+    "Started",
+    "SI",
+    "L2SP",
+    "LwF",
     "Distillation",
     "BroughtLoss",
     "LossModule",

@@ -25,6 +25,7 @@ from jumpml.objectives._distances import Huber, MeanAbsoluteError, MeanSquaredEr
 from jumpml.objectives._divergences import Cosine, KullbackLeibler
 from jumpml.objectives._ewc import EWC
 from jumpml.objectives._foreign import Function, LossModule
+from jumpml.objectives._forgetting import LwF
 from jumpml.objectives._jacobian import Jacobian
 from jumpml.objectives._likelihoods import GaussianNLL, PoissonNLL
 from jumpml.objectives._ordinal import Corn
@@ -34,6 +35,8 @@ from jumpml.objectives._quantile import Quantile
 from jumpml.objectives._ranking import Ranking
 from jumpml.objectives._sequences import CTC
 from jumpml.objectives._similarity import CKA, Decorrelation
+from jumpml.objectives._start import L2SP
+from jumpml.objectives._synaptic import SI
 from jumpml.objectives._triplets import BatchHardTriplet, Triplet
 from jumpml.objectives._vicreg import VICReg
 
@@ -70,6 +73,9 @@ KINDS: Mapping[str, Callable[..., Objective]] = {
     "orthogonality": Orthogonality,
     "total_variation": TotalVariation,
     "ewc": EWC,
+    "si": SI,
+    "l2_sp": L2SP,
+    "lwf": LwF,
     "brought": BroughtLoss,
 }
 

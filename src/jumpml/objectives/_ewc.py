@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Literal, final, get_args
 
 import torch
 
-from jumpml.core import Loss
-from jumpml.objectives._module import ObjectiveModule
+from jumpml.core import Loss, did_you_mean
+from jumpml.objectives._anchored import Anchored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor, nn
 
     from jumpml.core import ValueInfo, Weight
-    from jumpml.graph import IndexMap
+
+FisherKind = Literal["observed", "sampled", "batched"]
 
 
 @final
-class EWC(ObjectiveModule):
-    """Elastic weight consolidation: half the Fisher-weighted squared distance of parameters from their anchor.
+class EWC(Anchored):
+    """Elastic weight consolidation: half the Fisher-weighted squared distance of parameters from their anchors.
 
-    ``1/2 sum_i F_i (p_i - a_i)^2`` (Kirkpatrick et al. 2017, https://arxiv.org/abs/1612.00796), zero at first.
-    Every further `consolidate` moves the one anchor to where the parameters then are and adds to the Fisher
-    information, which is online EWC with a decay of 1 (Schwarz et al. 2018, https://arxiv.org/abs/1805.06370): cost and
-    memory do not grow with the tasks learned.
+    ``1/2 sum_k sum_i F_ki (p_i - a_ki)^2``, a term for each consolidation (Kirkpatrick et al. 2017,
+    https://arxiv.org/abs/1612.00796), zero at first. The sum of such terms is one of their kind: the Fisher information
+    adds up, the anchor is the anchors' mean weighted by it, and a constant is left. So that is what is kept, and cost
+    and memory do not grow with the tasks learned.
 
-    The parameters belong to the nodes and are only referred to; a copy of the model refers to the copy's own. Anchor
-    and Fisher information are buffers: checkpoints keep them.
+    With ``gamma`` it is online EWC (Schwarz et al. 2018, https://arxiv.org/abs/1805.06370): each `consolidate` moves
+    the one anchor to where the parameters then are, and what the Fisher information was before counts ``gamma`` times.
+
+    Anchor and Fisher information are buffers: checkpoints keep them.
 
     Args:
         parameters_of: Patterns of the nodes whose parameters are held.
+        fisher: How a learner estimates the Fisher information: from one gradient a row, with the row's own target
+            (``observed``) or one drawn from what the model predicts (``sampled``), or ``batched``; see
+            `jumpml.learn.fisher_information`.
+        rows: On how many train rows.
+        gamma: How much the Fisher information of before counts, in [0, 1]; plain EWC where None.
         weight: What the penalty is multiplied by in the sum.
         when: The phases in which it is active, or ``"all"``.
 
     Raises:
-        ObjectiveError: No pattern is given.
+        ObjectiveError: No pattern is given, or an option is none that there is.
 
     Example:
         >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
@@ -48,39 +56,42 @@ class EWC(ObjectiveModule):
         tensor(1.5000, grad_fn=<DivBackward0>)
     """
 
-    per_example = False
+    held_beside = ("fisher",)
 
     def __init__(
         self,
         parameters_of: str | Sequence[str] = "all",
         *,
+        fisher: FisherKind = "observed",
+        rows: int = 512,
+        gamma: float | None = None,
         weight: Weight = 1.0,
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
-        super().__init__(parameters_of=parameters_of, weight=weight, when=when)
-        if not self.parameters_of:
-            raise self.error("expected one pattern of nodes or more, such as 'all'; got none.")
-        # a plain dict, which torch does not register: the parameters stay the nodes' own
-        self._held: dict[str, nn.Parameter] = {}
+        super().__init__(parameters_of, weight=weight, when=when)
+        if fisher not in get_args(FisherKind):
+            raise self.error(f"there is no way {fisher!r} to the Fisher information. {did_you_mean(fisher, _WAYS)}")
+        if rows < 1:
+            raise self.error(f"expected one row or more, got {rows}.")
+        if gamma is not None and not 0 <= gamma <= 1:
+            raise self.error(f"expected gamma from 0 to 1, got {gamma}.")
+        self.fisher: FisherKind = fisher
+        self.rows, self.gamma = rows, gamma
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
-        """Take hold of the parameters, with an anchor and a Fisher information of zeros for each."""
-        if not parameters:
-            raise self.error("the nodes that it names have no parameters. Name nodes that have some, or leave it out.")
-        self._held = dict(parameters)
-        for index, parameter in enumerate(parameters.values()):
-            # numbered, since a buffer's name can hold no dot and a user's name must not become an attribute
-            self.register_buffer(f"anchor_{index}", torch.zeros_like(parameter, requires_grad=False))
-            self.register_buffer(f"fisher_{index}", torch.zeros_like(parameter, requires_grad=False))
+        """Take hold of the parameters, with a Fisher information of zeros for each."""
+        super().connect(values, parameters)
+        self.register_buffer("constant", torch.zeros((), dtype=next(iter(parameters.values())).dtype))
 
     def forward(self, present: Tensor | None = None) -> Loss:
         """The penalty, a scalar. It reads no rows, so none can be absent."""
-        terms = [(fisher * (held - anchor).square()).sum() for _, held, anchor, fisher in self._terms()]
-        return Loss(torch.stack(terms).sum() / 2)
+        fisher = self.of_each("fisher")
+        terms = [(f * (held - anchor).square()).sum() for f, (held, anchor) in zip(fisher, self.pairs(), strict=True)]
+        return Loss((torch.stack(terms).sum() + self.get_buffer("constant")) / 2)
 
     @torch.no_grad()
     def consolidate(self, fisher: Mapping[str, Tensor]) -> None:
-        """Hold the parameters where they are now.
+        """Hold the parameters where they are now, beside where they are held already.
 
         Args:
             fisher: The diagonal of the Fisher information by parameter, named as in ``model.named_parameters()``. A
@@ -89,31 +100,29 @@ class EWC(ObjectiveModule):
         Raises:
             ObjectiveError: No held parameter is in it, a shape differs, or a value is negative or not finite.
         """
-        self._validate(fisher)
-        for name, held, anchor, information in self._terms():
-            anchor.copy_(held)
-            if name in fisher:
-                information.add_(fisher[name])
+        self.check(fisher)
+        constant = self.get_buffer("constant")
+        for (name, held), anchor, known in zip(
+            self._held.items(), self.of_each("anchor"), self.of_each("fisher"), strict=True
+        ):
+            new = fisher[name].to(known) if name in fisher else torch.zeros_like(known)
+            if self.gamma is not None:
+                known.mul_(self.gamma).add_(new)
+                anchor.copy_(held)
+                continue
+            total = known + new
+            share = torch.where(total > 0, new / total, 1.0)  # what nothing holds has its anchor where it is
+            away = held - anchor
+            constant.add_((known * share * away.square()).sum())
+            anchor.add_(share * away)
+            known.copy_(total)
 
-    @torch.no_grad()
-    def follow(self, parameters: Mapping[str, nn.Parameter], index_map: IndexMap) -> None:
-        """Hold the parameters of a model that has grown: what is fresh is held with a Fisher information of 0."""
-        kept = {name: (anchor, fisher) for name, _, anchor, fisher in self._terms()}
-        self._held = dict(parameters)
-        for index, (name, parameter) in enumerate(parameters.items()):
-            # where nothing was, the anchor is where the parameter now is
-            anchor = parameter.detach().clone()
-            fisher = torch.zeros_like(anchor)
-            if index_map.before.get(name) in kept:
-                old_anchor, old_fisher = kept[index_map.before[name]]
-                anchor, fisher = index_map.carry(name, old_anchor, anchor), index_map.carry(name, old_fisher)
-            self.register_buffer(f"anchor_{index}", anchor)
-            self.register_buffer(f"fisher_{index}", fisher)
-        for index in range(len(parameters), len(kept)):
-            delattr(self, f"anchor_{index}")
-            delattr(self, f"fisher_{index}")
+    def check(self, fisher: Mapping[str, Tensor]) -> None:
+        """Refuse what `consolidate` would refuse.
 
-    def _validate(self, fisher: Mapping[str, Tensor]) -> None:
+        Raises:
+            ObjectiveError: As there.
+        """
         known = [name for name in self._held if name in fisher]
         if not known:
             names = ", ".join(fisher) or "nothing"
@@ -126,7 +135,5 @@ class EWC(ObjectiveModule):
             if not (given.isfinite() & (given >= 0)).all():
                 raise self.error(f"the Fisher information of {name!r} is negative or not finite somewhere.")
 
-    def _terms(self) -> Iterator[tuple[str, nn.Parameter, Tensor, Tensor]]:
-        """Name, parameter, anchor and Fisher information of each that is held."""
-        for index, (name, held) in enumerate(self._held.items()):
-            yield name, held, self.get_buffer(f"anchor_{index}"), self.get_buffer(f"fisher_{index}")
+
+_WAYS = get_args(FisherKind)

@@ -1,0 +1,62 @@
+"""What objectives that hold weights near where they were are told of the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jumpml.learn._hook import Hook
+from jumpml.objectives import SI, Started
+
+if TYPE_CHECKING:
+    from jumpml.graph import Model
+    from jumpml.learn._hook import Step
+    from jumpml.learn._learner import Learner
+    from jumpml.learn._stage import Stage
+
+
+def path_hooks(model: Model) -> list[Hook]:
+    """The hooks that a model's objectives need."""
+    objectives = model.objectives
+    starts: list[Hook] = [Starts()] if any(isinstance(o, Started) for o in objectives.values()) else []
+    paths: list[Hook] = [Paths()] if any(isinstance(o, SI) for o in objectives.values()) else []
+    return starts + paths
+
+
+class Starts(Hook):
+    """Tells penalties whose anchor is the start that learning starts; they remember it themselves."""
+
+    name = "starts"
+
+    def attach(self, learner: Learner) -> None:
+        """The weights are those that learning starts from."""
+        for objective in learner.model.objectives.values():
+            if isinstance(objective, Started):
+                objective.begin()
+
+
+class Paths(Hook):
+    """Tells SI of every step; what that sums up are its buffers, and so in the model's state."""
+
+    name = "paths"
+
+    def attach(self, learner: Learner) -> None:
+        """Keep the learner, whose weights of objectives may move."""
+        self._learner = learner
+        self._told: dict[str, SI] = {}
+        self._active: frozenset[str] = frozenset()
+
+    def enter(self, stage: Stage) -> None:
+        """See which take part in the loss."""
+        objectives = self._learner.model.objectives
+        self._told = {name: objective for name, objective in objectives.items() if isinstance(objective, SI)}
+        self._active = frozenset(self._learner.model.active(stage.name))
+
+    def differentiated(self, stage: Stage) -> None:
+        """Before the step."""
+        for name, objective in self._told.items():
+            objective.before_step(self._learner.weights[name] if name in self._active else 0.0)
+
+    def updated(self, step: Step) -> None:
+        """After it."""
+        for objective in self._told.values():
+            objective.after_step()

@@ -1,0 +1,144 @@
+"""Learning the outputs that the model itself had before."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Self, final
+
+import torch
+
+from jumpml.core import Loss
+from jumpml.objectives._distillation import Distillation
+from jumpml.objectives._module import ObjectiveModule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from jumpml.core import ValueInfo, Weight
+    from jumpml.graph import Model
+
+
+@final
+class LwF(ObjectiveModule):
+    """Learning without forgetting: how far an output is from that of the model as it was, on the rows of now.
+
+    At `consolidate` the model up to the output is copied, and the copy's output is learned by `Distillation` (Li &
+    Hoiem 2016, https://arxiv.org/abs/1606.09282): for a task's classes the divergence of distributions at a temperature
+    T, times T squared; for numbers, and for a node that is no task's output, the squared difference. No earlier rows
+    are needed. Zero until `consolidate`; the copy is made when the model is built, for checkpoints to fill, and is in
+    evaluation mode.
+
+    Args:
+        inputs: The output: a node. The fields that it is computed from join it when the model is built; rows that lack
+            a value of one do not count.
+        temperature: What logits are divided by; above 0.
+        weight: What the loss is multiplied by in the sum.
+        when: The phases in which it is active, or ``"all"``.
+
+    Raises:
+        ObjectiveError: More than one input is given, or the temperature is not above 0.
+
+    Example:
+        >>> from jumpml.core import Task, ValueInfo
+        >>> from jumpml.graph import Model, Node
+        >>> task = Task(kind="multiclass", output="out", target="y")
+        >>> nodes = {"out": Node(torch.nn.Linear(4, 3), "x")}
+        >>> model = Model(inputs={"x": ValueInfo(shape=(4,))}, nodes=nodes, tasks={"out": task},
+        ...     objectives={"before": LwF("out")})
+        >>> model.objectives["before"].inputs
+        ('out', 'x')
+        >>> model.objectives["before"].consolidate(model)
+    """
+
+    def __init__(
+        self,
+        inputs: str | Sequence[str],
+        *,
+        temperature: float = 2.0,
+        weight: Weight = 1.0,
+        when: str | Sequence[str] = ("supervised",),
+    ) -> None:
+        super().__init__(inputs, weight=weight, when=when)
+        if not 0 < temperature < float("inf"):
+            raise self.error(f"expected a temperature above 0, got {temperature}.")
+        self.temperature = temperature
+        self.before: nn.Module | None = None
+        self.register_buffer("active", torch.zeros(()))
+
+    def _validate_inputs(self) -> None:
+        if len(self.inputs) != 1:
+            raise self.error(f"expected one input, the output that is not to be forgotten; got {len(self.inputs)}.")
+
+    def reach(self, fields: Sequence[str]) -> None:
+        """Be told the fields that the output is computed from, before the model connects it."""
+        self.inputs = (self.inputs[0], *fields)
+
+    def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
+        """Check for numbers that a gradient can change."""
+        output = values[0]
+        if output and output.dtype != "float32":
+            raise self.error(f"expected an output of float32; {self.inputs[0]!r} is {output}. Name another node.")
+
+    def remember(self, model: Model) -> None:
+        """Make the copy that is compared with, as the model is now; `consolidate` says from when on.
+
+        Raises:
+            ObjectiveError: The output is no node's.
+        """
+        output = self.inputs[0]
+        if model.node_of(output) is None:
+            raise self.error(f"expected a node's output, got the field {output!r}, which nothing forgets.")
+        kinds = [task.kind for task in model.tasks.values() if task.output == output]
+        self._distance = Distillation(
+            (output, output), kind=kinds[0] if kinds else "regression", temperature=self.temperature
+        )
+        self.before = _frozen(copy.deepcopy(model.until(output)))
+
+    @torch.no_grad()
+    def consolidate(self, model: Model) -> None:
+        """Compare with the model as it is now, from now on.
+
+        Args:
+            model: The one that this is an objective of.
+        """
+        self.remember(model)
+        self.get_buffer("active").fill_(1.0)
+
+    def forward(self, output: Tensor, *fields: Tensor, present: Tensor | None = None) -> Loss:
+        """The loss of each row.
+
+        Args:
+            output: The output now, ``[batch, *]``; of one that has more classes than then, the first ones count.
+            fields: What it was computed from, in the order of `inputs`.
+            present: bool ``[batch]``, the rows that count; None where all do.
+
+        Raises:
+            ObjectiveError: It is in no model.
+        """
+        if self.before is None:
+            raise self.error("there is nothing to compare with before it is an objective of a model.")
+        with torch.no_grad():
+            before = self.before(dict(zip(self.inputs[1:], fields, strict=True)))[self.inputs[0]]
+        if output.ndim == before.ndim == 2 and output.shape[1] > before.shape[1]:
+            output = output[:, : before.shape[1]]  # classes that came since then are none that it could forget
+        value, present = self._distance(output, before, present=present)
+        return Loss(self.get_buffer("active") * value, present)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode; the copy stays in evaluation mode."""
+        super().train(mode)
+        if self.before is not None:
+            self.before.eval()
+        return self
+
+
+def _frozen(model: Any) -> Any:
+    """The same with buffers in place of parameters: nothing trains them, and an average of weights takes them as is."""
+    for module in model.modules():
+        for name, parameter in [*module._parameters.items()]:
+            if parameter is not None:
+                del module._parameters[name]
+                module.register_buffer(name, parameter.detach())
+    return model.eval()

@@ -1,0 +1,241 @@
+"""Rows of before: which are kept, and what they add to a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jumpml
+from jumpml.core import LearnerError, SpecError
+from jumpml.data import Column, DataLoaders
+from jumpml.learn import Learner, Phase, Replay, Reservoir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jumpml.graph import Model
+
+# --- the reservoir ----------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.lists(st.integers(1, 9), min_size=1, max_size=12))
+def test_what_is_kept_are_rows_of_the_stream_each_once(size: int, batches: list[int]) -> None:
+    reservoir, start = Reservoir(size), 0
+    for count in batches:
+        rows = torch.arange(start, start + count)
+        reservoir.add({"x": rows, "twice": torch.stack([rows, 2 * rows], 1)})
+        start += count
+    kept = reservoir.state_dict()["rows"]
+    numbers = kept["x"][: len(reservoir)]
+    assert (reservoir.seen, len(reservoir)) == (start, min(start, size))
+    assert len({*numbers.tolist()}) == len(reservoir)
+    assert max(numbers.tolist()) < start
+    assert torch.equal(kept["twice"][: len(reservoir), 1], 2 * numbers)  # a row's values stay together
+    if start <= size:
+        assert numbers.tolist() == [*range(start)]
+
+
+@pytest.mark.parametrize("batch", [1, 7, 30])
+def test_each_row_is_as_likely_as_any_other(batch: int) -> None:
+    kept = torch.zeros(30)
+    for seed in range(1500):
+        reservoir = Reservoir(6, seed)
+        for rows in torch.arange(30).split(batch):
+            reservoir.add({"x": rows})
+        kept[reservoir.state_dict()["rows"]["x"]] += 1
+    # 1500 draws at a chance of 1/5: four standard deviations of a binomial
+    assert (kept / 1500 - 0.2).abs().max() < 4 * (0.2 * 0.8 / 1500) ** 0.5
+
+
+def test_a_reservoir_goes_on_from_its_state() -> None:
+    whole, first, second, forgetful = (Reservoir(5, 3), Reservoir(5, 3), Reservoir(5, 9), Reservoir(5, 9))
+    stream = torch.arange(40).split(8)
+    for rows in stream[:2]:
+        whole.add({"x": rows})
+        first.add({"x": rows})
+    second.load_state_dict(first.state_dict())
+    forgetful.load_state_dict({**first.state_dict(), "generator": torch.Generator().manual_seed(1).get_state()})
+    for reservoir in (whole, second, forgetful):
+        for rows in stream[2:]:
+            reservoir.add({"x": rows})
+    drawn = [reservoir.draw(20)["x"].tolist() for reservoir in (whole, second, forgetful)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_what_does_not_fit_a_reservoir_is_refused() -> None:
+    with pytest.raises(LearnerError, match=r"^a reservoir keeps one row or more, got 0\.$"):
+        Reservoir(0)
+    reservoir = Reservoir(2)
+    assert reservoir.draw(3) == {}
+    reservoir.add({"x": torch.zeros(2, 3)})
+    for other in ({"x": torch.zeros(2, 4)}, {"x": torch.zeros(2, 3), "y": torch.zeros(2)}):
+        with pytest.raises(LearnerError, match=r"^the rows that are kept are of .*, and those that came are of .*\.$"):
+            reservoir.add(other)
+
+
+# --- the hook ---------------------------------------------------------------------------------------------------------
+
+NET: dict[str, Any] = {
+    "seed": 0,
+    "nodes": {
+        "body": {"module": "torch.nn.LazyLinear", "inputs": "x", "args": {"out_features": 5}},
+        "out": {"module": "jumpml.blocks.Head", "inputs": "body"},
+    },
+    "tasks": {"y": {"kind": "multiclass", "output": "out", "target": "y", "objective": {"weight": 2.0}}},
+    "objectives": {"small": {"kind": "l2", "parameters": "all", "weight": 0.01}},
+}
+
+
+def loaders() -> DataLoaders:
+    generator = torch.Generator().manual_seed(0)
+    columns = {
+        "x": Column(torch.randn(36, 3, generator=generator), "tensor"),
+        "y": Column(torch.arange(36) % 3, "category", classes=("a", "b", "c")),
+    }
+    splits = {"train": torch.arange(32), "val": torch.arange(32, 34), "test": torch.arange(34, 36)}
+    return DataLoaders(columns, splits, features={"x": []}, batch_size=8)
+
+
+def learner_with(replay: Replay | None, **options: Any) -> Learner:
+    data = loaders()
+    net = jumpml.load_model(NET, data)
+    hooks = [] if replay is None else [replay]
+    options.setdefault("phases", {"supervised": Phase(epochs=2)})
+    return Learner(data, net, torch.optim.SGD(net.parameters(), lr=0.1), hooks=hooks, **options)
+
+
+def gradients(net: Model) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.0, 0.7), (0.3, 0.0), (0.3, 0.7)])
+def test_a_step_adds_the_gradients_of_the_kept_rows(alpha: float, beta: float) -> None:
+    replay = Replay(rows=16, batch=6, alpha=alpha, beta=beta, seed=4)
+    learner = learner_with(replay)
+    batches = [*learner.remaining()]
+    for batch in batches[:2]:
+        learner.step(batch)
+    shadow = Reservoir(16)
+    shadow.load_state_dict(replay.state_dict())
+    net = learner.model
+    twin = {name: p.detach().clone().requires_grad_() for name, p in net.named_parameters()}
+
+    def outputs(x: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(net, twin, ({"x": x},))["y"]
+
+    penalty = torch.cat([p.flatten() for name, p in twin.items()]).square().mean()
+    total = 2.0 * F.cross_entropy(outputs(batches[2]["x"]), batches[2]["y"]) + 0.01 * penalty
+    if beta:
+        drawn = shadow.draw(6)
+        total = total + beta * 2.0 * F.cross_entropy(outputs(drawn["field/x"]), drawn["field/y"])
+    if alpha:
+        drawn = shadow.draw(6)
+        total = total + alpha * F.mse_loss(outputs(drawn["field/x"]), drawn["output/y"])
+    total.backward()
+    learner.step(batches[2])
+    for name, gradient in gradients(net).items():
+        torch.testing.assert_close(gradient, twin[name].grad)
+
+
+def test_outputs_are_kept_as_they_were_when_the_rows_came_by() -> None:
+    replay = Replay(rows=8, alpha=1.0)
+    learner = learner_with(replay)
+    batch = next(learner.remaining())
+    with torch.no_grad():
+        before = learner.model(batch)["y"].clone()
+    learner.step(batch)
+    kept = replay.state_dict()["rows"]
+    assert torch.equal(kept["field/x"], batch["x"])
+    torch.testing.assert_close(kept["output/y"], before)
+    assert not kept["output/y"].requires_grad
+    assert not torch.equal(learner.model(batch)["y"], before)
+
+
+def test_figures_and_records_are_of_the_rows_of_now() -> None:
+    plain, replayed = learner_with(None), learner_with(Replay(rows=16, batch=4))
+    for learner in (plain, replayed):
+        learner.fit()
+    first, second = (learner.history.examples["y"].loss for learner in (plain, replayed))
+    assert first.shape == second.shape
+    assert (first[1] != second[1]).any()  # it does learn something else
+    mean = torch.from_numpy(second[1]).mean().item()
+    assert replayed.history.epochs[1].losses["y"] == pytest.approx(mean, rel=1e-5)
+
+
+def test_only_the_phases_that_are_named_keep_and_replay() -> None:
+    phases = {"one": Phase(epochs=1), "two": Phase(epochs=1), "supervised": Phase(epochs=0)}
+    net = {**NET, "tasks": {"y": {**NET["tasks"]["y"], "objective": {"when": ["one", "two"]}}}, "objectives": {}}
+    data = loaders()
+    model = jumpml.load_model(net, data)
+    replay = Replay(rows=64, when="two")
+    learner = Learner(data, model, torch.optim.SGD(model.parameters(), lr=0.1), phases=phases, hooks=[replay])
+    learner.fit()
+    assert replay.state_dict()["seen"] == 32
+
+
+def test_the_next_learner_goes_on_with_what_was_kept() -> None:
+    replay = Replay(rows=16)
+    learner_with(replay).fit()
+    kept = {name: value.clone() for name, value in replay.state_dict()["rows"].items()}
+    assert replay.state_dict()["seen"] == 64
+    other = learner_with(replay)
+    assert all(torch.equal(value, kept[name]) for name, value in replay.state_dict()["rows"].items())
+    other.fit()
+    assert replay.state_dict()["seen"] == 128
+
+
+def test_a_phase_that_learns_from_other_fields_is_told_to_be_left_out() -> None:
+    phases = {"one": Phase(epochs=1), "two": Phase(epochs=1)}
+    net = {
+        **NET,
+        "tasks": {"y": {**NET["tasks"]["y"], "objective": {"when": ["one"]}}},
+        "objectives": {"calm": {"kind": "l2", "inputs": "out", "when": ["two"]}},
+    }
+    data = loaders()
+    model = jumpml.load_model(net, data)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    learner = Learner(data, model, optimizer, phases=phases, hooks=[Replay(rows=16)])
+    with pytest.raises(LearnerError) as caught:
+        learner.fit()
+    assert str(caught.value) == (
+        "replay: the rows that were kept and phase 'two' do not learn from the same: 'y' is only in one of them. Name "
+        "with `when` the phases that do."
+    )
+
+
+def test_numbers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(LearnerError, match=r"^replay: expected a batch of one row or more, got 0\.$"):
+        Replay(8, batch=0)
+    with pytest.raises(LearnerError, match=r"^replay: expected alpha and beta from 0, and not both 0; got 0 and 0\.$"):
+        Replay(8, alpha=0, beta=0)
+    with pytest.raises(LearnerError, match=r"^replay: there is no phase 'twice'\. There is: supervised\.$"):
+        learner_with(Replay(8, when="twice"))
+    data = loaders()
+    spec = {"replay": {"kind": "reservoir", "when": ["suprevised"]}}
+    with pytest.raises(SpecError, match=r"replay\.when: there is no phase 'suprevised'\. Did you mean 'supervised' or"):
+        jumpml.create_learner(data, jumpml.load_model(NET, data), None, spec, run=tmp_path)
+
+
+def test_what_cannot_be_kept_is_refused() -> None:
+    data = loaders()
+    nodes = {"body": NET["nodes"]["body"]}
+    net = {"nodes": nodes, "objectives": {"calm": {"kind": "l2", "inputs": "body"}}}
+    model = jumpml.load_model(net, data)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(LearnerError, match=r"^replay with alpha keeps the tasks' outputs, and the model has no task"):
+        Learner(data, model, optimizer, hooks=[Replay(8, alpha=1)])
+    texts = Column(
+        torch.randint(1, 9, (36, 16)), "text", options={"tokenizer": {"padding": 0, "vocabulary": ["-", *"abcdefgh"]}}
+    )
+    splits = {"train": torch.arange(32), "val": torch.arange(32, 34), "test": torch.arange(34, 36)}
+    cut = DataLoaders({"t": texts}, splits, bucket="t")
+    nodes = {"code": {"module": "torch.nn.Embedding", "inputs": "t", "args": {"num_embeddings": 9, "embedding_dim": 2}}}
+    model = jumpml.load_model({"nodes": nodes, "objectives": {"calm": {"kind": "l2", "inputs": "code"}}}, cut)
+    with pytest.raises(LearnerError, match=r"^replay keeps rows of one shape, and `bucket` cuts texts to the longest"):
+        Learner(cut, model, torch.optim.SGD(model.parameters(), lr=0.1), hooks=[Replay(8)])

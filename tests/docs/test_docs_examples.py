@@ -25,12 +25,12 @@ def test_python_without_files(
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     programs = _blocks("docs/python.md", "python")
-    assert len(programs) == 13
+    assert len(programs) == 14
     for program in programs:
         exec(compile(program, "python.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "torch.Size([64, 16])" in printed
-    assert len(re.findall(r"^\S+ \[\S+, \S+\]$", printed, flags=re.MULTILINE)) == 2, "two figures with their intervals"
+    assert len(re.findall(r"^\S+ \[\S+, \S+\]$", printed, flags=re.MULTILINE)) == 5, "five figures with their intervals"
 
 
 def test_the_files_in_the_readme_are_those_of_the_example() -> None:

@@ -10,6 +10,7 @@ import torch
 
 import jumpml
 from jumpml.core import LearnerError, SpecError
+from jumpml.graph import Widen
 from jumpml.learn import Checkpoints, Learner, Phase, Replay
 
 if TYPE_CHECKING:
@@ -308,3 +309,38 @@ def test_ewc_without_a_task_says_what_is_missing(data: dict[str, Any]) -> None:
     learner = Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1))
     with pytest.raises(LearnerError, match=r"an objective of kind ewc needs a task with an objective, whose gradients"):
         learner.consolidate()
+
+
+def test_what_is_held_grows_with_the_model(data: dict[str, Any]) -> None:
+    loaders = jumpml.create_dataloader(data)
+    spec = {
+        "seed": 0,
+        "nodes": {
+            "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [6, 5]}},
+            "out": {"module": "jumpml.blocks.Head", "inputs": "body"},
+        },
+        "tasks": {"y": {"kind": "multiclass", "output": "out", "target": "y"}},
+        "objectives": {
+            "ewc": {"kind": "ewc"},
+            "si": {"kind": "si"},
+            "l2_sp": {"kind": "l2_sp"},
+            "lwf": {"kind": "lwf", "inputs": "out"},
+        },
+    }
+    model = jumpml.load_model(spec, loaders)
+    learner = Learner(
+        loaders, model, torch.optim.Adam(model.parameters(), lr=0.05), phases={"supervised": Phase(epochs=1)}
+    )
+    learner.fit()
+    learner.consolidate()
+    learner.train_epoch()
+    batch = next(iter(loaders.train.plain()))
+    before = {name: value.detach().clone() for name, value in model.eval().losses(batch).items()}
+    assert all(value.mean() > 0 for value in before.values())
+    model.grow(Widen("body", 2.0))
+    after = model.eval().losses(batch)
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, atol=1e-5, rtol=1e-4)
+    si = cast("SI", model.objectives["si"])
+    shapes = [[*parameter.shape] for parameter in si.held.values()]
+    assert all([[*kept.shape] for kept in si.of_each(kind)] == shapes for kind in ("anchor", "importance", "path"))

@@ -1,0 +1,15 @@
+"""The digits of scikit-learn with their pixels in other orders: as many tasks as there are orders, all equally hard."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+
+def task(number: int) -> dict[str, np.ndarray]:
+    """The digits of a task: those of task 0 as they are, those of any other with their pixels in one random order.
+
+    Args:
+        number: The task.
+    """
+    digits = load_digits()
+    order = np.random.default_rng(number).permutation(64) if number else np.arange(64)
+    return {"pixels": (digits.data[:, order] / 16).astype("float32"), "digit": digits.target}

@@ -10,6 +10,6 @@ def task(number: int) -> dict[str, np.ndarray]:
     Args:
         number: The task.
     """
-    digits = load_digits()
+    pixels, digit = load_digits(return_X_y=True)
     order = np.random.default_rng(number).permutation(64) if number else np.arange(64)
-    return {"pixels": (digits.data[:, order] / 16).astype("float32"), "digit": digits.target}
+    return {"pixels": (pixels[:, order] / 16).astype("float32"), "digit": digit}

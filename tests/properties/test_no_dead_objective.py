@@ -224,7 +224,8 @@ def test_no_key_of_a_moving_weight_is_dead(key: str, value: Any) -> None:
         objective = {"kind": "l2", "inputs": "code", "weight": weight}
         nodes, inputs = {"code": NODES["code"]}, {"x": {"shape": [5]}}
         model = jumpml.load_model({"inputs": inputs, "nodes": nodes, "objectives": {"o": objective}})
-        schedule = model.objectives["o"].schedule  # type: ignore[attr-defined]
+        schedule = model.objectives["o"].schedule
+        assert schedule is not None
         return [schedule.at(epoch, 10) for epoch in (0, 1, 4, 12)]
 
     before = {"start": 0.1, "end": 1.0}

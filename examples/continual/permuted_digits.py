@@ -12,4 +12,4 @@ def task(number: int) -> dict[str, np.ndarray]:
     """
     pixels, digit = load_digits(return_X_y=True)
     order = np.random.default_rng(number).permutation(64) if number else np.arange(64)
-    return {"pixels": (pixels[:, order] / 16).astype("float32"), "digit": digit}
+    return {"pixels": np.asarray(pixels)[:, order].astype("float32") / 16, "digit": np.asarray(digit)}

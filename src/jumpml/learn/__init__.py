@@ -4,8 +4,8 @@ from jumpml.learn._averaging import has_average, is_average
 from jumpml.learn._build import build_learner
 from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._csv_log import CsvLog
-from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau
 from jumpml.learn._fisher import fisher_information
+from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau
 from jumpml.learn._history import RunHistory
 from jumpml.learn._hook import Hook, Step
 from jumpml.learn._joint import JointOptimizer

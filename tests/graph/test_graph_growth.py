@@ -86,7 +86,7 @@ def test_units_that_nothing_reads_go_first(name: str) -> None:
     made = model(make(), shape, reads=reads)
     before, sizes = answer(made), [p.shape for p in made.parameters()]
     made.grow(Widen("body", 1.5))
-    layer = next(iter(made.lineage[0]["units"]))
+    layer = next(iter(made.lineage[0]["at"]))
     made.regrow(())
     made.grow(Widen(layer, 2.0))
     made.grow(Shrink(layer, 0.5))

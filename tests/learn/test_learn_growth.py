@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import jumpml
-from jumpml.core import Figure, GraphError, SpecError
+from jumpml.core import Figure, GraphError, ModelSpec, SpecError, load_spec
 from jumpml.graph import Shrink, Widen
 from jumpml.learn import Grow
 
@@ -266,3 +266,37 @@ def test_a_surgery_that_cannot_be_done_leaves_the_learner_as_it_was(tmp_path: Pa
     with pytest.raises(GraphError, match="makes no units"):
         learner.grow(Shrink("norm", 0.5))
     assert same(state_of(learner), before) and learner.history.epochs == []
+
+
+def test_a_node_of_a_run_that_grew_comes_in_its_shape(tmp_path: Path, whole: Learner) -> None:
+    run = tmp_path / "run"
+    learner = make(run)
+    learner.fit()
+    (run / "specs").mkdir()
+    (run / "specs" / "digits.model.yaml").write_text(load_spec(ModelSpec, MODEL).to_yaml(), encoding="utf-8")
+    loaders = jumpml.create_dataloader(DATA)
+    taken = {
+        "seed": 1,
+        "nodes": {
+            "head": {"module": "torch.nn.LazyLinear", "inputs": "body", "args": {"out_features": 2}},
+            "body": {"pretrained": {"run": str(run), "node": "encoder"}, "inputs": "image"},
+        },
+        "objectives": {"small": {"kind": "l2", "inputs": "head"}},
+    }
+    model = jumpml.load_model(taken, loaders).eval()
+    batch = next(iter(loaders.val))
+    with torch.no_grad():
+        expected = whole.model.eval()(batch, outputs=["encoder"])["encoder"]
+        assert torch.equal(model(batch, outputs=["body"])["body"], expected)
+    assert model.node("head").weight.shape == (2, 12)
+    assert [entry["at"] for entry in model.lineage] == [
+        {"body.layers.1": 12},
+        {"body.layers.1": 24, "body.layers.4": 12},
+    ]
+    averaged = {**MODEL, "nodes": {**MODEL["nodes"]}}
+    averaged["nodes"]["encoder"] = {**MODEL["nodes"]["encoder"], "weights": {"file": str(run), "part": "average"}}
+    model = jumpml.load_model(averaged, loaders).eval()
+    with torch.no_grad():
+        assert learner.ema_model is not None
+        expected = learner.ema_model(batch, outputs=["encoder"])["encoder"]
+        assert torch.equal(model(batch, outputs=["encoder"])["encoder"], expected)

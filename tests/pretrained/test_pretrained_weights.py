@@ -292,7 +292,7 @@ def checkpoint(folder: Path, value: float, best: list[Any] | None = None) -> Non
     folder.mkdir(parents=True)
     save_file({"node_a.weight": torch.full((1,), value)}, folder / "model.safetensors")
     (folder / "state.json").write_text(json.dumps({"$dict": [["progress", {"$dict": [["best", best]]}]]}))
-    save_file({"/ema/average/module.node_a.weight": torch.full((1,), -value)}, folder / "state.safetensors")
+    save_file({"/hooks/ema/average/module.node_a.weight": torch.full((1,), -value)}, folder / "state.safetensors")
     sums = {path.name: sha256_of(path) for path in folder.iterdir()}
     (folder / "manifest.json").write_text(json.dumps(sums))
 

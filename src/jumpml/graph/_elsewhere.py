@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jumpml.core import JumpMLError, ModelSpec, Problem, did_you_mean, join_errors, load_spec, local
@@ -83,6 +84,8 @@ def fill_nodes(spec: ModelSpec, model: Model) -> None:
     """
     parts = flatten(spec)
     made = {name: part for name, part in parts.items() if part.owner is None and name in model.node_names}
+    for name, part in made.items():  # what one has grown to, another reads: all are shaped before any is filled
+        _shape_one(model, name, part)
     problems = [problem for name, part in made.items() for problem in _fill_one(model, name, part)]
     errors: list[JumpMLError] = [place(spec, parts, problem) for problem in problems]
     for within, key in _graphs(spec):
@@ -94,6 +97,19 @@ def fill_nodes(spec: ModelSpec, model: Model) -> None:
     for name, record in model.loaded.items():
         if not record.whole:
             _LOG.warning("Node %r begins with %s.", name, record)
+
+
+def _shape_one(model: Model, name: str, part: Part) -> None:
+    """Let a node grow as the one of a run has grown; what is wrong with the run is told when the node is filled."""
+    told, origin = part.node.weights, part.node.pretrained
+    run = origin.run if origin is not None else None
+    with suppress(JumpMLError):
+        if run is not None:
+            model.take_shape(name, read_weights(part.spec.folder / run).of_node((origin and origin.node) or part.key))
+        elif told is not None:
+            weights = read_weights(part.spec.folder / told.file, part=told.part)
+            if weights.nodes:
+                model.take_shape(name, weights.of_node(told.node or part.key))
 
 
 def _fill_one(model: Model, name: str, part: Part) -> Iterator[Problem]:

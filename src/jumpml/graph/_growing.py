@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jumpml.graph._model import Model
     from jumpml.graph.growth._index_map import IndexMap
     from jumpml.graph.growth._surgery import Entry, Surgery
+    from jumpml.pretrained import Weights
 
 _TOLERANCE = 1e-4  # of outputs, beside their largest number; in float64 a millionth of that
 
@@ -103,6 +104,22 @@ class Growing(Trainable):
             self._changed()
             done.append(inverse(growth))
         return done + [self._operate(entry, exact=False) for entry in wanted[shared:]]
+
+    def take_shape(self, name: str, weights: Weights) -> None:
+        """Do to a node what was done to the one that weights are of, if that has grown.
+
+        Args:
+            name: The node.
+            weights: Of one node.
+
+        Raises:
+            GraphError: It cannot be done.
+        """
+        for told in weights.lineage:
+            at = {f"{name}.{path}" if path else name: what for path, what in told["at"].items()}
+            entry = {**told, "at": at}
+            if entry not in self._lineage:
+                self._operate(entry, exact=False)
 
     def _operate(self, entry: Entry, *, exact: bool) -> Growth:
         """Do what an entry says; where that fails, or would change what is computed, nothing is done."""

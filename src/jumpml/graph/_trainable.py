@@ -80,6 +80,7 @@ class Trainable(Structure):
         found = weights if isinstance(weights, Weights) else read_weights(Path(weights), part=part)
         if found.nodes or node is not None:
             found = found.of_node(node or name)
+            self.take_shape(name, found)
         self._loaded[name] = fill(module, found, strip=strip, prefix=prefix, strict=strict)
         return self._loaded[name]
 
@@ -122,6 +123,18 @@ class Trainable(Structure):
     def _frozen_nodes(self) -> list[str]:
         names = self._wiring.names
         return [name for name in self.node_names if self._frozen.issuperset(names.units(name))]
+
+    @abstractmethod
+    def take_shape(self, name: str, weights: Weights) -> None:
+        """Do to a node what was done to the one that weights are of, if that has grown.
+
+        Args:
+            name: The node.
+            weights: Of one node.
+
+        Raises:
+            GraphError: It cannot be done.
+        """
 
     @abstractmethod
     def _changed(self) -> None:

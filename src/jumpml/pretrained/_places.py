@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jumpml.core import PretrainedError, did_you_mean, sha256_of
 
@@ -85,6 +85,25 @@ def _best_step(checkpoint: Path) -> int:
         raise PretrainedError(f"{checkpoint} is no whole checkpoint: {type(error).__name__}: {error}.") from None
 
 
+def lineage_beside(weights: Path) -> list[dict[str, Any]]:
+    """The surgeries that the model of a checkpoint's weights has had; none where these are no checkpoint's."""
+    state = weights.parent / "state.json"
+    if weights.name not in {_MODEL, _STATE} or not state.is_file():
+        return []
+    try:
+        told = dict(json.loads(state.read_text(encoding="utf-8"))["$dict"])
+        return [_plain(entry) for entry in told.get("lineage", [])]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PretrainedError(f"{weights.parent} is no whole checkpoint: {type(error).__name__}: {error}.") from None
+
+
+def _plain(tree: Any) -> Any:
+    """A value of a checkpoint's state, in which dicts are lists of pairs."""
+    if isinstance(tree, dict):
+        return {key: _plain(value) for key, value in tree["$dict"]}
+    return [_plain(value) for value in tree] if isinstance(tree, list) else tree
+
+
 def _in_folder(folder: Path, part: str | None) -> Place:
     if part not in {None, AVERAGE}:
         raise PretrainedError(f"{folder}: a folder has no part {part!r}; a checkpoint has the part {AVERAGE!r}.")
@@ -96,7 +115,7 @@ def _in_folder(folder: Path, part: str | None) -> Place:
     manifest = folder / _MANIFEST
     if manifest.is_file() and _told(manifest).get(file.name) != sha256:
         raise PretrainedError(f"{file} is damaged: its checksum is not the one that was written with it.")
-    return Place(file, sha256, begins="" if part is None else f"/ema/{AVERAGE}/module.")
+    return Place(file, sha256, begins="" if part is None else f"/hooks/ema/{AVERAGE}/module.")
 
 
 def _told(manifest: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from jumpml.core import PretrainedError, did_you_mean
-from jumpml.pretrained._places import AVERAGE, find_weights
+from jumpml.pretrained._places import AVERAGE, find_weights, lineage_beside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +31,13 @@ class Weights:
         source: The file.
         sha256: Its checksum.
         tensors: On the CPU.
+        lineage: Of a run's, the surgeries that its model has had, as `jumpml.graph.Model.lineage` has them.
     """
 
     source: str
     sha256: str
     tensors: Mapping[str, Tensor]
+    lineage: Sequence[Mapping[str, Any]] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -60,7 +62,7 @@ class Weights:
         if not inner:
             near = did_you_mean(node, (name.replace("__", ".") for name in self.nodes))
             raise PretrainedError(f"{self.source} has no weights of a node {node!r}. {near}".rstrip())
-        return replace(self, tensors=inner)
+        return replace(self, tensors=inner, lineage=_within(self.lineage, node))
 
 
 def read_weights(path: Path, *, part: str | None = None) -> Weights:
@@ -87,7 +89,17 @@ def read_weights(path: Path, *, part: str | None = None) -> Weights:
             raise PretrainedError(f"{path}: the run kept no average of its weights, so that it has no {AVERAGE!r}.")
     if not tensors:
         raise PretrainedError(f"{path} holds no weights.")
-    return Weights(source=str(path), sha256=place.sha256, tensors=tensors)
+    return Weights(source=str(path), sha256=place.sha256, tensors=tensors, lineage=lineage_beside(place.file))
+
+
+def _within(lineage: Sequence[Mapping[str, Any]], node: str) -> list[Mapping[str, Any]]:
+    """What of a lineage was done to one node, with the modules inside it by their paths, and itself by an empty one."""
+    found = []
+    for entry in lineage:
+        own = {name: told for name, told in entry["at"].items() if name == node or name.startswith(f"{node}.")}
+        if own:
+            found.append({**entry, "at": {name[len(node) :].removeprefix("."): told for name, told in own.items()}})
+    return found
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:

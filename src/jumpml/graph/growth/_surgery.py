@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from jumpml.graph._model import Model
 
-Entry = dict[str, Any]  # a surgery in a lineage: plain values, as JSON has them
+Entry = dict[
+    str, Any
+]  # a surgery in a lineage, in plain values: `kind`, `text`, `seed`, and by module, `at`, what to do
 
 
 class Surgery(ABC):
@@ -32,7 +34,7 @@ class Surgery(ABC):
 
     @abstractmethod
     def resolve(self, model: Model, seed: int) -> Entry:
-        """What there is to do to this model, whatever its weights are: an entry with ``kind``, ``text`` and ``seed``.
+        """What there is to do to this model, whatever its weights are: an `Entry`.
 
         Args:
             model: It is left as it is.

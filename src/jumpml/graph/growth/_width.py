@@ -53,14 +53,14 @@ class Widen(Surgery):
         free = chosen(model, self.node)
         found = {units.makers[0]: max(units.count + 1, round(units.count * self.factor)) for units in free}
         text = "grew " + ", ".join(f"{u.makers[0]} {u.count} -> {found[u.makers[0]]}" for u in free)
-        return {"kind": self.kind, "text": text, "units": found, "seed": seed}
+        return {"kind": self.kind, "text": text, "at": found, "seed": seed}
 
     @staticmethod
     def operate(model: Model, entry: Entry) -> Mapping[Tensor, Moved]:
         """Widen."""
-        by_maker = _by_maker(model, entry["units"])
+        by_maker = _by_maker(model, entry["at"])
         changes = {
-            units: [*range(units.count), *[FRESH] * (entry["units"][maker] - units.count)]
+            units: [*range(units.count), *[FRESH] * (entry["at"][maker] - units.count)]
             for maker, units in by_maker.items()
         }
         return _resize(model, changes, entry["seed"])
@@ -98,13 +98,13 @@ class Shrink(Surgery):
             stay = max(1, round(units.count * self.factor))
             kept[units.makers[0]] = sorted(importance(units).topk(stay).indices.tolist())
         text = "shrank " + ", ".join(f"{u.makers[0]} {u.count} -> {len(kept[u.makers[0]])}" for u in free)
-        return {"kind": self.kind, "text": text, "units": kept, "seed": seed}
+        return {"kind": self.kind, "text": text, "at": kept, "seed": seed}
 
     @staticmethod
     def operate(model: Model, entry: Entry) -> Mapping[Tensor, Moved]:
         """Shrink."""
-        by_maker = _by_maker(model, entry["units"])
-        return _resize(model, {units: entry["units"][maker] for maker, units in by_maker.items()}, entry["seed"])
+        by_maker = _by_maker(model, entry["at"])
+        return _resize(model, {units: entry["at"][maker] for maker, units in by_maker.items()}, entry["seed"])
 
 
 def importance(units: Units) -> Tensor:

@@ -241,3 +241,7 @@ def test_compiled_it_computes_the_same(linear_file: Callable[..., bytes]) -> Non
     module = nn.Sequential(nn.Linear(3, 3), OnnxModel(linear_file(nn.Linear(3, 2))))
     compiled = torch.compile(module, backend="eager")
     torch.testing.assert_close(compiled(rows()), module(rows()))
+    torch.testing.assert_close(compiled(rows()[:1]), module(rows()[:1]))
+    torch.compiler.reset()
+    with pytest.raises(Exception, match=r"reason: an ONNX file runs in ONNX Runtime, which torch cannot trace"):
+        torch.compile(module, backend="eager", fullgraph=True)(rows())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 
-from jumpml.core import NEXT, EvaluationError, did_you_mean
+from jumpml.core import NEXT, EvaluationError, derive_seed, did_you_mean
 from jumpml.evaluate._measure import first
 from jumpml.evaluate._metric import UndefinedError
 from jumpml.evaluate._named import metric_names, named
@@ -15,14 +16,14 @@ from jumpml.evaluate._sample import AnySample, sample_of
 from jumpml.objectives import reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from torch import Tensor
 
     from jumpml.core import Loss, Objective
     from jumpml.data import DataLoaders
     from jumpml.evaluate._metric import Metric
-    from jumpml.graph import Model
+    from jumpml.graph import LossPlan, Model
 
 SUPERVISED = "supervised"
 
@@ -35,9 +36,9 @@ def score(
     Args:
         loaders: The data.
         model: It is in the mode it was in when this returns.
-        names: ``task/metric``, or ``loss``: the weighted sum of the phase's objectives, each its mean over
-            the rows that count. Objectives that need views have no part in it, since these rows have none, nor have
-            those that are made of gradients.
+        names: ``task/metric``, or ``loss``: the weighted sum of the phase's objectives, each its mean over the rows
+            that count. Objectives that need views have no part in it, since these rows have none. What an objective
+            draws at random is the same each time, and drawn from no generator outside.
         split: ``train``, ``val`` or ``test``.
         phase: The phase whose objectives ``loss`` is of.
 
@@ -79,21 +80,31 @@ def _value(name: str, entry: Metric, sample: AnySample, split: str) -> float:
 
 def _loss(loaders: DataLoaders, model: Model, split: str, phase: str) -> float:
     active = {name: model.objectives[name] for name in model.active(phase)}
-    objectives = {n: o for n, o in active.items() if not (o.views or o.differentiates)}
+    objectives = {name: objective for name, objective in active.items() if not objective.views}
     if not objectives:
         raise EvaluationError(f"'loss' has no value: no objective without views is active in the {phase} phase.")
     total = {name: torch.zeros((), dtype=torch.float64) for name in objectives}
     rows = dict.fromkeys(objectives, 0)
     loaders.bind([name for objective in objectives.values() for name in objective.inputs if name.endswith(NEXT)])
-    with evaluation_mode(model):
+    plans: dict[frozenset[str], LossPlan] = {}
+    with evaluation_mode(model), _same_draws(loaders.device):
         for batch in loader_of(loaders, split).plain():
             with torch.inference_mode():
-                losses = plain_losses(model, objectives, batch)
+                if frozenset(batch) not in plans:
+                    plans[frozenset(batch)] = model.plan_losses(phase, batch, objectives)
+                losses, _ = plans[frozenset(batch)](batch)
             for name, loss in losses.items():
                 count = len(next(iter(batch.values()))) if loss.present is None else int(loss.present.sum())
                 total[name] += reduce(loss).cpu() * count
                 rows[name] += count
     return sum(model.objectives[name].weight * float(total[name]) / max(rows[name], 1) for name in objectives)
+
+
+@contextmanager
+def _same_draws(device: torch.device) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(derive_seed("validation"))
+        yield
 
 
 def plain_losses(model: Model, objectives: Mapping[str, Objective], batch: Mapping[str, Tensor]) -> dict[str, Loss]:

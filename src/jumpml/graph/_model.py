@@ -279,7 +279,7 @@ class Model(Growing):
             raise GraphError(f"{reference!r} is no value: {inferred.why_not(reference)}")
         self._values[reference] = inferred.values[reference]
 
-    def plan_losses(self, phase: str, available: Collection[str]) -> LossPlan:
+    def plan_losses(self, phase: str, available: Collection[str], only: Collection[str] | None = None) -> LossPlan:
         """Compile what is needed for the losses of a phase. Make it anew after `train_only`.
 
         Nodes that are frozen together with all that they read run without gradient.
@@ -287,11 +287,13 @@ class Model(Growing):
         Args:
             phase: The phase.
             available: The keys that batches will have: fields, ``<field>.present``, ``<field>@<draw>``.
+            only: Which of the phase's objectives; all where None.
 
         Raises:
             GraphError: An active objective needs what is not available.
         """
-        active = {name: (self.objectives[name], self._objectives[name]) for name in self.active(phase)}
+        names = [name for name in self.active(phase) if only is None or name in only]
+        active = {name: (self.objectives[name], self._objectives[name]) for name in names}
         return compile_losses(active, self._compiler(available, no_gradient=self._frozen_nodes()), self._values)
 
     def rows(self, references: Iterable[str], batch: Mapping[str, Tensor]) -> Tensor | None:

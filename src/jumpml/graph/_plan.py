@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import torch
 
@@ -81,6 +81,9 @@ class LossPlan:
         """
         if not self._differentiates:
             return self._routine(batch)
+        return (_apart if torch.compiler.is_dynamo_compiling() else LossPlan._of_gradients)(self, batch)
+
+    def _of_gradients(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Loss], dict[str, Tensor]]:
         wanted = torch.is_grad_enabled()
         with torch.inference_mode(False), torch.enable_grad():  # such a loss is made of gradients
             # tensors that were made without any gradient in mind cannot take part as they are
@@ -88,6 +91,17 @@ class LossPlan:
             losses, values = self._routine(batch)
         done = self._fixed if wanted else losses.keys()
         return {name: Loss(v.detach(), p) if name in done else Loss(v, p) for name, (v, p) in losses.items()}, values
+
+
+def _apart(plan: LossPlan, batch: Mapping[str, Tensor]) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+    """Where ``torch.compile`` traces, one break of its graph: what it makes has no gradients of gradients."""
+    disable: Any = torch.compiler.disable
+    return disable(plan._of_gradients)(batch)
+
+
+# what torch.compiler.disable sets; but that imports the compiler, for a second
+_apart._torchdynamo_disable = True  # pyright: ignore[reportFunctionMemberAccess]
+_apart._torchdynamo_disable_msg = "an objective takes gradients of gradients, which torch.compile has not"  # pyright: ignore
 
 
 def compile_plan(names: Iterable[str], known: Collection[str], compiler: Compiler) -> Plan:

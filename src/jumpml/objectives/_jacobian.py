@@ -30,7 +30,7 @@ class Jacobian(ObjectiveModule):
     Each projection costs a backward pass from the output to what it is differentiated by, and in training another
     through that one. Modules between the two need second derivatives, which ReLU and linear layers have and fused
     attention has not, and a row's output must depend on its own row alone, as it does not behind a batch normalization
-    in training. It has no part in the validation loss, and is not for ``torch.compile``.
+    in training. ``torch.compile`` has no second derivatives: there the phase's losses run outside the compiled graph.
 
     Args:
         inputs: The output, and what it is differentiated by: a field or a node that it depends on.

@@ -97,6 +97,8 @@ class OnnxModel(nn.Module):
             PretrainedError: An input is missing, or is not the file's.
             DeploymentError: The model around it is exported, and not to ONNX.
         """
+        if torch.compiler.is_dynamo_compiling() and not torch.compiler.is_exporting():
+            return _apart(self, values, named)
         read = self._in_order(values, named)
         if torch.onnx.is_in_onnx_export():
             outputs = self._exported(read)
@@ -108,8 +110,7 @@ class OnnxModel(nn.Module):
         elif any(value.is_meta or type(value) is not Tensor for value in read):
             outputs = [read[0].new_empty((read[0].shape[0], *s), dtype=d) for s, d in self._described(read)]
         else:
-            without_torch: Any = torch.compiler.disable(self._computed)  # the runtime is none of torch's business
-            outputs = without_torch(read)
+            outputs = self._computed(read)
         names = [output.name for output in self._started().get_outputs()]
         return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
 
@@ -191,6 +192,17 @@ class OnnxModel(nn.Module):
             except Exception as error:  # the runtime has its own errors, one a cause
                 raise PretrainedError(f"ONNX Runtime cannot read the file: {first_line(error)}.") from error
         return self._session
+
+
+def _apart(module: OnnxModel, values: tuple[Tensor, ...], named: Mapping[str, Tensor]) -> Any:
+    """Where ``torch.compile`` traces, one break of its graph: the runtime is none of torch's business."""
+    disable: Any = torch.compiler.disable
+    return disable(module.forward)(*values, **named)
+
+
+# what torch.compiler.disable sets; but that imports the compiler, for a second
+_apart._torchdynamo_disable = True  # pyright: ignore[reportFunctionMemberAccess]
+_apart._torchdynamo_disable_msg = "an ONNX file runs in ONNX Runtime, which torch cannot trace"  # pyright: ignore
 
 
 def has_onnx(module: nn.Module) -> bool:

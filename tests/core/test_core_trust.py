@@ -88,9 +88,12 @@ def test_what_lies_inside_but_is_no_module_class_is_refused(name: str, told: str
             "timm.models.VisionTransformer",
             "If you trust the package that defines it, say so: trust=['timm'] in Python, --trust timm in a shell.",
         ),
-        ("torch.hub.load", "trust=['torch'] in Python, --trust torch in a shell."),
+        ("torch.hub.load", "It is a function; expected a class that derives from Module."),
+        ("torch.optim.SGD", "It is the class SGD; expected a class that derives from Module."),
+        ("torchvision.models.VGG", "trust=['torchvision'] in Python, --trust torchvision in a shell."),
         ("torch.nnx.Tanhshrinkage", "trust=['torch'] in Python"),
-        ("os.system", "trust=['os'] in Python"),
+        ("os.system", "Python's own library has no class that derives from Module."),
+        ("subprocess.Popen", "Python's own library has no class that derives from Module."),
     ],
 )
 def test_what_lies_outside_is_refused_with_a_way_in(name: str, told: str) -> None:

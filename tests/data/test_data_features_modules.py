@@ -159,7 +159,7 @@ def test_a_file_names_a_module(data_spec: Callable[[str], DataSpec]) -> None:
     [
         (
             "{module: {name: os.system}}",
-            "features.x[0]: 'os.system' is outside the trusted packages (torch.nn, jumpml). If you trust",
+            "features.x[0]: 'os.system' is outside the trusted packages (torch.nn, jumpml). Python's own",
         ),
         (
             "{module: {name: torch.nn.Linear, args: {wide: 3}}}",

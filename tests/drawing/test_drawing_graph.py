@@ -70,6 +70,13 @@ def test_fields_nodes_tasks_and_objectives_are_drawn():
         assert text in said, text
 
 
+def test_what_a_node_can_do_without_comes_by_a_dashed_arrow():
+    nodes = (row("body", "image", "depth", optional=["depth"]), row("out", "body", optional="of an old record"))
+    svg = draw_graph(GraphRecord(inputs={"image": "", "depth": ""}, nodes=nodes))
+    assert (classes(svg, "arrow"), classes(svg, "arrow optional")) == (2, 1)
+    assert ".optional { stroke-dasharray" in svg
+
+
 def test_it_is_one_picture_with_a_name_that_refers_to_nothing():
     svg = draw_graph(DIGITS)
     root = read(svg)

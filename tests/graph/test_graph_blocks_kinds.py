@@ -20,6 +20,7 @@ from jumpml.blocks import (
     FTTransformer,
     Head,
     PatchTST,
+    PixelHead,
     Pool,
     Recurrent,
     ResidualMLP,
@@ -30,6 +31,8 @@ from jumpml.blocks import (
     Upsample,
     ViT,
 )
+from jumpml.core import FieldInfo, ModelSpec, ValueInfo, load_spec
+from jumpml.graph import build_nodes
 from jumpml.graph.blocks._attention import rotate
 
 if TYPE_CHECKING:
@@ -283,3 +286,21 @@ def test_a_window_of_another_length_is_refused() -> None:
     block(torch.zeros(2, 12, 1))
     with pytest.raises(ValueError, match=r"^PatchTST was made for windows of 12 steps; got 16\.$"):
         block(torch.zeros(2, 16, 1))
+
+
+def test_a_pixel_head_is_one_linear_layer_at_each_pixel() -> None:
+    head, x = PixelHead(3), torch.randn(2, 5, 4, 6)
+    got = head(x)
+    linear = nn.Linear(5, 3)
+    linear.load_state_dict({"weight": head.weight.detach()[:, :, 0, 0], "bias": head.bias.detach()})
+    torch.testing.assert_close(got, linear(x.movedim(1, -1)).movedim(-1, 1))
+    assert type(head) is nn.Conv2d  # plain, so that it is saved, exported and quantized as any other
+
+
+def test_a_pixel_head_is_as_wide_as_its_task_has_classes() -> None:
+    field = FieldInfo(name="mask", kind="mask", value=ValueInfo(shape=(4, 6), dtype="int64"), classes=("a", "b", "c"))
+    nodes = {"map": {"module": "jumpml.blocks.PixelHead", "inputs": "x"}}
+    tasks = {"parts": {"kind": "segmentation", "output": "map", "target": "mask"}}
+    spec = load_spec(ModelSpec, {"nodes": nodes, "tasks": tasks})
+    made = build_nodes(spec, {"x": ValueInfo(shape=(5, 4, 6))}, {"mask": field})["map"].module
+    assert made(torch.randn(1, 5, 4, 6)).shape == (1, 3, 4, 6)

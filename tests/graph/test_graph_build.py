@@ -93,8 +93,8 @@ objectives:
     assert mistakes(text, tmp_path, LABEL) == [
         "line 3, column 13: nodes.encoder.module: 'torch.nn' has no 'Linaer'. Did you mean 'Linear' or 'Bilinear' or "
         "'LazyLinear'?",
-        "line 4, column 10: nodes.mind.module: 'os.system' is outside the trusted packages (torch.nn, jumpml). If you "
-        "trust the package that defines it, say so: trust=['os'] in Python, --trust os in a shell.",
+        "line 4, column 10: nodes.mind.module: 'os.system' is outside the trusted packages (torch.nn, jumpml). "
+        "Python's own library has no class that derives from Module.",
         "line 4, column 29: nodes.mind.inputs: reads 'encodr', which is neither a field nor a node. Did you mean "
         "'encoder'?",
         "line 5, column 75: nodes.wide.args.outfeatures: torch.nn.Linear(in_features, out_features, bias=True, "

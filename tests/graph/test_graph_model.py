@@ -137,6 +137,7 @@ def test_the_table_and_the_print(make, sum_of):
         "node": "body",
         "module": "torch.nn.Linear",
         "inputs": ["x"],
+        "optional": [],
         "shape": "[batch, 8] float32",
         "parameters": 40,
         "flops": 64,  # 4 times 8 products, each with a sum

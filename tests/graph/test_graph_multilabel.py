@@ -41,7 +41,7 @@ def test_there_is_one_logit_a_label(make):
     with refused(text + HEAD):
         make({"out": (nn.Linear(4, 4), "x")}, tasks=task(), fields={"topics": TOPICS})
     text = "task 't': a multilabel task needs an output [batch, classes], and 'out' is [batch, 2, 2] float32."
-    with refused(text + HEAD):
+    with refused(f"{text} It has 2 axes a row: put torch.nn.Flatten or jumpml.blocks.Pool before its last layer."):
         make({"out": (nn.Unflatten(1, (2, 2)), "x")}, tasks=task())
 
 

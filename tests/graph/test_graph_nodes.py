@@ -436,8 +436,8 @@ def test_a_problem_in_layers_is_told_at_its_place(tmp_path: Path) -> None:
     [
         (
             "os.system",
-            "'os.system' is outside the trusted packages (torch.nn, jumpml). If you trust the package that defines it, "
-            "say so: trust=['os'] in Python, --trust os in a shell.",
+            "'os.system' is outside the trusted packages (torch.nn, jumpml). Python's own library has no class "
+            "that derives from Module.",
         ),
         (
             "jumpml.core._files.os.system",

@@ -45,6 +45,13 @@ def test_what_the_batch_lacks_is_none(inputs: Any) -> None:
         model({"depth": depth})
 
 
+def test_the_table_and_the_drawing_tell_what_is_optional() -> None:
+    model = Model(inputs=INPUTS, nodes={"fuse": Node(Fuse(), ["x", "depth?"])})
+    assert model.table()[0]["optional"] == ["depth"]
+    assert "x, depth?" in str(model)
+    assert model.draw().count('class="arrow optional"') == 1
+
+
 def test_what_no_data_has_is_none() -> None:
     model = Model(inputs={"x": INPUTS["x"]}, nodes={"fuse": Node(Fuse(), ["x", "depth?"])})
     x = torch.randn(3, 4)

@@ -35,7 +35,7 @@ def test_class_count_against_the_heads_width(make, category):
 
 def test_multiclass_outputs_are_vectors(make):
     text = "task 't': a multiclass task needs an output [batch, classes], and 'out' is [batch, 2, 2] float32."
-    with refused(text + HEAD):
+    with refused(f"{text} It has 2 axes a row: put torch.nn.Flatten or jumpml.blocks.Pool before its last layer."):
         make({"out": (nn.Unflatten(1, (2, 2)), "x")}, tasks=task("multiclass"))
 
 

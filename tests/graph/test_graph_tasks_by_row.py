@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from jumpml.graph import Model
 
+FLATTEN = " It has 2 axes a row: put torch.nn.Flatten or jumpml.blocks.Pool before its last layer."
 HEAD = " In a model file jumpml.blocks.Head is as wide as its task needs."
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -70,7 +71,7 @@ def test_an_ordinal_output_has_one_logit_less_than_there_are_classes(make: Calla
     with refused(text + HEAD):
         make({"out": (nn.Linear(4, 4), "x")}, tasks=tasks, fields=fields)
     with refused(
-        "task 't': an ordinal task needs an output [batch, classes - 1], and 'out' is [batch, 2, 2] float32." + HEAD
+        "task 't': an ordinal task needs an output [batch, classes - 1], and 'out' is [batch, 2, 2] float32." + FLATTEN
     ):
         make({"out": (nn.Unflatten(1, (2, 2)), "x")}, tasks=tasks, fields=fields)
     make({"out": (nn.Linear(4, 3), "x")}, tasks=tasks, fields=fields)
@@ -100,7 +101,7 @@ def test_one_class_has_no_order(make: Callable[..., Model], category: Any) -> No
 def test_an_embedding_is_a_vector_of_some_width(make: Callable[..., Model], category: Any) -> None:
     tasks = {"t": Task(kind="retrieval", output="out", target="y")}
     text = "task 't': a retrieval task needs an output [batch, width], and 'out' is [batch, 2, 2] float32."
-    with refused(text + HEAD):
+    with refused(text + FLATTEN):
         make({"out": (nn.Unflatten(1, (2, 2)), "x")}, tasks=tasks, fields={"y": category("y", 3)})
     with refused("task 't': a retrieval task needs a target with 2 classes or more, and 'y' has 1."):
         make({"out": (nn.Linear(4, 3), "x")}, tasks=tasks, fields={"y": category("y", 1)})

@@ -1,77 +1,85 @@
-"""A class at each position: the loss of each row, its gradient, and the shapes that it takes."""
+"""Distillation at positions, against torch's divergence position by position."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
-import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
 
 from jumpml.core import ObjectiveError, ValueInfo
-from jumpml.objectives import CrossEntropy, reduce
+from jumpml.objectives import Distillation, PositionDistillation, reduce
 
-GENERATOR = torch.Generator().manual_seed(0)
-LOGITS = torch.randn(3, 5, 4, generator=GENERATOR)  # [batch, length, classes]
-CODES = torch.tensor([[0, 1, 2, 3, -1], [3, -1, -1, -1, -1], [-1, -1, -1, -1, -1]])
+TRIO = ("tags", "source_tags", "truth")
 
 
-def tokens(**options: Any) -> CrossEntropy:
-    return CrossEntropy(("tags", "truth"), classes_last=True, **options)
+def drawn(kind: str, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (5, 3, 2, 4) if kind == "segmentation" else (5, 6, 3)
+    own, taught = (2 * torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    places = shape[2:] if kind == "segmentation" else shape[1:2]
+    return own, taught, torch.randint(-1, 3, (5, *places), generator=generator)
 
 
-def test_a_row_s_loss_is_the_mean_over_its_known_positions() -> None:
-    value, present = tokens()(LOGITS, CODES)
-    assert value[0].item() == pytest.approx(F.cross_entropy(LOGITS[0, :4], CODES[0, :4]).item())
-    assert value[1].item() == pytest.approx(F.cross_entropy(LOGITS[1, :1], CODES[1, :1]).item())
-    assert present is not None
-    assert present.tolist() == [True, True, False]
-    masked = tokens()(LOGITS, CODES, present=torch.tensor([True, False, True])).present
-    assert masked is not None
-    assert masked.tolist() == [True, False, False]
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(["segmentation", "token_labelling", "language_modelling"]), st.integers(0, 999))
+def test_it_is_the_mean_divergence_of_the_known_positions(kind: str, seed: int) -> None:
+    own, taught, truth = drawn(kind, seed)
+    value, present = PositionDistillation(TRIO, kind=kind, temperature=2.0)(own, taught, truth)
+    last = (lambda x: x.movedim(1, -1)) if kind == "segmentation" else (lambda x: x)
+    for row in range(5):
+        known = truth[row] >= 0
+        assert present is not None and bool(present[row]) == bool(known.any())
+        if known.any():
+            mine, source = (last(x[row : row + 1])[0][known] for x in (own, taught))
+            expected = Distillation(("a", "b"), kind="multiclass", temperature=2.0)(mine, source).value.mean()
+            torch.testing.assert_close(value[row], expected)
 
 
-def test_pixels_are_tokens_with_the_classes_first() -> None:
-    pixels = CrossEntropy(("map", "mask"))
-    logits, codes = torch.randn(2, 4, 3, 5, generator=GENERATOR), torch.randint(-1, 4, (2, 3, 5), generator=GENERATOR)
-    one = pixels(logits, codes)
-    other = tokens()(logits.flatten(2).transpose(1, 2), codes.flatten(1))
-    assert torch.allclose(one.value, other.value)
+def test_what_is_not_known_gives_no_gradient_and_the_source_has_none() -> None:
+    own, taught, truth = drawn("token_labelling", 0)
+    truth[0, 2:], truth[1] = -1, -1
+    own.requires_grad_()
+    taught.requires_grad_()
+    loss = PositionDistillation(TRIO, kind="token_labelling")(own, taught, truth, present=torch.arange(5) != 3)
+    reduce(loss).backward()
+    assert taught.grad is None
+    assert own.grad is not None
+    moved = own.grad.abs().sum(-1) > 0
+    assert moved.equal((truth >= 0) & (torch.arange(5) != 3)[:, None])
 
 
-def test_what_is_not_known_gets_no_gradient() -> None:
-    logits = LOGITS.clone().requires_grad_()
-    reduce(tokens()(logits, CODES)).backward()
-    assert logits.grad is not None
-    assert logits.grad[CODES < 0].abs().sum() == 0
-    assert (logits.grad[CODES >= 0].abs().sum(1) > 0).all()
-
-
-def test_the_gradient_is_the_loss_s() -> None:
-    logits = LOGITS.double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: tokens(label_smoothing=0.1)(x, CODES).value, logits)
-
-
-def test_a_batch_whose_rows_change_places_has_the_same_losses() -> None:
-    order = torch.tensor([2, 0, 1])
-    assert torch.allclose(tokens()(LOGITS[order], CODES[order]).value, tokens()(LOGITS, CODES).value[order])
-
-
-@pytest.mark.parametrize("options", [{"focal": 2.0}, {"class_weights": [1.0, 2.0, 3.0, 4.0], "label_smoothing": 0.1}])
-def test_options_mean_the_same_with_the_classes_last(options: dict[str, Any]) -> None:
-    first = CrossEntropy(("tags", "truth"), **options)(LOGITS.movedim(-1, 1), CODES)
-    assert torch.allclose(tokens(**options)(LOGITS, CODES).value, first.value)
+def test_without_temperature_it_is_the_cross_entropy_with_what_the_source_holds_likely() -> None:
+    own, taught, truth = drawn("token_labelling", 1)
+    truth[:] = 0
+    got = PositionDistillation(TRIO, kind="token_labelling", temperature=1.0)(own, taught, truth).value
+    share = taught.softmax(-1)
+    expected = F.cross_entropy(own.flatten(0, 1), share.flatten(0, 1), reduction="none")
+    entropy = -(share * share.log()).sum(-1).flatten()
+    torch.testing.assert_close(got, (expected - entropy).view(5, 6).mean(1))
 
 
 @pytest.mark.parametrize(
-    ("logits", "target", "text"),
+    ("options", "text"),
     [
-        ((5, 1), (5,), "expected logits as [batch, classes] float32 with two classes or more; 'tags' is [batch, "),
-        ((5, 4), (), "expected target as class codes [batch, 5] int64; 'truth' is [batch] int64."),
-        ((6, 4), (5,), "Classes are the last axis, and 'tags' is [batch, 6, 4] float32."),
+        (
+            {"kind": "token_labeling"},
+            "PositionDistillation: 'token_labeling' is no kind of task that decides at positions. Did you mean "
+            "'token_labelling'?",
+        ),
+        ({"kind": "multiclass"}, "PositionDistillation: 'multiclass' is no kind of task that decides at positions."),
+        ({"kind": "segmentation", "temperature": 0}, "PositionDistillation: expected a temperature above 0, got 0."),
     ],
 )
-def test_wrong_shapes_are_refused(logits: tuple[int, ...], target: tuple[int, ...], text: str) -> None:
+def test_what_it_cannot_be(options: dict[str, object], text: str) -> None:
     with pytest.raises(ObjectiveError) as error:
-        tokens().connect([ValueInfo(shape=logits), ValueInfo(shape=target, dtype="int64")], {})
-    assert text in str(error.value)
+        PositionDistillation(TRIO, **options)  # type: ignore[arg-type]
+    assert str(error.value).startswith(text)
+
+
+def test_both_models_have_one_output() -> None:
+    objective = PositionDistillation(TRIO, kind="token_labelling")
+    with pytest.raises(ObjectiveError, match=r"'tags' is \[batch, 6, 3\] float32\. Give both models the same output\."):
+        objective.connect([ValueInfo(shape=(6, 3)), ValueInfo(shape=(6, 4)), None], {})

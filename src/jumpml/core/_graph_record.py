@@ -41,7 +41,7 @@ class GraphRecord(Record):
     inputs: dict[str, str]
     """The fields that nodes read, with their shapes."""
     nodes: tuple[dict[str, JsonValue], ...]
-    """The table: node, module, inputs, shape, parameters, flops, objectives."""
+    """The table: node, module, inputs, optional, shape, parameters, flops, objectives, shares."""
     sources: dict[str, str] = {}
     """By reference that is no name of a field or a node (``lstm.0``, a nested graph), the node that it comes from."""
     tasks: dict[str, TaskNote] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from typing import TYPE_CHECKING
 
 from jumpml.core._errors import JumpMLError, did_you_mean
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 TRUSTED = ("torch.nn", "jumpml")
+_OWN_LIBRARY = "It is of Python's own library: name a function of a package of yours."
 _USUAL = ("torch.nn", "jumpml.blocks")  # where most names that people write come from
 
 
@@ -39,7 +41,9 @@ def resolve_class(name: str, base: type, trust: Collection[str] = ()) -> type:
     """
     allowed = (*TRUSTED, *trust)
     if not _within(name, allowed):
-        raise UntrustedNameError(f"{name!r} is outside the trusted packages ({', '.join(allowed)}). {_way_in(name)}")
+        raise UntrustedNameError(
+            f"{name!r} is outside the trusted packages ({', '.join(allowed)}). {_way_in(name, base)}"
+        )
     found = _find(name, allowed)
     if not (inspect.isclass(found) and issubclass(found, base)):
         what = f"the class {found.__qualname__}" if inspect.isclass(found) else f"a {type(found).__name__}"
@@ -68,8 +72,7 @@ def resolve_function(name: str, trust: Collection[str] = ()) -> Callable[..., ob
         raise UntrustedNameError(f"{name!r} names no function; write it as module:function.")
     dotted = f"{module}.{function}"
     if not _within(dotted, trust):
-        top = module.partition(".")[0]
-        way = f"If you trust the package that defines it, say so: trust=[{top!r}] in Python, --trust {top} in a shell."
+        way = _OWN_LIBRARY if _standard(dotted) else _trusting(dotted)
         raise UntrustedNameError(f"{name!r} is outside the trusted packages ({', '.join(trust) or 'none'}). {way}")
     found = _find(dotted, trust)
     if not inspect.isfunction(found):
@@ -89,16 +92,42 @@ def _outside(name: str, what: str, allowed: Collection[str]) -> UntrustedNameErr
     )
 
 
-def _way_in(name: str) -> str:
-    """Name the class that was probably meant, or say how to trust the package."""
+def _way_in(name: str, base: type) -> str:
+    """Name the class that was probably meant, or say how to trust the package, where that could be of use."""
     package, _, last = name.rpartition(".")
     for usual in _USUAL:
         if inspect.isclass(getattr(importlib.import_module(usual), last, None)):
             return f"Did you mean '{usual}.{last}'?"
-    top = name.partition(".")[0]
-    if not package or not top.isidentifier():
+    if not package or not name.partition(".")[0].isidentifier():
         return "Write the whole name, such as torch.nn.Linear."
+    if _standard(name):
+        return f"Python's own library has no class that derives from {base.__name__}."
+    known = _known(name)
+    if known is None or (inspect.isclass(known) and issubclass(known, base)):
+        return _trusting(name)
+    what = f"the class {known.__qualname__}" if inspect.isclass(known) else f"a {type(known).__name__}"
+    return f"It is {what}; expected a class that derives from {base.__name__}."
+
+
+def _standard(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
+def _trusting(name: str) -> str:
+    top = name.partition(".")[0]
     return f"If you trust the package that defines it, say so: trust=[{top!r}] in Python, --trust {top} in a shell."
+
+
+def _known(name: str) -> object:
+    """What a name stands for in what is imported already; None where that is not known. Nothing is imported for it."""
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        found: object = sys.modules.get(".".join(parts[:length]))
+        if found is not None:
+            for part in parts[length:]:
+                found = vars(found).get(part) if hasattr(found, "__dict__") else None
+            return found
+    return None
 
 
 def _find(name: str, allowed: Collection[str]) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -34,6 +34,7 @@ _STYLE = """
 .jumpml-graph .task { fill: var(--g-task); stroke: var(--g-task-line); }
 .jumpml-graph .objective { fill: var(--g-objective); stroke: var(--g-objective-line); }
 .jumpml-graph .arrow { fill: none; stroke: var(--g-line); stroke-width: 1.4; }
+.jumpml-graph .optional { stroke-dasharray: 5 4; }
 .jumpml-graph .head { fill: var(--g-line); }
 .jumpml-graph .hook { stroke: var(--g-line); stroke-dasharray: 2 2; }
 .jumpml-graph .part { paint-order: stroke; stroke: var(--g-paper); stroke-width: 4px; }
@@ -42,6 +43,8 @@ _STYLE = """
 
 def draw_graph(graph: GraphRecord) -> str:
     """Draw a graph: fields at the top, nodes below what they read, tasks and objectives as tags on what they read.
+
+    An arrow is dashed where a node can do without what it comes from.
 
     Args:
         graph: The graph.
@@ -58,7 +61,7 @@ def draw_graph(graph: GraphRecord) -> str:
     boxes = boxes_of(graph)
     edges = _edges(graph, boxes)
     layout = arrange(
-        {name: [box for box, _ in edges.get(name, ())] for name in boxes},
+        {name: [edge.source for edge in edges.get(name, ())] for name in boxes},
         {name: box.size for name, box in boxes.items()},
     )
     notes = notes_of(graph)
@@ -75,20 +78,30 @@ def draw_graph(graph: GraphRecord) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _edges(graph: GraphRecord, boxes: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
-    """By node, the boxes that it reads, each with the part of their output, in the order of its arguments.
+class _Edge(NamedTuple):
+    """An arrow: the box that it comes from, the part of its output, and whether a node can do without it."""
+
+    source: str
+    part: str
+    optional: bool
+
+
+def _edges(graph: GraphRecord, boxes: Iterable[str]) -> dict[str, list[_Edge]]:
+    """By node, what it reads, in the order of its arguments.
 
     What leads to no box above it is left out: a record from elsewhere may say anything, and is drawn all the same.
     """
-    edges: dict[str, list[tuple[str, str]]] = {}
+    edges: dict[str, list[_Edge]] = {}
     order = {name: place for place, name in enumerate(boxes)}
     for row in graph.nodes:
-        inputs, name = row["inputs"], str(row["node"])
+        inputs, name, told = row["inputs"], str(row["node"]), row.get("optional")
+        optional = {str(reference) for reference in told} if isinstance(told, list) else set[str]()
         edges[name] = []
         for reference in map(str, inputs if isinstance(inputs, list) else ()):
             box = graph.sources.get(reference, reference)
             if order.get(box, len(order)) < order[name]:
-                edges[name].append((box, reference.removeprefix(f"{box}.") if reference != box else ""))
+                part = reference.removeprefix(f"{box}.") if reference != box else ""
+                edges[name].append(_Edge(box, part, reference in optional))
     return edges
 
 
@@ -104,19 +117,20 @@ def _root(graph: GraphRecord, width: float, height: float) -> Element:
     return root
 
 
-def _arrows(at: Element, name: str, reads: list[tuple[str, str]], boxes: dict[str, Box], layout: Layout) -> None:
+def _arrows(at: Element, name: str, reads: list[_Edge], boxes: dict[str, Box], layout: Layout) -> None:
     """The arrows into a node; they end side by side, in the order in which they come."""
     (x, top), layer = layout.places[name], layout.layers[name]
 
-    def comes_from(entry: tuple[int, tuple[str, str]]) -> tuple[float, int]:
-        number, (source, _) = entry
-        lane = layout.lanes.get((source, layer - 1))
-        return (lane[1] if lane else layout.places[source])[0], number
+    def comes_from(entry: tuple[int, _Edge]) -> tuple[float, int]:
+        number, edge = entry
+        lane = layout.lanes.get((edge.source, layer - 1))
+        return (lane[1] if lane else layout.places[edge.source])[0], number
 
     step = min(_PORT, (boxes[name].width - 2 * PAD) / max(1, len(reads)))
-    for place, (_, (source, part)) in enumerate(sorted(enumerate(reads), key=comes_from)):
+    for place, (_, (source, part, optional)) in enumerate(sorted(enumerate(reads), key=comes_from)):
         end = (x + step * (place - (len(reads) - 1) / 2), top)
-        SubElement(at, "path", {"class": "arrow", "d": _way(source, end, layer, boxes, layout)})
+        kind = "arrow optional" if optional else "arrow"
+        SubElement(at, "path", {"class": kind, "d": _way(source, end, layer, boxes, layout)})
         SubElement(at, "path", {"class": "head", "d": f"M{end[0]:.1f} {top:.1f}l-3.5 -7h7z"})
         if part:
             side = -1 if place < (len(reads) - 1) / 2 else 1

@@ -280,9 +280,10 @@ class Structure(nn.Module, ABC):
     def table(self) -> list[dict[str, Any]]:
         """A row a node, as ``print(model)`` shows it.
 
-        ``node``, ``module``, ``inputs``, ``shape``, ``parameters``, ``objectives`` (those that read it: by name, the
-        phases in which they are active), ``shares`` (the node whose weights it has too) and ``flops``: what a forward
-        pass computes a row, where a multiplication and an addition are two; None where it cannot be counted.
+        ``node``, ``module``, ``inputs``, ``optional`` (those of them that it can do without), ``shape``,
+        ``parameters``, ``objectives`` (those that read it: by name, the phases in which they are active), ``shares``
+        (the node whose weights it has too) and ``flops``: what a forward pass computes a row, where a multiplication
+        and an addition are two; None where it cannot be counted.
         """
         modules = {name: self.node(name) for name in self.node_names}
         known = tuple(map(id, modules.values()))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jumpml.core import GraphRecord, ObjectiveNote, TaskNote
 from jumpml.drawing import count
-from jumpml.graph._node import class_name
+from jumpml.graph._node import OPTIONAL, class_name, optional
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def table(model: Model, flops: Mapping[str, int | None]) -> list[dict[str, Any]]:
     """A row a node.
 
-    ``node``, ``module``, ``inputs``, ``shape`` (of its output or its parts), ``parameters``, ``flops`` (a row; None
-    where they cannot be counted), ``objectives`` (by name, the phases in which they are active) and ``shares``: the
-    node whose weights it has too, or None.
+    ``node``, ``module``, ``inputs``, ``optional`` (those of them that it can do without), ``shape`` (of its output or
+    its parts), ``parameters``, ``flops`` (a row; None where they cannot be counted), ``objectives`` (by name, the
+    phases in which they are active) and ``shares``: the node whose weights it has too, or None.
     """
     owners = {id(model.node(name)): name for name in reversed(model.given)}
     rows = []
@@ -32,6 +32,7 @@ def table(model: Model, flops: Mapping[str, int | None]) -> list[dict[str, Any]]
                 "node": name,
                 "module": class_name(type(module)),
                 "inputs": list(model.reads[name]),
+                "optional": sorted(optional(model.written(name))),
                 "shape": _shape(model, name),
                 "parameters": sum(parameter.numel() for parameter in module.parameters()),
                 "flops": flops[name],
@@ -102,7 +103,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     shares = f" of {row['shares']}" if row["shares"] else ""
     flops = "?" if row["flops"] is None else count(row["flops"])
     objectives = "; ".join(f"{name}: {', '.join(when)}" for name, when in row["objectives"].items())
-    inputs = ", ".join(row["inputs"])
+    inputs = ", ".join(read + OPTIONAL * (read in row["optional"]) for read in row["inputs"])
     return row["node"], row["module"] + shares, inputs, row["shape"], f"{row['parameters']:,}", flops, objectives
 
 

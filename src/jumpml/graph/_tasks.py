@@ -109,10 +109,19 @@ def output_problems(
         fields: The data's fields, or nothing where they are not known yet.
     """
     misfits = {name: _output_misfit(task, values[task.output], fields.get(task.target)) for name, task in tasks.items()}
-    return [Problem(("tasks", name, "output"), text, _fix(tasks[name])) for name, text in misfits.items() if text]
+    return [
+        Problem(("tasks", name, "output"), text, _fix(tasks[name], values[tasks[name].output], fields))
+        for name, text in misfits.items()
+        if text
+    ]
 
 
-def _fix(task: Task) -> str:
+def _fix(task: Task, output: ValueInfo, fields: Mapping[str, FieldInfo]) -> str:
+    """One vector a row where there are many, or else as many numbers as the task needs."""
+    field, axes = fields.get(task.target), len(output.shape)
+    most = len(field.value.shape) if field and task.brings.decides == "numbers" else 1
+    if task.brings.at == "row" and axes > max(1, most):
+        return f"It has {axes} axes a row: put torch.nn.Flatten or jumpml.blocks.Pool before its last layer."
     head = "PixelHead" if task.brings.at == "pixels" else "Head"
     return f"In a model file jumpml.blocks.{head} is as wide as its task needs."
 

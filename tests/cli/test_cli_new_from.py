@@ -308,6 +308,99 @@ def test_the_separator_of_labels_is_found() -> None:
     assert "a, b" in Project.find("project").check().data
 
 
+def test_texts_made_of_few_names_are_labels() -> None:
+    tags = [["red; big", "big", "red", "small ;red; old", "old;big", "small"][row % 6] for row in range(ROWS)]
+    columns = {"x": _houses()["area"], "tags": tags, "author": ["Smith, Ann", "Lee, Bo", "Ito, Cy"] * 40}
+    columns["size"] = [f"{row % 7},{row % 2}" for row in range(ROWS)]
+    said = _said("project", "--from", _csv(columns, delimiter="|"), "--target", "tags")
+    assert "tags    multilabel  target: 4 different names, in many rows several with ';' between them" in said
+    assert _kinds(infer_table("table.csv", "tags")) | {"author": "category", "size": "category"} == {
+        **{"x": "number", "tags": "multilabel", "author": "category", "size": "category"}
+    }
+    report = Project.find("project").check()
+    assert "task tags: multilabel" in report.model
+    assert "big, old, red, small" in report.data
+
+
+def test_several_targets_make_a_task_each() -> None:
+    houses = _houses()
+    houses["grade"] = [row * 7 % 13 % 4 for row in range(ROWS)]
+    targets = ["--target", "price", "--target", "garden", "--target", "grade"]
+    said = _said("project", "--from", _csv(houses), *targets, "--task", "grade=ordinal")
+    told = "a regression task on price, a binary task on garden, an ordinal task on grade."
+    assert f"guessed from 120 rows; {told}" in said
+    assert "project: a project that predicts price, garden, grade. Next:" in said
+    data, model = _data(), yaml.safe_load(Path("project", "project.model.yaml").read_text())
+    fields = data["datasets"]["project"]["fields"]
+    assert fields["grade"] == {"kind": "category", "classes": [*"0123"]}
+    assert "garden" not in fields["features"]["columns"]
+    assert data["datasets"]["project"]["split"]["stratify"] == ["garden", "grade"]
+    assert {name: task["output"] for name, task in model["tasks"].items()} == {
+        name: f"{name}_answer" for name in ("price", "garden", "grade")
+    }
+    project = Project.find("project", {"learner.phases.supervised.epochs": 1, "learner.log": []})
+    assert "task grade: ordinal" in project.check().model
+    figures = json.loads((project.run("runs") / "evaluation.json").read_text())["tasks"]
+    assert set(figures) == {"price", "garden", "grade"}
+    assert infer_table("table.csv", ["grade", "price"]).tasks == {"grade": "multiclass", "price": "regression"}
+
+
+def _hours(rows: int = 400) -> dict[str, list[Any]]:
+    times = np.datetime64("2024-01-01T00") + np.arange(rows).astype("timedelta64[h]")
+    load = 10 + 3 * np.sin(np.arange(rows) * 2 * np.pi / 24) + np.arange(rows) * 37 % 101 / 500
+    return {"time": times.tolist(), "load": load.round(4).tolist(), "wind": (np.arange(rows) * 53 % 97).tolist()}
+
+
+def test_a_series_is_forecast_where_it_is_asked_for() -> None:
+    path = _csv(_hours())
+    said = _said("rows", "--from", path, "--target", "load")
+    assert "a regression task on load." in said
+    assert "time rises evenly: --task load=forecasting predicts load from its own past." in said
+    said = _said("project", "--from", path, "--target", "load", "--task", "load=forecasting")
+    assert "a forecasting task on load." in said
+    assert "rises evenly" not in said
+    dataset = _data()["datasets"]["project"]
+    assert dataset["fields"]["past"] == {"kind": "series", "columns": ["load"], "window": [-40, 0]}
+    assert dataset["fields"]["load"]["window"] == [0, 10], "a season of 24 hours, but no more than a 40th of the rows"
+    assert dataset["split"]["time"] == "time"
+    assert "wind" not in dataset["fields"]
+    project = Project.find("project", {"learner.phases.supervised.epochs": 1, "learner.log": []})
+    assert "task load: forecasting" in project.check().model
+    figures = json.loads((project.run("runs") / "evaluation.json").read_text())["tasks"]["load"]["figures"]
+    assert "mase" in figures
+
+
+@pytest.mark.parametrize(
+    ("step", "season"), [("s", 60), ("m", 60), ("h", 24), ("D", 7), ("W", 52), ("Y", 4), (None, 4), ("odd", 4)]
+)
+def test_a_season_goes_by_how_far_the_rows_lie_apart(step: str | None, season: int) -> None:
+    from jumpml.cli._new_from import NewProject
+
+    rows = 2400
+    whole = np.arange(rows)
+    if step == "odd":
+        whole = np.cumsum(1 + whole * 7 % 11)
+    unit = "D" if step in {"odd", None} else str(step)
+    times = np.datetime64("1000-01-01") + whole.astype(f"timedelta64[{'D' if unit == 'Y' else unit}]") * (unit != "Y")
+    if unit == "Y":
+        times = np.datetime64("1000-01-01") + whole.astype("timedelta64[D]") * 365
+    columns = {"when": [str(time) for time in times], "y": (whole * 37 % 101 / 7).round(3).tolist()}
+    if step is None:
+        columns["when"] = [str(time) for time in times[::-1]]
+        with pytest.raises(DataError, match="a forecast needs a column of dates that rise from each row to the next"):
+            infer_table(_csv(columns), "y", tasks={"y": "forecasting"})
+        return
+    guess = infer_table(_csv(columns), "y", tasks={"y": "forecasting"})
+    assert NewProject(name="p", path="table.csv", guess=guess)._season == season
+
+
+def test_classes_that_are_numbers_may_be_a_scale_and_that_is_said() -> None:
+    columns = {"x": _houses()["area"], "y": [row * 7 % 13 % 5 for row in range(ROWS)]}
+    said = _said("project", "--from", _csv(columns), "--target", "y")
+    assert "the classes of y are numbers: if they are steps of a scale, --task y=ordinal uses their order." in said
+    assert not infer_table(_csv(_houses()), "heating").hints
+
+
 def test_equal_rows_go_into_one_split() -> None:
     columns = {"x": [row % 50 for row in range(ROWS)], "y": [row % 50 % 2 for row in range(ROWS)]}
     _said("project", "--from", _csv(columns), "--target", "y")
@@ -444,6 +537,37 @@ def test_the_path_is_told_from_the_project() -> None:
             ["--from", "table.csv", "--target", "price", "--kind", "area=tensor"],
             "column 'area': expected rows of equally many numbers for a tensor.",
         ),
+        (["--from", "table.csv", "--target", "price", "--task", "price:x"], "'--task': expected COLUMN=TASK, such as"),
+        (
+            ["--from", "table.csv", "--target", "price", "--task", "area=regression"],
+            "--task: 'area' is no target. There is: price.",
+        ),
+        (
+            ["--from", "table.csv", "--target", "price", "--task", "price=regresion"],
+            "--task: 'price': expected one of regression, forecasting, multiclass, binary, ordinal, multilabel, got "
+            "'regresion'. Did you mean 'regression'?",
+        ),
+        (
+            ["--from", "table.csv", "--target", "heating", "--task", "heating=binary"],
+            "--task: 'heating' has 3 classes, and binary needs 2.",
+        ),
+        (
+            ["--from", "table.csv", "--target", "garden", "--task", "garden=ordinal"],
+            "--task: 'garden' has 2 classes, and ordinal needs 3 or more.",
+        ),
+        (
+            ["--from", "table.csv", "--target", "price", "--task", "price=ordinal", "--kind", "price=number"],
+            "--task: 'price' is a number, which cannot be ordinal; expected regression or forecasting.",
+        ),
+        (
+            ["--from", "table.csv", "--target", "price", "--target", "area", "--task", "price=forecasting"],
+            "--task: a forecast is of one target; make a project for each, or name the others in the files.",
+        ),
+        (
+            ["--from", "table.csv", "--target", "price", "--task", "price=forecasting"],
+            "table.csv: a forecast needs a column of dates that rise from each row to the next; none does.",
+        ),
+        (["--task", "price=regression"], "'--task': it says nothing without --from."),
         (["--from", "table.csv"], "'--target': --from needs it: the column that is to be predicted."),
         (["--target", "price"], "'--target': it says nothing without --from."),
         (["--kind", "area=number"], "'--kind': it says nothing without --from."),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jumpml.data import TableGuess
 
 
-def new(
+def new(  # noqa: PLR0917 (typer gives them by name)
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to make; it may exist if it is empty.")],
     table: Annotated[
         str | None,
@@ -28,8 +28,13 @@ def new(
             help="Begin with this table: a .csv, .tsv, .parquet, .jsonl, .arrow or .npz file, or an address with ://.",
         ),
     ] = None,
-    target: Annotated[
-        str | None, typer.Option("--target", metavar="COLUMN", help="With --from: the column that is to be predicted.")
+    targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="COLUMN",
+            help="With --from: the column that is to be predicted. May be given several times.",
+        ),
     ] = None,
     kinds: Annotated[
         list[str] | None,
@@ -38,6 +43,15 @@ def new(
             metavar="COLUMN=KIND",
             help="With --from: what a column is, where the guess is wrong: number, category, date, text, multilabel, "
             "tensor, or ignore to leave it out. May be given several times.",
+        ),
+    ] = None,
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="COLUMN=TASK",
+            help="With --from: how a target is to be predicted, where the guess is wrong: binary, multiclass, ordinal, "
+            "multilabel, regression or forecasting. May be given several times.",
         ),
     ] = None,
     header: Annotated[
@@ -56,14 +70,16 @@ def new(
     is; then change the data file to yours.
 
     With --from and --target, it gets a project on your table. What each column is (a number, a category, a date, a
-    text), whether it is left out (constant, an identifier), and which task the target makes is guessed from the first
-    100,000 rows. Every guess is printed with its reason, and stands in the data file with it, to be changed there.
+    text, labels), whether it is left out (constant, an identifier), and which task a target makes is guessed from the
+    first 100,000 rows. Every guess is printed with its reason, and stands in the files with it, to be changed there.
 
     \b
     Examples:
       jumpml new digits
       jumpml new houses --from data.csv --target price
       jumpml new houses --from data.csv --target price --kind zip_code=category --kind remarks=ignore
+      jumpml new houses --from data.csv --target price --target sold --task condition=ordinal --target condition
+      jumpml new load --from hourly.csv --target load --task load=forecasting
 
     \b
     Next:
@@ -71,7 +87,7 @@ def new(
       jumpml run digits
     """
     if table is None:
-        given = {"--target": target, "--kind": kinds, "--header": header}
+        given = {"--target": targets, "--kind": kinds, "--task": tasks, "--header": header}
         alone = next((option for option, value in given.items() if value), None)
         if alone is not None:
             raise typer.BadParameter("it says nothing without --from.", param_hint=f"'{alone}'")
@@ -79,25 +95,27 @@ def new(
         _write(folder, {each.name: each.read_bytes() for each in _template()})
         told = f"{folder}: a project that runs as it is."
     else:
-        if target is None:
+        if not targets:
             raise typer.BadParameter("--from needs it: the column that is to be predicted.", param_hint="'--target'")
         _refuse_what_stands(folder, table)
-        told = _from_table(folder, table, target, kinds or [], header)
+        told = _from_table(folder, table, targets, {"kinds": kinds or [], "tasks": tasks or []}, header)
     name = shlex.quote(str(folder))
     typer.echo(f"{told} Next:\n  jumpml check {name}\n  jumpml run {name}")
 
 
-def _from_table(folder: Path, table: str, target: str, kinds: list[str], header: str | None) -> str:
+def _from_table(folder: Path, table: str, targets: list[str], told: dict[str, list[str]], header: str | None) -> str:
     """Write a project on a table, print the guesses, and say what was made."""
     from jumpml.cli._new_from import NewProject, path_in
     from jumpml.data import infer_table
 
     names = None if header is None else [name.strip() for name in header.split(",")]
-    guess = infer_table(table, target, kinds=_kinds_told(kinds), header=names)
+    kinds = _pairs(told["kinds"], "--kind", "KIND", "category")
+    tasks = _pairs(told["tasks"], "--task", "TASK", "ordinal")
+    guess = infer_table(table, targets, kinds=kinds, tasks=tasks, header=names)
     project = NewProject(name=_name_of(folder), path=path_in(folder, table), guess=guess)
     _write(folder, {name: text.encode() for name, text in project.files()})
     typer.echo("\n".join(_guess_lines(guess)))
-    return f"{folder}: a project that predicts {target}."
+    return f"{folder}: a project that predicts {', '.join(target.column for target in guess.targets)}."
 
 
 def _name_of(folder: Path) -> str:
@@ -137,20 +155,24 @@ def _guess_lines(guess: "TableGuess") -> "Iterator[str]":
     rows = [(column.column, column.kind or "left out", column.reason) for column in guess.columns]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for name, kind, reason in rows:
-        mark = "target: " if name == guess.target.column else ""
+        mark = "target: " if name in guess.tasks else ""
         yield f"  {name.ljust(widths[0])}  {kind.ljust(widths[1])}  {mark}{reason}"
     looked = f"the first {guess.rows:,} rows" if guess.more_rows else f"{guess.rows:,} rows"
-    yield f"guessed from {looked}; a {guess.task} task on {guess.target.column}."
-    yield from (f"{note}." for note in guess.notes)
+    yield f"guessed from {looked}; {', '.join(f'{_a(task)} task on {name}' for name, task in guess.tasks.items())}."
+    yield from (f"{note}." for note in (*guess.notes, *guess.hints))
 
 
-def _kinds_told(texts: "Iterable[str]") -> dict[str, str]:
+def _a(task: str) -> str:
+    return f"{'an' if task[0] in 'aeiou' else 'a'} {task}"
+
+
+def _pairs(texts: "Iterable[str]", option: str, what: str, example: str) -> dict[str, str]:
     """``column=kind`` as a mapping."""
     told = {}
     for text in texts:
         column, mark, kind = text.rpartition("=")
         if not (mark and column and kind):
-            problem = f"expected COLUMN=KIND, such as zip_code=category, got {text!r}."
-            raise typer.BadParameter(problem, param_hint="'--kind'")
+            problem = f"expected COLUMN={what}, such as zip_code={example}, got {text!r}."
+            raise typer.BadParameter(problem, param_hint=f"'{option}'")
         told[column] = kind
     return told

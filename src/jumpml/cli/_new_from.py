@@ -29,6 +29,11 @@ STEPS = 3000  # of the optimizer: about what a small network needs
 VOCABULARY = 5000
 FEW_ROWS = 10  # of a class: with fewer, not every split gets one
 COMMENT = 44  # where comments begin
+SEASONS = (  # seconds from row to row, and how many of them are a day, a week or a year
+    *((60, 60), (900, 96), (1800, 48), (3600, 24), (6 * 3600, 28), (86_400, 7), (8 * 86_400, 52), (32 * 86_400, 12)),
+)
+FEW_STEPS = 4  # of a season, where rows lie further apart
+PAST = 4  # seasons that a forecast is made of
 
 
 @final
@@ -63,7 +68,7 @@ class NewProject:
         """By column, the field that it is."""
         guess, taken = self.guess, set()
         names = {}
-        for column in (guess.target, *self._alone):
+        for column in (*guess.targets, *self._alone):
             name = RESERVED.sub("_", column.column).strip() or "column"
             name = f"{name}_" if name in {"all", *taken} else name
             while name in taken:
@@ -78,12 +83,23 @@ class NewProject:
         return tuple(column for column in self.guess.inputs if column.kind not in IN_TABLE)
 
     @property
+    def _is_forecast(self) -> bool:
+        return self.guess.task == "forecasting"
+
+    @property
+    def _season(self) -> int:
+        """Steps after which a series is likely to be as before, by how far they lie apart."""
+        step = (self.guess.time.step if self.guess.time else None) or math.inf
+        season = next((steps for longest, steps in SEASONS if step <= longest), FEW_STEPS)
+        return max(2, min(season, self.guess.rows // 40))
+
+    @property
     def _in_table(self) -> tuple[ColumnGuess, ...]:
         return tuple(column for column in self.guess.inputs if column.kind in IN_TABLE)
 
     @property
-    def _target(self) -> str:
-        return self._names[self.guess.target.column]
+    def _targets(self) -> list[str]:
+        return [self._names[target.column] for target in self.guess.targets]
 
     def _own(self, name: str) -> str:
         """A name of ours that no field has."""
@@ -121,7 +137,11 @@ class NewProject:
     def _fields(self) -> Iterator[str]:
         guess = self.guess
         yield "    fields:"
-        yield from self._field(guess.target, "the target")
+        if self._is_forecast:
+            yield from self._series(guess.target.column)
+        else:
+            for target in guess.targets:
+                yield from self._field(target, "the target" if len(guess.targets) == 1 else "a target")
         if self._in_table:
             yield f"      {scalar(self._table)}:"
             yield commented("        kind: table", "many columns as one value")
@@ -134,6 +154,16 @@ class NewProject:
         if out:
             yield "    # Left out; name them among the fields where that is wrong:"
             yield from (f"    #   {scalar(column.column)}: {column.reason}" for column in out)
+
+    def _series(self, column: str) -> Iterator[str]:
+        """What a forecast is made of, and the steps that it is of."""
+        windows = {
+            self._own("past"): ([-PAST * self._season, 0], "what came before a row, which the forecast is made of"),
+            self._names[column]: ([0, self._season], "the target: a row and those that follow it"),
+        }
+        for name, (window, told) in windows.items():
+            entry = f"{{kind: series, columns: {scalar([column])}, window: {window}}}"
+            yield commented(f"      {scalar(name)}: {entry}", told)
 
     def _field(self, column: ColumnGuess, what: str) -> Iterator[str]:
         name, options = self._names[column.column], dict(column.options)
@@ -148,7 +178,7 @@ class NewProject:
     def _split(self) -> Iterator[str]:
         guess = self.guess
         shares: dict[str, Any] = {"train": 0.7, "val": 0.15, "test": 0.15}
-        time = next((column for column in guess.inputs if column.kind == "date" and column.in_order), None)
+        time = guess.time
         if time is not None:
             yield f"    # The rows stand in the order of {time.column}: learn from the past, measure on what came last."
             shares["time"] = self._names[time.column]
@@ -159,11 +189,15 @@ class NewProject:
     def _by_chance(self, shares: dict[str, Any]) -> Iterator[str]:
         """Add what a split by chance needs."""
         guess = self.guess
-        if guess.rarest is not None and guess.rarest[1] < FEW_ROWS:
-            name, rows = guess.rarest
-            yield f"    # The class {name!r} has {rows} row{'' if rows == 1 else 's'}: too few to `stratify`."
-        elif guess.target.kind in {"category", "multilabel"}:
-            shares["stratify"] = self._target
+        strata = []
+        for target in guess.targets:
+            rarest, rows = guess.rarest.get(target.column, ("", FEW_ROWS))
+            if rows < FEW_ROWS:
+                yield f"    # The class {rarest!r} has {rows} row{'' if rows == 1 else 's'}: too few to `stratify`."
+            elif target.kind in {"category", "multilabel"}:
+                strata.append(self._names[target.column])
+        if strata:
+            shares["stratify"] = strata if len(strata) > 1 else strata[0]
         shares["seed"] = 0
         if guess.equal_rows or guess.more_rows:
             many = "Some rows are equal" if guess.equal_rows else "Not all rows were looked at, and some may be equal"
@@ -176,10 +210,13 @@ class NewProject:
             for column in self._alone
             if column.kind in FEATURES
         ]
-        if self.guess.task == "regression":
-            lines.append(
-                f"  {scalar(self._target)}: [{{standardize: {{}}}}]      # figures and predictions keep its units"
-            )
+        lines += [
+            f"  {scalar(self._names[name])}: [{{standardize: {{}}}}]      # figures and predictions keep its units"
+            for name, task in self.guess.tasks.items()
+            if task in {"regression", "forecasting"}
+        ]
+        if self._is_forecast:
+            lines.append(f"  {self._own('past')}: [{{standardize: {{}}}}]")
         yield ""
         yield "# Numbers are standardized and categories one-hot where nothing is said; gaps are marked and filled."
         if lines:
@@ -192,7 +229,9 @@ class NewProject:
 
     def _model(self) -> Iterator[str]:
         inputs = [*([self._table] if self._in_table else []), *(self._names[column.column] for column in self._alone)]
-        joined, body, answer = map(self._own, ("joined", "body", "answer"))
+        joined, body = map(self._own, ("joined", "body"))
+        if self._is_forecast:  # when it is made is not part of it
+            inputs = [self._own("past")]
         yield "# The model file: what the model is."
         yield ""
         yield "seed: 0"
@@ -200,16 +239,23 @@ class NewProject:
         yield f"data: {scalar(f'{self.name}.data.yaml')}"
         yield ""
         yield "nodes:"
-        if len(inputs) > 1:
+        if self._is_forecast:
+            yield f"  {joined}: {{module: torch.nn.Flatten, inputs: {inputs[0]}}}"
+            inputs = [joined]
+        elif len(inputs) > 1:
             yield from self._joined(inputs, joined)
             inputs = [joined]
         widths = "{widths: [128, 64], dropout: 0.1}"
         yield f"  {body}: {{module: jumpml.blocks.MLP, inputs: {scalar(inputs[0])}, args: {widths}}}"
-        yield f"  {answer}: {{module: jumpml.blocks.Head, inputs: {body}}}      # as wide as its task needs"
+        answers = {name: self._own("answer" if len(self._targets) == 1 else f"{name}_answer") for name in self._targets}
+        for answer in answers.values():
+            yield f"  {scalar(answer)}: {{module: jumpml.blocks.Head, inputs: {body}}}      # as wide as its task needs"
         yield ""
         yield "tasks:"
-        told = f"kind: {self.guess.task}, output: {answer}, target: {scalar(self._target)}"
-        yield commented(f"  {scalar(self._target)}: {{{told}}}", f"the target is {article(self.guess.target.kind)}")
+        for target, (name, answer) in zip(self.guess.targets, answers.items(), strict=True):
+            told = f"kind: {self.guess.tasks[target.column]}, output: {scalar(answer)}, target: {scalar(name)}"
+            told += f", history: {self._own('past')}, season: {self._season}" if self._is_forecast else ""
+            yield commented(f"  {scalar(name)}: {{{told}}}", f"the target is {article(target.kind)}")
         yield ""
         yield "about:                                      # for the report card"
         yield from (f'  {key}: ""' for key in ("description", "intended_use", "limits", "owner"))
@@ -240,7 +286,7 @@ class NewProject:
     def _figure(self) -> str:
         from jumpml.core import TASK_KINDS
 
-        return f"{self._target}/{TASK_KINDS[self.guess.task].metrics[0]}"
+        return f"{self._targets[0]}/{TASK_KINDS[self.guess.task].metrics[0]}"
 
     def _deploy(self) -> Iterator[str]:
         yield "# The deploy file: which forms of the model to make beside the unchanged one, which is always there."
@@ -254,7 +300,7 @@ class NewProject:
     def _readme(self) -> Iterator[str]:
         yield f"# {self.name}"
         yield ""
-        yield f"A JumpML project that predicts `{self._target}` from `{self.path}`."
+        yield f"A JumpML project that predicts {', '.join(f'`{name}`' for name in self._targets)} from `{self.path}`."
         yield ""
         yield "```"
         yield "jumpml data .         # the values, the splits, and what is suspicious in them"

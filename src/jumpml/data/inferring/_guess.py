@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jumpml.core import DataError
+from jumpml.data.inferring._open_table import is_number
 from jumpml.data.inferring._records import ColumnGuess
 from jumpml.data.kinds._date import seconds_of
 from jumpml.data.kinds._kind import is_missing
@@ -51,6 +52,8 @@ MISSING_MARKS = {  # that stand for a missing number, in small letters
 }
 NAMED = re.compile(r"(^|_|\b)(id|ids|uid|uuid|guid|key|index|idx|rownum|row_number)$", re.IGNORECASE)
 LIST_SEPARATORS = "|;,"
+SEVERAL = 0.05  # of the rows, that have more than one label where texts are lists of them
+EVEN = 0.95  # of the steps from row to row, that are as long as the usual one
 KINDS = ("number", "category", "date", "text", "multilabel", "tensor")
 IGNORE = "ignore"
 
@@ -152,8 +155,25 @@ def _texts(name: str, known: list[str], *, whole: bool) -> ColumnGuess:
         return ColumnGuess(column=name, kind=None, reason=f"constant: every value is {known[0][:30]!r}")
     form = _date_format(known)
     if form is not None:
-        rises = whole and _rises(np.array([seconds_of(value, form.get("format")) for value in known]))
-        return ColumnGuess(column=name, kind="date", reason=_told_dates(known[0], form), options=form, in_order=rises)
+        seconds = np.array([seconds_of(value, form.get("format")) for value in known])
+        rises = whole and _rises(seconds)
+        return ColumnGuess(
+            column=name,
+            kind="date",
+            reason=_told_dates(known[0], form),
+            options=form,
+            in_order=rises,
+            step=_step(seconds) if rises else None,
+        )
+    separator = _label_separator(counts)
+    if separator is not None:
+        names = {label.strip() for text in counts for label in text.split(separator)}
+        return ColumnGuess(
+            column=name,
+            kind="multilabel",
+            reason=f"{len(names)} different names, in many rows several with {separator!r} between them",
+            options={} if separator == "," else {"separator": separator},
+        )
     words = sum(len(text.split()) * count for text, count in counts.items()) / rows
     told = f"{distinct:,} different texts in {rows:,} rows"
     if distinct <= OWN * rows and (distinct <= FEW_NAMES or (distinct <= MOST_NAMES and words < LONG)):
@@ -192,12 +212,38 @@ def _dates(name: str, values: NDArray) -> ColumnGuess:
     missing = np.isnat(values)
     if bool(missing.all()):
         return ColumnGuess(column=name, kind=None, reason="no row has a value")
-    rises = not missing.any() and _rises(values.astype("datetime64[s]").astype(np.int64))
-    return ColumnGuess(column=name, kind="date", reason="the file says that they are dates", in_order=rises)
+    seconds = values.astype("datetime64[s]").astype(np.int64)
+    rises = not missing.any() and _rises(seconds)
+    step = _step(seconds) if rises else None
+    return ColumnGuess(column=name, kind="date", reason="the file says that they are dates", in_order=rises, step=step)
 
 
 def _rises(seconds: NDArray) -> bool:
     return len(seconds) >= FEWEST and bool((np.diff(seconds) > 0).all())
+
+
+def _step(seconds: NDArray) -> float | None:
+    """What rising times rise by from row to row; None where that is not as good as always the same."""
+    steps = np.diff(seconds)
+    usual = float(np.median(steps))
+    return usual if float((steps == usual).mean()) >= EVEN else None
+
+
+def _label_separator(counts: Mapping[str, int]) -> str | None:
+    """What stands between labels, where texts are made of few names; None where they are not."""
+    rows = sum(counts.values())
+    for mark in LIST_SEPARATORS:
+        parts = {text: [part.strip() for part in text.split(mark)] for text in counts}
+        names = {part for row in parts.values() for part in row}
+        several = sum(counts[text] for text, row in parts.items() if len(row) > 1)
+        if (
+            several >= SEVERAL * rows
+            and len(names) < min(len(counts), FEW_NAMES + 1)
+            and all(len(set(row)) == len(row) for row in parts.values())
+            and all(0 < len(part.split()) < LONG and not is_number(part) for part in names)
+        ):
+            return mark
+    return None
 
 
 def _as_numbers(values: NDArray) -> tuple[NDArray | None, tuple[str, ...]]:

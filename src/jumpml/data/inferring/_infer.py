@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,15 @@ from jumpml.core import DataError, did_you_mean
 from jumpml.data.inferring._guess import IGNORE, KINDS, guess_column, told_kind
 from jumpml.data.inferring._open_table import MISSING, open_table, reopen_csv
 from jumpml.data.inferring._records import ColumnGuess, TableGuess
-from jumpml.data.kinds._category import name_of
-from jumpml.data.kinds._kind import is_missing
+from jumpml.data.inferring._tasks import (
+    classes_of,
+    hints,
+    in_classes,
+    in_time,
+    kind_asked_for,
+    refuse_tasks,
+    task_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,26 +30,27 @@ if TYPE_CHECKING:
 ROWS = 100_000  # that are looked at
 FEWEST_ROWS = 20  # with which the three splits hold anything
 COLUMNS_SHOWN = 20
-TASKS = {"number": "regression", "multilabel": "multilabel", "tensor": "regression"}
 
 
 def infer_table(
     path: str | Path,
-    target: str,
+    target: str | Sequence[str],
     *,
     kinds: Mapping[str, str] | None = None,
+    tasks: Mapping[str, str] | None = None,
     header: Sequence[str] | None = None,
 ) -> TableGuess:
     r"""Guess what the columns of a table are, from its first 100,000 rows.
 
     Args:
         path: A csv, tsv, parquet, json lines, arrow or npz file, here or at an address with ``://``.
-        target: The column that is to be predicted.
+        target: The column that is to be predicted, or several.
         kinds: What some columns are, where that is known: a kind of field, or ``ignore``.
+        tasks: How some targets are to be predicted: a kind of task.
         header: The names of a csv file's columns, where it has no line with them.
 
     Raises:
-        DataError: There is no such file or column, there are too few rows, or the target cannot be predicted.
+        DataError: There is no such file or column, there are too few rows, or a target cannot be predicted, or not so.
 
     Example:
         >>> from pathlib import Path
@@ -53,16 +60,18 @@ def infer_table(
         >>> guess.task, [(column.column, column.kind) for column in guess.columns]
         ('multiclass', [('id', None), ('size', 'number'), ('colour', 'category')])
     """
-    path, kinds = str(path), kinds or {}
+    path, kinds, tasks = str(path), kinds or {}, tasks or {}
+    targets = [target] if isinstance(target, str) else list(dict.fromkeys(target))
     source, told, notes = open_table(path, header)
     names = list(source.schema)
-    _refuse_unknown(path, names, target, kinds, headed="header" not in told or header is not None)
+    _refuse_unknown(path, names, targets, kinds, headed="header" not in told or header is not None)
+    refuse_tasks(tasks, targets)
     columns = source.read(names, 0, ROWS + 1)
-    count = len(columns[names[0]])
-    rows = min(count, ROWS)
+    more, columns = len(columns[names[0]]) > ROWS, {name: values[:ROWS] for name, values in columns.items()}
+    rows = len(columns[names[0]])
     if rows < FEWEST_ROWS:
         raise DataError(f"{path}: expected at least {FEWEST_ROWS} rows to learn, choose and measure by, got {rows}.")
-    guesses = _guess_all(columns, target, kinds, rows)
+    guesses = _guess_all(columns, targets, kinds, tasks)
     marks = sorted({mark for guess in guesses for mark in guess.marks})
     if marks and told["kind"] != "csv":
         guesses = [_without_marks(guess) for guess in guesses]
@@ -70,30 +79,46 @@ def infer_table(
         told["missing"] = [*MISSING, *marks]
         notes.append(f"{', '.join(map(repr, marks))} among numbers stands for a missing value, in every column")
         columns = reopen_csv(path, told).read(names, 0, rows)
-        guesses = _guess_all(columns, target, kinds, rows)
-    wanted = next(guess for guess in guesses if guess.column == target)
+        guesses = _guess_all(columns, targets, kinds, tasks)
+    if "forecasting" in tasks.values():
+        guesses = in_time(path, guesses, targets[0], rows)
+    wanted = [next(guess for guess in guesses if guess.column == name) for name in targets]
     used = [guess.column for guess in guesses if guess.kind is not None]
-    _refuse_target(path, wanted, used)
+    for guess in wanted:
+        _refuse_target(path, guess, len(used) - len(wanted))
+    asked_for = {guess.column: task_of(guess, columns[guess.column], tasks.get(guess.column)) for guess in wanted}
+    classes = {guess.column: classes_of(columns[guess.column]) for guess in wanted if guess.kind == "category"}
     return TableGuess(
         source=told,
         columns=tuple(guesses),
-        target=wanted,
-        task=_task(wanted, columns[target]),
+        targets=tuple(wanted),
+        tasks=asked_for,
         rows=rows,
-        more_rows=count > ROWS,
-        rarest=_rarest(wanted, columns[target][:rows]),
-        equal_rows=_any_equal([columns[name][:rows] for name in used]),
+        more_rows=more,
+        rarest={name: min(counts.items(), key=itemgetter(1)) for name, counts in classes.items()},
+        equal_rows=_any_equal([columns[name] for name in used]),
         notes=tuple(notes),
+        hints=tuple(hints(guesses, wanted, asked_for, [*classes.get(targets[0], ())])),
     )
 
 
-def _guess_all(columns: Mapping[str, NDArray], target: str, kinds: Mapping[str, str], rows: int) -> list[ColumnGuess]:
-    return [
-        told_kind(name, kinds[name], values[:rows])
-        if name in kinds
-        else guess_column(name, values[:rows], is_target=name == target)
-        for name, values in columns.items()
-    ]
+def _guess_all(
+    columns: Mapping[str, NDArray],
+    targets: Sequence[str],
+    kinds: Mapping[str, str],
+    tasks: Mapping[str, str],
+) -> list[ColumnGuess]:
+    guesses = []
+    for name, values in columns.items():
+        task = tasks.get(name)
+        if name in kinds:
+            guess = told_kind(name, kinds[name], values)
+        else:
+            guess = guess_column(name, values, is_target=name in targets)
+            asked = kind_asked_for(task, guess)
+            guess = guess if asked is None else told_kind(name, asked, values)
+        guesses.append(in_classes(guess, values) if task == "ordinal" and guess.kind == "category" else guess)
+    return guesses
 
 
 def _without_marks(guess: ColumnGuess) -> ColumnGuess:
@@ -104,8 +129,10 @@ def _without_marks(guess: ColumnGuess) -> ColumnGuess:
     return ColumnGuess(column=guess.column, kind=None, reason=told)
 
 
-def _refuse_unknown(path: str, names: Sequence[str], target: str, kinds: Mapping[str, str], *, headed: bool) -> None:
-    for name, what in ((target, "the target"), *((name, "--kind") for name in kinds)):
+def _refuse_unknown(
+    path: str, names: Sequence[str], targets: Sequence[str], kinds: Mapping[str, str], *, headed: bool
+) -> None:
+    for name, what in (*((name, "the target") for name in targets), *((name, "--kind") for name in kinds)):
         if name not in names:
             near = did_you_mean(name, names[:COLUMNS_SHOWN] if len(names) > COLUMNS_SHOWN else names)
             fix = "" if headed else " Its first line holds values; --header gives the columns names."
@@ -116,7 +143,7 @@ def _refuse_unknown(path: str, names: Sequence[str], target: str, kinds: Mapping
             raise DataError(f"--kind: {problem} {did_you_mean(kind, KINDS)}")
 
 
-def _refuse_target(path: str, target: ColumnGuess, used: Sequence[str]) -> None:
+def _refuse_target(path: str, target: ColumnGuess, inputs: int) -> None:
     told = f"{path}: the target {target.column!r} cannot be predicted"
     if target.kind is None:
         fix = f" If it is something else, say so: --kind {target.column}=category, or number."
@@ -124,22 +151,8 @@ def _refuse_target(path: str, target: ColumnGuess, used: Sequence[str]) -> None:
     if target.kind in {"text", "date"}:
         article = f"it is a {target.kind} ({target.reason})"
         raise DataError(f"{told}: {article}. If it is something else, say so: --kind {target.column}=category.")
-    if len(used) == 1:
+    if not inputs:
         raise DataError(f"{told}: every other column is left out, so that there is nothing to predict from.")
-
-
-def _task(target: ColumnGuess, values: NDArray) -> str:
-    if target.kind != "category":
-        return TASKS[str(target.kind)]
-    return "binary" if len(_rows_of_classes(values)) == 2 else "multiclass"
-
-
-def _rarest(target: ColumnGuess, values: NDArray) -> tuple[str, int] | None:
-    return min(_rows_of_classes(values).items(), key=itemgetter(1)) if target.kind == "category" else None
-
-
-def _rows_of_classes(values: NDArray) -> Counter[str]:
-    return Counter(name_of(value) for value in values.tolist() if not is_missing(value))
 
 
 def _any_equal(columns: Sequence[NDArray]) -> bool:

@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Replace the marks of one page; MkDocs calls this."""
     markdown = re.sub(r"^<!-- keys: (\w+) -->$", lambda mark: file_keys(mark[1]), markdown, flags=re.MULTILINE)
-    return re.sub(r"^<!-- help: ([\w ]+) -->$", lambda mark: command_help(mark[1]), markdown, flags=re.MULTILINE)
+    return re.sub(r"^<!-- help: ([\w -]+?) -->$", lambda mark: command_help(mark[1]), markdown, flags=re.MULTILINE)
 
 
 def command_help(command: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SOURCE = Path(__file__).parents[1] / "src" / "jumpml"
-TOP = ("__init__", "_verbs", "_check", "_project")  # with the cli, the only ones that know every room
+TOP = ("__init__", "_verbs", "_check", "_dry_run", "_project")  # with the cli, the only ones that know every room
 ROOMS = (
     *("core", "drawing", "pretrained", "data", "graph", "objectives", "evaluate"),
     *("diagnose", "learn", "deploy", "report", "testing", "cli"),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import platform
 import shlex
-from dataclasses import dataclass, field
+import tempfile
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from jumpml._check import CheckReport, check_parts
+from jumpml._dry_run import shortened
 from jumpml._verbs import (
     create_dataloader,
     deploy_model,
@@ -149,6 +151,33 @@ class Project:
         self._save_specs(temporary)
         temporary.rename(folder / "specs")
         return self._go_on(folder, Project.find(folder / "specs", trust=self.trust), loaders=loaders)
+
+    def dry_run(self, batches: int = 2) -> None:
+        """Do everything that `run` does on a few batches, in a folder that goes away.
+
+        Args:
+            batches: How many, of each split; every phase has one epoch.
+
+        Raises:
+            JumpMLError: What would go wrong in the run.
+        """
+        loaders, _ = self._checked()
+        _, model = self.build(loaders)
+        short = replace(self, learner=shortened(self.learner, model))
+        with tempfile.TemporaryDirectory(prefix="jumpml-dry-run-") as folder:
+            short._go_on(Path(folder), short, loaders=loaders.few(batches))
+
+    def make_learner(self) -> Learner:
+        """The learner that the files describe, before its first step; it saves and logs nothing.
+
+        Example:
+            ``Project.find("examples/digits").make_learner().find_lr()``
+        """
+        from jumpml.learn import build_learner
+
+        loaders, model = self.build()
+        silent = self.learner.model_copy(update={"log": (), "checkpoint": None})
+        return build_learner(silent, loaders, model, None, Path())
 
     def go_on(self, folder: Path, *, allow_changes: bool = False) -> Path:
         """Go on with the run of a folder.

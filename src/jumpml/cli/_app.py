@@ -7,15 +7,17 @@ import typer
 from jumpml import __version__
 from jumpml.cli._data import data
 from jumpml.cli._errors import Shell
+from jumpml.cli._find_lr import find_lr
 from jumpml.cli._new import new
 from jumpml.cli._predict import predict
+from jumpml.cli._profile import profile
 from jumpml.cli._report import report
 from jumpml.cli._run import check, resume, run
 from jumpml.cli._schema import schema
 from jumpml.cli._show import show
 
-_COMMANDS = {"new": new, "data": data, "check": check, "show": show, "run": run, "resume": resume, "predict": predict}
-_COMMANDS |= {"report": report, "schema": schema}
+_COMMANDS = {"new": new, "data": data, "check": check, "show": show, "find-lr": find_lr, "profile": profile, "run": run}
+_COMMANDS |= {"resume": resume, "predict": predict, "report": report, "schema": schema}
 
 
 class _InOrder(Shell):

@@ -3,42 +3,23 @@
 # No `from __future__ import annotations` in the modules of commands: typer reads the annotations while it runs.
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from jumpml import Project
-
-ProjectFolder = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="The folder that holds the project's files; `.` for the current one.")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change one key for this command, such as learner.phases.supervised.epochs=3; the value is YAML. May be "
-        "given several times.",
-    ),
-]
-Trust = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--trust",
-        metavar="PACKAGE",
-        help="Let the model file name classes of this installed package; importing it runs its code. May be given "
-        "several times.",
-    ),
-]
+from jumpml.cli._project import Overrides, ProjectFolder, Trust, project_of
 
 
 def run(
     folder: ProjectFolder,
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where runs are kept.")] = Path("runs"),
+    dry: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Do all of it on two batches of each split, and keep nothing."),
+    ] = False,
     trust: Trust = None,
 ) -> None:
     """Learn, evaluate, diagnose, deploy, and write the report card.
@@ -47,33 +28,64 @@ def run(
     Everything is checked first. What the run makes lands in one new folder, runs/NAME/TIME: the resolved files, the
     figures, the checkpoints, the card (card.html) and the bundle. That folder is printed at the end.
 
+    --dry-run finds in seconds what would fail after hours, in the last phase, the diagnosis or the export. What needs
+    more rows than two batches have may fail there alone.
+
     \b
     Examples:
       jumpml run examples/digits
+      jumpml run examples/digits --dry-run
       jumpml run . --set learner.phases.supervised.epochs=3 --set data.batch_size=128
       jumpml run . --trust timm
     """
-    project = _project(folder, overrides, trust)
+    project = project_of(folder, overrides, trust)
+    if dry:
+        project.dry_run()
+        typer.echo(f"{project.name}: the dry run came to its end; nothing was kept")
+        return
     before = set((out / project.name).glob("*"))
     started = _hint_if_stopped(lambda: project.run(out), lambda: set((out / project.name).glob("*")) - before)
     typer.echo(f"{started}")
 
 
-def check(folder: ProjectFolder, overrides: Overrides = None, trust: Trust = None) -> None:
+def check(
+    folder: ProjectFolder,
+    overrides: Overrides = None,
+    overfit: Annotated[
+        int,
+        typer.Option(
+            "--overfit",
+            metavar="STEPS",
+            min=0,
+            help="Also let a copy learn one batch by heart, in so many steps of each phase; 200 are often enough.",
+        ),
+    ] = 0,
+    trust: Trust = None,
+) -> None:
     """Find what is wrong, without training.
 
     Reads the files and the data, builds the model, and sends one batch through every objective: unknown keys, missing
     columns, shapes that do not fit, empty splits, rows that stand in both train and test. It takes a few seconds. The
     exit code is 0 where the project can run, though there may be something worth knowing, and 2 where it cannot.
 
+    With --overfit, a copy of the model learns the first batch by heart, without dropout: each objective is said to be
+    learned, still falling, or not learned, and nodes are named that no gradient reaches. What cannot learn one batch
+    will learn nothing.
+
     \b
     Examples:
       jumpml check examples/digits
+      jumpml check examples/digits --overfit 200
       jumpml check . --set 'model.nodes.encoder.args.widths=[16, 32]'
     """
-    project = _project(folder, overrides, trust)
+    project = project_of(folder, overrides, trust)
     summary = project.check().summary()
     typer.echo(f"{project.name}: no mistakes found\n\n{summary}")
+    if overfit:
+        learner = project.make_learner()
+        for name, phase in learner.phases.items():
+            if phase.epochs and learner.model.active(name):
+                typer.echo(f"\n{learner.overfit_batch(overfit, phase=name)}")
 
 
 def resume(
@@ -107,13 +119,6 @@ def resume(
         lambda: go_on(run_folder, trust or (), overrides=changes, allow_changes=allow_changes), lambda: {run_folder}
     )
     typer.echo(f"{ended}")
-
-
-def _project(folder: Path, overrides: Sequence[str] | None, trust: Sequence[str] | None) -> "Project":
-    from jumpml import Project
-    from jumpml.core import parse_override
-
-    return Project.find(folder, dict(parse_override(text) for text in overrides or ()), trust or ())
 
 
 def _hint_if_stopped(go: Callable[[], Path], started: Callable[[], set[Path]]) -> Path:

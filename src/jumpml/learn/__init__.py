@@ -1,7 +1,7 @@
 """The learner: phases of a short loop, checkpoints that resume exactly, averages, logs."""
 
 from jumpml.learn._averaging import has_average, is_average
-from jumpml.learn._build import build_learner
+from jumpml.learn._build import build_learner, build_phases
 from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._csv_log import CsvLog
 from jumpml.learn._fisher import fisher_information
@@ -74,6 +74,7 @@ __all__ = [
     "TrackerLog",
     "WandbLog",
     "build_learner",
+    "build_phases",
     "fisher_information",
     "has_average",
     "is_average",

@@ -12,6 +12,7 @@ from jumpml.drawing import Line, draw_panels, line_panel
 from jumpml.graph import decide
 from jumpml.learn._meter import NonFinite
 from jumpml.learn.trials._trial import phase_of, read, trial_of, without_schedules
+from jumpml.objectives import EWC, L1, L2, Orthogonality, TotalVariation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 
 _NEAR = 0.05  # of the first loss that is left: the floor of a loss without a floor of its own is zero
 _STILL = 0.98  # a loss that falls by less than 2% between the last two tenths of the steps is level
+_PENALTIES = (EWC, L1, L2, Orthogonality, TotalVariation)
 _WORDS = {
     "learned": "learned",
     "falling": "still falling: give it more steps, or a higher learning rate",
     "level": "fell, and falls no more: its floor, or as far as this model comes",
     "stuck": "not learned",
-    "penalty": "a penalty on weights, which a batch does not teach",
+    "penalty": "a penalty, which holds back rather than teaches",
 }
 
 
@@ -122,7 +124,7 @@ def overfit_batch(learner: Learner, steps: int, phase: str | None) -> OverfitRep
         right = _right(trial.model, stage.plan(batch)[1], batch)
         silent = dict(watched.silent())
         rows = next(iter(batch.values())).shape[0]
-        penalties = {key for key, each in trial.model.objectives.items() if not each.inputs}
+        penalties = {key for key, each in trial.model.objectives.items() if isinstance(each, _PENALTIES)}
     objectives = {
         key: OverfitObjective(
             verdict=_verdict(values, right.get(key), penalty=key in penalties), losses=values, right=right.get(key)

@@ -79,8 +79,8 @@ def profile_step(learner: Learner, steps: int, phase: str | None) -> StepProfile
 def _timed(
     trial: Learner, batches: Iterator[dict[str, Tensor]], steps: int, device: torch.device
 ) -> tuple[float, float, int]:
-    """Seconds a step that pass until its batch is there, and after that; and the largest batch's rows."""
-    waited = worked = 0.0
+    """Seconds a step until its batch is there, on average; the middle step's after that; the largest batch's rows."""
+    waited, worked = list[float](), list[float]()
     rows = 0
     for _ in range(steps):
         _wait(device)
@@ -90,9 +90,15 @@ def _timed(
         there = time.perf_counter()
         trial.step(batch)
         _wait(device)
-        waited, worked = waited + there - start, worked + time.perf_counter() - there
+        waited.append(there - start)
+        worked.append(time.perf_counter() - there)
         rows = max(rows, next(iter(batch.values())).shape[0])
-    return waited / steps, worked / steps, rows
+    return sum(waited) / steps, worked[_middle(worked)], rows
+
+
+def _middle(values: Sequence[float]) -> int:
+    """The place of the median: other programs on the machine lengthen some steps by far."""
+    return sorted(range(len(values)), key=values.__getitem__)[len(values) // 2]
 
 
 def _wait(device: torch.device) -> None:
@@ -150,7 +156,7 @@ def _by_part(
 ) -> tuple[dict[_Part, tuple[float, float, float]], float, float]:
     """By node or objective, seconds forward, backward, and bytes kept; the optimizer's seconds; all seconds.
 
-    Each is that of the middle one of the steps. A backward event bears the number of the forward operation that it
+    All are of one step, the middle one by its time. A backward event bears the number of the forward operation that it
     undoes; a range on the CPU holds the kernels that it started.
     """
     cuda = device.type == "cuda"
@@ -179,12 +185,12 @@ def _by_part(
                 add(event, "backward", owner[event.sequence_nr], seconds)
         elif event.sequence_nr >= 0 and (part := _around(event)) is not None:
             owner[event.sequence_nr] = part  # the last one that bears a number is the one that a gradient goes through
-    middle = {key: sorted(values)[len(values) // 2] for key, values in sums.items()}
+    middle = _middle(sums["all", _NONE])
 
     def of(what: str, part: _Part = _NONE) -> float:
-        return middle.get((what, part), 0.0)
+        return sums[what, part][middle]
 
-    parts = [part for what, part in middle if what == "forward"]
+    parts = [part for what, part in sums if what == "forward"]
     return (
         {part: (of("forward", part), of("backward", part), of("kept", part)) for part in parts},
         of("optimizer"),

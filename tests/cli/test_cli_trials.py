@@ -1,0 +1,140 @@
+"""The commands that learn for a while and leave no run behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import CliRunner
+
+import jumpml
+from jumpml.cli import app
+from jumpml.learn import BatchSizes, LearningRates, StepProfile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typer.testing import Result
+
+DATA = """
+datasets:
+  digits:
+    source: {kind: sklearn, name: digits}
+    fields:
+      image: {kind: image, column: images, shape: [1, 8, 8], range: [0, 16]}
+      label: {kind: category, column: target}
+batch_size: 32
+"""
+MODEL = """
+nodes:
+  flat: {module: torch.nn.Flatten, inputs: image}
+  encoder: {module: jumpml.blocks.MLP, inputs: flat, args: {widths: [16, 8]}}
+  digit: {module: jumpml.blocks.Head, inputs: encoder}
+tasks:
+  digit: {kind: multiclass, output: digit, target: label}
+objectives:
+  first: {kind: cross_entropy, inputs: [digit, label], when: [warm]}
+"""
+LEARNER = """
+optimizer: {kind: adam, lr: 0.01}
+phases:
+  warm: {epochs: 2, train: [encoder, digit]}
+  supervised: {epochs: 2}
+checkpoint: {best: {metric: val/digit/accuracy}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for kind, text in {"data": DATA, "model": MODEL, "learner": LEARNER}.items():
+        (folder / f"digits.{kind}.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def jumpml_(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments), prog_name="jumpml")
+
+
+def test_find_lr_prints_the_argument_that_sets_it(project: Path, tmp_path: Path) -> None:
+    result = jumpml_("find-lr", str(project), "--phase", "supervised", "--out", "looks")
+    assert result.exit_code == 0, result.output
+    record = LearningRates.model_validate_json((tmp_path / "looks" / "find-lr.json").read_text())
+    assert record.suggestion is not None
+    assert 1e-4 < record.suggestion < 1  # Adam on a small perceptron
+    assert result.stdout.startswith(f"{record}\n\nwith it: --set learner.optimizer.lr={record.suggestion:.2g}\n")
+    ElementTree.parse(tmp_path / "looks" / "find-lr.svg")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_profile_prints_a_table_and_what_to_look_at(project: Path, tmp_path: Path) -> None:
+    result = jumpml_("profile", str(project), "--steps", "2", "--out", "looks")
+    assert result.exit_code == 0, result.output
+    record = StepProfile.model_validate_json((tmp_path / "looks" / "profile.json").read_text())
+    assert [part.name for part in record.parts if part.kind == "node"] == ["flat", "encoder", "digit"]
+    assert record.phase == "warm"
+    assert record.bottleneck in result.stdout
+    ElementTree.parse(tmp_path / "looks" / "profile.svg")
+
+
+def test_profile_by_batch_size_says_what_fits(project: Path, tmp_path: Path) -> None:
+    result = jumpml_("profile", str(project), "--batch-sizes", "--memory", "1MB", "--out", "looks")
+    assert result.exit_code == 0, result.output
+    record = BatchSizes.model_validate_json((tmp_path / "looks" / "batch-sizes.json").read_text())
+    assert [each.rows for each in record.sizes] == [8, 16, 32, 64, 128]
+    assert re.search(r"\d+ rows fit into 1 MB", result.stdout)
+    alone = jumpml_("profile", str(project), "--memory", "1MB")
+    assert alone.exit_code == 2
+    assert "'--memory': it says nothing without --batch-sizes." in alone.stderr
+
+
+def test_check_can_let_a_batch_be_learned_by_heart(project: Path) -> None:
+    result = jumpml_("check", str(project), "--overfit", "120")
+    assert result.exit_code == 0, result.output
+    for phase in ("warm", "supervised"):
+        assert f"one batch of 32 rows, 120 steps of the phase '{phase}'; dropout off" in result.stdout
+    assert re.findall(r"^(\w+) .* learned$", result.stdout, flags=re.MULTILINE) == ["first", "digit"]
+
+
+def test_a_dry_run_does_everything_and_keeps_nothing(project: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    result = jumpml_("run", str(project), "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "digits: the dry run came to its end; nothing was kept\n"
+    for stage in ("learn", "evaluate", "diagnose", "deploy", "report"):
+        assert f"{stage}  " in result.stderr
+    assert "warm 1/1" in result.stderr
+    assert "supervised 1/1" in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_dry_run_finds_what_a_check_does_not(project: Path) -> None:
+    (project / "digits.deploy.yaml").write_text("bundle: run.json\n")  # where the run's own record lies
+    assert jumpml_("check", str(project)).exit_code == 0
+    result = jumpml_("run", str(project), "--dry-run")
+    assert result.exit_code == 1
+    assert "run.json" in result.stderr
+
+
+def test_a_dry_run_tells_no_service_of_itself(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jumpml._dry_run import shortened
+
+    read = jumpml.Project.find(project, {"learner.log": ["jsonl", "mlflow", "wandb", "csv"]})
+    _, model = read.build()
+    short = shortened(read.learner, model)
+    assert short.log == ("jsonl", "csv")
+    assert {name: phase.epochs for name, phase in short.phases.items()} == {"warm": 1, "supervised": 1}
+
+
+def test_make_learner_saves_and_logs_nothing(project: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    learner = jumpml.Project.find(project).make_learner()
+    learner.fit()
+    assert len(learner.history.table()) == 4
+    assert json.dumps(learner.history.table()[0]["phase"]) == '"warm"'
+    assert sorted(tmp_path.rglob("*")) == before

@@ -634,6 +634,41 @@ CASES |= {
         for key, value in (("epochs", 2), ("lr", 0.01))
     },
 }
+
+
+# --- how a step is made ---
+def see_compiling(spec: LearnerSpec, folder: Path) -> Any:
+    """Whether torch compiles something."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    see_learning(spec, folder)
+    return bool(torch._dynamo.utils.counters["frames"]["ok"])
+
+
+def see_order(spec: LearnerSpec, folder: Path) -> Any:
+    """How a convolution's weights lie in memory."""
+    loaders = jumpml.create_dataloader(DIGITS)
+    net = copy.deepcopy(NET)
+    args = {"in_channels": 1, "out_channels": 2, "kernel_size": 3}
+    net["nodes"]["flat"] = {
+        "layers": [{"module": "torch.nn.Conv2d", "args": args}, "torch.nn.Flatten"],
+        "inputs": "image",
+    }
+    model = jumpml.load_model(net, loaders)
+    jumpml.create_learner(loaders, model, None, spec, run=folder).train_epoch()
+    return [value.stride() for value in model.parameters()]
+
+
+EAGER = {"compile": {"backend": "eager"}}
+CASES |= {
+    "learner.accumulate": Case(LEARN, {"accumulate": 2}),
+    "learner.clip_value": Case(LEARN, {"clip_value": 0.001}, {"optimizer": {"kind": "sgd", "lr": 0.001}}),
+    "learner.precision": Case(LEARN, {"precision": "bfloat16"}),
+    "learner.compile": Case(LEARN, EAGER, see=see_compiling),
+    "learner.compile.backend": Case(LEARN, {"compile.backend": "none"}, EAGER, refused="torch has no backend 'none'"),
+    "learner.compile.mode": Case(LEARN, {"compile.mode": "max-autotune"}, EAGER, refused="'eager' has no modes"),
+    "learner.channels_last": Case(LEARN, {"channels_last": True}, see=see_order),
+}
 # --- optimizers and schedules ---
 DECAYED = {"optimizer": {"kind": "adamw", "lr": 0.01, "weight_decay": 0.5}}
 GROUPED = {"optimizer.groups": [{"nodes": "digit", "lr": 0.1}]}

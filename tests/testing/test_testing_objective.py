@@ -74,6 +74,13 @@ class Unfilled(Base):
         return Loss((prediction - target).square(), present)
 
 
+class Untold(Base):
+    """A row more counts than it tells before."""
+
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        return None if present is None else present & (torch.arange(len(present)) > 0)
+
+
 class WrongGradient(Base):
     def lose(self, prediction: Tensor, target: Tensor, present: Tensor | None) -> Any:
         if present is not None:
@@ -129,6 +136,11 @@ def test_views_and_parameters_are_understood() -> None:
             "absent gradients",
             "expected finite gradients of 'out'; what stands in absent rows reaches them.",
         ),
+        (
+            Untold(),
+            "counted",
+            "expected the rows that count to be told ahead, 1, 0, 1, 0, ...; counted() tells 0, 0, 1, 0, ....",
+        ),
         (WrongGradient(), "gradient", "expected the gradient that finite differences give in float64; "),
         (Forgetful(), "saving", "expected the same from another instance that has loaded the state_dict."),
         (Widened(), "types", "expected a loss of torch.float32 from values of torch.float32, got torch.float64."),
@@ -140,7 +152,7 @@ def test_each_check_is_failed_by_what_breaks_it_alone(objective: Base, check: st
     assert list(caught.value.findings) == [check]
     assert caught.value.findings[check].startswith(text)
     assert str(caught.value).startswith(
-        f"check_objective: {type(objective).__name__} fails 1 of 8 checks.\n  {check}: "
+        f"check_objective: {type(objective).__name__} fails 1 of 9 checks.\n  {check}: "
     )
     check_objective(objective, [PREDICTED, TARGET], without=[check])
 

@@ -113,6 +113,15 @@ ReplaySpec = Annotated[ReservoirSpec | DERSpec, Field(discriminator="kind")]
 LogKind = Literal["progress", "jsonl", "csv", "tensorboard", "mlflow", "wandb"]
 
 
+class CompileSpec(Spec):
+    """How `torch.compile` compiles."""
+
+    backend: str = "inductor"
+    """What compiles."""
+    mode: Literal["reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] | None = None
+    """What inductor takes the trouble to do; its own default where nothing is said."""
+
+
 class LearnerSpec(FileSpec):
     """The learner file: how to learn."""
 
@@ -122,8 +131,21 @@ class LearnerSpec(FileSpec):
     """Another seed draws other orders, augmentations and dropout masks."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Batches of an update. Their rows together are as one batch, however the missing targets are spread: what a step
+    needs in memory is one batch, what it learns from is so many."""
     clip_norm: Positive | None = None
     """Scale the gradient down to this norm where it is longer."""
+    clip_value: Positive | None = None
+    """Cut each element of the gradient off at this size."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What matrices are multiplied in. Weights, optimizer and validation are float32 in any case; with `float16` losses
+    are scaled, and an update whose gradients overflow is left out."""
+    compile: bool | CompileSpec = False
+    """Make code of each phase's forward pass and losses, which takes a while at the phase's start; or a mapping that
+    says how."""
+    channels_last: bool = False
+    """Let images and their weights lie in memory pixel by pixel, which convolutions are often quicker on."""
     schedule: Schedules | None = None
     """How the learning rate moves within a phase; a list of schedules that follow each other will do too."""
     phases: dict[Name, PhaseSpec] = {}

@@ -65,6 +65,7 @@ class LossPlan:
             key(request): slot for request, slot in program.slots.items() if slot >= first and request[0] in tensors
         }
         self._routine = Routine(program, named, losses)
+        self._program, self._losses = program, losses
         self._differentiates = bool(program.traced)
         self._fixed = frozenset(fixed)  # losses that are made of gradients, and that no node that learns changes
 
@@ -91,6 +92,22 @@ class LossPlan:
             losses, values = self._routine(batch)
         done = self._fixed if wanted else losses.keys()
         return {name: Loss(v.detach(), p) if name in done else Loss(v, p) for name, (v, p) in losses.items()}, values
+
+    def counted(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+        """By objective, the rows that will count, bool ``[batch]``, before any node has run; None where all do.
+
+        Args:
+            batch: At least ``fields``.
+        """
+        names = self._program.fields
+        found: dict[str, Tensor | None] = {}
+        for loss in self._losses:
+            there = [batch[names[position]] for position in loss.present]
+            present = torch.stack(there).all(0) if there else None
+            ahead = getattr(self._program.modules[loss.module], "counted", None)
+            inputs = [batch[names[position]] if position < len(names) else None for position in loss.positions]
+            found[loss.objective] = present if ahead is None else ahead(*inputs, present=present)
+        return found
 
 
 def _apart(plan: LossPlan, batch: Mapping[str, Tensor]) -> tuple[dict[str, Loss], dict[str, Tensor]]:

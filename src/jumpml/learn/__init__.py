@@ -4,6 +4,7 @@ from jumpml.learn._averaging import has_average, is_average
 from jumpml.learn._build import build_learner, build_phases
 from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._csv_log import CsvLog
+from jumpml.learn._execution import Compile
 from jumpml.learn._fisher import fisher_information
 from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau
 from jumpml.learn._history import RunHistory
@@ -34,6 +35,7 @@ from jumpml.learn._trackers import MLflowLog, TrackerLog, WandbLog
 from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepProfile
 
 __all__ = [
+    "Compile",
     "make_optimizer",
     "Warmup",
     "TorchSchedule",

@@ -12,6 +12,7 @@ from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_m
 from jumpml.graph import Shrink, Widen
 from jumpml.learn._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn._csv_log import CsvLog
+from jumpml.learn._execution import Compile
 from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau, find_growth_problems
 from jumpml.learn._joint import joined, names_of
 from jumpml.learn._learner import Learner
@@ -78,7 +79,12 @@ def build_learner(
             phases=phases,
             seed=spec.seed,
             device=_device(spec),
+            accumulate=spec.accumulate,
             clip_norm=spec.clip_norm,
+            clip_value=spec.clip_value,
+            precision=spec.precision,
+            compile=spec.compile if isinstance(spec.compile, bool) else Compile(**dict(spec.compile)),
+            channels_last=spec.channels_last,
             ema=spec.ema.decay if spec.ema else None,
             saving=_saving(spec, folder),
             record_examples=spec.record_examples,

@@ -38,10 +38,11 @@ def explain(learner: Learner, signal: NonFinite) -> NonFiniteLossError:
 
 def _relive(learner: Learner, step: int) -> str:
     while learner.progress.step < step:
-        for batch in learner.remaining():
+        for batches in learner.windows():
             if learner.progress.step == step - 1 and learner.stage is not None:
-                return _first_non_finite(learner, learner.stage, batch)
-            learner.step(batch)
+                found = [_first_non_finite(learner, learner.stage, batch) for batch in batches]
+                return next((place for place in found if place), "the sum of the objectives")
+            learner.step(*batches)
         phase = learner.progress.phase or ""
         learner.progress.epochs[phase] = learner.progress.closed(phase) + 1
         learner.progress.batch = 0
@@ -49,6 +50,7 @@ def _relive(learner: Learner, step: int) -> str:
 
 
 def _first_non_finite(learner: Learner, stage: Stage, batch: Mapping[str, Tensor]) -> str:
+    """In words; nothing where all values of the batch are finite."""
     for name, value in batch.items():
         if not _finite(value):
             return f"the field {name!r} of the batch"
@@ -63,7 +65,7 @@ def _first_non_finite(learner: Learner, stage: Stage, batch: Mapping[str, Tensor
     for name, loss in losses.items():
         if not _finite(loss.value):
             return f"objective {name!r}: its loss is non-finite though what it reads is finite"
-    return "the sum of the objectives"
+    return ""
 
 
 def all_finite(values: Iterable[Tensor]) -> bool:

@@ -9,11 +9,12 @@ import torch
 from jumpml.core import LearnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from torch import Tensor
 
     from jumpml.core import Loss
+    from jumpml.learn._window import Window
 
 
 class Descent:
@@ -25,29 +26,43 @@ class Descent:
     Args:
         weights: By objective, what its mean is multiplied by; looked at in each step.
         moving: The objectives whose weight moves.
+        scale: What is made of the gradients by losses before they go back.
     """
 
-    def __init__(self, weights: Mapping[str, float], moving: Collection[str] = ()) -> None:
-        self._weights, self._moving = weights, frozenset(moving)
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        moving: Collection[str] = (),
+        scale: Callable[[list[Tensor]], list[Tensor]] = list,
+    ) -> None:
+        self._weights, self._moving, self._scale = weights, frozenset(moving), scale
         self._uniform: dict[tuple[torch.Size, float], Tensor] = {}
 
-    def __call__(self, losses: Mapping[str, Loss]) -> None:
+    def __call__(self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0) -> None:
         """Add the gradients to the parameters'.
+
+        Args:
+            losses: A batch's.
+            window: The batches that it belongs to, where it is not alone.
+            rows: Then the batch's.
 
         Raises:
             LearnerError: No loss depends on a parameter that trains.
         """
         roots, gradients = [], []
-        for name, (value, present) in losses.items():
-            if value.requires_grad:
-                roots.append(value)
-                gradients.append(self._gradient(name, value, present))
+        for name, loss in losses.items():
+            if loss.value.requires_grad:
+                roots.append(loss.value)
+                if window is None:
+                    gradients.append(self._gradient(name, *loss))
+                else:
+                    gradients.append(window.gradient(name, loss, self._weights[name], rows))
         if not roots:
             names = ", ".join(repr(name) for name in losses)
             raise LearnerError(
                 f"nothing to learn: the losses ({names}) depend on no parameter that trains in this phase."
             )
-        torch.autograd.backward(roots, gradients)
+        torch.autograd.backward(roots, self._scale(gradients))
 
     def _gradient(self, name: str, value: Tensor, present: Tensor | None) -> Tensor:
         weight = self._weights[name]

@@ -57,8 +57,8 @@ class ExampleRecorder(Hook):
             train = self._learner.loaders.train
             self.end_epoch(train.order(self._learner.progress.epoch - 1), len(train.rows))
 
-    def updated(self, step: Step) -> None:
-        """Note one training step of a learner, for the rows that its loader served."""
+    def learned(self, step: Step) -> None:
+        """Note one batch of a learner, for the rows that its loader served."""
         losses, values, batch = step.losses, step.values, step.batch
         if step.served < next(iter(batch.values())).shape[0]:  # hooks have added some
             tasks, rows = self._tasks.values(), slice(step.served)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """One update of the weights, as it is told to hooks; every tensor is on the device and without a graph.
+    """A batch that was learned from, as it is told to hooks; every tensor is on the device and without a graph.
 
     Attributes:
-        number: Updates since the start of the run, this one included.
+        number: Updates since the start of the run, the one that it belongs to included.
         lr: The first group's learning rate.
         losses: By objective.
         values: By node, what it gave.
@@ -83,8 +83,11 @@ class Hook:
     def differentiated(self, stage: Stage) -> None:
         """The gradients of ``stage.trained`` are there; they are not clipped yet, and no weight has moved."""
 
+    def learned(self, step: Step) -> None:
+        """The weights moved by a batch: once a batch, and so several times an update where batches accumulate."""
+
     def updated(self, step: Step) -> None:
-        """The weights moved."""
+        """The weights moved: once an update, told of the last batch that it was made of."""
 
     def closed(self, record: EpochRecord) -> None:
         """An epoch is over and validated. Here a hook may end the phase, or tell what it did by ``learner.note``."""
@@ -129,6 +132,7 @@ class Hooks:
             self._by_name[hook.name] = hook
         self.enter: list[Callable[[Stage], None]] = self._that_care("enter")
         self.serve: list[Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]] = self._that_care("serve")
+        self.learned: list[Callable[[Step], None]] = self._that_care("learned")
         self.differentiated: list[Callable[[Stage], None]] = self._that_care("differentiated")
         self.updated: list[Callable[[Step], None]] = self._that_care("updated")
         self.closed: list[Callable[[EpochRecord], None]] = self._that_care("closed")

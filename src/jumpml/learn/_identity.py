@@ -22,8 +22,27 @@ _FREE = (
     "learner.log",
 )
 # What the files say too, in their own words.
-_IN_FILES = ("seed", "batch size", "how rows are drawn", "clip_norm", "ema", "examples", "phase ")
-_RATES = ("learner.optimizer", "learner.schedule", "learner.phases", "optimizer", "phase ")
+_IN_FILES = (
+    "seed",
+    "batch size",
+    "how rows are drawn",
+    "accumulate",
+    "clip_norm",
+    "clip_value",
+    "execution",
+    "ema",
+    "examples",
+    "phase ",
+)
+_RATES = (
+    "learner.accumulate",
+    "learner.optimizer",
+    "learner.schedule",
+    "learner.phases",
+    "accumulate",
+    "optimizer",
+    "phase ",
+)
 _ORDERS = ("data.", "train rows", "batch size", "how rows are drawn")
 _LONGEST = 60  # characters of a value in a text
 

@@ -15,17 +15,19 @@ from jumpml.learn._averaging import EMA
 from jumpml.learn._consolidation import consolidate
 from jumpml.learn._culprit import all_finite, explain
 from jumpml.learn._examples import ExampleRecorder
+from jumpml.learn._execution import Compile, Execution
 from jumpml.learn._history import RunHistory
 from jumpml.learn._identity import Changes
 from jumpml.learn._joint import joined
 from jumpml.learn._keeper import Keeper
 from jumpml.learn._loop import Loop
 from jumpml.learn._meter import NonFinite
-from jumpml.learn._misfits import check_fit, check_lengths, refuse_idle
+from jumpml.learn._misfits import check_fit, check_lengths, check_steps, refuse_idle
 from jumpml.learn._paths import path_hooks
 from jumpml.learn._phase import Phase
 from jumpml.learn._schedules import figures_of
 from jumpml.learn._stopper import Stopper
+from jumpml.learn._update import Update
 from jumpml.learn._validation import improves, validate
 from jumpml.objectives import reduce
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.graph import Growth, Model, Surgery
+    from jumpml.learn._execution import Precision
     from jumpml.learn._hook import Hook
     from jumpml.learn._logs import Log
     from jumpml.learn._progress import Progress, Saving
@@ -64,7 +67,12 @@ class Learner:
         phases: By name, in their order; see `Phase`.
         seed: Of orders, augmentations and dropout masks.
         device: Where to train.
+        accumulate: Batches of an update: their rows together are as one batch.
         clip_norm: Scale the gradient down to this norm where it is longer.
+        clip_value: Cut each element of the gradient off at this size.
+        precision: What matrices are multiplied in: ``float32``, ``bfloat16``, ``float16``. Weights are float32.
+        compile: Whether `torch.compile` makes code of a phase's forward pass and losses, or how.
+        channels_last: Whether images and their weights lie in memory pixel by pixel.
         ema: The decay of an average of the weights; none where None.
         saving: When and where checkpoints are written; none where None.
         record_examples: Whether loss, margin and decision of every row are kept; never where augmentation mixes rows.
@@ -100,7 +108,12 @@ class Learner:
         phases: Mapping[str, Phase] | None = None,
         seed: int = 0,
         device: str | torch.device = "cpu",
+        accumulate: int = 1,
         clip_norm: float | None = None,
+        clip_value: float | None = None,
+        precision: Precision = "float32",
+        compile: bool | Compile = False,
+        channels_last: bool = False,
         ema: float | None = None,
         saving: Saving | None = None,
         record_examples: bool = True,
@@ -125,8 +138,27 @@ class Learner:
         self._recorder = ExampleRecorder(model.tasks) if recorded else None
         own = [hook for hook in (self._ema, self._recorder) if hook is not None]
         joining = [*own, *hooks, *path_hooks(model)]
+        execution = Execution(
+            precision=precision,
+            compile=(Compile() if compile else None) if isinstance(compile, bool) else compile,
+            channels_last=channels_last,
+            dynamic=bool(loaders.shortest()),
+        )
+        scaled = loaders.device.type if precision == "float16" else None
+        update = Update(self.optimizer, clip_norm=clip_norm, clip_value=clip_value, scaled=scaled)
+        check_steps(execution, loaders.device, accumulate=accumulate, clips=(clip_norm, clip_value))
+        if channels_last:
+            model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._loop = Loop(
-            loaders, model, self.optimizer, phases=self.phases, seed=seed, clip_norm=clip_norm, hooks=joining
+            loaders,
+            model,
+            self.optimizer,
+            phases=self.phases,
+            seed=seed,
+            update=update,
+            execution=execution,
+            accumulate=accumulate,
+            hooks=joining,
         )
         self._keeper = None if saving is None else Keeper(saving)
         self._stopper = Stopper()
@@ -469,7 +501,8 @@ class Learner:
                 self._enter(name)
                 self._save()
             for log in self._logs:
-                log.begin(name, self.phases[name].epochs, self.progress.closed(name), len(self.loaders.train))
+                updates = -(-len(self.loaders.train) // self._loop.accumulate)
+                log.begin(name, self.phases[name].epochs, self.progress.closed(name), updates)
             return self._epoch(name)
         except NonFinite as signal:
             raise explain(self, signal) from None
@@ -480,8 +513,8 @@ class Learner:
 
     def _epoch(self, name: str) -> EpochRecord:
         start = time.perf_counter()
-        for batch in self.remaining():
-            self.step(batch)
+        for batches in self.windows():
+            self.step(*batches)
             if self._loop.unread >= LOG_EVERY:
                 self._read()
             if self._stopper.asked:
@@ -495,13 +528,21 @@ class Learner:
         """What is left of the open epoch, in training mode."""
         return self._loop.remaining()
 
-    def step(self, batch: Mapping[str, Tensor]) -> None:
-        """One update of the weights on one batch.
+    def windows(self) -> Iterator[list[dict[str, Tensor]]]:
+        """What is left of the open epoch, as many batches at a time as ``accumulate`` says."""
+        return self._loop.windows()
+
+    def step(self, *batches: Mapping[str, Tensor]) -> None:
+        """One update of the weights, on one batch or on several as if they were one.
 
         Args:
-            batch: Featurised values, as the train loader serves them.
+            batches: Featurised values, as the train loader serves them.
+
+        Raises:
+            LearnerError: There is no batch, no loss depends on a parameter that trains, or the learning rate was moved
+                from outside though the phase has a schedule.
         """
-        self._loop.step(self.stage or self._enter("supervised"), batch)
+        self._loop.step(self.stage or self._enter("supervised"), batches)
 
     def _read(self) -> None:
         unread = self._loop.read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from jumpml.core import LearnerError, Loss, did_you_mean
 from jumpml.learn._carry import carry_optimizer
 from jumpml.learn._descent import Descent
+from jumpml.learn._execution import laid_out_alike
 from jumpml.learn._hook import Hooks, Step
 from jumpml.learn._joint import names_of
 from jumpml.learn._meter import NONE_MOVES, Meter
@@ -17,6 +19,7 @@ from jumpml.learn._progress import Progress
 from jumpml.learn._random import RandomState
 from jumpml.learn._rates import without_parameters
 from jumpml.learn._stage import Stage
+from jumpml.learn._window import Window, miscount, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,10 +29,12 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.graph import Growth, Model
+    from jumpml.learn._execution import Execution
     from jumpml.learn._hook import Hook
     from jumpml.learn._identity import Changes
     from jumpml.learn._logs import StepRecord
     from jumpml.learn._phase import Phase
+    from jumpml.learn._update import Update
 
 
 class Loop:
@@ -41,7 +46,9 @@ class Loop:
         optimizer: Over its parameters.
         phases: By name.
         seed: Of orders, augmentations and dropout masks.
-        clip_norm: Scale the gradient down to this norm where it is longer.
+        update: What moves the weights.
+        execution: How losses are computed.
+        accumulate: Batches of an update.
         hooks: What joins.
     """
 
@@ -53,7 +60,9 @@ class Loop:
         *,
         phases: Mapping[str, Phase],
         seed: int,
-        clip_norm: float | None,
+        update: Update,
+        execution: Execution,
+        accumulate: int,
         hooks: Iterable[Hook],
     ) -> None:
         self.loaders, self.model, self.optimizer = loaders, model, optimizer
@@ -63,12 +72,14 @@ class Loop:
         self.random = RandomState(seed)
         self.stage: Stage | None = None
         self.seed = seed
-        self._clip_norm = clip_norm
+        self.accumulate = accumulate
+        self._update, self._execution = update, execution
+        self._miscounted: list[dict[str, Tensor]] = []
         self._initial = [without_parameters(group) for group in optimizer.param_groups]
         self._weights = {name: objective.weight for name, objective in model.objectives.items()}
         schedules = {name: objective.schedule for name, objective in model.objectives.items()}
         self._schedules = {name: schedule for name, schedule in schedules.items() if schedule is not None}
-        self._descend = Descent(self._weights, self._schedules)
+        self._descend = Descent(self._weights, self._schedules, update.scale)
         self._meter = Meter(self._weights)
 
     def enter(self, name: str) -> Stage:
@@ -93,6 +104,8 @@ class Loop:
             loaders=self.loaders,
             optimizer=self.optimizer,
             initial=self._initial,
+            execution=self._execution,
+            accumulate=self.accumulate,
             trained=trained,
         )
 
@@ -106,31 +119,59 @@ class Loop:
             self.model.train()
         return iter(self.loaders.train)
 
-    def step(self, stage: Stage, batch: Mapping[str, Tensor]) -> None:
-        """One update of the weights on one batch."""
-        served = _rows(batch)
-        if self.hooks.serve:
-            batch = self.hooks.served(batch)
-        losses, values = stage.plan(batch)
+    def windows(self) -> Iterator[list[dict[str, Tensor]]]:
+        """What is left of the open epoch, as many batches at a time as one update takes; the last may have fewer."""
+        batches = self.remaining()
+        while window := list(islice(batches, self.accumulate)):
+            yield window
+
+    def step(self, stage: Stage, batches: Sequence[Mapping[str, Tensor]]) -> None:
+        """One update of the weights, on one batch or on several as if they were one."""
         for parameter in stage.trained:  # no other has a gradient: `zero_grad` would look at them all
             parameter.grad = None
-        moved = self._move_weights(stage.name, losses) if self._schedules else NONE_MOVES
-        self._descend(losses)
+        moved = self._move_weights(stage) if self._schedules else NONE_MOVES
+        if len(batches) == 1:
+            steps = [self._learn(stage, *self._served(batches[0]))]
+            losses, rows = steps[0].losses, rows_of(steps[0].batch)
+        else:
+            steps, losses, rows = self._learn_all(stage, batches)
+        self._update.unscale()
         for differentiated in self.hooks.differentiated:
             differentiated(stage)
-        if self._clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(stage.trained, self._clip_norm)
-        lr = self.optimizer.param_groups[0]["lr"]
-        self.optimizer.step()
+        self._update.move(stage.trained)
         stage.advance()
         self.progress.step += 1
-        self.progress.batch += 1
+        self.progress.batch += len(batches)
+        self._meter.add(self.progress.step, steps[0].lr, losses, rows, moved)
+        for learned in self.hooks.learned:
+            for step in steps:
+                learned(step)
+        for updated in self.hooks.updated:
+            updated(steps[-1])
+
+    def _served(self, batch: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], int]:
+        """What hooks make of a batch, and how many of its rows the loader served."""
+        served = rows_of(batch)
+        return self.hooks.served(batch) if self.hooks.serve else batch, served
+
+    def _learn(self, stage: Stage, batch: Mapping[str, Tensor], served: int, window: Window | None = None) -> Step:
+        """A batch's gradients, and what is told of it."""
+        losses, values = stage.plan(batch)
+        self._descend(losses, window, rows_of(batch))
         kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
-        self._meter.add(self.progress.step, lr, kept, _rows(batch), moved)
-        if self.hooks.updated:
-            step = Step(self.progress.step, lr, kept, values, batch, served)
-            for updated in self.hooks.updated:
-                updated(step)
+        return Step(self.progress.step + 1, self.optimizer.param_groups[0]["lr"], kept, values, batch, served)
+
+    def _learn_all(
+        self, stage: Stage, batches: Sequence[Mapping[str, Tensor]]
+    ) -> tuple[list[Step], Mapping[str, Loss], int]:
+        """The gradients of several batches as of one; what is told of each, and the losses and rows of all."""
+        if not batches:
+            raise LearnerError("an update needs a batch: step() was given none.")
+        served = [self._served(batch) for batch in batches]
+        window = Window(stage.plan, [batch for batch, _ in served])
+        steps = [self._learn(stage, batch, rows, window) for batch, rows in served]
+        self._miscounted.append(window.miscounted())
+        return steps, window.losses(steps), window.rows
 
     def grew(self, growth: Growth) -> None:
         """Go on with a model that has grown, where the phase stands."""
@@ -181,7 +222,12 @@ class Loop:
 
         Raises:
             NonFinite: A loss is NaN or infinite.
+            LearnerError: An objective counted other rows than it had told before.
         """
+        flags, self._miscounted = self._miscounted, []
+        for name in flags[0] if flags else ():
+            if torch.stack([flag[name] for flag in flags]).any():
+                raise miscount(name)
         return self._meter.read(self.progress.phase or "")
 
     def identity(self) -> dict[str, str]:
@@ -192,7 +238,9 @@ class Loop:
             "batch size": str(self.loaders.batch_size),
             "how rows are drawn": self.loaders.train.fingerprint(),
             "optimizer": names_of(self.optimizer),
-            "clip_norm": str(self._clip_norm),
+            **self._update.identity(),
+            "accumulate": str(self.accumulate),
+            "execution": str(self._execution),
             **self.hooks.identity(),
             **{f"phase {name}": str(phase) for name, phase in self.phases.items()},
         }
@@ -203,6 +251,7 @@ class Loop:
             "lineage": [*self.model.lineage],
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "update": self._update.state_dict(),
             "stage": self.stage.state_dict() if self.stage else None,
             "random": self.random.state_dict(),
             "meter": self._meter.state_dict(),
@@ -233,6 +282,9 @@ class Loop:
         with changes.fitting("the optimizer"):
             if "optimizer" not in changes.by_key:  # another one's moments mean nothing to it
                 self.optimizer.load_state_dict(state["optimizer"])
+                if self._execution.channels_last:
+                    laid_out_alike(self.optimizer)
+            self._update.load_state_dict(state["update"])
             if stage and not changes.rates:
                 stage.load_state_dict(state["stage"])
         if stage and changes.rates:
@@ -247,16 +299,15 @@ class Loop:
             group.update(options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch misses the updates, which were another process's
-            for _ in range(self.progress.closed(stage.name) * len(self.loaders.train) + self.progress.batch):
+            an_epoch = -(-len(self.loaders.train) // self.accumulate)
+            done = -(-self.progress.batch // self.accumulate)
+            for _ in range(self.progress.closed(stage.name) * an_epoch + done):
                 stage.advance()
 
-    def _move_weights(self, phase: str, losses: Mapping[str, Loss]) -> dict[str, float]:
+    def _move_weights(self, stage: Stage) -> dict[str, float]:
         """The weights of the coming step of those that move: a function of how far the phase is, and so of no state."""
+        phase = stage.name
         epoch = self.progress.closed(phase) + self.progress.batch / len(self.loaders.train)
         moved = {name: way.at(epoch, self.phases[phase].epochs) for name, way in self._schedules.items()}
         self._weights.update(moved)
-        return {name: weight for name, weight in moved.items() if name in losses}
-
-
-def _rows(batch: Mapping[str, Tensor]) -> int:
-    return next(iter(batch.values())).shape[0]
+        return {name: weight for name, weight in moved.items() if name in stage.active}

@@ -38,7 +38,7 @@ class Meter:
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = dict(weights)
-        self._window: list[tuple[int, float, dict[str, Loss], int, Mapping[str, float]]] = []
+        self._window: list[tuple[int, float, Mapping[str, Loss], int, Mapping[str, float]]] = []
         self._sums: dict[str, float] = {}
         self._rows: dict[str, float] = {}
 
@@ -46,7 +46,7 @@ class Meter:
         return len(self._window)
 
     def add(
-        self, step: int, lr: float, losses: dict[str, Loss], size: int, weights: Mapping[str, float] = NONE_MOVES
+        self, step: int, lr: float, losses: Mapping[str, Loss], size: int, weights: Mapping[str, float] = NONE_MOVES
     ) -> None:
         """Note one step. Its means wait until they are read: many together cost less.
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
+    from jumpml.learn._execution import Execution
     from jumpml.learn._phase import Phase
 
 BUILT_IN = ("self_supervised", "supervised")  # phases that an objective may name though no learner has them
@@ -39,6 +40,27 @@ def check_fit(model: Model, loaders: DataLoaders, optimizer: Optimizer, phases: 
             "model.parameters() of this very model, after the model is made."
         )
     problems = [*find_misfits(model, loaders, phases), *_wrong_schedulers(phases, optimizer)]
+    if problems:
+        raise refusal(LearnerError, problems)
+
+
+def check_steps(
+    execution: Execution, device: torch.device, *, accumulate: int, clips: tuple[float | None, float | None]
+) -> None:
+    """Refuse steps that cannot be made.
+
+    Raises:
+        LearnerError: This machine cannot compute so, or a number makes no sense.
+    """
+    problems = [*execution.problems(device)]
+    if accumulate < 1:
+        problems.append(Problem(("accumulate",), f"expected 1 or more, got {accumulate}."))
+    if None not in clips:
+        text = "clip_norm clips the gradient already."
+        problems.append(Problem(("clip_value",), text, "Leave one of the two out."))
+    for name, clip in zip(("clip_norm", "clip_value"), clips, strict=True):
+        if clip is not None and not clip > 0:
+            problems.append(Problem((name,), f"expected a number above 0, got {clip:g}."))
     if problems:
         raise refusal(LearnerError, problems)
 

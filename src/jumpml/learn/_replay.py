@@ -135,8 +135,8 @@ class Replay(Hook):
             if moving:
                 torch.stack(moving).sum().backward()
 
-    def updated(self, step: Step) -> None:
-        """Let the step's rows go by."""
+    def learned(self, step: Step) -> None:
+        """Let the batch's rows go by."""
         if self._on:
             fields = {_FIELD + name: step.batch[name][: step.served] for name in self._kept}
             outputs = {_OUTPUT + task: step.values[node][: step.served] for task, node in self._outputs.items()}

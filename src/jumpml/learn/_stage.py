@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.graph import LossPlan, Model
+    from jumpml.learn._execution import Execution
     from jumpml.learn._phase import Phase
 
 
@@ -33,6 +34,8 @@ class Stage:
         loaders: The train loader serves what the phase's objectives read.
         optimizer: Its learning rates are the phase's; the state of parameters that begin to train is dropped.
         initial: By group of the optimizer, all but its parameters, as it was before training.
+        execution: How losses are computed.
+        accumulate: Batches of an update.
         trained: The parameters that trained before.
 
     Raises:
@@ -48,6 +51,8 @@ class Stage:
         loaders: DataLoaders,
         optimizer: Optimizer,
         initial: Sequence[Mapping[str, Any]],
+        execution: Execution,
+        accumulate: int = 1,
         trained: Collection[nn.Parameter] = (),
     ) -> None:
         self.name = name
@@ -61,12 +66,13 @@ class Stage:
             if id(parameter) not in before:  # what begins to train begins afresh
                 optimizer.state.pop(parameter, None)
         _fill_momentum(optimizer, self.trained)
-        self.plan = _plan(name, model, loaders)
+        self.active = frozenset(model.active(name))
+        self.plan = execution.forward(_plan(name, model, loaders), loaders.device)
         loaders.bind([key for key in self.plan.fields if key.endswith(NEXT)])
         served = _servable(model, loaders)
         self.served = [key for key in self.plan.fields if key in served], model.draws(name), phase.data
         loaders.train.serve(*self.served)  # an epoch is as long as the phase's data sets are
-        updates = len(loaders.train)
+        updates = -(-len(loaders.train) // accumulate)
         steps = phase.epochs * updates
         self._rates = Rates(optimizer, initial, lr=phase.lr, schedule=phase.schedule, steps=steps, an_epoch=updates)
 

@@ -103,6 +103,10 @@ class BinaryCrossEntropy(ObjectiveModule):
             raise self.error(f"positive_weight: {needs} {fix}")
         return torch.tensor(counts[0] / counts[1])
 
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        """All rows that have a target, be it in part."""
+        return present
+
     def forward(self, logits: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.
 

@@ -131,6 +131,14 @@ class CrossEntropy(ObjectiveModule):
             return Loss(value, present)
         return self._mean_of_positions(value, target, present)
 
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        """The rows that have a target, of positions at least one."""
+        target = inputs[1]
+        if target is None or target.ndim == 1 or target.is_floating_point():
+            return present
+        there = (target != MISSING).flatten(1).any(1)
+        return there if present is None else there & present
+
     def _losses(self, logits: Tensor, target: Tensor) -> Tensor:
         if self.focal:
             return self._focal(logits, target)

@@ -33,6 +33,10 @@ class _Distance(ObjectiveModule):
         prediction, target = values
         check_numbers(self, (0, prediction), (1, target))
 
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        """All rows that have a target, be it in part."""
+        return present
+
     def forward(self, prediction: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.
 

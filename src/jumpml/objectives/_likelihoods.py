@@ -51,6 +51,10 @@ class GaussianNLL(ObjectiveModule):
         check_numbers(self, (0, mean), (2, target))
         check_numbers(self, (1, log_variance), (2, target))
 
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        """All rows that have a target, be it in part."""
+        return present
+
     def forward(self, mean: Tensor, log_variance: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row; it may be below 0.
 
@@ -99,6 +103,10 @@ class PoissonNLL(ObjectiveModule):
         super().connect(values, parameters)
         log_rate, target = values
         check_numbers(self, (0, log_rate), (1, target))
+
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        """All rows that have a target, be it in part."""
+        return present
 
     def forward(self, log_rate: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.

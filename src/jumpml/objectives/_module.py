@@ -99,15 +99,29 @@ class ObjectiveModule(nn.Module, ABC):
         """
         self.gaps = tuple(place for place, value in enumerate(values) if value and value.gaps)
 
-    def whole_rows(self, present: Tensor | None, *inputs: Tensor) -> Tensor | None:
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        """Which rows `forward` will count, told before the nodes have run: accumulation divides by their number.
+
+        Args:
+            inputs: What `forward` will be given, of the fields among it; None for what nodes give.
+            present: bool ``[batch]``, the rows that count; None where all do.
+
+        Returns:
+            What `forward` will say of them. Override it where that is not those without gaps.
+        """
+        return self.whole_rows(present, *inputs)
+
+    def whole_rows(self, present: Tensor | None, *inputs: Tensor | None) -> Tensor | None:
         """Of the rows that count, those in which no element of any input is missing.
 
         Args:
             present: bool ``[batch]``, the rows that count; None where all do.
             inputs: What `forward` is given.
         """
-        draws = len(inputs) // len(self.inputs)
+        draws = len(inputs) // max(len(self.inputs), 1)
         for value in (inputs[place * draws + draw] for place in self.gaps for draw in range(draws)):
+            if value is None:
+                continue
             whole = ~value.isnan().flatten(1).any(1)
             present = whole if present is None else present & whole
         return present

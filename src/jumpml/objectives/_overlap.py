@@ -88,3 +88,8 @@ class Dice(ObjectiveModule):
         total = probabilities.sum(2) + shares.sum(2)
         value = 1 - (2 * shared + self.smooth) / (total + self.smooth)
         return Loss(value.mean(1), known.flatten(1).any(1))
+
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        """The rows with a position whose code is known."""
+        there = (inputs[1] != MISSING).flatten(1).any(1) if inputs[1] is not None else None
+        return present if there is None else there if present is None else there & present

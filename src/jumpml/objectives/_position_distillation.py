@@ -84,3 +84,8 @@ class PositionDistillation(ObjectiveModule):
         value = torch.where(known, divergence, 0.0).sum(1) / known.sum(1).clamp(min=1) * self.temperature**2
         there = known.any(1)
         return Loss(value, there if present is None else there & present)
+
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        """The rows with a position whose target is known."""
+        there = (inputs[2] >= 0).flatten(1).any(1) if inputs[2] is not None else None
+        return present if there is None else there if present is None else there & present

@@ -78,6 +78,10 @@ class Quantile(ObjectiveModule):
         flat = len(prediction) < 2 or target in {(), (1,)}
         return prediction == (*target, count) or (flat and prod(prediction) == prod(target) * count)
 
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        """All rows that have a target, be it in part."""
+        return present
+
     def forward(self, prediction: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.
 

@@ -14,6 +14,7 @@ from jumpml.testing._objective_checks import (
     ObjectiveCase,
     check_absence,
     check_absent_gradients,
+    check_counted,
     check_gradient,
     check_permutation,
     check_rows,
@@ -33,6 +34,7 @@ OBJECTIVE_CHECKS: Mapping[str, Callable[[ObjectiveCase], str]] = MappingProxyTyp
         "rows": check_rows,
         "permutation": check_permutation,
         "masks": check_absence,
+        "counted": check_counted,
         "absent gradients": check_absent_gradients,
         "gradient": check_gradient,
         "saving": check_saving,
@@ -59,6 +61,8 @@ def check_objective(
     - ``rows``: where it is ``per_example``, a row's loss depends on no other row.
     - ``permutation``: rows in another order give the losses in that order, or the same loss of the batch.
     - ``masks``: rows that ``present`` leaves out change nothing, with NaN and the class -1 in their fields.
+    - ``counted``: where it is ``per_example``, its method ``counted``, if it has one, tells of the fields alone which
+      rows count: those that are present, where it has none.
     - ``absent gradients``: what stands in such rows reaches no gradient, and they have none.
     - ``gradient``: by inputs and parameters as finite differences say, in float64. Inputs that it detaches are left
       out.

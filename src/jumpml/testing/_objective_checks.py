@@ -110,6 +110,26 @@ def check_absence(case: ObjectiveCase) -> str:
     return ""
 
 
+def check_counted(case: ObjectiveCase) -> str:
+    """Which rows count is told of the fields alone, before anything else is known."""
+    if not case.values or not case.objective.per_example:
+        return ""
+    present, values = case.hidden()
+    expected = case.loss(values, present).present
+    if expected is None:  # absent rows change something then, which is said of `masks`
+        return ""
+    ahead = getattr(case.objective, "counted", None)
+    told = present if ahead is None else ahead(*_fields_alone(case, values), present=present)
+    found = torch.ones_like(present) if told is None else told
+    if not torch.equal(found, expected):
+        return f"expected the rows that count to be told ahead, {_list(expected)}; counted() tells {_list(found)}."
+    return ""
+
+
+def _fields_alone(case: ObjectiveCase, values: Sequence[Tensor]) -> list[Tensor | None]:
+    return [value if place in case.fields else None for place, value in enumerate(values)]
+
+
 def check_absent_gradients(case: ObjectiveCase) -> str:
     """What stands in absent rows reaches no gradient, and they have none."""
     present, values = case.hidden()

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from jumpml import blocks
-from jumpml.core import GraphError, Task, ValueInfo
-from jumpml.graph import Model, Node, Shrink, Widen
-from jumpml.objectives import EWC
+from jumpml.core import FieldInfo, GraphError, ObjectiveError, Task, ValueInfo
+from jumpml.graph import Classes, Deepen, LowRank, Merge, Model, Node, Shrink, Widen
+from jumpml.objectives import EWC, CrossEntropy
 
 PICTURE, SERIES, ROW = (1, 8, 8), (7, 8), (4,)
 
@@ -163,3 +163,167 @@ def test_a_surgery_that_would_change_an_output_is_not_done() -> None:
         made.grow(Widen("body.layer", 2.0))
     assert torch.equal(answer(made), before) and made.lineage == ()
     assert {name: p.shape for name, p in made.named_parameters()} == names
+
+
+# --- depth ------------------------------------------------------------------------------------------------------------
+
+
+DEEPENED = [name for name in BODIES if name not in {"lstm", "gru of both ways"}]
+
+
+@pytest.mark.parametrize("name", DEEPENED)
+def test_a_deeper_model_computes_the_same_and_has_layers_that_learn(name: str) -> None:
+    make, shape, reads = BODIES[name]
+    made, anew = (model(make(), shape, reads=reads) for _ in range(2))
+    before = answer(made)
+    growth = made.grow(Deepen("body", 2))
+    assert growth.text == "deepened body by 2 layers"
+    assert (answer(made) - before).abs().max() <= 1e-5
+    fresh = [name for name in growth.after if name not in growth.index_map.before]
+    assert fresh
+    made.train()
+    made({"x": torch.rand(4, *shape)})["out"].square().sum().backward()
+    gradients = [growth.after[name].grad for name in fresh]
+    assert any(gradient is not None and bool(gradient.abs().sum() > 0) for gradient in gradients)
+    anew.regrow(json.loads(json.dumps(made.lineage)))
+    anew.load_state_dict(made.state_dict())
+    assert torch.equal(answer(anew), answer(made))
+
+
+def test_depth_needs_one_tensor() -> None:
+    made = model(nn.LSTM(8, 5, batch_first=True), SERIES, reads="body.0")
+    with pytest.raises(GraphError, match=r"'body' \(torch\.nn\.LSTM\) gives no single tensor, so that no"):
+        made.grow(Deepen("body"))
+    with pytest.raises(GraphError, match="expected 1 layer or more, got 0"):
+        Deepen("body", 0)
+
+
+def test_what_has_been_deepened_is_widened_and_what_is_behind_a_task_learns() -> None:
+    made = model(nn.Linear(4, 6))
+    before = answer(made)
+    made.grow(Deepen("body"))
+    made.grow(Widen("body", 2.0))
+    assert (answer(made) - before).abs().max() <= 1e-5
+    assert [entry["text"] for entry in made.lineage] == [
+        "deepened body by 1 layer",
+        "grew body.0 6 -> 12, body.1.inward 6 -> 12",
+    ]
+
+
+# --- branches of low rank ---------------------------------------------------------------------------------------------
+
+
+LAYERED = [name for name in BODIES if name not in {"lstm", "gru of both ways", "transposed"}]
+
+
+@pytest.mark.parametrize("name", LAYERED)
+def test_a_branch_of_low_rank_learns_in_the_place_of_the_weights_and_is_merged_into_them(name: str) -> None:
+    make, shape, reads = BODIES[name]
+    made = model(make(), shape, reads=reads)
+    before, names = answer(made), {name: p.shape for name, p in made.named_parameters()}
+    growth = made.grow(LowRank("body", 2))
+    assert (answer(made) - before).abs().max() <= 1e-5
+    fresh = [name for name in growth.after if name not in growth.index_map.before]
+    assert fresh and all(name.endswith((".down", ".up")) for name in fresh)
+    assert not set(names) - set(growth.after)  # what was there has its name
+    made.train_only(["body"])
+    made.train()
+    made({"x": torch.rand(4, *shape)})["out"].square().sum().backward()
+    for new in fresh:
+        weight = growth.after[new.rpartition(".")[0] + ".weight"]
+        assert weight.grad is None and not weight.requires_grad
+        assert growth.after[new].grad is not None
+    with torch.no_grad():
+        for new in fresh:
+            drawn = torch.randn(growth.after[new].shape, generator=torch.Generator().manual_seed(0))
+            growth.after[new].add_(0.2 * drawn)
+    moved = answer(made)
+    assert (moved - before).abs().max() > 1e-6
+    made.grow(Merge("body"))
+    assert (answer(made) - moved).abs().max() <= 1e-5 * moved.abs().max().clamp(min=1)
+    assert {name: p.shape for name, p in made.named_parameters()} == names
+    made.train_only(["body", "out"])
+    assert all(parameter.requires_grad for parameter in made.parameters())
+
+
+def test_branches_of_low_rank_widen_with_their_layers() -> None:
+    for name in ("mlp", "conv encoder", "attention"):
+        make, shape, reads = BODIES[name]
+        made = model(make(), shape, reads=reads)
+        made.grow(LowRank("body", 2))
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter.add_(0.05)
+        before = answer(made)
+        made.grow(Widen("body", 2.0))
+        assert (answer(made) - before).abs().max() <= 1e-5
+
+
+def test_what_no_branch_fits_is_told() -> None:
+    with pytest.raises(GraphError, match=r"'body' has no linear or convolutional layer \(in one group\)"):
+        model(nn.ReLU()).grow(LowRank("body", 2))
+    with pytest.raises(GraphError, match="expected a rank of 1 or more, got 0"):
+        LowRank("body", 0)
+    with pytest.raises(GraphError, match="'body' has no branch of low rank"):
+        model(nn.Linear(4, 6)).grow(Merge("body"))
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def labelled(*classes: str) -> FieldInfo:
+    value = ValueInfo(shape=(), dtype="int64", classes=len(classes))
+    return FieldInfo(name="y", kind="category", value=value, classes=classes)
+
+
+def classifier(*classes: str, kind: str = "multiclass") -> Model:
+    width = 1 if kind == "binary" else len(classes) - (kind == "ordinal")
+    return Model(
+        inputs={"x": ValueInfo(shape=(4,))},
+        nodes={"body": Node(nn.Linear(4, 6), "x"), "out": Node(nn.Linear(6, width), "body")},
+        tasks={"kind": Task(kind=kind, output="out", target="y")},
+        objectives={"kind": CrossEntropy(("out", "y"))} if kind == "multiclass" else {},
+        fields={"y": labelled(*classes)},
+        seed=0,
+    )
+
+
+def test_new_classes_stand_in_their_order_and_the_others_keep_their_logits() -> None:
+    made, x = classifier("cat", "dog"), torch.rand(5, 4)
+    before = made({"x": x})["kind"]
+    growth = made.grow(Classes("y", ["ape", "cat", "cow", "dog"]))
+    after = made({"x": x})["kind"]
+    assert (after[:, [1, 3]] - before).abs().max() <= 1e-6 and after.shape == (5, 4)
+    assert growth.text == "gave out the classes ape, cow"
+    assert made.fields["y"].classes == ("ape", "cat", "cow", "dog")
+    assert growth.index_map.axes == {"node_out.weight": {0: (-1, 0, -1, 1)}, "node_out.bias": {0: (-1, 0, -1, 1)}}
+    assert made.losses({"x": x, "y": torch.tensor([0, 1, 2, 3, 3])})["kind"].isfinite().all()
+    numbers = FieldInfo(name="x", kind="tensor", value=ValueInfo(shape=(4,)))
+    made.check_fields({"x": numbers, "y": labelled("ape", "cat", "cow", "dog")})
+    anew = classifier("cat", "dog")
+    anew.regrow(json.loads(json.dumps(made.lineage)))
+    anew.load_state_dict(made.state_dict())
+    assert torch.equal(anew({"x": x})["kind"], after) and anew.fields == made.fields
+
+
+def test_weights_of_classes_are_weighed_anew() -> None:
+    made = classifier("cat", "dog")
+    made.objectives["kind"]._asked_weights = {"cat": 3.0}  # type: ignore[attr-defined]
+    with pytest.raises(ObjectiveError, match="names need classes, and nothing is known of 'y'"):
+        made.grow(Classes("y", ["cat", "cow", "dog"]))
+    assert made.lineage == () and made.fields["y"].classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("made", "surgery", "text"),
+    [
+        (classifier("a", "b"), Classes("y", ["a", "c"]), "'y' had the classes b too: a class that is learned stays."),
+        (classifier("a", "b"), Classes("y", ["b", "a"]), "'y' has no new class."),
+        (classifier("a", "b"), Classes("z", ["b", "a"]), "the model knows no classes of 'z'"),
+        (classifier("a", "b", kind="binary"), Classes("y", ["a", "b", "c"]), "task 'kind' is binary: it has no output"),
+        (classifier("a", "b", "c", kind="ordinal"), Classes("y", ["a", "b", "c", "d"]), "task 'kind' is ordinal"),
+    ],
+)
+def test_classes_that_cannot_come_are_told(made: Model, surgery: Classes, text: str) -> None:
+    with pytest.raises(GraphError, match=text):
+        made.grow(surgery)

@@ -239,8 +239,11 @@ def test_a_grown_model_is_copied_pickled_and_compared(whole: Learner) -> None:
     [
         ({"node": "encodr", "widen": 2}, "grow[0].node: there is no node 'encodr'. Did you mean 'encoder'"),
         ({"node": "digit", "widen": 2}, "of 'digit': they are the output of task 'digit'"),
-        ({"node": "encoder"}, "expected one of widen, shrink, got none"),
-        ({"node": "encoder", "widen": 2, "shrink": 0.5}, "expected one of widen, shrink, got widen and shrink"),
+        ({"node": "encoder"}, "expected one of widen, shrink, deepen, low_rank, merge, got none"),
+        (
+            {"node": "encoder", "widen": 2, "shrink": 0.5},
+            "expected one of widen, shrink, deepen, low_rank, merge, got widen and shrink",
+        ),
         ({"node": "encoder", "widen": 2, "trigger": {}}, "expected either epoch or plateau, got neither"),
         (
             {"node": "encoder", "widen": 2, "trigger": {"epoch": 1, "phase": "third"}},
@@ -266,6 +269,35 @@ def test_a_surgery_that_cannot_be_done_leaves_the_learner_as_it_was(tmp_path: Pa
     with pytest.raises(GraphError, match="makes no units"):
         learner.grow(Shrink("norm", 0.5))
     assert same(state_of(learner), before) and learner.history.epochs == []
+
+
+@pytest.mark.parametrize("step", [7, 12, 18, 23])
+def test_depth_and_branches_of_low_rank_are_resumed_to_the_bit(tmp_path: Path, step: int) -> None:
+    rules = [
+        {"trigger": {"epoch": 1}, "node": "encoder", "deepen": 1},
+        {"trigger": {"epoch": 2}, "node": "encoder", "low_rank": 2},
+        {"trigger": {"epoch": 2, "phase": "second"}, "node": "encoder", "merge": True},
+    ]
+    whole = make(tmp_path / "whole", grow=rules)
+    whole.fit()
+    assert [record.notes for record in whole.history.epochs] == [
+        ("deepened encoder by 1 layer",),
+        (
+            "gave encoder.layers.1, encoder.layers.4, encoder.layers.5.inward, encoder.layers.5.outward "
+            "a branch of rank 2",
+        ),
+        (),
+        (
+            "merged the branches of encoder.layers.1, encoder.layers.4, encoder.layers.5.inward, "
+            "encoder.layers.5.outward",
+        ),
+        (),
+    ]
+    run_until(make(tmp_path / "killed", grow=rules), step)
+    resumed = make(tmp_path / "killed", grow=rules)
+    assert resumed.resume()
+    resumed.fit()
+    assert same(state_of(resumed), state_of(whole))
 
 
 def test_a_node_of_a_run_that_grew_comes_in_its_shape(tmp_path: Path, whole: Learner) -> None:

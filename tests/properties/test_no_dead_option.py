@@ -735,6 +735,10 @@ CASES |= {
 }
 # --- growth ---
 GROWS = {"trigger": {"epoch": 1}, "node": "encoder", "widen": 1.5}
+ADAPTED = {"trigger": {"epoch": 1, "phase": "self_supervised"}, "node": "encoder", "low_rank": 2}
+CASES["learner.grow.merge"] = Case(
+    LEARN, {"grow": [ADAPTED, {"trigger": {"epoch": 1}, "node": "encoder", "merge": True}]}, {"grow": [ADAPTED]}
+)
 STAYS = {"metric": "val/digit/accuracy", "mode": "max", "patience": 0, "min_delta": 1.0}  # no epoch is so much better
 GROWTH: dict[str, dict[str, Any]] = {
     "grow": {"widen": 2.0},
@@ -744,6 +748,8 @@ GROWTH: dict[str, dict[str, Any]] = {
     "grow.node": {"node": "encoder.layers.1"},
     "grow.widen": {"widen": 2.0},
     "grow.shrink": {"widen": None, "shrink": 0.5},
+    "grow.deepen": {"widen": None, "deepen": 1},
+    "grow.low_rank": {"widen": None, "low_rank": 2},
 }
 CASES |= {
     f"learner.{key}": Case(LEARN, {"grow": [{**GROWS, **change}]}, {"grow": [GROWS]}) for key, change in GROWTH.items()

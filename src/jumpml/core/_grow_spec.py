@@ -43,7 +43,7 @@ class GrowTriggerSpec(Spec):
         return self
 
 
-_SURGERIES = ("widen", "shrink")
+_SURGERIES = ("widen", "shrink", "deepen", "low_rank", "merge")
 
 
 class GrowSpec(Spec):
@@ -59,6 +59,13 @@ class GrowSpec(Spec):
     """How many times more units each layer of it gets. What the model computes stays the same."""
     shrink: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The share of each layer's units that stays: those with the longest weights."""
+    deepen: Annotated[int, Field(ge=1)] | None = None
+    """How many layers it gets behind those that it has; each adds zeros at first."""
+    low_rank: Annotated[int, Field(ge=1)] | None = None
+    """The rank of a branch beside each of its linear and convolutional layers, which learns in the place of their
+    weights (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
+    merge: Literal[True] | None = None
+    """Add its branches of low rank to the weights, which learn again."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from jumpml.core import GraphError, Growable
-from jumpml.graph._objectives import parameters_of
+from jumpml.graph._brought import BroughtLoss
+from jumpml.graph._checks import check_outputs
+from jumpml.graph._names import Names
+from jumpml.graph._objectives import connect, parameters_of
 from jumpml.graph._trainable import Trainable
+from jumpml.graph._wiring import Wiring
 from jumpml.graph.growth._operations import operate
 from jumpml.graph.growth._snapshot import Snapshot
 from jumpml.graph.growth._surgery import Growth, index_map, inverse
 from jumpml.graph.growth._survey import rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from torch import Tensor
 
+    from jumpml.core import FieldInfo, ValueInfo
     from jumpml.graph._model import Model
     from jumpml.graph.growth._index_map import IndexMap
     from jumpml.graph.growth._surgery import Entry, Surgery
@@ -145,12 +150,30 @@ class Growing(Trainable):
 
     def _settle(self) -> None:
         """Find the shapes anew."""
+        names, edges = self._wiring.names, {name: self._wiring.written(name) for name in self._wiring.order}
+        inner = () if names.whole is None else [path for path, _ in self.node(names.whole).named_modules() if path]
+        self._wiring = Wiring.of(edges, Names(edges, names.whole, inner))
         known = self._values
         inferred = self._pass(asked=[name for name in known if self.node_of(name) is not None])
         self._values, self._parts = inferred.values, {**inferred.keys, **inferred.brought}
         self._need_two_rows = frozenset(inferred.need_two_rows)
+        self._connect_anew(self._known(inferred), {name for name in known if known[name] != self._values.get(name)})
+        check_outputs(self._tasks, self.objectives, self._fields, inferred)
         self._flops = None
+        if self._frozen:
+            self.train_only([unit for unit in self.units if unit not in self._frozen])
         self._changed()
+
+    def _connect_anew(self, known: Mapping[str, ValueInfo], changed: Collection[str]) -> None:
+        """Let objectives check what has changed its shape; one with weights of its own has been followed into."""
+        for name, objective in self.objectives.items():
+            own = any(True for _ in objective.parameters())  # type: ignore[attr-defined]
+            if not own and not isinstance(objective, BroughtLoss) and {*changed} & {*objective.inputs}:
+                connect(("tasks" if name in self._tasks else "objectives", name), objective, known, {}, None)
+
+    def renew_field(self, field: FieldInfo) -> None:
+        """Know another of the data's fields, in the place of the one of its name."""
+        self._fields = {**self._fields, field.name: field}
 
     def _follow(self, found: IndexMap) -> None:
         """Let objectives take along what they keep beside parameters."""

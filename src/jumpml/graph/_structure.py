@@ -98,8 +98,7 @@ class Structure(nn.Module, ABC):
             name: self._adopt(f"objective_{name}".replace(".", "__"), cast("Any", objective))
             for name, objective in objectives.items()
         }
-        known = {**{field: info.value for field, info in fields.items()}, **nexts_of(fields), **self._values}
-        known |= {loss: ValueInfo(shape=()) for loss, found in inferred.brought.items() if found.per_example}
+        known = self._known(inferred)
         for name, objective in objectives.items():
             held = {self._key(node): self.node(node) for node in self.select(objective.parameters_of)}
             connect(("tasks" if name in tasks else "objectives", name), objective, known, held, seed)
@@ -124,6 +123,12 @@ class Structure(nn.Module, ABC):
             asked=[*self._asked, *asked],
             optional=optional,
         )
+
+    def _known(self, inferred: Inferred) -> dict[str, ValueInfo]:
+        """What objectives may read: fields, what follows in them, nodes' values and the losses that nodes bring."""
+        fields = {field: info.value for field, info in self._fields.items()}
+        losses = {loss: ValueInfo(shape=()) for loss, found in inferred.brought.items() if found.per_example}
+        return {**fields, **nexts_of(self._fields), **self._values, **losses}
 
     def _adopt(self, attribute: str, module: nn.Module) -> str:
         # A module that several nodes share stands once: its weights are saved once.

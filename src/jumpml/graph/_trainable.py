@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from jumpml.graph._structure import Structure
+from jumpml.graph.growth._adapters import ADAPTERS
 from jumpml.pretrained import Weights, fill, read_weights
 
 if TYPE_CHECKING:
@@ -105,6 +106,10 @@ class Trainable(Structure):
                 if (unit in trained) is learn:
                     for parameter in self.node(unit).parameters(recurse=unit in self._attributes):
                         parameter.requires_grad_(learn and (parameter.is_floating_point() or parameter.is_complex()))
+        for module in self.modules():
+            if isinstance(module, ADAPTERS):  # the branch learns in the place of the weights beside it
+                for parameter in module.kept():
+                    parameter.requires_grad_(False)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:

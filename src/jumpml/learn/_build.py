@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_mean, refusal, with_lines
-from jumpml.graph import Shrink, Widen
+from jumpml.graph import Deepen, LowRank, Merge, Shrink, Widen
 from jumpml.learn._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn._csv_log import CsvLog
 from jumpml.learn._execution import Compile
@@ -153,8 +153,11 @@ def build_rules(spec: LearnerSpec) -> list[GrowthRule]:
 
 
 def _surgery(told: GrowSpec) -> Surgery:
-    made = [cls(told.node, value) for cls in (Widen, Shrink) if (value := getattr(told, cls.kind)) is not None]
-    return made[0]
+    if told.merge:
+        return Merge(told.node)
+    kinds = (Widen, Shrink, Deepen, LowRank)
+    (made,) = (kind(told.node, value) for kind in kinds if (value := getattr(told, kind.kind)) is not None)
+    return made
 
 
 def build_optimizer(spec: LearnerSpec, model: Model) -> Optimizer:

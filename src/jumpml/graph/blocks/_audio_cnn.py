@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._residual import Residual, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,3 +61,7 @@ class AudioCNN(nn.Module):
         if sound.ndim != 3:
             raise ValueError(f"AudioCNN reads sounds [batch, channels, samples]; got {list(sound.shape)}.")
         return self.pool(self.levels(sound))
+
+    def deepen(self) -> None:
+        """Put one more layer behind the last level's, which adds zeros at first."""
+        self.levels.append(Residual(width_of(self.levels), space=1))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from jumpml.graph.blocks._attention import Attention, check_heads
 from jumpml.graph.blocks._lazy import SizedByInput
 from jumpml.graph.blocks._sequences import check_sequence
-from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, temper
+from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, deepened, temper
 
 
 @final
@@ -69,3 +69,7 @@ class CausalDecoder(SizedByInput):
         for layer in self.layers:
             values = layer(values)
         return self.norm(values)
+
+    def deepen(self) -> None:
+        """Put one more layer behind the others, which adds zeros at first."""
+        deepened(self.layers)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 from jumpml.graph.blocks._pictures import check_pictures
+from jumpml.graph.blocks._residual import Residual, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,10 @@ class ConvEncoder(nn.Module):
         """One vector a picture."""
         check_pictures("ConvEncoder", image)
         return self.pool(self.levels(image))
+
+    def deepen(self) -> None:
+        """Put one more layer behind the last level's, which adds zeros at first."""
+        self.levels.append(Residual(width_of(self.levels), space=2))
 
 
 def _convolution(before: int | None, after: int, kernel_size: int) -> list[nn.Module]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._residual import Residual, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,3 +48,7 @@ class MLP(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """The last layer's output."""
         return self.layers(input)
+
+    def deepen(self) -> None:
+        """Put one more layer behind, which adds zeros at first."""
+        self.layers.append(Residual(width_of(self.layers)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import final
+import copy
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._residual import fresh, zero
 from jumpml.graph.blocks._transformer import check_depth
 
 
@@ -51,6 +53,12 @@ class ResidualMLP(nn.Module):
         for layer in self.layers:
             values = values + layer(values)
         return torch.relu(self.norm(values))
+
+    def deepen(self) -> None:
+        """Put one more network behind the others, which adds zeros at first."""
+        network: Any = fresh(copy.deepcopy(self.layers[-1]))
+        zero(network[-1])
+        self.layers.append(network)
 
 
 def _network(width: int, hidden: int, dropout: float) -> nn.Sequential:

@@ -70,6 +70,11 @@ class ResNet(nn.Module):
             found.append(values)
         return tuple(found) if self.pool is None else self.pool(values)
 
+    def deepen(self) -> None:
+        """Put one more layer behind those of the last level, which begins as its shortcut."""
+        width = self.levels[-1][-1].last.num_features  # type: ignore[index]
+        self.levels[-1].append(_ResidualLayer(width, width, 1))  # type: ignore[operator]
+
 
 @final
 class _ResidualLayer(nn.Module):

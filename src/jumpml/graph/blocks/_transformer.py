@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+import copy
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from jumpml.graph.blocks._residual import fresh, zero
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +60,14 @@ class TransformerLayer(nn.Module):
         """Of a gated network, the inner unit that each output belongs to: it has a gate and a value."""
         units = tuple(range(self.outward.in_features))
         return [(self.inward.weight, (*units, *units))] if self.gated else []
+
+
+def deepened(layers: nn.ModuleList) -> None:
+    """Put one more layer behind others like the last of them, which adds zeros at first."""
+    layer: Any = fresh(copy.deepcopy(layers[-1]))
+    zero(layer.attention.outward)
+    zero(layer.outward)
+    layers.append(layer)
 
 
 def temper(layers: Sequence[TransformerLayer]) -> nn.ModuleList:

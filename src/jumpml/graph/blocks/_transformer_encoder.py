@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from jumpml.graph.blocks._attention import Attention, check_heads
 from jumpml.graph.blocks._lazy import SizedByInput
 from jumpml.graph.blocks._sequences import check_sequence
-from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, temper
+from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, deepened, temper
 
 
 @final
@@ -79,3 +79,7 @@ class TransformerEncoder(SizedByInput):
             values = layer(values, attended)
         values = self.norm(values)
         return values if mask is None else values.masked_fill(~mask.unsqueeze(2), 0.0)
+
+    def deepen(self) -> None:
+        """Put one more layer behind the others, which adds zeros at first."""
+        deepened(self.layers)

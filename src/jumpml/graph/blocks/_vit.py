@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from jumpml.graph.blocks._attention import Attention
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 from jumpml.graph.blocks._pictures import WholePatches, check_pictures
-from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, temper
+from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, deepened, temper
 
 SLOWEST = 10_000.0  # of the sines: the longest wavelength over the shortest
 
@@ -82,6 +82,10 @@ class ViT(nn.Module):
             values = layer(values)
         values = self.norm(values)
         return values if self.tokens else values.mean(1)
+
+    def deepen(self) -> None:
+        """Put one more layer behind the others, which adds zeros at first."""
+        deepened(self.layers)
 
 
 def sines(patches: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from jumpml.core import GraphError, JumpMLError, did_you_mean
 from jumpml.graph._inference import some_rows
 from jumpml.graph._inferred import ROWS
+from jumpml.graph.growth._adapters import ADAPTERS
 from jumpml.graph.growth._follow import Follower, watching
 from jumpml.graph.growth._rules import rule_of
 
@@ -79,6 +80,8 @@ def _declared(names: dict[nn.Module, str]) -> dict[int, Labels]:
         told = getattr(module, "unit_labels", None)
         if told is not None:
             found |= {id(weight): labels for weight, labels in told()}
+    # a branch of low rank gives what the weight beside it gives
+    found |= {id(m.up): found[id(m.weight)] for m in names if isinstance(m, ADAPTERS) and id(m.weight) in found}
     return found
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import jumpml
 from jumpml.core import LearnerError, SpecError
@@ -344,3 +345,42 @@ def test_what_is_held_grows_with_the_model(data: dict[str, Any]) -> None:
     si = cast("SI", model.objectives["si"])
     shapes = [[*parameter.shape] for parameter in si.held.values()]
     assert all([[*kept.shape] for kept in si.of_each(kind)] == shapes for kind in ("anchor", "importance", "path"))
+
+
+class Readings(TorchDispatchMode):
+    """Counts what makes the host wait for a value of a tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_step_reads_the_device(data: dict[str, Any]) -> None:
+    loaders = jumpml.create_dataloader(data)
+    spec = {
+        "seed": 0,
+        "nodes": {"out": {"module": "jumpml.blocks.Head", "inputs": "x"}},
+        "tasks": {"y": {"kind": "multiclass", "output": "out", "target": "y"}},
+        "objectives": {
+            "ewc": {"kind": "ewc"},
+            "si": {"kind": "si"},
+            "l2_sp": {"kind": "l2_sp"},
+            "lwf": {"kind": "lwf", "inputs": "out"},
+        },
+    }
+    model = jumpml.load_model(spec, loaders)
+    hooks = [Replay(rows=9, batch=4, alpha=1.0)]
+    learner = Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1), hooks=hooks)
+    batches = [*learner.remaining()][:3]
+    learner.step(batches[0])
+    learner.consolidate()
+    with Readings() as readings:
+        for batch in batches[1:]:
+            learner.step(batch)
+        assert readings.count == 0
+        float(batches[0]["x"].sum())
+        assert readings.count == 1

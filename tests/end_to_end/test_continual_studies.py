@@ -65,7 +65,7 @@ def learn(
 ) -> dict[str, float]:
     """Learn the tasks one after the other, or together; the mean accuracy over all tasks, by split."""
     names = list(loaders.train.datasets)
-    phases = {"joint": {"epochs": epochs}} if joint else {}
+    phases: dict[str, dict[str, Any]] = {"joint": {"epochs": epochs}} if joint else {}
     for name in names if not joint else ():
         phases[name] = {"epochs": epochs, "data": name, "consolidate": objective is not None}
     spec = {

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import jumpml
 from jumpml.core import LearnerError, SpecError
 from jumpml.graph import Widen
-from jumpml.learn import Checkpoints, Learner, Phase, Replay
+from jumpml.learn import Checkpoints, Learner, Phase, Replay, Saving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -384,3 +384,33 @@ def test_no_step_reads_the_device(data: dict[str, Any]) -> None:
         assert readings.count == 0
         float(batches[0]["x"].sum())
         assert readings.count == 1
+
+
+def test_a_copy_of_a_grown_model_comes_back(data: dict[str, Any], tmp_path: Path) -> None:
+    def fresh() -> Learner:
+        loaders = jumpml.create_dataloader(data)
+        spec = {
+            "seed": 0,
+            "nodes": {
+                "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [6, 5]}},
+                "out": {"module": "jumpml.blocks.Head", "inputs": "body"},
+            },
+            "tasks": {"y": {"kind": "multiclass", "output": "out", "target": "y"}},
+            "objectives": {"lwf": {"kind": "lwf", "inputs": "out"}},
+        }
+        model = jumpml.load_model(spec, loaders)
+        adam = torch.optim.Adam(model.parameters(), lr=0.05)
+        phases = {"supervised": Phase(epochs=2)}
+        return Learner(loaders, model, adam, phases=phases, ema=0.9, saving=Saving(folder=tmp_path))
+
+    learner = fresh()
+    learner.train_epoch()
+    learner.grow(Widen("body", 2.0))
+    learner.consolidate()
+    learner.save()
+    learner.train_epoch()
+    again = fresh()
+    again.resume()
+    assert again.progress.step == learner.progress.step
+    assert differing(state_of(learner), state_of(again)) == []
+    assert again.model.state_dict()["objective_lwf.before.node_body.layers.1.weight"].shape == (12, 4)

@@ -256,6 +256,16 @@ def test_a_fresh_model_that_loads_the_state_compares_with_the_same() -> None:
     assert torch.equal(losses[0], losses[2])
 
 
+def test_classes_that_came_since_then_are_not_held() -> None:
+    model, objective = model_with()
+    objective.consolidate(model)
+    given = [batch()[name] for name in ("z", "x")]
+    with torch.no_grad():
+        output = model.eval()(batch())["kind"]
+        wider = torch.cat([output, torch.randn(8, 2)], dim=1)
+    assert torch.equal(objective(wider, *given).value, objective(output, *given).value)
+
+
 def test_what_lwf_cannot_hold_is_refused() -> None:
     with pytest.raises(ObjectiveError, match=r"^LwF: expected one input, the output that is not to be"):
         LwF(["a", "b"])

@@ -30,7 +30,7 @@ def why_vain(model: Model) -> str:
     return ""
 
 
-def consolidate(model: Model, loaders: DataLoaders, seed: int = 0) -> None:
+def consolidate(model: Model, loaders: DataLoaders, seed: int = 0, *, average: Model | None = None) -> None:
     """Let every objective that keeps what was learned take the model as it is now.
 
     An EWC gets the Fisher information of the data sets that are served; SI turns its path into importance; L2-SP and
@@ -40,6 +40,7 @@ def consolidate(model: Model, loaders: DataLoaders, seed: int = 0) -> None:
         model: Its objectives are consolidated.
         loaders: The train rows are read.
         seed: Of targets that are drawn.
+        average: An average of the model, which takes its buffers at each step; what LwF copied may have grown.
 
     Raises:
         LearnerError: There is no such objective, or the Fisher information cannot be estimated.
@@ -62,3 +63,6 @@ def consolidate(model: Model, loaders: DataLoaders, seed: int = 0) -> None:
             objective.consolidate(model)
         elif isinstance(objective, SI | L2SP):
             objective.consolidate()
+    for objective in average.objectives.values() if average is not None else ():
+        if isinstance(objective, LwF):
+            objective.remember(average)

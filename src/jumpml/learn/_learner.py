@@ -125,7 +125,6 @@ class Learner:
         self.loaders = loaders.to(device)
         self.optimizer = joined(optimizer)
         self._saving = saving
-        self._seed = seed
         self._logs = tuple(log)
         check_fit(model, loaders, self.optimizer, self.phases)
         loaders.bind([name for name in model.inputs if name in loaders.readable])
@@ -246,7 +245,8 @@ class Learner:
         Raises:
             LearnerError: There is no such objective, or an EWC has no task with one loss a row to take gradients of.
         """
-        consolidate(self.model, self.loaders, derive_seed(self._seed, "consolidate", self.progress.step))
+        seed = derive_seed(self._loop.seed, "consolidate", self.progress.step)
+        consolidate(self.model, self.loaders, seed, average=self.ema_model)
 
     def grow(self, surgery: Surgery) -> Growth:
         """Do a surgery to the model, and go on where training stands: the optimizer, the average and all else follow.

@@ -65,6 +65,7 @@ class LwF(ObjectiveModule):
             raise self.error(f"expected a temperature above 0, got {temperature}.")
         self.temperature = temperature
         self.before: nn.Module | None = None
+        self._of: tuple[Any, ...] = ()  # the model, which torch does not register; a copy of it has a copy of this
         self.register_buffer("active", torch.zeros(()))
 
     def _validate_inputs(self) -> None:
@@ -94,6 +95,7 @@ class LwF(ObjectiveModule):
         self._distance = Distillation(
             (output, output), kind=kinds[0] if kinds else "regression", temperature=self.temperature
         )
+        self._of = (model,)
         self.before = _frozen(copy.deepcopy(model.until(output)))
 
     @torch.no_grad()
@@ -125,6 +127,13 @@ class LwF(ObjectiveModule):
             output = output[:, : before.shape[1]]  # classes that came since then are none that it could forget
         value, present = self._distance(output, before, present=present)
         return Loss(self.get_buffer("active") * value, present)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        if self._of and self.before is not None:
+            mine = self.before.state_dict(prefix=f"{prefix}before.")
+            if any(name in state_dict and state_dict[name].shape != value.shape for name, value in mine.items()):
+                self.remember(self._of[0])  # the model had grown when it was copied, and has by now
+        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[arg-type]
 
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; the copy stays in evaluation mode."""

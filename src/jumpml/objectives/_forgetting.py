@@ -67,6 +67,7 @@ class LwF(ObjectiveModule):
         self.before: nn.Module | None = None
         self._of: tuple[Any, ...] = ()  # the model, which torch does not register; a copy of it has a copy of this
         self.register_buffer("active", torch.zeros(()))
+        self.register_load_state_dict_pre_hook(_fit_copy)
 
     def _validate_inputs(self) -> None:
         if len(self.inputs) != 1:
@@ -128,19 +129,20 @@ class LwF(ObjectiveModule):
         value, present = self._distance(output, before, present=present)
         return Loss(self.get_buffer("active") * value, present)
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        if self._of and self.before is not None:
-            mine = self.before.state_dict(prefix=f"{prefix}before.")
-            if any(name in state_dict and state_dict[name].shape != value.shape for name, value in mine.items()):
-                self.remember(self._of[0])  # the model had grown when it was copied, and has by now
-        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[arg-type]
-
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; the copy stays in evaluation mode."""
         super().train(mode)
         if self.before is not None:
             self.before.eval()
         return self
+
+
+def _fit_copy(objective: LwF, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
+    """Copy anew, before a state is loaded, where the model had grown when it was copied, and has by now."""
+    if objective._of and objective.before is not None:
+        mine = objective.before.state_dict(prefix=f"{prefix}before.")
+        if any(name in state and state[name].shape != value.shape for name, value in mine.items()):
+            objective.remember(objective._of[0])
 
 
 def _frozen(model: Any) -> Any:

@@ -63,6 +63,7 @@ def consolidate(model: Model, loaders: DataLoaders, seed: int = 0, *, average: M
             objective.consolidate(model)
         elif isinstance(objective, SI | L2SP):
             objective.consolidate()
-    for objective in average.objectives.values() if average is not None else ():
-        if isinstance(objective, LwF):
-            objective.remember(average)
+    if average is not None:
+        for objective in average.objectives.values():
+            if isinstance(objective, LwF):
+                objective.remember(average)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -317,3 +318,12 @@ def test_values_on_disk_stay_there_when_the_rest_goes_to_a_device(table: Path) -
     batch = next(loaders.train.plain())
     assert {str(held.device) for held in batch.values()} == {"meta"}
     assert {str(held.device) for held in load_table(table).to("meta")._table.values.values()} == {"meta"}
+
+
+def test_workers_stand_apart_from_the_terminals_group_so_that_ctrl_c_is_the_learners(pictures: Path) -> None:
+    before = {process.pid for process in multiprocessing.active_children()}
+    loaders = load_pictures(pictures, storage="source", workers=2)
+    assert len(list(loaders.train)) > 2  # each has served one, so that each has begun
+    workers = {process.pid for process in multiprocessing.active_children()} - before
+    assert len(workers) == 2
+    assert all(os.getpgid(worker or 0) == worker for worker in workers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
@@ -110,7 +110,7 @@ class FileReader:
             batch_size=None,
             num_workers=workers,
             persistent_workers=workers > 0,
-            worker_init_fn=_outlast_signals,
+            worker_init_fn=_stand_apart,
             generator=torch.Generator(),  # it draws a number an epoch, and must not from the global one
         )
 
@@ -130,10 +130,10 @@ class FileReader:
             yield batch
 
 
-def _outlast_signals(_: int) -> None:
-    """A signal to the whole group of processes is the learner's to answer, which still needs this step's batch."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))  # who means it sends another
+def _stand_apart(_: int) -> None:
+    """Leave the group of processes: Ctrl-C in its terminal is the learner's to answer, which needs its batch still."""
+    if hasattr(os, "setpgid"):  # Windows has no such groups
+        os.setpgid(0, 0)
 
 
 class _Batches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -53,9 +54,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     datasets = {}
     for number, name in enumerate(PHASES):
         x = generator.normal(size=(30, 4)).astype("float32")
-        np.savez(
-            folder / f"{name}.npz", x=x, y=(x[:, number] > 0).astype(int), part=["train"] * 22 + ["val", "test"] * 4
-        )
+        y, part = (x[:, number] > 0).astype(int), ["train"] * 22 + ["val", "test"] * 4
+        np.savez(folder / f"{name}.npz", x=x, y=y, n=x[:, 0], part=part)
         datasets[name] = {
             "source": {"kind": "npz", "path": str(folder / f"{name}.npz")},
             "fields": {"x": {"kind": "tensor", "shape": [4]}, "y": {"kind": "category"}},
@@ -282,6 +282,10 @@ def test_a_learner_a_task_goes_on_with_what_the_model_and_the_hook_keep(data: di
             "to consolidate, the model needs an objective that keeps what was learned: of kind ewc, si,",
         ),
         ({"kind": "l2", "parameters": "all"}, "or l2_sp with `anchor: consolidated`."),
+        (
+            {"kind": "ewc", "fisher": "sampled"},
+            "task 'n' is regression, with MeanAbsoluteError. Take fisher: observed.",
+        ),
     ],
 )
 def test_what_cannot_consolidate_is_told_so_before_the_first_batch(
@@ -292,7 +296,12 @@ def test_what_cannot_consolidate_is_told_so_before_the_first_batch(
         "tasks": {"y": {"kind": "multiclass", "output": "out", "target": "y"}},
         "objectives": {"keep": objective},
     }
-    loaders = jumpml.create_dataloader(data)
+    told = copy.deepcopy(data)
+    if objective["kind"] == "ewc":
+        spec["tasks"] = {"n": {"kind": "regression", "output": "out", "target": "n", "objective": {"kind": "mae"}}}
+        for dataset in told["datasets"].values():
+            dataset["fields"]["n"] = {"kind": "number"}
+    loaders = jumpml.create_dataloader(told)
     phases = {"phases": {"supervised": {"consolidate": True}}}
     with pytest.raises(SpecError) as caught:
         jumpml.create_learner(loaders, jumpml.load_model(spec, loaders), None, phases, run=tmp_path)
@@ -308,7 +317,7 @@ def test_ewc_without_a_task_says_what_is_missing(data: dict[str, Any]) -> None:
     }
     model = jumpml.load_model(spec, loaders)
     learner = Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1))
-    with pytest.raises(LearnerError, match=r"an objective of kind ewc needs a task with an objective, whose gradients"):
+    with pytest.raises(LearnerError, match=r"^the Fisher information is made of gradients of the tasks' losses, row"):
         learner.consolidate()
 
 

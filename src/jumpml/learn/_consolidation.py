@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import LearnerError
-from jumpml.learn._fisher import fisher_information
+from jumpml.learn._fisher import fisher_information, why_no_fisher
 from jumpml.objectives import EWC, L2SP, SI, LwF
 
 if TYPE_CHECKING:
@@ -25,9 +25,8 @@ def why_vain(model: Model) -> str:
             "to consolidate, the model needs an objective that keeps what was learned: of kind ewc, si, lwf, or l2_sp "
             "with `anchor: consolidated`."
         )
-    if any(isinstance(o, EWC) for o in keeping) and not {*model.tasks} & {*model.objectives}:
-        return "to consolidate, an objective of kind ewc needs a task with an objective, whose gradients it takes."
-    return ""
+    problems = [why_no_fisher(model, o.fisher) for o in keeping if isinstance(o, EWC)]
+    return next(filter(None, problems), "")
 
 
 def consolidate(model: Model, loaders: DataLoaders, seed: int = 0, *, average: Model | None = None) -> None:

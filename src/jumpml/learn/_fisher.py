@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.core import Task
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
     from jumpml.objectives import FisherKind
@@ -64,14 +63,10 @@ def fisher_information(
     Raises:
         LearnerError: No task has one loss a row, or its targets cannot be drawn.
     """
-    tasks = [name for name in model.tasks if name in model.objectives and model.objectives[name].per_example]
-    if not tasks:
-        raise LearnerError(
-            "the Fisher information is made of gradients of the tasks' losses, row by row; no task of this model has "
-            "an objective with one loss a row."
-        )
-    if fisher == "sampled":
-        _refuse_undrawable(model, tasks)
+    problem = why_no_fisher(model, fisher)
+    if problem:
+        raise LearnerError(problem)
+    tasks = _tasks(model)
     loss = _Loss(model, tasks)
     parameters = {name: p for name, p in loss.named_parameters() if p.requires_grad}
     total = {name: torch.zeros_like(parameter, requires_grad=False) for name, parameter in parameters.items()}
@@ -85,6 +80,27 @@ def fisher_information(
                 for name, value in gradient.items():
                     total[name] += value.square().sum(0)
     return {name.removeprefix("model."): value / count for name, value in total.items()}
+
+
+def why_no_fisher(model: Model, fisher: FisherKind) -> str:
+    """Why a model's Fisher information cannot be estimated so; nothing where it can."""
+    if not _tasks(model):
+        return (
+            "the Fisher information is made of gradients of the tasks' losses, row by row; no task of this model has "
+            "an objective with one loss a row."
+        )
+    odd = next((name for name in _tasks(model) if not _drawable(model, name)), None) if fisher == "sampled" else None
+    if odd is None:
+        return ""
+    return (
+        "fisher: sampled draws targets of classes and labels a row, and of numbers where the loss is the mean squared "
+        f"error; task {odd!r} is {model.tasks[odd].kind}, with {type(model.objectives[odd]).__name__}. Take fisher: "
+        "observed."
+    )
+
+
+def _tasks(model: Model) -> list[str]:
+    return [name for name in model.tasks if name in model.objectives and model.objectives[name].per_example]
 
 
 class _Loss(nn.Module):
@@ -182,18 +198,8 @@ def _evaluating(model: Model) -> Iterator[None]:
             module.training = training
 
 
-def _refuse_undrawable(model: Model, tasks: list[str]) -> None:
-    for name in tasks:
-        task = model.tasks[name]
-        if not _drawable(model, name, task):
-            raise LearnerError(
-                f"fisher: sampled draws targets of classes and labels a row, and of numbers where the loss is the mean "
-                f"squared error; task {name!r} is {task.kind}, with {type(model.objectives[name]).__name__}. Take "
-                "fisher: observed."
-            )
-
-
-def _drawable(model: Model, name: str, task: Task) -> bool:
+def _drawable(model: Model, name: str) -> bool:
+    task = model.tasks[name]
     if task.brings.at != "row":
         return False
     return task.brings.decides in {"class", "labels"} or isinstance(model.objectives[name], MeanSquaredError)

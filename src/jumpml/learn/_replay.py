@@ -166,7 +166,8 @@ class Replay(Hook):
 
     def _away(self, now: Tensor, before: Tensor, output: str, batch: Mapping[str, Tensor]) -> Tensor:
         """How far outputs are from those of before: the mean square over the rows that have one."""
-        square = F.mse_loss(now, before, reduction="none").flatten(1).mean(1)
+        wide = torch.promote_types(now.dtype, torch.float32)  # what was multiplied in 16 bits is compared in 32
+        square = F.mse_loss(now.to(wide), before.to(wide), reduction="none").flatten(1).mean(1)
         return reduce(Loss(square, self._learner.model.rows([output], batch)))
 
     def _fields(self, drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:

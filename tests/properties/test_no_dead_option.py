@@ -659,6 +659,31 @@ def see_order(spec: LearnerSpec, folder: Path) -> Any:
     return [value.stride() for value in model.parameters()]
 
 
+def see_steps(spec: LearnerSpec, folder: Path) -> Any:
+    """What is told of steps."""
+    see_learning(spec, folder)
+    return (folder / "steps.jsonl").read_text()
+
+
+FOUR = {"phases.self_supervised.epochs": 0, "phases.supervised.epochs": 4, "checkpoint": None}
+STOP = {"metric": "val/loss", "patience": 0, "min_delta": 9.0}
+CASES |= {
+    "learner.swa": Case(LEARN, {"swa": {}}, FOUR),
+    "learner.swa.start": Case(LEARN, {"swa.start": 0.25}, {**FOUR, "swa": {}}),
+    "learner.swa.lr": Case(LEARN, {"swa.lr": 0.002}, {**FOUR, "swa": {"lr": 0.05}}),
+    "learner.swa.anneal": Case(LEARN, {"swa.anneal": 0}, {**FOUR, "swa": {"lr": 0.05, "start": 0.25}}),
+    "learner.swa.phase": Case(LEARN, {"swa.phase": "self_supervised"}, {"swa": {}}),
+    "learner.early_stop": Case(LEARN, {"early_stop": STOP}, FOUR),
+    "learner.early_stop.metric": Case(
+        LEARN, {"early_stop.metric": "val/digit/accuracy"}, {**FOUR, "early_stop": {"patience": 0, "mode": "max"}}
+    ),
+    "learner.early_stop.patience": Case(LEARN, {"early_stop.patience": 1}, {**FOUR, "early_stop": STOP}),
+    "learner.early_stop.min_delta": Case(LEARN, {"early_stop.min_delta": 0.0}, {**FOUR, "early_stop": STOP}),
+    "learner.early_stop.mode": Case(
+        LEARN, {"early_stop.mode": "max"}, {**FOUR, "early_stop": {"metric": "val/loss", "patience": 0}}
+    ),
+    "learner.statistics": Case(LEARN, {"statistics": True}, see=see_steps),
+}
 EAGER = {"compile": {"backend": "eager"}}
 CASES |= {
     "learner.accumulate": Case(LEARN, {"accumulate": 2}),

@@ -41,6 +41,32 @@ class EMASpec(Spec):
     """The share of the old average that stays at each step; less at first, so that a short run is not held back."""
 
 
+class SWASpec(Spec):
+    """The mean of the weights at the ends of a phase's last epochs (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407)."""
+
+    start: Annotated[float, Field(ge=0, lt=1)] = 0.75
+    """The share of the phase's epochs that are over before the first is averaged."""
+    lr: Positive | None = None
+    """The rate at which weights are averaged; the phase's schedule goes on where nothing is said."""
+    anneal: Annotated[float, Field(ge=0)] = 1.0
+    """With `lr`: epochs that the way to it takes, from where the schedule has come to."""
+    phase: str = "supervised"
+    """The phase."""
+
+
+class EarlyStopSpec(Spec):
+    """When a phase is over before its epochs are."""
+
+    metric: str = "val/loss"
+    """`val/<task>/<metric>` or `val/loss`. Phases in which no task is learned run their epochs."""
+    patience: Annotated[int, Field(ge=0)] = 5
+    """Epochs without a better figure that are put up with."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """What counts as better differs by more than this."""
+    mode: Literal["auto", "max", "min"] = "auto"
+    """Whether more is better; `auto` asks the metric."""
+
+
 class EverySpec(Spec):
     """How often a checkpoint is written: by epochs or by steps."""
 
@@ -154,6 +180,13 @@ class LearnerSpec(FileSpec):
     """Keep rows that were learned from, and learn them again beside those of later phases."""
     ema: EMASpec | None = None
     """Average the weights."""
+    swa: SWASpec | None = None
+    """Average the weights of the last epochs instead."""
+    early_stop: EarlyStopSpec | None = None
+    """End a phase that no longer gets better."""
+    statistics: bool = False
+    """Log, by node, the gradient's norm, the update's size beside the weights', the share of units without a gradient,
+    and the size of what the node gives; of one step each time that the log is written."""
     grow: tuple[GrowSpec, ...] = ()
     """What is done to the model while it learns, and when; it computes the same afterwards, and can learn more."""
     checkpoint: CheckpointSpec | None = CheckpointSpec()

@@ -1,9 +1,10 @@
 """The learner: phases of a short loop, checkpoints that resume exactly, averages, logs."""
 
-from jumpml.learn._averaging import has_average, is_average
+from jumpml.learn._averaging import EMA, has_average, is_average
 from jumpml.learn._build import build_learner, build_phases
 from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._csv_log import CsvLog
+from jumpml.learn._early_stop import EarlyStop
 from jumpml.learn._execution import Compile
 from jumpml.learn._fisher import fisher_information
 from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau
@@ -30,11 +31,18 @@ from jumpml.learn._schedules import (
     TorchSchedule,
     Warmup,
 )
+from jumpml.learn._statistics import Statistics
+from jumpml.learn._swa import SWA, with_swa
 from jumpml.learn._told import told_by
 from jumpml.learn._trackers import MLflowLog, TrackerLog, WandbLog
 from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepProfile
 
 __all__ = [
+    "with_swa",
+    "Statistics",
+    "EarlyStop",
+    "SWA",
+    "EMA",
     "Compile",
     "make_optimizer",
     "Warmup",

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
     from jumpml.graph import Growth, Model
 
-_HAS_AVERAGE: WeakSet[Model] = WeakSet()
-_IS_AVERAGE: WeakSet[Model] = WeakSet()
+HAS_AVERAGE: WeakSet[Model] = WeakSet()
+IS_AVERAGE: WeakSet[Model] = WeakSet()
 
 
 def has_average(model: Model) -> bool:
     """Whether a learner keeps an average of this model's weights, which is the one to measure."""
-    return model in _HAS_AVERAGE
+    return model in HAS_AVERAGE
 
 
 def is_average(model: Model) -> bool:
     """Whether this model is such an average."""
-    return model in _IS_AVERAGE
+    return model in IS_AVERAGE
 
 
 class EMA(Hook):
@@ -47,8 +47,8 @@ class EMA(Hook):
         self._updates = 0
         self._averaged = AveragedModel(model, multi_avg_fn=self._average)
         self.model.requires_grad_(False).eval()
-        _HAS_AVERAGE.add(model)
-        _IS_AVERAGE.add(self.model)
+        HAS_AVERAGE.add(model)
+        IS_AVERAGE.add(self.model)
 
     def identity(self) -> str:
         """Its decay."""

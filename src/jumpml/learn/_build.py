@@ -10,6 +10,7 @@ import torch
 
 from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_mean, refusal, with_lines
 from jumpml.graph import Deepen, LowRank, Merge, Shrink, Widen
+from jumpml.learn._build_hooks import build_hooks, find_hook_problems
 from jumpml.learn._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn._csv_log import CsvLog
 from jumpml.learn._execution import Compile
@@ -24,6 +25,7 @@ from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Saving
 from jumpml.learn._progress_log import ProgressLog
 from jumpml.learn._replay import Replay
+from jumpml.learn._swa import with_swa
 from jumpml.learn._told import told_by
 from jumpml.learn._trackers import MLflowLog, WandbLog
 
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from jumpml.data import DataLoaders
     from jumpml.graph import Model, Surgery
     from jumpml.learn._hook import Hook
+    from jumpml.learn._schedules import Schedule
 
+DEFAULT_EPOCHS = 10
 _LOG = logging.getLogger("jumpml")
 
 
@@ -89,7 +93,12 @@ def build_learner(
             saving=_saving(spec, folder),
             record_examples=spec.record_examples,
             log=_logs(spec, model, folder),
-            hooks=[*_replay(spec), *([Grow(rules)] if (rules := build_rules(spec)) else []), *hooks],
+            hooks=[
+                *_replay(spec),
+                *build_hooks(spec),
+                *([Grow(rules)] if (rules := build_rules(spec)) else []),
+                *hooks,
+            ],
         )
     except LearnerError as error:
         if not error.problems:
@@ -127,12 +136,12 @@ def build_phases(spec: LearnerSpec) -> dict[str, Phase]:
     phases = {}
     for name, phase in {**first, **named, **last}.items():
         phases[name] = Phase(
-            epochs=10 if phase.epochs is None else phase.epochs,
+            epochs=DEFAULT_EPOCHS if phase.epochs is None else phase.epochs,
             train=_several(phase.train),
             freeze=phase.freeze,
             lr=phase.lr,
             data=(phase.data,) if isinstance(phase.data, str) else phase.data or (),
-            schedule=build_schedule(phase.schedule or spec.schedule),
+            schedule=_schedule(spec, name, phase),
             consolidate=phase.consolidate,
         )
     return phases
@@ -158,6 +167,15 @@ def _surgery(told: GrowSpec) -> Surgery:
     kinds = (Widen, Shrink, Deepen, LowRank)
     (made,) = (kind(told.node, value) for kind in kinds if (value := getattr(told, kind.kind)) is not None)
     return made
+
+
+def _schedule(spec: LearnerSpec, name: str, phase: PhaseSpec) -> Schedule | tuple[Schedule, ...] | None:
+    """A phase's schedule, its own or the learner's; at its end that of the averaging."""
+    schedule, swa = build_schedule(phase.schedule or spec.schedule), spec.swa
+    if swa is None or swa.lr is None or swa.phase != name:
+        return schedule
+    epochs = DEFAULT_EPOCHS if phase.epochs is None else phase.epochs
+    return with_swa(schedule, epochs, start=swa.start, lr=swa.lr, anneal=swa.anneal)
 
 
 def build_optimizer(spec: LearnerSpec, model: Model) -> Optimizer:
@@ -243,6 +261,7 @@ def _problems(spec: LearnerSpec, model: Model, *, own_optimizer: bool) -> Iterat
         if name not in build_phases(spec):
             near = did_you_mean(name, build_phases(spec))
             yield Problem(("replay", "when"), f"there is no phase {name!r}.", near)
+    yield from find_hook_problems(spec, model, build_phases(spec))
     if spec.checkpoint and spec.checkpoint.best:
         yield from wrong_figure(("checkpoint", "best", "metric"), spec.checkpoint.best.metric, model)
 

@@ -88,7 +88,7 @@ class _CsvFile:
 def _step_row(record: StepRecord) -> dict[str, Any]:
     losses = {"loss" if name == "total" else f"loss/{name}": value for name, value in record.losses.items()}
     weights = {f"weight/{name}": value for name, value in record.weights.items()}
-    return {"phase": record.phase, "step": record.step, "lr": record.lr, **losses, **weights}
+    return {"phase": record.phase, "step": record.step, "lr": record.lr, **losses, **weights, **record.figures}
 
 
 def _epoch_rows(epochs: Sequence[EpochRecord]) -> list[dict[str, Any]]:

@@ -89,6 +89,10 @@ class Hook:
     def updated(self, step: Step) -> None:
         """The weights moved: once an update, told of the last batch that it was made of."""
 
+    def read(self) -> Mapping[str, float]:
+        """The log is written: figures of your own for it. Here the device may be read."""
+        return {}
+
     def closed(self, record: EpochRecord) -> None:
         """An epoch is over and validated. Here a hook may end the phase, or tell what it did by ``learner.note``."""
 
@@ -135,6 +139,7 @@ class Hooks:
         self.learned: list[Callable[[Step], None]] = self._that_care("learned")
         self.differentiated: list[Callable[[Stage], None]] = self._that_care("differentiated")
         self.updated: list[Callable[[Step], None]] = self._that_care("updated")
+        self.read: list[Callable[[], Mapping[str, float]]] = self._that_care("read")
         self.closed: list[Callable[[EpochRecord], None]] = self._that_care("closed")
         self.grew: list[Callable[[Growth], None]] = self._that_care("grew")
         self.left: list[Callable[[str], None]] = self._that_care("left")

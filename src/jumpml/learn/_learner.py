@@ -27,6 +27,7 @@ from jumpml.learn._paths import path_hooks
 from jumpml.learn._phase import Phase
 from jumpml.learn._schedules import figures_of
 from jumpml.learn._stopper import Stopper
+from jumpml.learn._swa import SWA
 from jumpml.learn._update import Update
 from jumpml.learn._validation import improves, validate
 from jumpml.objectives import reduce
@@ -131,11 +132,15 @@ class Learner:
         values = {name: loaders.info(name) for name in loaders.readable}
         model.check_fields(loaders.fields, values, loaders.features.undoable())
         check_lengths(model, loaders)
-        self._ema = None if ema is None else EMA(model, ema)
+        averages = [*([] if ema is None else [EMA(model, ema)]), *(hook for hook in hooks if isinstance(hook, SWA))]
+        if len(averages) > 1:
+            raise LearnerError("ema and swa: a learner keeps one average. Leave one of them out.")
+        self._average = next(iter(averages), None)
         # A loss of mixed rows is no row's own.
         recorded = record_examples and not loaders.mixes_rows
         self._recorder = ExampleRecorder(model.tasks) if recorded else None
-        own = [hook for hook in (self._ema, self._recorder) if hook is not None]
+        first = [] if self._average in hooks else [self._average]
+        own = [hook for hook in (*first, self._recorder) if hook is not None]
         joining = [*own, *hooks, *path_hooks(model)]
         execution = Execution(
             precision=precision,
@@ -324,8 +329,8 @@ class Learner:
         state = self._keeper.load(self.progress.best[1])
         self._loop.regrow(state["lineage"])
         self.model.load_state_dict(state["model"])
-        if self._ema:
-            self._ema.load_state_dict(state["hooks"][self._ema.name])
+        if self._average:
+            self._average.load_state_dict(state["hooks"][self._average.name])
         return True
 
     # --- what a copy finds out: the learner stays as it is, to the bit ------------------------------------------------
@@ -435,7 +440,7 @@ class Learner:
     @property
     def ema_model(self) -> Model | None:
         """The averaged model; None where weights are not averaged."""
-        return self._ema.model if self._ema else None
+        return self._average.model if self._average else None
 
     @property
     def progress(self) -> Progress:
@@ -547,6 +552,8 @@ class Learner:
     def _read(self) -> None:
         unread = self._loop.read()
         if self._logs and (records := [*unread]):
+            figures = {name: value for read in self._loop.hooks.read for name, value in read().items()}
+            records[-1] = records[-1]._replace(figures=figures)
             for log in self._logs:
                 log.steps(records)
 

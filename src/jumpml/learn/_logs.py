@@ -23,6 +23,7 @@ class StepRecord(NamedTuple):
         losses: By objective, and ``total``.
         lr: The first group's learning rate.
         weights: By objective, the weights that move.
+        figures: What hooks tell; only the last of the steps that are logged together has any.
     """
 
     phase: str
@@ -30,18 +31,21 @@ class StepRecord(NamedTuple):
     losses: dict[str, float]
     lr: float
     weights: Mapping[str, float] = MappingProxyType({})
+    figures: Mapping[str, float] = MappingProxyType({})
 
     def as_json(self) -> str:
-        """The step as a line of JSON, with weights where some move."""
-        record = {**self._asdict(), "weights": dict(self.weights)}
-        return json.dumps({key: value for key, value in record.items() if key != "weights" or value})
+        """The step as a line of JSON, with weights where some move and figures where there are any."""
+        record = {**self._asdict(), "weights": dict(self.weights), "figures": dict(self.figures)}
+        rare = ("weights", "figures")
+        return json.dumps({key: value for key, value in record.items() if key not in rare or value})
 
 
 def step_figures(record: StepRecord) -> dict[str, float]:
     """A step's figures by the names that its curves have in TensorBoard and its like."""
     losses = {f"{record.phase}/{name}": value for name, value in record.losses.items()}
     weights = {f"{record.phase}/weight/{name}": value for name, value in record.weights.items()}
-    return {**losses, f"{record.phase}/lr": record.lr, **weights}
+    figures = {f"{record.phase}/{name}": value for name, value in record.figures.items()}
+    return {**losses, f"{record.phase}/lr": record.lr, **weights, **figures}
 
 
 def epoch_figures(record: EpochRecord) -> dict[str, float]:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from jumpml.core import LearnerError
 from jumpml.learn._optimizers import RATE_SHARE
-from jumpml.learn._schedules import OneCycle, Plateau, Schedule, ScheduleFunction, TorchSchedule, Warmup, schedules_of
+from jumpml.learn._schedules import (
+    Chain,
+    OneCycle,
+    Plateau,
+    Schedule,
+    ScheduleFunction,
+    TorchSchedule,
+    Warmup,
+    schedules_of,
+)
 from jumpml.learn._validation import Best
 
 if TYPE_CHECKING:
@@ -49,6 +58,11 @@ def pieces_of(schedule: Schedule | Sequence[Schedule] | None, steps: int, an_epo
     for place, one in enumerate(given):
         left = max(steps - start, 0)
         count = left if place == len(given) - 1 else min(left, _length(one, left, an_epoch))
+        if isinstance(one, Chain):
+            inner = pieces_of(one.schedules, count, an_epoch)
+            pieces += [replace(piece, start=start + piece.start) for piece in inner]
+            start += count
+            continue
         rise = 0
         if one.warmup is not None and not isinstance(one, OneCycle):
             way = one.warmup if isinstance(one.warmup, Warmup) else Warmup(share=one.warmup)
@@ -106,9 +120,7 @@ class Rates:
             group.update({key: value for key, value in was.items() if key != "lr"})
             _set(group, was["lr"])
         self._shares = _shares(optimizer)
-        groups = optimizer.param_groups
-        own = float(groups[0]["lr"]) / (self._shares[0] or 1.0)
-        self._lr = own if lr is None else lr
+        self._lr = self._now() if lr is None else lr
         if lr is not None:
             self._spread(lr)
         self._pieces = pieces_of(schedule, steps, self._an_epoch)
@@ -116,6 +128,7 @@ class Rates:
         self._piece: Piece | None = None
         self._torch: LRScheduler | None = None
         self._cuts = _Cuts()
+        self._reached = self._lr  # the rate with which the piece before ended
         self._told: list[float] = []
         if self._pieces:
             self._move()
@@ -145,6 +158,7 @@ class Rates:
         """How far the phase is, and what its schedule remembers."""
         return {
             "step": self._step,
+            "reached": self._reached,
             "cuts": asdict(self._cuts),
             "torch": self._torch.state_dict() if self._torch else None,
         }
@@ -153,7 +167,7 @@ class Rates:
         """Go on from a state; the optimizer must have its own already."""
         rates = [dict(group) for group in self._optimizer.param_groups]
         self._step, self._cuts = state["step"], _Cuts(**{**state["cuts"], "best": Best(**state["cuts"]["best"])})
-        self._piece = self._at(self._step)
+        self._piece, self._reached = self._at(self._step), state["reached"]
         if self._piece and isinstance(self._piece.schedule, TorchSchedule):
             _load(self._begin(self._piece.schedule), state["torch"])
         for group, was in zip(self._optimizer.param_groups, rates, strict=True):
@@ -170,6 +184,8 @@ class Rates:
             return
         place = min(self._step - piece.start, max(piece.count - 1, 0))
         begun, self._piece = piece is not self._piece, piece
+        if begun and piece.start:
+            self._reached = self._now()
         schedule = piece.schedule
         if isinstance(schedule, TorchSchedule):
             self._follow(schedule, begun=begun, moves=self._step - piece.start == place)
@@ -181,11 +197,12 @@ class Rates:
         self._told = self._found()
 
     def _value(self, schedule: ScheduleFunction, piece: Piece, place: int) -> float:
+        lr = self._reached if schedule.continues else self._lr
         if schedule.by == "step":
-            return schedule.at(place, piece.count, self._lr)
+            return schedule.at(place, piece.count, lr)
         first = piece.start // self._an_epoch
         last = (piece.start + max(piece.count - 1, 0)) // self._an_epoch
-        return schedule.at((piece.start + place) // self._an_epoch - first, last - first + 1, self._lr)
+        return schedule.at((piece.start + place) // self._an_epoch - first, last - first + 1, lr)
 
     def _follow(self, schedule: TorchSchedule, *, begun: bool, moves: bool) -> None:
         """Let torch's scheduler set the rates."""
@@ -209,6 +226,10 @@ class Rates:
             self._shares += [group.get(RATE_SHARE, 1.0) for group in groups[len(self._shares) :]]
         for group, share in zip(groups, self._shares, strict=True):
             _set(group, lr * share)
+
+    def _now(self) -> float:
+        """The rate that moves, as the first group has it."""
+        return float(self._optimizer.param_groups[0]["lr"]) / (self._shares[0] or 1.0)
 
     def _found(self) -> list[float]:
         return [group["lr"] for group in self._optimizer.param_groups[: len(self._shares)]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,6 +73,9 @@ class ScheduleFunction(Schedule, ABC):
         0.1
     """
 
+    continues: ClassVar[bool] = False
+    """Whether ``lr`` is the rate that the schedule before ended with, and not the phase's."""
+
     by: Literal["step", "epoch"] = "step"
 
     @abstractmethod
@@ -123,6 +126,36 @@ class Linear(ScheduleFunction):
         """See `ScheduleFunction.at`."""
         first, last = (lr if rate is None else rate for rate in (self.start_lr, self.end_lr))
         return first + (last - first) * place / max(count - 1, 1)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Settle(ScheduleFunction):
+    """A straight line from wherever the schedule before ended.
+
+    Attributes:
+        end_lr: The last rate.
+    """
+
+    continues: ClassVar[bool] = True
+
+    end_lr: float
+
+    def at(self, place: int, count: int, lr: float) -> float:
+        """See `ScheduleFunction.at`."""
+        return lr + (self.end_lr - lr) * (place + 1) / count
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Chain(Schedule):
+    """Several schedules, as one of a list.
+
+    Attributes:
+        schedules: They follow each other; the last takes what is left of the chain's length.
+    """
+
+    schedules: tuple[Schedule, ...]
 
 
 @final
@@ -213,7 +246,11 @@ def schedules_of(schedule: Schedule | Sequence[Schedule] | None) -> Sequence[Sch
 
 def figures_of(schedule: Schedule | Sequence[Schedule] | None) -> list[str]:
     """The validation figures that a phase's schedules follow."""
-    return [one.metric for one in schedules_of(schedule) if isinstance(one, Plateau)]
+    found: list[str] = []
+    for one in schedules_of(schedule):
+        found += figures_of(one.schedules) if isinstance(one, Chain) else []
+        found += [one.metric] if isinstance(one, Plateau) else []
+    return found
 
 
 def _cosine(first: float, last: float, share: float) -> float:

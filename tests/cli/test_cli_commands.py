@@ -17,7 +17,10 @@ from jumpml.core import SPECS, json_schema, load_spec
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ["new", "data", "check", "show", "find-lr", "profile", "run", "resume", "predict", "report", "schema"]
+COMMANDS = [
+    *("new", "data", "check", "show", "find-lr", "profile", "run", "resume", "compare"),
+    *("predict", "report", "schema"),
+]
 HEAVY = ["torch", "torchmetrics", "matplotlib", "sklearn", "captum", "onnx", "pyarrow", "numpy"]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from jumpml import __version__
+from jumpml.cli._compare import compare
 from jumpml.cli._data import data
 from jumpml.cli._errors import Shell
 from jumpml.cli._find_lr import find_lr
@@ -17,7 +18,7 @@ from jumpml.cli._schema import schema
 from jumpml.cli._show import show
 
 _COMMANDS = {"new": new, "data": data, "check": check, "show": show, "find-lr": find_lr, "profile": profile, "run": run}
-_COMMANDS |= {"resume": resume, "predict": predict, "report": report, "schema": schema}
+_COMMANDS |= {"resume": resume, "compare": compare, "predict": predict, "report": report, "schema": schema}
 
 
 class _InOrder(Shell):

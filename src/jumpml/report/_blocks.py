@@ -221,16 +221,20 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """The whole card.
+    """The whole card, or another page of the kind.
 
     Attributes:
         title: The model's name.
         lede: What it is, in a sentence or two; may be empty.
         blocks: What stands above the first section.
         sections: The rest.
+        eyebrow: What kind of page it is.
+        footer: The last line.
     """
 
     title: str
     lede: str
     blocks: tuple[Block, ...]
     sections: tuple[Section, ...]
+    eyebrow: str = "Model card"
+    footer: str = "Made by JumpML from the run\u2019s records alone; card.json beside this page holds every number."

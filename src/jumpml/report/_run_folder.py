@@ -33,12 +33,12 @@ def card_from_run(folder: str | Path) -> Card:
     """
     folder = Path(folder)
     _validate_folder(folder)
-    run = _read(folder / "run.json", RunRecord)
+    run = read(folder / "run.json", RunRecord)
     evaluation = _required(folder, "evaluation.json", f"The run did not come so far: jumpml resume {folder}")
     return report_card(
-        _read(evaluation, EvaluationRecord),
-        _read_if_there(folder / "diagnosis.json", DiagnosisRecord),
-        _read_if_there(folder / "deployment.json", DeploymentRecord),
+        read(evaluation, EvaluationRecord),
+        read_if_there(folder / "diagnosis.json", DiagnosisRecord),
+        read_if_there(folder / "deployment.json", DeploymentRecord),
         epochs=_epochs(folder, run),
         run=run,
     )
@@ -67,15 +67,34 @@ def _epochs(folder: Path, run: RunRecord) -> list[EpochRecord]:
     if "jsonl" not in asked_for and not path.is_file():
         return []
     _required(folder, path.name, "The run's log wrote one; it was moved or deleted.")
+    return epochs_of(path)
+
+
+def epochs_of(path: Path) -> list[EpochRecord]:
+    """The epochs of a ``history.jsonl``.
+
+    Raises:
+        RunError: It cannot be read, or a line is damaged.
+    """
     lines = _text(path).split("\n")
     return [_parse(line, EpochRecord, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line]
 
 
-def _read_if_there(path: Path, kind: type[R]) -> R | None:
-    return _read(path, kind) if path.is_file() else None
+def read_if_there(path: Path, kind: type[R]) -> R | None:
+    """A record that a run may not have come to; None where it has not.
+
+    Raises:
+        RunError: It cannot be read, or is damaged.
+    """
+    return read(path, kind) if path.is_file() else None
 
 
-def _read(path: Path, kind: type[R]) -> R:
+def read(path: Path, kind: type[R]) -> R:
+    """A record of a run.
+
+    Raises:
+        RunError: It cannot be read, or is damaged.
+    """
     return _parse(_text(path), kind, str(path))
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+import torch
 
 from jumpml.learn._hook import Hook, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from torch import Tensor
 
     from jumpml.graph import Growth, Model
 
@@ -45,43 +48,54 @@ class EMA(Hook):
         self._learning = model
         self._decay = decay
         self._updates = 0
-        self._averaged = AveragedModel(model, multi_avg_fn=self._average)
+        self.model: Model = copy.deepcopy(model)
+        """The averaged model, in evaluation mode."""
         self.model.requires_grad_(False).eval()
+        self._pair()
         HAS_AVERAGE.add(model)
         IS_AVERAGE.add(self.model)
+
+    def _pair(self) -> None:
+        """What is averaged, and what is taken as it is, each beside the learning model's: looked up once."""
+        self._weights: tuple[list[Tensor], list[Tensor]] = ([], [])
+        self._rest: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for own, other in zip(self.model.parameters(), self._learning.parameters(), strict=True):
+            for held, tensor in zip(
+                self._weights if own.is_floating_point() else self._rest, (own, other), strict=True
+            ):
+                held.append(tensor)
+        self._rest[0].extend(self.model.buffers())
+        self._rest[1].extend(self._learning.buffers())
 
     def identity(self) -> str:
         """Its decay."""
         return f"decay {self._decay}"
 
-    @property
-    def model(self) -> Model:
-        """The averaged model, in evaluation mode."""
-        return self._averaged.module  # type: ignore[return-value]
-
     def updated(self, step: Step) -> None:
         """Take in the weights after a step."""
         self.update()
 
+    @torch.no_grad()
     def update(self) -> None:
         """Take in the weights; the first time they are copied."""
         self._updates += 1
-        self._averaged.update_parameters(self._learning)
+        decay = 0.0 if self._updates == 1 else min(self._decay, (1 + self._updates) / (10 + self._updates))
+        torch._foreach_lerp_(*self._weights, 1 - decay)
+        if self._rest[0]:
+            torch._foreach_copy_(*self._rest)
 
     def grew(self, growth: Growth) -> None:
         """Grow likewise: what is fresh begins with the same values, and what is not stays the average that it was."""
         self.model.regrow(self._learning.lineage)
         self.model.requires_grad_(False).eval()
+        self._pair()
 
     def state_dict(self) -> dict[str, Any]:
         """The averaged weights and the number of updates."""
-        return {"average": self._averaged.state_dict(), "updates": self._updates}
+        average = {f"module.{name}": value for name, value in self.model.state_dict().items()}
+        return {"average": average, "updates": self._updates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
         self._updates = state["updates"]
-        self._averaged.load_state_dict(dict(state["average"]))
-
-    def _average(self, averaged: Any, current: Any, count: Any) -> None:
-        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
-        get_ema_multi_avg_fn(decay)(averaged, current, count)
+        self.model.load_state_dict({name.removeprefix("module."): v for name, v in state["average"].items()})

@@ -29,7 +29,10 @@ def explain(learner: Learner, signal: NonFinite) -> NonFiniteLossError:
     if signal.objective is None:
         head = f"the weights became non-finite in the update of step {signal.step - 1}"
     if not learner.resume():
-        return NonFiniteLossError(f"{head}. {_ADVICE} With checkpoints on, the node where it began would be named.")
+        kept = learner.restore_last_good()
+        left = "" if kept is None else f" The weights are those after step {kept}, and the optimizer begins afresh."
+        more = "With checkpoints on, the node where it began would be named."
+        return NonFiniteLossError(f"{head}.{left} {_ADVICE} {more}")
     good = learner.progress.step
     origin = _relive(learner, signal.step)
     learner.resume()

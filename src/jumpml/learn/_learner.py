@@ -20,6 +20,7 @@ from jumpml.learn._history import RunHistory
 from jumpml.learn._identity import Changes
 from jumpml.learn._joint import joined
 from jumpml.learn._keeper import Keeper
+from jumpml.learn._last_good import LastGood
 from jumpml.learn._loop import Loop
 from jumpml.learn._meter import NonFinite
 from jumpml.learn._misfits import check_fit, check_lengths, check_steps, refuse_idle
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("jumpml")
 LOG_EVERY = 50  # steps between two readings of the device
+UNREAD_AT_MOST = 1000  # steps by hand
 
 
 class Learner:
@@ -132,6 +134,8 @@ class Learner:
         values = {name: loaders.info(name) for name in loaders.readable}
         model.check_fields(loaders.fields, values, loaders.features.undoable())
         check_lengths(model, loaders)
+        if channels_last:
+            model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         averages = [*([] if ema is None else [EMA(model, ema)]), *(hook for hook in hooks if isinstance(hook, SWA))]
         if len(averages) > 1:
             raise LearnerError("ema and swa: a learner keeps one average. Leave one of them out.")
@@ -151,8 +155,6 @@ class Learner:
         scaled = loaders.device.type if precision == "float16" else None
         update = Update(self.optimizer, clip_norm=clip_norm, clip_value=clip_value, scaled=scaled)
         check_steps(execution, loaders.device, accumulate=accumulate, clips=(clip_norm, clip_value))
-        if channels_last:
-            model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._loop = Loop(
             loaders,
             model,
@@ -165,6 +167,7 @@ class Learner:
             hooks=joining,
         )
         self._keeper = None if saving is None else Keeper(saving)
+        self._last_good = LastGood()
         self._stopper = Stopper()
         self._records: list[EpochRecord] = []
         self._notes: list[str] = []
@@ -423,6 +426,22 @@ class Learner:
 
         return batch_sizes(self, sizes=sizes, memory=memory, phase=phase)
 
+    def restore_last_good(self) -> int | None:
+        """Give the model, and its average, the weights as they were when losses were last read and all was finite.
+
+        Only a learner that writes no checkpoints keeps them, one copy on the device. The optimizer begins afresh.
+
+        Returns:
+            After which step that was; None where there is nothing.
+        """
+        return self._last_good.restore(self._weighed, self.optimizer)
+
+    @property
+    def _weighed(self) -> list[torch.nn.Module]:
+        """The model, and its average if there is one."""
+        average = self._average.model if isinstance(self._average, EMA) else None
+        return [self.model] if average is None else [self.model, average]
+
     @property
     def history(self) -> RunHistory:
         """Figures by epoch, and by example; it prints as a table and draws itself."""
@@ -548,9 +567,16 @@ class Learner:
                 from outside though the phase has a schedule.
         """
         self._loop.step(self.stage or self._enter("supervised"), batches)
+        if self._loop.unread >= UNREAD_AT_MOST:  # in a loop of the user's own nobody else reads
+            try:
+                self._read()
+            except NonFinite as signal:
+                raise explain(self, signal) from None
 
     def _read(self) -> None:
-        unread = self._loop.read()
+        new, unread = self._loop.unread, self._loop.read()
+        if new and self._keeper is None and not self._last_good.take(self.progress.step, self._weighed):
+            raise NonFinite(self.progress.step + 1)
         if self._logs and (records := [*unread]):
             figures = {name: value for read in self._loop.hooks.read for name, value in read().items()}
             records[-1] = records[-1]._replace(figures=figures)

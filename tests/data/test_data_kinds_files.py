@@ -361,12 +361,26 @@ def test_several_channels_become_one_and_one_becomes_several() -> None:
     assert text in complaint([BytesBlob(wav(stereo), "a.wav")], **told, channels=3)
 
 
+@pytest.mark.parametrize("told", [0xFFFFFFFF, 0x7FFFF000])
+def test_a_sound_whose_writer_did_not_know_its_length_is_read(told: int) -> None:
+    content = bytearray(wav(np.arange(50, dtype=np.int16)))
+    content[40:44] = told.to_bytes(4, "little")
+    whole = made([BytesBlob(wav(np.arange(50, dtype=np.int16)), "a.wav")], **AUDIO)
+    column = made([BytesBlob(bytes(content), "a.wav")], **AUDIO)
+    assert torch.equal(column.values, whole.values)
+    same_bits(column, deployed(column, [data_url(bytes(content))]))
+
+
 def test_bad_sounds(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFF????WAVE")
     buffer = io.BytesIO()
     soundfile.write(buffer, np.array([2.0, np.nan]), 8000, "FLOAT", format="WAV")
     for values, text in [
         (["a.wav"], "row 0: a.wav: the sound cannot be read: "),
+        (
+            [BytesBlob(wav(np.arange(60, dtype=np.int16))[:-8], "b.wav")],
+            "row 0: b.wav: the sound cannot be read: the file",
+        ),
         ([BytesBlob(buffer.getvalue(), "loud.wav")], "row 0: loud.wav: expected samples in [-1, 1]."),
         ([[0.5], [[0.5], [0.5]]], "row 1: expected 1 lists of samples, equally long, got [[0.5], [0.5]]."),
         ([[0.5], [0.5, 2]], "row 1: expected samples in [-1, 1], got 2."),
@@ -379,6 +393,10 @@ def test_bad_sounds(tmp_path: Path) -> None:
     for value, text in [
         (data_url(b"RIFF"), "expected a wav file of whole numbers: "),
         (data_url(wav(np.zeros((3, 2), np.int16))[:-2]), "expected a wav file of whole numbers: cannot reshape"),
+        (
+            data_url(wav(np.zeros(30, np.int16))[:-8]),
+            "expected a wav file of whole numbers: it ends before its samples do",
+        ),
         ([[0.5], [0.5, 0.5]], "expected a list of samples, or equally long ones a channel, got [[0.5], [0.5, 0.5]]."),
         ({"a": 1}, "expected a list of samples, or equally long ones a channel, got {'a': 1}."),
         ([[0.5], [0.5]], "expected 1 lists of samples, got shape [2, 1]."),

@@ -211,6 +211,23 @@ def test_a_row_without_a_text_is_named(storage: str) -> None:
 
 
 @pytest.mark.usefixtures("block")
+@pytest.mark.parametrize("storage", ["memory", "disk"])
+def test_a_label_that_is_no_class_is_told_where_rows_are_skipped(storage: str) -> None:
+    rows = [{"text": "a b", "tags": ["X", "Q" if row in {4, 9} else "Y"], "label": "xy"[row % 2]} for row in range(40)]
+    fields = {name: FIELDS[name] for name in ("text", "label")} | {"tags": FIELDS["tags"] | {"classes": ["X", "Y"]}}
+    split = {"duplicates": "allow"}
+    with pytest.raises(DataError, match=r"field 'tags', row 4: expected one of the 2 classes, got 'Q'"):
+        load_mixed(rows, storage, fields=fields, split=split)
+    loaders = load_mixed(rows, storage, fields=fields, split=split, on_error="skip")
+    told = (
+        "tags: 2 rows have a label that is no class, which counts as not known (on_error: skip); the first is row 4: "
+    )
+    assert [finding for finding in loaders.findings() if finding.startswith(told)]
+    known = torch.cat([getattr(loaders, name).decoded("tags") for name in ("train", "val", "test")])
+    assert int((known[:, :2] == -1).sum()) == 2
+
+
+@pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("duplicates", ["together", "refuse"])
 def test_equal_texts_are_found_on_disk_as_in_memory(tmp_path: Path, duplicates: str) -> None:
     fields, rows = {"text": FIELDS["text"]}, messages(0, 40)

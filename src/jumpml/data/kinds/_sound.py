@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jumpml.data.sources._blob import Blob
 
 CROSSINGS = 16  # zeros of the resampling filter on each side
+UNTOLD = 0x7FFFF000  # bytes of samples and more: what writers say who do not know yet how many there will be
 
 
 @final
@@ -103,9 +104,23 @@ def _read(blob: Blob) -> tuple[NDArray[np.float32], int]:
         import soundfile
     except (ImportError, OSError):  # its C library may be missing where it is installed
         raise MissingExtraError("soundfile", "audio", "reading sound files") from None
+    content = blob.read()
+    if _is_cut(content):
+        raise DataError(f"{blob.name}: the sound cannot be read: the file ends before its samples do.")
     try:
-        sound, rate = soundfile.read(io.BytesIO(blob.read()), dtype="float32", always_2d=True)
+        sound, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
         told = getattr(error, "error_string", error)
         raise DataError(f"{blob.name}: the sound cannot be read: {told}") from None
     return sound.T.astype(np.float32, copy=False), rate
+
+
+def _is_cut(content: bytes) -> bool:
+    """Whether a wav file ends before its samples do, which libsndfile takes for a shorter sound."""
+    at = 12
+    while content[:4] == b"RIFF" and at + 8 <= len(content):
+        size = int.from_bytes(content[at + 4 : at + 8], "little")
+        if content[at : at + 4] == b"data":
+            return size < UNTOLD and at + 8 + size > len(content)
+        at += 8 + size + size % 2
+    return False

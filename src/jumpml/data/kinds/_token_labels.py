@@ -23,7 +23,7 @@ from jumpml.data.kinds._kind import Decoded, Kind, is_missing, shape_problem
 from jumpml.data.kinds._tokenize import Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from pydantic import JsonValue
@@ -59,15 +59,18 @@ class TokenLabelsKind(Kind):
         classes = tuple(told.classes) if told.classes is not None else in_order(names - {""})
         index = {name: code for code, name in enumerate(classes)} | {"": -1}
 
+        late: dict[int, str] = {}
+
         def codes() -> Iterator[list[int]]:
             for row, labels in enumerate(map(_split, rows)):
                 unknown = next((label for label in labels if label not in index), None)
                 if unknown is not None:
-                    raw.reject(row, unknown_class(unknown, classes, None))
+                    late[row] = unknown_class(unknown, classes, None)
+                    raw.reject(row, late[row])
                 yield [index.get(label, -1) for label in labels]
 
         values = rows_of_codes(codes(), len(raw), longest, fill=-1, on_disk=raw.stored is not None)
-        return Decoded(values=values, classes=classes, options={"text": told.text})
+        return Decoded(values=values, classes=classes, options={"text": told.text}, notes=_told(late, raw))
 
     def examined(self, raws: Sequence[RawColumn]) -> list[RawColumn]:
         """The labels of each row as one text, so that rows can be compared; what are no labels is rejected."""
@@ -140,7 +143,16 @@ def align(labels: Column, raw: RawColumn, text: Column, where: str) -> Column:
 
     values = rows_of_codes(aligned(), len(labels), length, fill=-1, on_disk=raw.stored is not None)
     told = (f"{unlike} rows have more or fewer labels than tokens; these labels are not known (on_error: skip).",)
-    return replace(labels, values=values, notes=told if unlike else ())
+    return replace(labels, values=values, notes=(*labels.notes, *(told if unlike else ())))
+
+
+def _told(late: Mapping[int, str], raw: RawColumn) -> tuple[str, ...]:
+    """What is said of rows with a label that is no class; they were found too late to be left out of the splits."""
+    if not late:
+        return ()
+    row, problem = next(iter(late.items()))
+    told = f"{len(late)} rows have a label that is no class, which counts as not known (on_error: skip)"
+    return (f"{told}; the first is {raw.place(row)}: {problem}",)
 
 
 def _labels(raw: RawColumn) -> Sequence[str | None]:

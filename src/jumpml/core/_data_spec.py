@@ -148,7 +148,8 @@ class Dataset(Spec):
     sample: Sample | None = None
     """How the train rows are drawn."""
     on_error: Literal["stop", "skip"] = "stop"
-    """What to do with a row that cannot be decoded: stop, or leave it out, count it and list it."""
+    """What to do with a row that cannot be decoded, or a damaged part of a file: stop, or leave it out, count and list
+    it."""
 
 
 class Mix(Spec):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 from math import prod
 from typing import TYPE_CHECKING, final
 
@@ -68,9 +68,10 @@ def read_part(spec: DataSpec, name: str, source: Source) -> Part:
     reader = _Reader(spec, name, source)
     columns, undecided = reader.fields()
     named = reader.split_columns()
+    reader.note_damage()
     rejected = dict(sorted(reader.rejected.items()))
     if len(rejected) == reader.count:
-        raise DataError(f"no row can be decoded; {next(_complaints(rejected, source))}")
+        raise DataError(f"no row can be decoded; {next(_complaints(rejected, source))[1]}")
     splits = choose_rows(
         spec,
         name,
@@ -134,6 +135,11 @@ class _Reader:
     def split_columns(self) -> dict[str, RawColumn]:
         """The columns that the split names and no field decodes."""
         return {name: self._raw(name, f"split column {name!r}", self._arrays) for name in self._split_names}
+
+    def note_damage(self) -> None:
+        """Remember the rows that the source could not read."""
+        for row, problem in self._source.damaged.items():
+            self.rejected[row] = (f"data set {self._name!r}", problem)
 
     @property
     def _split_names(self) -> list[str]:
@@ -235,14 +241,21 @@ def _reach(columns: Mapping[str, Column | FileColumn]) -> tuple[int, int]:
 def _skipped(rejected: Mapping[int, tuple[str, str]], source: Source) -> Iterator[str]:
     if rejected:
         yield f"{len(rejected)} rows cannot be decoded and are skipped (on_error: skip)."
-        yield from islice(_complaints(rejected, source), ROWS_SHOWN)
-        if len(rejected) > ROWS_SHOWN:
-            yield f"... and {len(rejected) - ROWS_SHOWN} more."
+        told = 0
+        for rows, complaint in islice(_complaints(rejected, source), ROWS_SHOWN):
+            told += rows
+            yield complaint
+        if len(rejected) > told:
+            yield f"... and {len(rejected) - told} more."
 
 
-def _complaints(rejected: Mapping[int, tuple[str, str]], source: Source) -> Iterator[str]:
-    # One at a time, as a source may have to read its file from the beginning to say where a row stands.
-    return (f"{where}, {source.place(row)}: {problem}" for row, (where, problem) in rejected.items())
+def _complaints(rejected: Mapping[int, tuple[str, str]], source: Source) -> Iterator[tuple[int, str]]:
+    """A sentence a row or a run of rows with one complaint, and how many rows. Finding their place may be dear."""
+    runs = groupby(enumerate(rejected.items()), key=lambda entry: (entry[1][0] - entry[0], entry[1][1]))
+    for (_, (where, problem)), run in runs:
+        rows = [row for _, (row, _) in run]
+        to = f" to row {rows[-1]}" if len(rows) > 1 else ""
+        yield len(rows), f"{where}, {source.place(rows[0])}{to}: {problem}"
 
 
 def join_splits(parts: Mapping[str, Part]) -> Splits:

@@ -26,16 +26,17 @@ class ArrowSource(GroupedSource):
 
     Args:
         path: The file, here or at an address with ``://``.
+        skip: Whether to go on where a batch is damaged.
 
     Raises:
         DataError: The file is no Arrow file.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, skip: bool = False) -> None:
         self._file = DataFile(str(path))
         with self._file.open() as content:
             self._is_stream = content.read(len(_FILE_MARK)) != _FILE_MARK
-        super().__init__(self._file, *self._scan())
+        super().__init__(self._file, *self._scan(), skip=skip)
 
     def _scan(self) -> tuple[pa.Schema, list[int]]:
         """The schema, and each batch's rows, of which one column is enough to know."""

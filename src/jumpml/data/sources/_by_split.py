@@ -29,7 +29,16 @@ class SplitSource(Source):
 
     def __init__(self, source: Source, split: str, columns: Collection[str]) -> None:
         self._source, self._split, self._columns = source, split, set(columns)
-        self.findings = tuple(f"{split} source: {finding}" for finding in source.findings)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """The source's."""
+        return tuple(f"{self._split} source: {finding}" for finding in self._source.findings)
+
+    @property
+    def damaged(self) -> Mapping[int, str]:
+        """The source's."""
+        return self._source.damaged
 
     @property
     def schema(self) -> Mapping[str, str]:

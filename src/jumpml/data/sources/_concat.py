@@ -40,7 +40,17 @@ class ConcatSource(Source):
             for column in sorted(set(first) ^ set(part.schema)):
                 lacks, has = (self._names[0], name) if column in part.schema else (name, self._names[0])
                 raise DataError(f"{lacks}: the file has no column {column!r}, which {has} has.")
-        self.findings = tuple(finding for part in self._parts for finding in part.findings)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return tuple(finding for part in self._parts for finding in part.findings)
+
+    @property
+    def damaged(self) -> Mapping[int, str]:
+        """Those of the parts."""
+        parts = zip(self._starts(), self._parts, strict=False)
+        return {start + row: problem for start, part in parts for row, problem in part.damaged.items()}
 
     @property
     def schema(self) -> Mapping[str, str]:

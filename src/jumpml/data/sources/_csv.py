@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, final
 
 from jumpml.core import DataError
-from jumpml.data.sources._data_file import UNPACKING_ERRORS, DataFile, bad_text, is_utf8
+from jumpml.data.sources._data_file import UNPACKING_ERRORS, DataFile, bad_text, is_utf8, lines_left_out
 from jumpml.data.sources._source import Source
 from jumpml.data.sources._stream import Stream
 
@@ -42,6 +42,7 @@ class CsvSource(Source):
         header: The columns' names where the file has no header line; from its first line where None.
         quote: What a value that holds a delimiter or a line's end stands between; None where a quote is a letter.
         encoding: Of the text.
+        skip: Whether lines with more or fewer values than the header are left out.
 
     Raises:
         DataError: The file is no such table.
@@ -56,12 +57,14 @@ class CsvSource(Source):
         header: Sequence[str] | None = None,
         quote: str | None = '"',
         encoding: str = "utf-8",
+        skip: bool = False,
     ) -> None:
         self._file = DataFile(str(path))
         self._delimiter, self._missing, self._quote = delimiter, list(missing), quote
         self._encoding = "utf-8-sig" if is_utf8(encoding) else encoding
         self._told_header = header is not None
         self._header = self._read_header(header)
+        self._skip, self._left_out = skip, False
         self._stream = Stream(self._batches)
 
     @property
@@ -73,6 +76,14 @@ class CsvSource(Source):
     def length(self) -> int | None:
         """Unknown before the end was reached."""
         return self._stream.length
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """The lines that were left out."""
+        if not self._left_out:
+            return ()
+        lines = [line for line, record in self._records() if len(record) != len(self._header)]
+        return (lines_left_out(self._file, lines, f"do not have {len(self._header)} values as the header has"),)
 
     def read(self, names: Collection[str], start: int = 0, stop: int | None = None) -> dict[str, NDArray]:
         """The columns as texts, None where missing."""
@@ -88,7 +99,8 @@ class CsvSource(Source):
     def place(self, row: int) -> str:
         """The row's number, and its line in the file (which blank lines and quoted line ends make another)."""
         with suppress(UnicodeError, csv.Error, *UNPACKING_ERRORS):  # it is asked for on the way to another error
-            for index, (line, _) in enumerate(self._records()):
+            rows = ((line, values) for line, values in self._records() if not self._is_left_out(values))
+            for index, (line, _) in enumerate(rows):
                 if index == row + (not self._told_header):
                     return f"row {row} (line {line} of {self._file.name})"
         return f"row {row}"
@@ -140,12 +152,22 @@ class CsvSource(Source):
                 encoding=self._encoding.removesuffix("-sig"),
             ),
             parse_options=pa_csv.ParseOptions(
-                delimiter=self._delimiter, quote_char=self._quote or False, newlines_in_values=self._quote is not None
+                delimiter=self._delimiter,
+                quote_char=self._quote or False,
+                newlines_in_values=self._quote is not None,
+                invalid_row_handler=self._leave_out if self._skip else None,
             ),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(keys, pa.string()), include_columns=wanted
             ),
         )
+
+    def _leave_out(self, _: Any) -> str:
+        self._left_out = True
+        return "skip"
+
+    def _is_left_out(self, values: list[str]) -> bool:
+        return self._skip and len(values) != len(self._header)
 
     def _damage(self) -> str:
         """What pyarrow stumbled over, with its line, which pyarrow does not tell."""

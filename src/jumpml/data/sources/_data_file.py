@@ -17,11 +17,12 @@ from typing import IO, TYPE_CHECKING, Any, final
 from jumpml.core import DataError, MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 COMPRESSIONS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _REMOTE_STAMPS = ("mtime", "LastModified", "last_modified", "updated", "created", "ETag", "etag")
 UNPACKING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
+LINES_SHOWN = 10
 _BLOCK = 1 << 20  # bytes of text that are looked at together
 
 
@@ -125,6 +126,12 @@ def file_system(path: str) -> tuple[Any, str]:
 def is_utf8(encoding: str) -> bool:
     """Whether an encoding is UTF-8, in which a byte order mark at the beginning is no part of the text."""
     return codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}
+
+
+def lines_left_out(file: DataFile, lines: Sequence[int], why: str) -> str:
+    """What is said of lines that are no rows."""
+    shown = ", ".join(map(str, lines[:LINES_SHOWN])) + (", ..." if len(lines) > LINES_SHOWN else "")
+    return f"{len(lines)} lines of {file.name} {why} and are left out (on_error: skip): {shown}."
 
 
 def bad_text(file: DataFile, encoding: str) -> tuple[int, str]:

@@ -51,7 +51,7 @@ class FilesSource(Source):
         if not files:
             held = f"none of the {len(found)} files there does" if found else "it holds no files"
             raise DataError(f"{path}: expected files that end in {', '.join(suffixes)}; {held}.")
-        self.findings = tuple(left_out(str(path), sorted(set(found) - set(files))))
+        self._findings = tuple(left_out(str(path), sorted(set(found) - set(files))))
         paths = [PurePosixPath(name) for name in files]
         self._columns: dict[str, NDArray] = {
             content: object_array(files.values(), len(files)),

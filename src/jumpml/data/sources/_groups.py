@@ -7,7 +7,8 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jumpml.data.sources._arrow_values import arrays_of, arrow_words, columns_in
+from jumpml.core import DataError
+from jumpml.data.sources._arrow_values import arrays_of, arrow_words, columns_in, fields_of
 from jumpml.data.sources._source import Source, row_range
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ class GroupedSource(Source):
         file: The file.
         schema: Of its rows.
         lengths: Rows of each group.
+        skip: Whether to go on where a group is damaged.
     """
 
-    def __init__(self, file: DataFile, schema: pa.Schema, lengths: Sequence[int]) -> None:
-        self._file, self._schema = file, schema
+    def __init__(self, file: DataFile, schema: pa.Schema, lengths: Sequence[int], *, skip: bool = False) -> None:
+        self._file, self._schema, self._skip = file, schema, skip
+        self._damage_by_group: dict[int, str] = {}
         self._columns = columns_in(schema, file.path)
         starts = [0, *accumulate(lengths)]
         self._ranges = tuple(range(start, stop) for start, stop in pairwise(starts))
@@ -50,6 +53,11 @@ class GroupedSource(Source):
     def shards(self) -> tuple[range, ...]:
         """The groups."""
         return self._ranges
+
+    @property
+    def damaged(self) -> Mapping[int, str]:
+        """The rows of damaged groups."""
+        return {row: problem for group, problem in self._damage_by_group.items() for row in self._ranges[group]}
 
     def read(self, names: Collection[str], start: int = 0, stop: int | None = None) -> dict[str, NDArray]:
         """Some columns of some rows."""
@@ -74,7 +82,8 @@ class GroupedSource(Source):
         for group, told in enumerate(self._ranges):
             first, last = max(rows.start, told.start), min(rows.stop, told.stop)
             if first < last:
-                parts.append(self._group(group, names).slice(first - told.start, last - first))
+                part = self._group(group, names).slice(first - told.start, last - first)
+                parts.append(part.select(parts[0].column_names) if parts else part)
                 if last == told.stop:
                     self._last = None  # the next range does not begin in it
         return pa.concat_tables(parts) if parts else self._schema.empty_table()
@@ -82,5 +91,18 @@ class GroupedSource(Source):
     def _group(self, group: int, names: tuple[str, ...]) -> pa.Table:
         if self._last is None or self._last[:2] != (group, names):
             self._last = None  # before the next is loaded, so that there is only one
-            self._last = (group, names, self._load(group, names))
+            self._last = (group, names, self._loaded(group, names))
         return self._last[2]
+
+    def _loaded(self, group: int, names: tuple[str, ...]) -> pa.Table:
+        """A group; nothing in all its rows where it is damaged and may be."""
+        try:
+            return self._load(group, names)
+        except DataError as error:
+            if not self._skip:
+                raise
+            self._damage_by_group[group] = str(error)
+        import pyarrow as pa
+
+        fields = [self._schema.field(name) for name in fields_of(self._schema, names)]
+        return pa.table({field.name: pa.nulls(len(self._ranges[group]), field.type) for field in fields})

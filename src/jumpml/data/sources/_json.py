@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from codecs import BOM_UTF8
+from collections import Counter, defaultdict
 from typing import IO, TYPE_CHECKING, Any, final
 
 from jumpml.core import DataError
 from jumpml.data.sources._arrow_values import fields_of
-from jumpml.data.sources._data_file import UNPACKING_ERRORS, DataFile, bad_text
+from jumpml.data.sources._data_file import UNPACKING_ERRORS, DataFile, bad_text, lines_left_out
 from jumpml.data.sources._groups import GroupedSource
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK_SIZE = 8 << 20  # bytes that are parsed at a time, which bounds the memory of a read by ranges
+_NO_OBJECT = re.compile(rb"^[ \t]*[^{\s]", re.MULTILINE)
 _WORDS = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -30,34 +34,85 @@ class JsonSource(GroupedSource):
 
     Args:
         path: The file, UTF-8, here or at an address with ``://``; it may be compressed (``.gz``, ``.bz2``, ``.xz``).
+        skip: Whether lines that are no such object, or hold values of other types than most, are left out.
 
     Raises:
         DataError: A line is no object, or a key holds values of different types.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, skip: bool = False) -> None:
         self._file = DataFile(str(path))
-        self._offsets: list[int] = []
-        schemas, lengths = [], []
-        for offset, block in self._blocks():
-            schema, length = self._inferred(block)
-            schemas.append(schema)
-            lengths.append(length)
-            self._offsets.append(offset)
-        if not sum(lengths):
-            raise DataError(f"{path}: the file is empty; expected a JSON object a line.")
+        self._left_out: dict[int, str] = {}
+        try:
+            schema, lengths = self._scanned()
+        except DataError:
+            self._left_out = self._misfits() if skip else {}
+            if not self._left_out:
+                raise
+            schema, lengths = self._scanned()
         self._reader: Generator[bytes, int, None] | None = None
-        super().__init__(self._file, self._unified(schemas), lengths)
+        super().__init__(self._file, schema, lengths)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """The lines that were left out."""
+        if not self._left_out:
+            return ()
+        first, problem = next(iter(self._left_out.items()))
+        told = lines_left_out(self._file, [*self._left_out], "do not fit the others")
+        return (f"{told.removesuffix('.')}; line {first}: {problem}",)
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_reader": None}
 
     def place(self, row: int) -> str:
         """The row's number, and its line in the file (which blank lines make another)."""
-        for index, (line, _) in enumerate(self._lines()):
+        lines = (line for line, _ in self._lines() if line not in self._left_out)
+        for index, line in enumerate(lines):
             if index == row:
                 return f"row {row} (line {line} of {self._file.name})"
         return f"row {row}"
+
+    def _scanned(self) -> tuple[pa.Schema, list[int]]:
+        """The columns, and the rows of each block."""
+        self._offsets: list[int] = []
+        self._first_lines: list[int] = []
+        schemas, lengths, line = [], [], 1
+        for offset, block in self._blocks():
+            self._offsets.append(offset)
+            self._first_lines.append(line)
+            schema, length = self._inferred(self._kept(block, line))
+            schemas.append(schema)
+            lengths.append(length)
+            line += block.count(b"\n")
+        if not sum(lengths):
+            raise DataError(f"{self._file.path}: the file is empty; expected a JSON object a line.")
+        return self._unified(schemas), lengths
+
+    def _kept(self, block: bytes, first: int) -> bytes:
+        """A block without the lines that are left out."""
+        lines = block.splitlines(keepends=True) if self._left_out else ()
+        kept = b"".join(text for line, text in enumerate(lines, first) if line not in self._left_out)
+        return kept if self._left_out else block
+
+    def _misfits(self) -> dict[int, str]:
+        """By line what does not fit, where the others do: a value is of the type that most of its column are of."""
+        types: dict[str, Counter[str]] = defaultdict(Counter)
+        found, rows = {}, {}
+        for line, text in self._lines():
+            row, problem = _object_in(text)
+            if problem:
+                found[line] = problem
+                continue
+            rows[line] = [*_types_in(row, "")]
+            for key, word in rows[line]:
+                types[key][word] += 1
+        usual = {key: counts.most_common(1)[0][0] for key, counts in types.items()}
+        for line, told in rows.items():
+            other = next(((key, word) for key, word in told if word != usual[key]), None)
+            if other is not None:
+                found[line] = f"{other[0]!r} is {other[1]} here, and {usual[other[0]]} in most lines."
+        return dict(sorted(found.items()))
 
     def _blocks(self) -> Iterator[tuple[int, bytes]]:
         """Whole lines, some megabytes at a time, each with its place in the file."""
@@ -75,6 +130,8 @@ class JsonSource(GroupedSource):
 
         if not block.strip():
             return pa.schema([]), 0
+        if _NO_OBJECT.search(block.removeprefix(BOM_UTF8)):  # pyarrow would not survive a first line that is null
+            raise DataError(self._damage() or f"{self._file.path}: expected a JSON object a line.")
         try:
             block.decode()
             table = _parsed(block)
@@ -96,7 +153,7 @@ class JsonSource(GroupedSource):
     def _load(self, group: int, names: tuple[str, ...]) -> pa.Table:
         import pyarrow as pa
 
-        block = self._block(group)
+        block = self._kept(self._block(group), self._first_lines[group])
         return _parsed(block, pa.schema([self._schema.field(name) for name in fields_of(self._schema, names)]))
 
     def _block(self, group: int) -> bytes:
@@ -130,12 +187,9 @@ class JsonSource(GroupedSource):
         types: dict[str, tuple[str, int]] = {}
         for line, text in self._lines():
             where = f"{self._file.path}, line {line}"
-            try:
-                row = json.loads(text)
-            except ValueError as error:
-                return f"{where}: this is no JSON object: {error}."
-            if not isinstance(row, dict):
-                return f"{where}: expected a JSON object, got {_WORDS.get(type(row), 'null')}."
+            row, problem = _object_in(text)
+            if problem:
+                return f"{where}: {problem}"
             for key, word in _types_in(row, ""):
                 known, first = types.setdefault(key, (word, line))
                 if word != known:
@@ -152,6 +206,15 @@ class JsonSource(GroupedSource):
 def _whole_lines(content: IO[bytes]) -> bytes:
     block = content.read(BLOCK_SIZE)
     return block if block.endswith(b"\n") else block + content.readline()
+
+
+def _object_in(text: bytes) -> tuple[Any, str]:
+    """A line's object, and what is wrong where there is none."""
+    try:
+        row = json.loads(text)
+    except ValueError as error:  # letters that are no UTF-8, too
+        return None, f"this is no JSON object: {error}."
+    return row, "" if isinstance(row, dict) else f"expected a JSON object, got {_WORDS.get(type(row), 'null')}."
 
 
 def _parsed(block: bytes, schema: pa.Schema | None = None) -> pa.Table:

@@ -138,13 +138,13 @@ def _open_csv(opening: Opening) -> Source:
             "quote", f"expected a printable ASCII character other than the delimiter, got {told.quote!r}."
         )
     _refuse_encoding(opening)
-    keys = {"header": told.header, "quote": told.quote, "encoding": told.encoding}
+    keys = {"header": told.header, "quote": told.quote, "encoding": told.encoding, "skip": opening.skip}
     files = opening.files((".csv", ".tsv"))
     return _joined(files, lambda path: CsvSource(path, told.delimiter, told.missing, **keys))
 
 
-def _open_tables(opening: Opening, *, suffixes: tuple[str, ...], make: Callable[[str], Source]) -> Source:
-    return _joined(opening.files(suffixes), make)
+def _open_tables(opening: Opening, *, suffixes: tuple[str, ...], make: Callable[..., Source]) -> Source:
+    return _joined(opening.files(suffixes), partial(make, skip=opening.skip))
 
 
 def _open_npz(opening: Opening) -> Source:
@@ -171,7 +171,7 @@ def _open_files(opening: Opening, *, content: str, suffixes: tuple[str, ...]) ->
 
 def _open_text(opening: Opening) -> Source:
     _refuse_encoding(opening)
-    return TextSource(opening.folder(opening.told.path), opening.told.unit, opening.told.encoding)
+    return TextSource(opening.folder(opening.told.path), opening.told.unit, opening.told.encoding, skip=opening.skip)
 
 
 def _open_sql(opening: Opening) -> Source:

@@ -42,6 +42,11 @@ class Opening:
     at: KeyPath
     trust: Collection[str] = ()
 
+    @property
+    def skip(self) -> bool:
+        """Whether what cannot be read is to be left out."""
+        return self.spec.datasets[str(self.at[1])].on_error == "skip"
+
     def wrong(self, key: str | tuple[str, ...], problem: str, fix: str = "") -> WrongKeyError:
         """To raise where a key's value cannot be what it is."""
         path = (key,) if isinstance(key, str) else key

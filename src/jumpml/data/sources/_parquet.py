@@ -20,17 +20,18 @@ class ParquetSource(GroupedSource):
 
     Args:
         path: The file, here or at an address with ``://``.
+        skip: Whether to go on where a row group is damaged.
 
     Raises:
         DataError: The file is no parquet file.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, skip: bool = False) -> None:
         self._file = DataFile(str(path))
         self._opened: Any = None
         metadata = self._parquet().metadata
         lengths = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-        super().__init__(self._file, self._parquet().schema_arrow, lengths)
+        super().__init__(self._file, self._parquet().schema_arrow, lengths, skip=skip)
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_opened": None}

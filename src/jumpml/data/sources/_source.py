@@ -16,11 +16,22 @@ if TYPE_CHECKING:
 class Source(ABC):
     """Something with rows and named columns.
 
-    Attributes:
-        findings: What people should know of it, such as files that were left out.
+    A source may be told to go on where a part of it is damaged, as ``on_error: skip`` asks for: what is no row at all,
+    such as a line with too many values, is then left out and told of in `findings`, and rows that are there and cannot
+    be read stand in `damaged`.
     """
 
-    findings: tuple[str, ...] = ()
+    _findings: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What people should know of what was read so far, such as files that were left out."""
+        return self._findings
+
+    @property
+    def damaged(self) -> Mapping[int, str]:
+        """Rows that could not be read so far, and why; `read` gives nothing in their place."""
+        return {}
 
     @property
     @abstractmethod

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+FILES_SHOWN = 5  # of those that cannot be read
 TEXT_SUFFIXES = (".md", ".text", ".txt")
 Unit = Literal["file", "line", "paragraph"] | int
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
@@ -39,20 +40,21 @@ class TextSource(Source):
         unit: What a row is: ``file``; ``line``, where lines without a letter are none; ``paragraph``, lines up to an
             empty one; or so many letters, one row after the other, of which a file's last may be shorter.
         encoding: Of the text.
+        skip: Whether files of a folder or an archive that cannot be read are left out.
 
     Raises:
         DataError: A file is no text in the encoding, or there is no text at all.
     """
 
-    def __init__(self, path: str | Path, unit: Unit, encoding: str = "utf-8") -> None:
+    def __init__(self, path: str | Path, unit: Unit, encoding: str = "utf-8", *, skip: bool = False) -> None:
         self._path = str(path)
-        contents = self._single() if _is_file(self._path) else self._folder()
-        self._texts: list[str] = []
-        self._files = list(contents)
+        if _is_file(self._path):
+            texts = {"": _decoded(self._path, self._single(), encoding)}
+        else:
+            texts = self._folder(encoding, skip=skip)
+        self._texts, self._files = list(texts.values()), list(texts)
         starts, stops, files = [], [], []
-        for index, (name, content) in enumerate(contents.items()):
-            text = _decoded(name or self._path, content, encoding)
-            self._texts.append(text)
+        for index, text in enumerate(self._texts):
             for start, stop in _spans(text, unit):
                 starts.append(start)
                 stops.append(stop)
@@ -99,19 +101,31 @@ class TextSource(Source):
             return self._texts[file][start:stop]
         return {"label": path.parent.name or None, "path": str(path), "name": path.stem}[name]
 
-    def _single(self) -> dict[str, bytes]:
+    def _single(self) -> bytes:
         file = DataFile(self._path)
         try:
             with file.unpacked() as content:
-                return {"": content.read()}
+                return content.read()
         except UNPACKING_ERRORS as error:
             raise DataError(f"{self._path}: the file cannot be read: {error}.") from None
 
-    def _folder(self) -> dict[str, bytes]:
+    def _folder(self, encoding: str, *, skip: bool) -> dict[str, str]:
         found = files_in(self._path)
-        texts = {name: blob for name, blob in found.items() if name.lower().endswith(TEXT_SUFFIXES)}
-        self.findings = tuple(left_out(self._path, sorted(set(found) - set(texts))))
-        return {name: blob.read() for name, blob in texts.items()}
+        blobs = {name: blob for name, blob in found.items() if name.lower().endswith(TEXT_SUFFIXES)}
+        texts: dict[str, str] = {}
+        problems: list[str] = []
+        for name, blob in blobs.items():
+            try:
+                texts[name] = _decoded(name, blob.read(), encoding)
+            except DataError as error:
+                if not skip:
+                    raise
+                problems.append(str(error))
+        told = [f"{len(problems)} files cannot be read and are left out (on_error: skip)."] if problems else []
+        more = [f"... and {len(problems) - FILES_SHOWN} more."] if len(problems) > FILES_SHOWN else []
+        others = left_out(self._path, sorted(set(found) - set(blobs)))
+        self._findings = (*others, *told, *problems[:FILES_SHOWN], *more)
+        return texts
 
 
 def _is_file(path: str) -> bool:

@@ -230,6 +230,10 @@ class Project:
         deployment = deploy_model(results, model, self.deploy, folder=folder, trust=self.trust)
         _save(folder / "deployment.json", deployment.record)
         run = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
+        if model.lineage:  # it is another model than at the beginning
+            grown = tuple(surgery["text"] for surgery in model.lineage)
+            run = run.model_copy(update={"graph": model.record(), "growth": grown})
+            _save(folder / "run.json", run)
         card = report_card(results, diagnosis, deployment, epochs=history.epochs, run=run)
         card.save(folder)
         deployment.add_card(card.html)

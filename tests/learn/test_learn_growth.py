@@ -97,10 +97,10 @@ def run_until(learner: Learner, step: int) -> None:
     """Learn, and die at a step."""
     take = learner.step
 
-    def stepping(batch: Any) -> None:
+    def stepping(*batches: Any) -> None:
         if learner.progress.step == step:
             raise KilledError
-        take(batch)
+        take(*batches)
 
     learner.step = stepping  # type: ignore[method-assign]
     with pytest.raises(KilledError):
@@ -332,3 +332,16 @@ def test_a_node_of_a_run_that_grew_comes_in_its_shape(tmp_path: Path, whole: Lea
         assert learner.ema_model is not None
         expected = learner.ema_model(batch, outputs=["encoder"])["encoder"]
         assert torch.equal(model(batch, outputs=["encoder"])["encoder"], expected)
+
+
+@pytest.mark.parametrize("options", [{"compile": {"backend": "eager"}}, {"accumulate": 2, "clip_norm": 1.0}])
+def test_a_compiled_step_is_made_anew_and_several_batches_are_one_step(tmp_path: Path, options: dict[str, Any]) -> None:
+    short = {"phases": {"supervised": {"epochs": 2}, "second": {"epochs": 1}}}
+    whole = make(tmp_path / "whole", **short, **options)
+    whole.fit()
+    assert len(whole.model.lineage) == 2
+    run_until(make(tmp_path / "killed", **short, **options), 4)
+    resumed = make(tmp_path / "killed", **short, **options)
+    assert resumed.resume()
+    resumed.fit()
+    assert same(state_of(resumed), state_of(whole))

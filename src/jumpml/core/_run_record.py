@@ -24,5 +24,7 @@ class RunRecord(Record):
     """The model: the table of its nodes, and what is asked of them."""
     weights: dict[str, WeightsRecord] = {}
     """What nodes began with, where it came from elsewhere, by node."""
+    growth: tuple[str, ...] = ()
+    """What was done to the model while it learned; the graph is what it then was."""
     command: str = ""
     """The command that repeats it."""

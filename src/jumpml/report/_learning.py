@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from jumpml.drawing import Line
 from jumpml.report import _words as words
-from jumpml.report._blocks import Chart, Charts, Heading, Section, Table, Text
+from jumpml.report._blocks import Chart, Charts, Heading, Items, Section, Table, Text
 from jumpml.report._charts import progress_chart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jumpml.core import EpochRecord
+    from jumpml.report._blocks import Block
 
 
 def learning_section(epochs: Sequence[EpochRecord]) -> Section:
@@ -36,6 +37,7 @@ def learning_section(epochs: Sequence[EpochRecord]) -> Section:
     blocks = (
         Text(_sentence(epochs)),
         _phases(progress),
+        *_notes(epochs),
         Heading("Losses by objective"),
         Charts(tuple(losses), progress.legend),
         Heading("Validation rows and learning rate" if figures else "Learning rate"),
@@ -109,6 +111,13 @@ def _sentence(epochs: Sequence[EpochRecord]) -> str:
     return (
         f"{words.plural(len(epochs), 'epoch')} and {words.plural(epochs[-1].step, 'step')} of the optimizer, in {took}."
     )
+
+
+def _notes(epochs: Sequence[EpochRecord]) -> Iterator[Block]:
+    """What happened at the ends of epochs: that the model grew, that a phase was over early."""
+    told = [f"{words.name(e.phase)}, epoch {e.epoch}: {note}" for e in epochs for note in e.notes]
+    if told:
+        yield Items(tuple(told))
 
 
 def _phases(progress: _Progress) -> Table:

@@ -145,6 +145,41 @@ CONFIGURATIONS = {
             ],
         },
     ),
+    "accumulation, float16 with a scaler": Configuration(
+        ("update", "scale"),
+        8.0,
+        learner={"accumulate": 3, "precision": "float16", "phases": {"supervised": {"epochs": 8}}},
+    ),
+    "bfloat16, the mean of the last epochs' weights, statistics": Configuration(
+        ("hooks", "swa", "average"),
+        learner={
+            "precision": "bfloat16",
+            "swa": {"start": 0.25, "lr": 0.01},
+            "statistics": True,
+            "checkpoint": {"every": {"steps": 5}},
+        },
+    ),
+    "growth of the net, of its average and of what EWC holds": Configuration(
+        ("optimizer", "state"),
+        model={"objectives": KEEP},
+        learner={
+            "ema": {"decay": 0.9},
+            "grow": [
+                {"trigger": {"epoch": 1}, "node": "encoder", "widen": 1.5},
+                {"trigger": {"epoch": 1, "phase": "second"}, "node": "encoder", "shrink": 0.5},
+            ],
+            "phases": {"supervised": {"epochs": 2, "consolidate": True}, "second": {"epochs": 2}},
+        },
+    ),
+    "rows of before again (DER++), SI, an early stop": Configuration(
+        ("hooks", "replay", "generator"),
+        model={"objectives": {"held": {"kind": "si", "weight": 0.1}}},
+        learner={
+            "replay": {"kind": "der++", "rows": 40, "batch": 8},
+            "early_stop": {"patience": 1, "min_delta": 0.05},
+            "phases": {"supervised": {"epochs": 6}},
+        },
+    ),
     "a checkpoint at every step": Configuration(
         ("optimizer", "state"), learner={"checkpoint": {"every": {"steps": 1}, "keep": 1}, "ema": {"decay": 0.9}}
     ),

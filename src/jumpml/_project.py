@@ -203,9 +203,13 @@ class Project:
         loaders, model = self.build(loaders)
         for node, weights in model.loaded.items():
             say("weights", f"{node} begins with {weights}")
+        begun = {*model.loaded}
         learner = build_learner(self.learner, loaders, model, None, folder)
+        for node, weights in {**model.loaded, **learner.initialized}.items():
+            if node not in begun:
+                say("weights", f"{node} begins with {weights}")
         if not (folder / "run.json").exists():  # a resumed run keeps the record of its beginning
-            self._save_run(folder, loaders, model)
+            self._save_run(folder, loaders, learner)
         learner.files = told_by(kept.learner, kept.model, kept.data)
         resumed = learner.resume(allow_changes=allow_changes)
         if resumed and allow_changes:
@@ -253,6 +257,9 @@ class Project:
             value = _with_graphs(self.model, value, folder)
             if value["data"] is not None:
                 value["data"] = f"{self.name}.data.yaml"
+        if kind == "learner" and value["initialize"]["checkpoint"]:
+            start = value["initialize"]["checkpoint"]
+            start["file"] = str((spec.folder / start["file"]).resolve())
         if kind == "deploy":
             for name, variant in value["variants"].items():
                 if variant["distill"]:
@@ -260,7 +267,8 @@ class Project:
                     variant["distill"]["into"] = _save_model(source, folder, name)
         return value
 
-    def _save_run(self, folder: Path, loaders: DataLoaders, model: Model) -> None:
+    def _save_run(self, folder: Path, loaders: DataLoaders, learner: Learner) -> None:
+        model = learner.model
         record = RunRecord(
             name=self.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -269,6 +277,7 @@ class Project:
             data=loaders.record(),
             graph=model.record(),
             weights=dict(model.loaded),
+            initialized=dict(learner.initialized),
             command=self.command,
         )
         _save(folder / "run.json", record)

@@ -78,6 +78,8 @@ def _inner(annotation: Any, path: str) -> Iterator[str]:
 def _repeated(key: str) -> bool:
     """Keys of what one function builds wherever it stands: they have their cases in one place."""
     schedule, _, warmup = key.partition(".warmup.")
+    if key.startswith("learner.initialize.nodes.*["):
+        return True
     return key.startswith("learner.phases.*.schedule[") or bool(warmup and schedule != "learner.schedule[cosine]")
 
 
@@ -758,6 +760,46 @@ CASES |= {
     )
     for key, warmup in (("epochs", {"epochs": 1}), ("steps", {"steps": 2}), ("start", {"steps": 3, "start": 0.5}))
 }
+# --- initialization ---
+SCHEMES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "kaiming": {"biases": "keep", "distribution": "uniform", "mode": "fan_out", "nonlinearity": "tanh"},
+    "xavier": {"biases": "keep", "distribution": "normal", "gain": 2},
+    "orthogonal": {"biases": "keep", "gain": 2},
+    "normal": {"biases": "keep", "std": 0.2},
+    "trunc_normal": {"biases": "keep", "std": 0.2},
+    "zeros": {"biases": "keep"},
+    "lsuv": {"biases": "keep", "tolerance": 0.9, "tries": 1},
+}
+START = {"initialize": {"checkpoint": {"file": "{folder}/states.pt", "part": "net"}}}
+for kind, options in SCHEMES.items():
+    told: dict[str, Any] = {"kind": kind, **({"tolerance": 1e-7} if kind == "lsuv" else {})}
+    other = "zeros" if kind == "default" else "default"
+    CASES[f"learner.initialize.scheme[{kind}].kind"] = Case(
+        LEARN, {"initialize.scheme": {"kind": other}}, {"initialize": {"scheme": told}}
+    )
+    for key, value in options.items():
+        before = {**told, "biases": "keep"} if key == "tries" else told  # without biases one try is enough
+        CASES[f"learner.initialize.scheme[{kind}].{key}"] = Case(
+            LEARN, {f"initialize.scheme.{key}": value}, {"initialize": {"scheme": before}}
+        )
+CASES |= {
+    "learner.initialize": Case(LEARN, {"initialize": {"scheme": "zeros"}}),
+    "learner.initialize.scheme": Case(LEARN, {"initialize.scheme": "orthogonal"}),
+    "learner.initialize.nodes": Case(LEARN, {"initialize.nodes": {"digit": "zeros"}}),
+    "learner.initialize.checkpoint": Case(LEARN, START),
+    "learner.initialize.checkpoint.file": Case(
+        LEARN, {"initialize.checkpoint": {"file": "{folder}/other.safetensors"}}, START
+    ),
+    "learner.initialize.checkpoint.part": Case(LEARN, {"initialize.checkpoint.part": "other"}, START),
+    "learner.initialize.checkpoint.nodes": Case(LEARN, {"initialize.checkpoint.nodes": "encoder"}, START),
+    "learner.initialize.checkpoint.strict": Case(
+        LEARN,
+        {"initialize.checkpoint.strict": True},
+        {"initialize": {"checkpoint": {"file": "{folder}/encoder.safetensors", "strict": False}}},
+        refused="has no weights of a node 'digit'",
+    ),
+}
 # --- growth ---
 GROWS = {"trigger": {"epoch": 1}, "node": "encoder", "widen": 1.5}
 ADAPTED = {"trigger": {"epoch": 1, "phase": "self_supervised"}, "node": "encoder", "low_rank": 2}
@@ -1382,7 +1424,9 @@ def write_models(folder: Path) -> None:
     states = {name: jumpml.load_model(NET, loaders, seed).state_dict() for name, seed in (("net", 5), ("other", 6))}
     for name, state in states.items():
         save_file(state, folder / f"{name}.safetensors")
+    torch.save(states, folder / "states.pt")
     inner = "node_encoder."
+    save_file({name: value for name, value in states["net"].items() if inner in name}, folder / "encoder.safetensors")
     nodes = [
         {name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)}
         for state in states.values()

@@ -37,6 +37,7 @@ from jumpml.core._files import sha256_of, sync_folder, write_file, write_json
 from jumpml.core._graph_record import GraphRecord, ObjectiveNote, TaskNote
 from jumpml.core._grow_spec import GrowSpec
 from jumpml.core._history import ExampleHistory, History
+from jumpml.core._initialize_spec import InitializeSpec
 from jumpml.core._learner_spec import LearnerSpec, PhaseSpec
 from jumpml.core._load_spec import SPECS, SpecSource, load_spec
 from jumpml.core._model_spec import LayerSpec, ModelSpec, NodeSpec, TaskSpec
@@ -59,7 +60,7 @@ from jumpml.core._records import (
     VariantRecord,
     WeightsRecord,
 )
-from jumpml.core._run_record import RunRecord
+from jumpml.core._run_record import InitializationRecord, RunRecord
 from jumpml.core._schedule_spec import ScheduleSpec
 from jumpml.core._schema import json_schema
 from jumpml.core._source_spec import MISSING_TEXTS, CsvSource
@@ -117,6 +118,8 @@ __all__ = [
     "Growable",
     "HardExample",
     "History",
+    "InitializationRecord",
+    "InitializeSpec",
     "JumpMLError",
     "LabelCounts",
     "LabelledText",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from jumpml.core._grow_spec import GrowSpec
+from jumpml.core._initialize_spec import InitializeSpec
 from jumpml.core._optimizer_spec import OptimizerSpec
 from jumpml.core._schedule_spec import Schedules
 from jumpml.core._spec import FileSpec, Name, NodePattern, Seed, Spec, exactly_one
@@ -174,6 +175,8 @@ class LearnerSpec(FileSpec):
     """Let images and their weights lie in memory pixel by pixel, which convolutions are often quicker on."""
     schedule: Schedules | None = None
     """How the learning rate moves within a phase; a list of schedules that follow each other will do too."""
+    initialize: InitializeSpec = InitializeSpec()
+    """The weights that it begins with; a run that goes on has its own."""
     phases: dict[Name, PhaseSpec] = {}
     """Phases by name, in their order. `self_supervised` and `supervised` are there already."""
     replay: ReplaySpec | None = None

@@ -8,6 +8,25 @@ from jumpml.core._graph_record import GraphRecord
 from jumpml.core._records import Record, WeightsRecord
 
 
+class InitializationRecord(Record):
+    """What of a node was drawn before it learned."""
+
+    scheme: str
+    """How, in words."""
+    weights: tuple[str, ...]
+    """What was drawn, by the names inside the node's module."""
+    zeroed: tuple[str, ...] = ()
+    """The biases that were set to zero."""
+    deviations: dict[str, float] = {}
+    """Of LSUV, by layer, the standard deviation of its outputs on the first train batch once it was scaled."""
+    unreached: tuple[str, ...] = ()
+    """Of LSUV, the layers that could not be scaled, since nothing came through them, or nothing that varies."""
+
+    def __str__(self) -> str:
+        text = f"{self.scheme}, {len(self.weights)} weights"
+        return f"{text}; not scaled: {', '.join(self.unreached)}" if self.unreached else text
+
+
 class RunRecord(Record):
     """What was run: enough to run it again."""
 
@@ -26,5 +45,7 @@ class RunRecord(Record):
     """What nodes began with, where it came from elsewhere, by node."""
     growth: tuple[str, ...] = ()
     """What was done to the model while it learned; the graph is what it then was."""
+    initialized: dict[str, InitializationRecord] = {}
+    """What nodes began with, where the learner drew it, by node."""
     command: str = ""
     """The command that repeats it."""

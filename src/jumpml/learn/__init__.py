@@ -10,8 +10,10 @@ from jumpml.learn._fisher import fisher_information
 from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau
 from jumpml.learn._history import RunHistory
 from jumpml.learn._hook import Hook, Step
+from jumpml.learn._initialize import initialize
 from jumpml.learn._joint import JointOptimizer
 from jumpml.learn._learner import Learner
+from jumpml.learn._load_start import load_start
 from jumpml.learn._logs import JsonlLog, Log, StepRecord, TensorBoardLog
 from jumpml.learn._optimizers import make_optimizer
 from jumpml.learn._param_groups import Group
@@ -31,6 +33,7 @@ from jumpml.learn._schedules import (
     TorchSchedule,
     Warmup,
 )
+from jumpml.learn._schemes import LSUV, Kaiming, Normal, Orthogonal, Scheme, Xavier, Zeros
 from jumpml.learn._statistics import Statistics
 from jumpml.learn._swa import SWA, with_swa
 from jumpml.learn._told import told_by
@@ -44,6 +47,15 @@ __all__ = [
     "SWA",
     "EMA",
     "Compile",
+    "Kaiming",
+    "LSUV",
+    "Normal",
+    "Orthogonal",
+    "Scheme",
+    "Xavier",
+    "Zeros",
+    "initialize",
+    "load_start",
     "make_optimizer",
     "Warmup",
     "TorchSchedule",

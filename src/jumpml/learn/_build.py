@@ -11,10 +11,12 @@ import torch
 from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_mean, refusal, with_lines
 from jumpml.graph import Deepen, LowRank, Merge, Shrink, Widen
 from jumpml.learn._build_hooks import build_hooks, find_hook_problems
+from jumpml.learn._build_initialize import begin, build_drawing
 from jumpml.learn._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn._csv_log import CsvLog
 from jumpml.learn._execution import Compile
 from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau, find_growth_problems
+from jumpml.learn._initialize import find_drawing_problems
 from jumpml.learn._joint import joined, names_of
 from jumpml.learn._learner import Learner
 from jumpml.learn._logs import JsonlLog, Log, TensorBoardLog
@@ -69,6 +71,7 @@ def build_learner(
         JumpMLError: Data and model do not fit it; the text has the file's own mistakes too.
     """
     phases = _phases(spec, loaders, model, own_optimizer=optimizer is None)
+    initialized = begin(spec, model, loaders, folder)
     if optimizer is None:
         optimizer = build_optimizer(spec, model)
     elif "optimizer" in spec.model_fields_set:
@@ -105,6 +108,7 @@ def build_learner(
             raise
         raise with_lines(refusal(LearnerError, _placed(error.problems, spec)), spec) from None
     learner.files = told_by(spec, model.spec, loaders.spec)
+    learner.initialized = initialized
     return learner
 
 
@@ -116,6 +120,7 @@ def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimi
     phases = build_phases(spec)
     problems = [*_problems(spec, model, own_optimizer=own_optimizer), *find_misfits(model, loaders, phases)]
     problems += find_growth_problems(build_rules(spec), model, phases)
+    problems += find_drawing_problems(build_drawing(spec), model)
     if problems:
         raise with_lines(refusal(LearnerError, _placed(problems, spec)), spec)
     return phases

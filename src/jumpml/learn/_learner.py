@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
+    from jumpml.core import InitializationRecord
     from jumpml.data import DataLoaders
     from jumpml.graph import Growth, Model, Surgery
     from jumpml.learn._execution import Precision
@@ -62,6 +63,7 @@ class Learner:
 
     Attributes:
         files: What the run was made from, by kind, as JSON has it; a resume after a change says what was changed.
+        initialized: By node, what of it was drawn before it learned; nothing where a run goes on.
 
     Args:
         loaders: The data.
@@ -173,6 +175,7 @@ class Learner:
         self._notes: list[str] = []
         self._allow_changes = False
         self.files: Mapping[str, Any] = {}
+        self.initialized: Mapping[str, InitializationRecord] = {}
         for hook in self._loop.hooks:
             hook.attach(self)
 

@@ -362,6 +362,7 @@ def test_a_resumed_run_is_not_begun_anew(tmp_path: Path) -> None:
     whole.fit()
     first = learner(tmp_path / "run", {"scheme": "lsuv"})
     first.train_epoch()
+    first.save()
     second = learner(tmp_path / "run", {"scheme": "lsuv"})
     assert second.progress.step == first.progress.step > 0
     assert not second.initialized
@@ -375,7 +376,7 @@ def test_a_resumed_run_is_not_begun_anew(tmp_path: Path) -> None:
 
 def test_a_run_begins_with_another_runs_weights(tmp_path: Path) -> None:
     old = learner(tmp_path / "old")
-    old.train_epoch()
+    old.fit()
     start = {"file": str(tmp_path / "old"), "nodes": ["encoder", "norm"]}
     new = learner(tmp_path / "new", {"scheme": "orthogonal", "checkpoint": start})
     for node in ("encoder", "norm"):
@@ -383,6 +384,7 @@ def test_a_run_begins_with_another_runs_weights(tmp_path: Path) -> None:
     assert {name: record.whole for name, record in new.model.loaded.items()} == {"encoder": True, "norm": True}
     assert [*new.initialized] == ["digit"]  # what came from the run is not drawn
     new.train_epoch()
+    new.save()
     shutil.rmtree(tmp_path / "old")
     again = learner(tmp_path / "new", {"scheme": "orthogonal", "checkpoint": start})
     assert same(bits(again.model), bits(new.model))
@@ -390,7 +392,7 @@ def test_a_run_begins_with_another_runs_weights(tmp_path: Path) -> None:
 
 def test_what_fits_of_another_run_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     old = learner(tmp_path / "old")
-    old.train_epoch()
+    old.fit()
     loaders = jumpml.create_dataloader(DATA)
     other = json.loads(json.dumps(DEEP))
     other["nodes"]["extra"] = {
@@ -439,7 +441,7 @@ def test_mistakes_in_a_file_have_their_line(tmp_path: Path, told: dict[str, Any]
 
 def test_a_run_keeps_the_record_of_how_it_began(tmp_path: Path) -> None:
     old = learner(tmp_path / "old")
-    old.train_epoch()
+    old.fit()
     begins = {"scheme": "kaiming", "checkpoint": {"file": "old", "nodes": ["encoder"]}}
     for kind, content in {"data": DATA, "model": DEEP, "learner": OPTIONS | {"initialize": begins}}.items():
         (tmp_path / f"a.{kind}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))

@@ -20,7 +20,7 @@ from jumpml.blocks import Embedding
 from jumpml.core import LearnerError, PretrainedError, RunRecord, SpecError, ValueInfo
 from jumpml.evaluate import evaluation_mode
 from jumpml.graph import Model, Node
-from jumpml.learn import LSUV, Kaiming, Normal, Orthogonal, Scheme, Xavier, Zeros, initialize, load_start
+from jumpml.learn import LSUV, Kaiming, Normal, Orthogonal, Scheme, Xavier, Zeros, initialize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -403,13 +403,13 @@ def test_what_fits_of_another_run_is_told(tmp_path: Path, caplog: pytest.LogCapt
     other["nodes"]["digit"]["inputs"] = "extra"
     model = jumpml.load_model(other, loaders, seed=1)
     with pytest.raises(PretrainedError) as error:
-        load_start(model, tmp_path / "old")
+        model.load_nodes(tmp_path / "old")
     digit, extra = str(error.value).splitlines()
     assert "these are not the weights of Linear: 1 of 2 fit. Of another shape or type: weight" in digit
     assert extra.endswith("has no weights of a node 'extra'. There is: digit, encoder, norm.")
     model = jumpml.load_model(other, loaders, seed=1)
     with caplog.at_level(logging.WARNING, logger="jumpml"):
-        told = load_start(model, tmp_path / "old", strict=False)
+        told = model.load_nodes(tmp_path / "old", strict=False)
     assert [*told] == ["encoder", "norm", "digit"]
     assert (told["digit"].matched, [*told["digit"].unlike]) == (("bias",), ["weight"])
     assert "Node 'extra' has no namesake in" in caplog.text

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
+from jumpml.core import JumpMLError, PretrainedError, did_you_mean
 from jumpml.graph._structure import Structure
 from jumpml.graph.growth._adapters import ADAPTERS
 from jumpml.pretrained import Weights, fill, read_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from jumpml.core import ModelSpec, WeightsRecord
+
+_LOG = logging.getLogger("jumpml")
 
 
 class Trainable(Structure):
@@ -84,6 +88,49 @@ class Trainable(Structure):
             self.take_shape(name, found)
         self._loaded[name] = fill(module, found, strip=strip, prefix=prefix, strict=strict)
         return self._loaded[name]
+
+    def load_nodes(
+        self, weights: str | Path, *, nodes: Iterable[str] = ("all",), part: str | None = None, strict: bool = True
+    ) -> dict[str, WeightsRecord]:
+        """Give nodes the weights of their namesakes in another run; nothing in the file is run.
+
+        Nodes without weights are passed over, and so are those that began with others' (`loaded`).
+
+        Args:
+            weights: A run's or a checkpoint's folder, or a file of a JumpML model's weights.
+            nodes: Patterns of the nodes; see `select`.
+            part: Of several state_dicts in a file, which; of a checkpoint ``average``.
+            strict: Whether each must have a namesake with the same weights; otherwise what fits is taken.
+
+        Returns:
+            By node, what went in; `loaded` keeps it.
+
+        Raises:
+            PretrainedError: The weights cannot be read or do not fit, or no node has a namesake; with all that is
+                wrong. Some nodes have theirs then, and others have not.
+            GraphError: A pattern names no node.
+        """
+        found = read_weights(Path(weights), part=part)
+        known = {name.replace("__", ".") for name in found.nodes}
+        asked = {name for name in self.select(nodes) if name not in self._loaded}
+        modules = {name: self.node(name) for name in self.given if name in asked}
+        owners = {id(module): name for name, module in reversed(modules.items()) if module.state_dict()}
+        told: dict[str, WeightsRecord] = {}
+        misfits: list[str] = []
+        for name in reversed(owners.values()):
+            if not strict and found.nodes and name not in known:
+                _LOG.warning("Node %r has no namesake in %s. %s", name, weights, did_you_mean(name, known))
+                continue
+            try:
+                told[name] = self.load_weights(name, found, node=name, strict=strict)
+            except JumpMLError as error:
+                misfits.append(str(error))
+        if misfits or not told:
+            raise PretrainedError("\n".join(misfits) or f"{weights} has weights of none of the nodes asked for.")
+        for name, record in told.items():
+            if not record.whole:
+                _LOG.warning("Node %r begins with %s.", name, record)
+        return told
 
     def train_only(self, nodes: Collection[str]) -> None:
         """Freeze every other node: no gradient, and evaluation mode even in training.

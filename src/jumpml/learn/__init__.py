@@ -13,7 +13,6 @@ from jumpml.learn._hook import Hook, Step
 from jumpml.learn._initialize import initialize
 from jumpml.learn._joint import JointOptimizer
 from jumpml.learn._learner import Learner
-from jumpml.learn._load_start import load_start
 from jumpml.learn._logs import JsonlLog, Log, StepRecord, TensorBoardLog
 from jumpml.learn._optimizers import make_optimizer
 from jumpml.learn._param_groups import Group
@@ -55,7 +54,6 @@ __all__ = [
     "Xavier",
     "Zeros",
     "initialize",
-    "load_start",
     "make_optimizer",
     "Warmup",
     "TorchSchedule",

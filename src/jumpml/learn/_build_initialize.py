@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from jumpml.core import JumpMLError, LearnerError, Problem, refusal, with_lines
 from jumpml.learn._checkpoints import Checkpoints
 from jumpml.learn._initialize import Drawing, initialize
-from jumpml.learn._load_start import load_start
 from jumpml.learn._schemes import LSUV, Kaiming, Normal, Orthogonal, Scheme, Xavier, Zeros
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pydantic import BaseModel
+
     from jumpml.core import InitializationRecord, LearnerSpec
-    from jumpml.core._initialize_spec import SchemeSpec
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
 
@@ -36,11 +36,12 @@ def build_drawing(spec: LearnerSpec) -> Drawing:
     return Drawing(_scheme(told.scheme), {pattern: _scheme(scheme) for pattern, scheme in told.nodes.items()})
 
 
-def _scheme(told: SchemeSpec) -> Scheme | None:
+def _scheme(told: BaseModel) -> Scheme | None:
+    kind: str = told.model_dump()["kind"]
     options = told.model_dump(exclude={"kind"})
-    if told.kind == "default":
+    if kind == "default":
         return None
-    return Normal(**options, cut=_CUT) if told.kind == "trunc_normal" else _KINDS[told.kind](**options)
+    return Normal(**options, cut=_CUT) if kind == "trunc_normal" else _KINDS[kind](**options)
 
 
 def begin(spec: LearnerSpec, model: Model, loaders: DataLoaders, folder: Path) -> dict[str, InitializationRecord]:
@@ -65,7 +66,7 @@ def begin(spec: LearnerSpec, model: Model, loaders: DataLoaders, folder: Path) -
         start = told.checkpoint
         patterns = (start.nodes,) if isinstance(start.nodes, str) else start.nodes
         try:
-            load_start(model, spec.folder / start.file, part=start.part, nodes=patterns, strict=start.strict)
+            model.load_nodes(spec.folder / start.file, part=start.part, nodes=patterns, strict=start.strict)
         except JumpMLError as error:
             problem = Problem(("initialize", "checkpoint", "file"), str(error))
             raise with_lines(refusal(LearnerError, [problem]), spec) from None

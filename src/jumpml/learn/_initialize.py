@@ -108,7 +108,7 @@ def initialize(
     scaled = [name for name, one in schemes.items() if isinstance(one, LSUV)]
     if scaled and loaders is None:
         raise LearnerError(f"lsuv passes a train batch, for {', '.join(scaled)}. Give the data, as loaders=....")
-    parts = {name: Part(schemes[name], _layers(model, name)) for name in modules_once(model, schemes)}
+    parts = {name: Part(schemes[name], _layers(model, name)) for name in _owners(model, schemes)}
     made = {name: _draw(name, part, seed) for name, part in parts.items() if part.layers}
     if loaders is not None and scaled:
         lsuv = {name: part for name, part in parts.items() if name in scaled}
@@ -152,7 +152,7 @@ def _layers(model: Model, unit: str) -> list[Drawable]:
     return [found for found in drawables(model.node(unit)) if unit in model.node_names or not found.path]
 
 
-def modules_once(model: Model, names: Collection[str]) -> dict[str, nn.Module]:
+def _owners(model: Model, names: Collection[str]) -> dict[str, nn.Module]:
     """The nodes' modules, each once: under the name of the node that its weights bear."""
     modules: dict[int, str] = {}
     for name in [*model.given, *names]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from jumpml import blocks
 from jumpml.core import FieldInfo, GraphError, ObjectiveError, Task, ValueInfo
-from jumpml.graph import Classes, Deepen, LowRank, Merge, Model, Node, Shrink, Widen
+from jumpml.graph import Branch, Classes, Deepen, LowRank, Merge, Model, NewTask, Node, Shrink, Widen
 from jumpml.objectives import EWC, CrossEntropy
 
 PICTURE, SERIES, ROW = (1, 8, 8), (7, 8), (4,)
@@ -327,3 +327,94 @@ def test_weights_of_classes_are_weighed_anew() -> None:
 def test_classes_that_cannot_come_are_told(made: Model, surgery: Classes, text: str) -> None:
     with pytest.raises(GraphError, match=text):
         made.grow(surgery)
+
+
+# --- branches, modalities, tasks --------------------------------------------------------------------------------------
+
+
+def test_a_modality_comes_by_a_gate_of_zero_and_is_learned() -> None:
+    made, batch = classifier("cat", "dog"), {"x": torch.rand(5, 4)}
+    before = made(batch)["kind"]
+    sound = Branch("body", "ear", "jumpml.blocks.MLP", "sound", {"widths": [3, 6]}, {"sound": ValueInfo(shape=(9,))})
+    growth = made.grow(sound)
+    assert growth.text == "added ear, which reads sound, to body"
+    batch["sound"] = torch.rand(5, 9)
+    assert torch.equal(made(batch)["kind"], before)
+    assert {*made.inputs} == {"x", "sound"} and made.select(["upto:out"]) == ("ear", "body", "out")
+    assert growth.index_map.before["node_body.inner.weight"] == "node_body.weight"
+    optimizer = torch.optim.SGD(made.parameters(), lr=0.5)
+    for _ in range(2):  # the gate moves first, then the branch has a gradient
+        optimizer.zero_grad()
+        made.losses({**batch, "y": torch.tensor([0, 1, 0, 1, 1])})["kind"].mean().backward()
+        optimizer.step()
+    assert growth.after["node_ear.layers.1.weight"].grad is not None
+    assert bool(growth.after["node_ear.layers.1.weight"].grad.abs().sum() > 0)
+    anew = classifier("cat", "dog")
+    anew.regrow(json.loads(json.dumps(made.lineage)))
+    anew.load_state_dict(made.state_dict())
+    assert torch.equal(anew(batch)["kind"], made(batch)["kind"])
+    made.grow(Widen("body", 2.0))  # what is added to a node is widened with it
+    assert made.node("ear").layers[-1].out_features == 12  # type: ignore[union-attr, index]
+
+
+def test_a_branch_reads_what_is_there_and_a_node_that_names_its_arguments_takes_one() -> None:
+    made = Model(
+        inputs={"x": ValueInfo(shape=(4,))},
+        nodes={"body": Node(nn.Linear(4, 6), {"input": "x"}), "out": Node(nn.Linear(6, 2), "body")},
+        outputs=["out"],
+    )
+    before = answer(made)
+    made.grow(Branch("body", "beside", "torch.nn.LazyLinear", ["x"], {"out_features": 6}))
+    assert torch.equal(answer(made), before)
+
+
+@pytest.mark.parametrize(
+    ("surgery", "text"),
+    [
+        (
+            Branch("body", "ear", "torch.nn.LazyLinear", "x", {"out_features": 5}),
+            r"the branch gives \[2, 5\], and what it",
+        ),
+        (Branch("body", "ear", "torch.nn.LazyLinear", "z", {"out_features": 6}), "reads 'z', which is neither a field"),
+        (Branch("body", "out", "torch.nn.LazyLinear", "x", {"out_features": 6}), "there is a node 'out' already"),
+        (Branch("body", "ear", "os.system", "x"), "'os.system' is outside the trusted packages"),
+        (Branch("body", "ear", "torch.nn.Linear", "x"), "branch 'ear' cannot be made: .* missing 2 required"),
+    ],
+)
+def test_a_branch_that_does_not_fit_is_told_and_nothing_is_done(surgery: Branch, text: str) -> None:
+    made = classifier("cat", "dog")
+    names = [name for name, _ in made.named_parameters()]
+    with pytest.raises(GraphError, match=text):
+        made.grow(surgery)
+    assert [name for name, _ in made.named_parameters()] == names
+    assert made.node_names == ("body", "out") and made({"x": torch.rand(2, 4)})["kind"].shape == (2, 2)
+
+
+def size_task() -> NewTask:
+    target = FieldInfo(name="size", kind="category", value=ValueInfo(shape=(), dtype="int64"), classes=("s", "m", "l"))
+    return NewTask(
+        name="size",
+        task=Task(kind="multiclass", output="size_out", target="size"),
+        node=Node(nn.LazyLinear(3), "body"),
+        objective=CrossEntropy(("size_out", "size")),
+        target=target,
+    )
+
+
+def test_a_task_more() -> None:
+    made, batch = classifier("cat", "dog"), {"x": torch.rand(5, 4)}
+    before = made(batch)["kind"]
+    growth = made.grow(size_task())
+    assert growth.text == "added task size, whose output is size_out"
+    assert torch.equal(made(batch)["kind"], before) and made(batch)["size"].shape == (5, 3)
+    batch |= {"y": torch.zeros(5, dtype=torch.int64), "size": torch.ones(5, dtype=torch.int64)}
+    assert made.losses(batch).keys() == {"kind", "size"}
+    with pytest.raises(GraphError, match="there is a task or an objective 'size' already"):
+        made.grow(size_task())
+    anew = classifier("cat", "dog")
+    with pytest.raises(GraphError, match="Let the program add it to this model too"):
+        anew.regrow(made.lineage)
+    anew.grow(size_task())
+    assert anew.regrow(made.lineage) == []
+    made.regrow(())
+    assert made.tasks.keys() == {"kind"} and made.objectives.keys() == {"kind"} and "size" not in made.fields

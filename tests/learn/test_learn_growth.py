@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
 import jumpml
 from jumpml.core import Figure, GraphError, ModelSpec, SpecError, load_spec
-from jumpml.graph import Shrink, Widen
+from jumpml.graph import Classes, Shrink, Widen
 from jumpml.learn import Grow
 
 if TYPE_CHECKING:
@@ -239,10 +240,10 @@ def test_a_grown_model_is_copied_pickled_and_compared(whole: Learner) -> None:
     [
         ({"node": "encodr", "widen": 2}, "grow[0].node: there is no node 'encodr'. Did you mean 'encoder'"),
         ({"node": "digit", "widen": 2}, "of 'digit': they are the output of task 'digit'"),
-        ({"node": "encoder"}, "expected one of widen, shrink, deepen, low_rank, merge, got none"),
+        ({"node": "encoder"}, "expected one of widen, shrink, deepen, low_rank, merge, branch, got none"),
         (
             {"node": "encoder", "widen": 2, "shrink": 0.5},
-            "expected one of widen, shrink, deepen, low_rank, merge, got widen and shrink",
+            "expected one of widen, shrink, deepen, low_rank, merge, branch, got widen and shrink",
         ),
         ({"node": "encoder", "widen": 2, "trigger": {}}, "expected either epoch or plateau, got neither"),
         (
@@ -298,6 +299,58 @@ def test_depth_and_branches_of_low_rank_are_resumed_to_the_bit(tmp_path: Path, s
     assert resumed.resume()
     resumed.fit()
     assert same(state_of(resumed), state_of(whole))
+
+
+def test_a_modality_that_comes_is_resumed_to_the_bit_and_a_copy_that_is_kept_is_told(tmp_path: Path) -> None:
+    branch = {"name": "again", "module": "jumpml.blocks.MLP", "inputs": "image", "args": {"widths": [5, 6]}}
+    rule = {"trigger": {"epoch": 1}, "node": "encoder", "branch": branch}
+    whole = make(tmp_path / "whole", grow=[rule])
+    whole.fit()
+    assert whole.history.epochs[0].notes == ("added again, which reads image, to encoder",)
+    assert whole.optimizer.state[whole.model.node("encoder").gate]["exp_avg"] != 0  # type: ignore[index]
+    run_until(make(tmp_path / "killed", grow=[rule]), 12)
+    resumed = make(tmp_path / "killed", grow=[rule])
+    assert resumed.resume()
+    resumed.fit()
+    assert same(state_of(resumed), state_of(whole))
+    loaders = jumpml.create_dataloader(DATA)
+    keeps = {**MODEL["objectives"], "before": {"kind": "lwf", "inputs": "digit", "when": ["second"]}}
+    model = jumpml.load_model({**MODEL, "objectives": keeps}, loaders)
+    with pytest.raises(SpecError, match="grow: objective 'before' keeps a copy of the model, whose shape a resumed"):
+        jumpml.create_learner(loaders, model, None, {**OPTIONS, "grow": [rule]}, run=tmp_path / "copy")
+
+
+def animals(folder: Path, names: list[str]) -> dict[str, Any]:
+    """Rows of the named classes, each around a place of its own."""
+    every = ["ape", "cat", "cow", "dog"]
+    place = np.repeat([every.index(name) for name in names], 40)
+    x = np.random.default_rng(0).normal(size=(len(place), 4)) * 0.3 + np.eye(4)[place] * 2
+    path = folder / f"{len(names)}.npz"
+    np.savez(path, x=x.astype(np.float32), y=np.array(every)[place])
+    fields = {"x": {"kind": "tensor", "shape": [4]}, "y": {"kind": "category"}}
+    return {"datasets": {"d": {"source": {"kind": "npz", "path": str(path)}, "fields": fields}}, "batch_size": 16}
+
+
+def test_new_classes_come_between_two_learners(tmp_path: Path) -> None:
+    few = jumpml.create_dataloader(animals(tmp_path, ["cat", "dog"]))
+    net = {
+        "seed": 0,
+        "nodes": {"out": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 2]}}},
+        "tasks": {"animal": {"kind": "multiclass", "output": "out", "target": "y"}},
+    }
+    model = jumpml.load_model(net, few)
+    options = {"optimizer": {"lr": 0.05}, "phases": {"supervised": {"epochs": 4}}, "log": [], "checkpoint": None}
+    jumpml.create_learner(few, model, None, options).fit()
+    assert jumpml.eval_model(few, model)["animal/accuracy"].value == 1.0
+    batch = next(iter(few.test.plain()))
+    before = model.eval()(batch)["animal"]
+    more = jumpml.create_dataloader(animals(tmp_path, ["ape", "cat", "cow", "dog"]))
+    with pytest.raises(GraphError, match="2 wide, and the target 'y' has 4 classes"):
+        jumpml.create_learner(more, model, None, options)
+    model.grow(Classes("y", more.fields["y"].classes))
+    assert (model(batch)["animal"][:, [1, 3]] - before).abs().max() <= 1e-6
+    jumpml.create_learner(more, model, None, options).fit()
+    assert jumpml.eval_model(more, model)["animal/accuracy"].value > 0.95
 
 
 def test_a_node_of_a_run_that_grew_comes_in_its_shape(tmp_path: Path, whole: Learner) -> None:

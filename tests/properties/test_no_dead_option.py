@@ -802,10 +802,9 @@ CASES |= {
 }
 # --- growth ---
 GROWS = {"trigger": {"epoch": 1}, "node": "encoder", "widen": 1.5}
+BESIDE = {"name": "beside", "module": "torch.nn.LazyLinear", "inputs": "flat", "args": {"out_features": 10}}
 ADAPTED = {"trigger": {"epoch": 1, "phase": "self_supervised"}, "node": "encoder", "low_rank": 2}
-CASES["learner.grow.merge"] = Case(
-    LEARN, {"grow": [ADAPTED, {"trigger": {"epoch": 1}, "node": "encoder", "merge": True}]}, {"grow": [ADAPTED]}
-)
+MERGED = {"trigger": {"epoch": 1}, "node": "encoder", "merge": True}
 STAYS = {"metric": "val/digit/accuracy", "mode": "max", "patience": 0, "min_delta": 1.0}  # no epoch is so much better
 GROWTH: dict[str, dict[str, Any]] = {
     "grow": {"widen": 2.0},
@@ -817,9 +816,24 @@ GROWTH: dict[str, dict[str, Any]] = {
     "grow.shrink": {"widen": None, "shrink": 0.5},
     "grow.deepen": {"widen": None, "deepen": 1},
     "grow.low_rank": {"widen": None, "low_rank": 2},
+    "grow.branch": {"node": "digit", "widen": None, "branch": BESIDE},
 }
 CASES |= {
     f"learner.{key}": Case(LEARN, {"grow": [{**GROWS, **change}]}, {"grow": [GROWS]}) for key, change in GROWTH.items()
+}
+CASES["learner.grow.merge"] = Case(LEARN, {"grow": [ADAPTED, MERGED]}, {"grow": [ADAPTED]})
+CASES |= {
+    f"learner.grow.branch.{key}": Case(
+        LEARN,
+        {"grow": [{**GROWS, "node": "digit", "widen": None, "branch": {**BESIDE, **change}}]},
+        {"grow": [{**GROWS, "node": "digit", "widen": None, "branch": BESIDE}]},
+    )
+    for key, change in (
+        ("name", {"name": "side"}),
+        ("module", {"module": "jumpml.blocks.ResidualMLP", "args": {"width": 10, "depth": 1}}),
+        ("inputs", {"inputs": "encoder"}),
+        ("args", {"args": {"out_features": 10, "bias": False}}),
+    )
 }
 CASES |= {
     f"learner.grow.trigger.{key}": Case(

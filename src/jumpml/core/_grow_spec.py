@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -43,7 +43,20 @@ class GrowTriggerSpec(Spec):
         return self
 
 
-_SURGERIES = ("widen", "shrink", "deepen", "low_rank", "merge")
+class BranchSpec(Spec):
+    """A new node whose output is added to the node's, times a gate that is zero at first."""
+
+    name: Name
+    """The new node's name."""
+    module: str
+    """The dotted name of its class, of `torch.nn` or `jumpml.blocks`; its output has the shape of the node's."""
+    inputs: str | tuple[str, ...]
+    """What it reads: fields, also such as no node has read yet, and nodes."""
+    args: dict[str, Any] = {}
+    """The class's own arguments."""
+
+
+_SURGERIES = ("widen", "shrink", "deepen", "low_rank", "merge", "branch")
 
 
 class GrowSpec(Spec):
@@ -66,6 +79,8 @@ class GrowSpec(Spec):
     weights (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
     merge: Literal[True] | None = None
     """Add its branches of low rank to the weights, which learn again."""
+    branch: BranchSpec | None = None
+    """A new node beside it, which may read a field that nothing has read yet: a new modality."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -8,11 +8,26 @@ from jumpml.graph._model import Model
 from jumpml.graph._node import Node
 from jumpml.graph._plan import LossPlan, Plan
 from jumpml.graph._prediction import decide, in_rising_order, probabilities, scores
-from jumpml.graph.growth import FRESH, Classes, Deepen, Growth, IndexMap, LowRank, Merge, Shrink, Surgery, Widen
+from jumpml.graph.growth import (
+    FRESH,
+    Branch,
+    Classes,
+    Deepen,
+    Growth,
+    IndexMap,
+    LowRank,
+    Merge,
+    NewTask,
+    Shrink,
+    Surgery,
+    Widen,
+)
 
 __all__ = [
     "FRESH",
+    "Branch",
     "Classes",
+    "NewTask",
     "Deepen",
     "LowRank",
     "Merge",

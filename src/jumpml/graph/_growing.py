@@ -9,9 +9,11 @@ import torch
 
 from jumpml.core import GraphError, Growable
 from jumpml.graph._brought import BroughtLoss
-from jumpml.graph._checks import check_outputs
+from jumpml.graph._checks import check_outputs, check_structure
 from jumpml.graph._names import Names
+from jumpml.graph._node import Node
 from jumpml.graph._objectives import connect, parameters_of
+from jumpml.graph._structure import NOTHING
 from jumpml.graph._trainable import Trainable
 from jumpml.graph._wiring import Wiring
 from jumpml.graph.growth._operations import operate
@@ -20,14 +22,15 @@ from jumpml.graph.growth._surgery import Growth, index_map, inverse
 from jumpml.graph.growth._survey import rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from torch import Tensor
 
-    from jumpml.core import FieldInfo, ValueInfo
+    from jumpml.core import FieldInfo, Objective, Task, ValueInfo
     from jumpml.graph._model import Model
+    from jumpml.graph._node import Inputs
     from jumpml.graph.growth._index_map import IndexMap
-    from jumpml.graph.growth._surgery import Entry, Surgery
+    from jumpml.graph.growth._surgery import Entry, Moved, Surgery
     from jumpml.pretrained import Weights
 
 _TOLERANCE = 1e-4  # of outputs, beside their largest number; in float64 a millionth of that
@@ -43,6 +46,7 @@ class Growing(Trainable):
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self._lineage: list[Entry] = []
+        self._unconnected: tuple[str, ...] = ()  # objectives that a surgery is putting in
         self._grown: list[tuple[Snapshot, Growth]] = []  # what each of the last surgeries was done to
 
     @property
@@ -79,7 +83,7 @@ class Growing(Trainable):
             grew body 6 -> 48
         """
         entry = surgery.resolve(cast("Model", self), seed + len(self._lineage))
-        return self._operate(entry, exact=surgery.preserves)
+        return self._operate(entry, exact=surgery.preserves, perform=surgery.perform)
 
     def regrow(self, lineage: Sequence[Mapping[str, Any]]) -> list[Growth]:
         """Bring the model into the shape of a lineage, from where it stands; weights are to be loaded after it.
@@ -126,15 +130,18 @@ class Growing(Trainable):
             if entry not in self._lineage:
                 self._operate(entry, exact=False)
 
-    def _operate(self, entry: Entry, *, exact: bool) -> Growth:
+    def _operate(
+        self, entry: Entry, *, exact: bool, perform: Callable[[Model], Mapping[Tensor, Moved] | None] | None = None
+    ) -> Growth:
         """Do what an entry says; where that fails, or would change what is computed, nothing is done."""
         model, snapshot = cast("Model", self), Snapshot(self)
         before = _tensors(self)
         values = rows_of(model) if exact else {}
         try:
-            moved = operate(model, entry)
+            moved = perform(model) if perform else None
+            moved = operate(model, entry) if moved is None else moved
             self._lineage.append(entry)
-            self._settle()
+            self._settle(entry["seed"])
             found = index_map(before, _tensors(self), moved)
             self._follow(found)
             _compare(values, rows_of(model) if exact else {}, entry["text"])
@@ -148,24 +155,68 @@ class Growing(Trainable):
         self._grown.append((snapshot, growth))
         return growth
 
-    def _settle(self) -> None:
+    def insert(
+        self,
+        nodes: Mapping[str, Node],
+        *,
+        inputs: Mapping[str, ValueInfo] = NOTHING,
+        rewired: Mapping[str, Inputs] = NOTHING,
+        tasks: Mapping[str, Task] = NOTHING,
+        objectives: Mapping[str, Objective] = NOTHING,
+    ) -> None:
+        """Put nodes in, and what goes with them; a surgery does so, after which shapes are found anew.
+
+        Args:
+            nodes: By name.
+            inputs: Fields that they read and that were no inputs before.
+            rewired: What nodes that are there read from now on.
+            tasks: By name.
+            objectives: By name.
+
+        Raises:
+            GraphError: There is a node of such a name, or names or wiring do not fit.
+        """
+        twice = [name for name in nodes if name in self._attributes]
+        if twice:
+            raise GraphError(f"there is a node {twice[0]!r} already. Give the new one another name.")
+        there = {name: Node(self.node(name), rewired.get(name, self.written(name))) for name in self._given}
+        whole = {**there, **nodes}
+        self._inputs, self._tasks = {**self._inputs, **inputs}, {**self._tasks, **tasks}
+        known = {**self.objectives, **objectives}
+        names = check_structure(self._inputs, whole, self._tasks, known, self._fields, whole=self._wiring.names.whole)
+        self._wiring = Wiring.of({name: node.inputs for name, node in whole.items()}, names)
+        self._given = tuple(whole)
+        added = {name: self._adopt(f"node_{name}".replace(".", "__"), node.module) for name, node in nodes.items()}
+        self._attributes = {**self._attributes, **added}
+        for name, objective in objectives.items():
+            self._objectives[name] = self._adopt(f"objective_{name}".replace(".", "__"), cast("Any", objective))
+        self._asked = [*self._asked, *(task.output for task in tasks.values())]
+        self._unconnected = tuple(objectives)
+
+    def _settle(self, seed: int) -> None:
         """Find the shapes anew."""
         names, edges = self._wiring.names, {name: self._wiring.written(name) for name in self._wiring.order}
         inner = () if names.whole is None else [path for path, _ in self.node(names.whole).named_modules() if path]
         self._wiring = Wiring.of(edges, Names(edges, names.whole, inner))
         known = self._values
-        inferred = self._pass(asked=[name for name in known if self.node_of(name) is not None])
+        inferred = self._pass(asked=[name for name in known if self.node_of(name) is not None], seed=seed)
         self._values, self._parts = inferred.values, {**inferred.keys, **inferred.brought}
         self._need_two_rows = frozenset(inferred.need_two_rows)
-        self._connect_anew(self._known(inferred), {name for name in known if known[name] != self._values.get(name)})
+        self._connect_anew(
+            self._known(inferred), {name for name in known if known[name] != self._values.get(name)}, seed
+        )
         check_outputs(self._tasks, self.objectives, self._fields, inferred)
         self._flops = None
         if self._frozen:
             self.train_only([unit for unit in self.units if unit not in self._frozen])
         self._changed()
 
-    def _connect_anew(self, known: Mapping[str, ValueInfo], changed: Collection[str]) -> None:
+    def _connect_anew(self, known: Mapping[str, ValueInfo], changed: Collection[str], seed: int) -> None:
         """Let objectives check what has changed its shape; one with weights of its own has been followed into."""
+        for name in self._unconnected:
+            held = {self._key(node): self.node(node) for node in self.select(self.objectives[name].parameters_of)}
+            connect(("tasks" if name in self._tasks else "objectives", name), self.objectives[name], known, held, seed)
+        self._unconnected = ()
         for name, objective in self.objectives.items():
             own = any(True for _ in objective.parameters())  # type: ignore[attr-defined]
             if not own and not isinstance(objective, BroughtLoss) and {*changed} & {*objective.inputs}:

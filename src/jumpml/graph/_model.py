@@ -85,9 +85,7 @@ class Model(Growing):
             inputs=inputs, nodes=nodes, tasks=tasks, objectives=objectives, fields=fields, seed=seed, whole=whole
         )
         self._outputs = tuple(outputs)
-        # What a plan depends on beside its outputs: optional inputs, and fields that some data sets lack.
-        lacking = (name + COVERED for name, info in self._fields.items() if info.lacking)
-        self._switches = tuple(dict.fromkeys([*self._wiring.may_lack, *lacking]))
+        self._switches = self._find_switches()
         self._plans: dict[Wanted, Plan] = {}
         self._loss_plans: dict[tuple[str, frozenset[str]], LossPlan] = {}
         self.plan(self._outputs, self._inputs)
@@ -326,8 +324,14 @@ class Model(Growing):
         return tuple(dict.fromkeys(draw for draws in asked for draw in draws))
 
     def _changed(self) -> None:
+        self._switches = self._find_switches()
         self._plans.clear()
         self._loss_plans.clear()
+
+    def _find_switches(self) -> tuple[str, ...]:
+        """What a plan depends on beside its outputs: optional inputs, and fields that some data sets lack."""
+        lacking = (name + COVERED for name, info in self._fields.items() if info.lacking)
+        return tuple(dict.fromkeys([*self._wiring.may_lack, *lacking]))
 
     def __getstate__(self) -> dict[str, Any]:
         # Plans hold this object's table of modules; a copy makes its own.

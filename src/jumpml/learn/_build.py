@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_mean, refusal, with_lines
-from jumpml.graph import Deepen, LowRank, Merge, Shrink, Widen
+from jumpml.graph import Branch, Deepen, LowRank, Merge, Shrink, Widen
 from jumpml.learn._build_hooks import build_hooks, find_hook_problems
 from jumpml.learn._build_initialize import begin, build_drawing
 from jumpml.learn._build_schedules import build_schedule, find_schedule_problems
@@ -119,7 +119,7 @@ def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimi
         raise with_lines(refusal(LearnerError, schedules), spec)
     phases = build_phases(spec)
     problems = [*_problems(spec, model, own_optimizer=own_optimizer), *find_misfits(model, loaders, phases)]
-    problems += find_growth_problems(build_rules(spec), model, phases)
+    problems += find_growth_problems(build_rules(spec), model, phases, loaders)
     problems += find_drawing_problems(build_drawing(spec), model)
     if problems:
         raise with_lines(refusal(LearnerError, _placed(problems, spec)), spec)
@@ -169,6 +169,8 @@ def build_rules(spec: LearnerSpec) -> list[GrowthRule]:
 def _surgery(told: GrowSpec) -> Surgery:
     if told.merge:
         return Merge(told.node)
+    if told.branch is not None:
+        return Branch(told.node, **told.branch.model_dump())
     kinds = (Widen, Shrink, Deepen, LowRank)
     (made,) = (kind(told.node, value) for kind in kinds if (value := getattr(told, kind.kind)) is not None)
     return made

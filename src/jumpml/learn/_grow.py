@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, final
 
-from jumpml.core import GraphError, Problem
+from jumpml.core import GraphError, ObjectiveError, Problem, Remembering
+from jumpml.graph import Branch
 from jumpml.learn._hook import Hook
 from jumpml.learn._misfits import wrong_figure
 from jumpml.learn._validation import Best
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from jumpml.core import EpochRecord
+    from jumpml.data import DataLoaders
     from jumpml.graph import Model, Surgery
     from jumpml.learn._learner import Learner
 
@@ -134,18 +136,42 @@ class Grow(Hook):
         return {"watches": [{"best": w.best.value, "waited": w.waited, "done": w.done} for w in self._watches]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
-        self._watches = [
-            _Watch(best=Best(told["best"]), waited=told["waited"], done=told["done"]) for told in state["watches"]
-        ]
+        """Go on from a state; one of other rules says nothing of these."""
+        if len(state["watches"]) == len(self._rules):
+            self._watches = [
+                _Watch(best=Best(told["best"]), waited=told["waited"], done=told["done"]) for told in state["watches"]
+            ]
 
     def identity(self) -> str:
         """Its rules."""
         return "; ".join(map(str, self._rules))
 
 
-def find_growth_problems(rules: Sequence[GrowthRule], model: Model, phases: Collection[str]) -> Iterator[Problem]:
+def with_fields(surgery: Surgery, model: Model, loaders: DataLoaders) -> Surgery:
+    """A surgery that knows what it reads of the data and the model has not read yet.
+
+    Args:
+        surgery: Any; a branch is told of its fields.
+        model: Whose inputs are known.
+        loaders: The data.
+    """
+    if not isinstance(surgery, Branch):
+        return surgery
+    reads = [surgery.inputs] if isinstance(surgery.inputs, str) else surgery.inputs
+    new = [name for name in reads if name in loaders.readable and name not in {*model.inputs, *surgery.fields}]
+    loaders.bind(new)
+    return replace(surgery, fields={**surgery.fields, **{name: loaders.info(name) for name in new}})
+
+
+def find_growth_problems(
+    rules: Sequence[GrowthRule], model: Model, phases: Collection[str], loaders: DataLoaders
+) -> Iterator[Problem]:
     """What is wrong with rules, found on a copy of the model that is let grow by all of them in their order."""
+    copies = [name for name, objective in model.objectives.items() if isinstance(objective, Remembering)]
+    if rules and copies:
+        text = f"objective {copies[0]!r} keeps a copy of the model, whose shape a resumed run could not know."
+        yield Problem(("grow",), text, "Leave one of the two out, or let the model grow before the learner is made.")
+        return
     tried = copy.deepcopy(model)
     for place, rule in enumerate(rules):
         path, trigger = ("grow", place), rule.trigger
@@ -154,8 +180,8 @@ def find_growth_problems(rules: Sequence[GrowthRule], model: Model, phases: Coll
         if isinstance(trigger, OnPlateau):
             yield from wrong_figure((*path, "trigger", "plateau", "metric"), trigger.metric, model)
         try:
-            tried.grow(rule.surgery)
-        except GraphError as error:
+            tried.grow(with_fields(rule.surgery, tried, loaders))
+        except (GraphError, ObjectiveError) as error:
             yield Problem((*path, "node"), str(error))
 
 

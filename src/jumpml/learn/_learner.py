@@ -16,6 +16,7 @@ from jumpml.learn._consolidation import consolidate
 from jumpml.learn._culprit import all_finite, explain
 from jumpml.learn._examples import ExampleRecorder
 from jumpml.learn._execution import Compile, Execution
+from jumpml.learn._grow import with_fields
 from jumpml.learn._history import RunHistory
 from jumpml.learn._identity import Changes
 from jumpml.learn._joint import joined
@@ -272,7 +273,7 @@ class Learner:
             GraphError: It cannot be done; all is as it was.
         """
         self._read()
-        growth = self.model.grow(surgery, seed=self._loop.seed)
+        growth = self.model.grow(with_fields(surgery, self.model, self.loaders), seed=self._loop.seed)
         self._loop.grew(growth)
         if not surgery.preserves:  # what was measured is not what there is now
             self.progress.best = None

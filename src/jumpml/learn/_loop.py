@@ -177,6 +177,10 @@ class Loop:
         """Go on with a model that has grown, where the phase stands."""
         groups = [{key: value for key, value in g.items() if key != "params"} for g in self.optimizer.param_groups]
         carry_optimizer(self.optimizer, growth)
+        came = {n: o.weight for n, o in self.model.objectives.items() if n not in self._weights}
+        self._weights.update(came)
+        self._meter.take_in(came)
+        self.loaders.bind([name for name in self.model.inputs if name in self.loaders.readable])
         for grew in self.hooks.grew:
             grew(growth)
         if self.stage is None:

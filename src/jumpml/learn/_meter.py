@@ -45,6 +45,10 @@ class Meter:
     def __len__(self) -> int:
         return len(self._window)
 
+    def take_in(self, weights: Mapping[str, float]) -> None:
+        """Know of objectives that have come."""
+        self._weights.update(weights)
+
     def add(
         self, step: int, lr: float, losses: Mapping[str, Loss], size: int, weights: Mapping[str, float] = NONE_MOVES
     ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import GraphError
+from jumpml.graph.growth._branch import Branch
 from jumpml.graph.growth._classes import Classes
 from jumpml.graph.growth._depth import Deepen
 from jumpml.graph.growth._low_rank import LowRank, Merge
+from jumpml.graph.growth._task import NewTask
 from jumpml.graph.growth._width import Shrink, Widen
 
 if TYPE_CHECKING:
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from jumpml.graph._model import Model
     from jumpml.graph.growth._surgery import Entry, Moved, Surgery
 
-SURGERIES: dict[str, type[Surgery]] = {cls.kind: cls for cls in (Widen, Shrink, Deepen, LowRank, Merge, Classes)}
+SURGERIES: dict[str, type[Surgery]] = {
+    cls.kind: cls for cls in (Widen, Shrink, Deepen, LowRank, Merge, Classes, Branch, NewTask)
+}
 
 
 def operate(model: Model, entry: Entry) -> Mapping[Tensor, Moved]:

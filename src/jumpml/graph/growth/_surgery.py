@@ -44,6 +44,10 @@ class Surgery(ABC):
             GraphError: It cannot be done; the text names what stands in the way.
         """
 
+    def perform(self, model: Model) -> Mapping[Tensor, Moved] | None:
+        """Do it where it holds more than an entry can; None where the entry says all."""
+        return None
+
     @staticmethod
     @abstractmethod
     def operate(model: Model, entry: Entry) -> Mapping[Tensor, Moved]:

@@ -28,7 +28,9 @@ SPLITS: tuple[str, ...] = ("train", "val", "test")
 SEEDS = (0, 1, 2, 3, 4)
 
 
-def permuted(images: np.ndarray, codes: np.ndarray, rows: tuple[int, int], tasks: int, seed: int) -> DataLoaders:
+def permuted(
+    images: np.ndarray, codes: np.ndarray, rows: tuple[int, int], *, tasks: int, batch_size: int, seed: int
+) -> DataLoaders:
     """Tasks of the same pictures with their pixels in orders of their own.
 
     Args:
@@ -36,6 +38,7 @@ def permuted(images: np.ndarray, codes: np.ndarray, rows: tuple[int, int], tasks
         codes: ``[rows]``.
         rows: How many train and validate; the others are for the test. The same pictures in every task.
         tasks: How many; the first has the pixels as they are.
+        batch_size: Rows a batch.
         seed: Of the orders; the split is always the same.
     """
     generator, count = np.random.default_rng(seed), len(images)
@@ -50,7 +53,7 @@ def permuted(images: np.ndarray, codes: np.ndarray, rows: tuple[int, int], tasks
     }
     places = torch.arange(tasks * rows[0]).split(rows[0])
     order = Mixture({f"task{task}": Shuffled(place) for task, place in enumerate(places)})
-    return DataLoaders(columns, splits, features={"x": []}, batch_size=25, order=order)
+    return DataLoaders(columns, splits, features={"x": []}, batch_size=batch_size, order=order)
 
 
 def learn(
@@ -100,7 +103,9 @@ def learn(
 def digits(seed: int) -> DataLoaders:
     """1,200 rows for learning, of which 200 validate, and 597 test; five tasks."""
     images, codes = load_digits(return_X_y=True)
-    return permuted((np.asarray(images) / 16).astype("float32"), np.asarray(codes), (1000, 200), 5, seed)
+    return permuted(
+        (np.asarray(images) / 16).astype("float32"), np.asarray(codes), (1000, 200), tasks=5, batch_size=25, seed=seed
+    )
 
 
 def on_digits(**options: Any) -> dict[str, list[float]]:
@@ -186,7 +191,7 @@ def mnist(folder: Path, seed: int) -> DataLoaders:
     images = np.frombuffer(gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
     codes = np.frombuffer(gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
     pictures = (images.reshape(-1, 784) / 255).astype("float32")
-    return permuted(pictures, codes.astype("int64"), (7000, 1000), 10, seed)
+    return permuted(pictures, codes.astype("int64"), (7000, 1000), tasks=10, batch_size=100, seed=seed)
 
 
 def test_ten_tasks_of_mnist(shared_data: Path) -> None:
@@ -194,7 +199,7 @@ def test_ten_tasks_of_mnist(shared_data: Path) -> None:
         pytest.skip(f"no data at {shared_data / 'mnist_t10k'}")
     loaders = mnist(shared_data / "mnist_t10k", 0)
     figures = {"none": learn(loaders, [400, 400]), "joint": learn(loaders, [400, 400], joint=True)}
-    found = {w: learn(loaders, [400, 400], objective={**EWC, "weight": w}) for w in (100.0, 300.0, 1000.0)}
+    found = {w: learn(loaders, [400, 400], objective={**EWC, "weight": w}) for w in (100.0, 300.0, 1000.0, 3000.0)}
     best = max(found, key=lambda weight: found[weight]["val"])
     figures["ewc"] = found[best]
     print({name: round(of["test"], 4) for name, of in figures.items()}, "weight", best)

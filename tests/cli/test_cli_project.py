@@ -133,6 +133,12 @@ def test_predict_answers_raw_rows_in_their_order(finished: Path, tmp_path: Path)
     again = _jumpml("predict", str(bundle), str(rows), "--variant", "float32", "--output", str(written))
     assert again.stdout == f"wrote {written}\n"
     assert written.read_text() == result.stdout
+    with rows.open("a") as file:
+        file.write("{}\n")
+    late = _jumpml("predict", str(bundle), str(rows), "--output", str(written))
+    assert late.exit_code == 2
+    assert "row 100: the field 'image' is not there" in late.stderr
+    assert written.read_text() == result.stdout, "what stood there stays"
 
 
 def test_predict_tells_what_is_wrong_with_a_row_a_variant_and_a_bundle(finished: Path, tmp_path: Path) -> None:

@@ -8,11 +8,14 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jumpml.core import sha256_of, write_file, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def _no_space(*_: Any) -> None:
@@ -58,6 +61,20 @@ def test_a_failed_write_leaves_what_was_there(
         with pytest.raises(OSError, match="No space left on device"):
             write_file(path, "new")
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == ([("a.txt", before)] if before else [])
+
+
+def test_a_file_is_written_part_by_part_or_not_at_all(tmp_path: Path) -> None:
+    write_file(tmp_path / "a", (f"{row}\n" for row in range(3)))
+    assert (tmp_path / "a").read_text() == "0\n1\n2\n"
+
+    def failing() -> Iterator[str]:
+        yield "new"
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        write_file(tmp_path / "a", failing())
+    assert (tmp_path / "a").read_text() == "0\n1\n2\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_file_is_synced_before_it_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,13 +14,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jumpml.data import Column, DataLoaders
-from jumpml.deploy import BundleError, Predictor, _runtime, read_rows
+from jumpml.deploy import BundleError, Predictor, _runtime, read_rows, stream_rows
 from jumpml.deploy._runtime import decide, decoder_of
 from jumpml.deploy._runtime import decode as decode_by
 from jumpml.graph import decide as decide_in_torch
 from jumpml.graph import probabilities
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Deployed
@@ -235,6 +236,49 @@ def test_a_foreign_row_is_told(digits_deployed: Deployed) -> None:
 def test_rows_from_a_file(tmp_path: Path, name: str, text: str, rows: list[dict[str, Any]]) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert read_rows(tmp_path / name) == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "problem"),
+    [
+        ("r.csv", ["a", *map(str, range(10_000)), "1,2"], "row 10000: expected 1 values as in the header, got 2."),
+        (
+            "r.jsonl",
+            [*(json.dumps({"a": str(row)}) for row in range(10_000)), "{"],
+            "this is no jsonl file of UTF-8 text: ",
+        ),
+    ],
+)
+def test_rows_are_read_as_they_are_asked_for(tmp_path: Path, name: str, lines: list[str], problem: str) -> None:
+    (tmp_path / name).write_text("\n".join(lines))
+    rows = stream_rows(tmp_path / name)
+    assert [next(rows)["a"] for _ in range(3)] == ["0", "1", "2"]
+    with pytest.raises(BundleError) as error:
+        list(rows)
+    assert str(error.value).startswith(f"{tmp_path / name}: {problem}")
+
+
+def test_a_line_of_json_ends_where_json_says_so(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"a": "one\u2028line\x85still"}\r\n{"a": 1}', encoding="utf-8", newline="")
+    assert read_rows(tmp_path / "r.jsonl") == [{"a": "one\u2028line\x85still"}, {"a": 1}]
+
+
+def test_answers_come_as_the_rows_do(digits_deployed: Deployed) -> None:
+    predictor = Predictor(digits_deployed.deployment.bundle)
+    row, taken = digits_deployed.loaders.raw("test", [0])[0], 0
+
+    def coming() -> Iterator[dict[str, Any]]:
+        nonlocal taken
+        for taken in range(1, 1001):
+            yield row if taken <= 500 else {}
+
+    answers = predictor.stream(coming())
+    first = next(answers)
+    assert taken == _runtime.BATCH
+    assert first["digit"]["prediction"] == predictor.predict([row])[0]["digit"]["prediction"]
+    with pytest.raises(BundleError, match="row 500: the field 'image' is not there"):
+        list(answers)
+    assert list(predictor.stream(iter([]))) == []
 
 
 def test_a_csv_file_says_what_is_missing_as_in_training(tmp_path: Path, digits_deployed: Deployed) -> None:

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -23,22 +24,24 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_file(path: Path, content: bytes | str) -> None:
+def write_file(path: Path, content: bytes | str | Iterable[str]) -> None:
     """Write a file under a temporary name, sync it, then give it its name.
 
     Args:
         path: Where; its folder is made if need be.
-        content: What; text is written as UTF-8.
+        content: What, whole or part by part; text is written as UTF-8.
 
     Raises:
-        OSError: The disk is full or the folder read-only; whatever stood at ``path`` is untouched.
+        OSError: The disk is full or the folder read-only; whatever stood at ``path`` is untouched, as it is where what
+            gives the parts fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    data = content.encode() if isinstance(content, str) else content
+    parts = (content,) if isinstance(content, (bytes, str)) else content
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            for part in parts:
+                file.write(part.encode() if isinstance(part, str) else part)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -9,7 +9,7 @@ from jumpml.deploy._export import NamedModule, export_onnx, verify_export
 from jumpml.deploy._extra import require_onnx
 from jumpml.deploy._factorize import Factorization, ThinLinear, factorize
 from jumpml.deploy._gate import Gate
-from jumpml.deploy._runtime import BundleError, Predictor, read_rows
+from jumpml.deploy._runtime import BundleError, Predictor, read_rows, stream_rows
 
 __all__ = [
     "build_deployment",
@@ -28,6 +28,7 @@ __all__ = [
     "add_file",
     "Predictor",
     "read_rows",
+    "stream_rows",
     "BundleError",
     "NamedModule",
     "export_onnx",

@@ -32,11 +32,12 @@ import re
 import sys
 import unicodedata
 import wave
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from functools import partial
+from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, final
+from typing import IO, TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -614,6 +615,20 @@ class Predictor:
             rows: Raw values by input field; other keys are not read.
 
         Returns:
+            What `stream` gives.
+
+        Raises:
+            BundleError: As there.
+        """
+        return list(self.stream(rows))
+
+    def stream(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Answer rows as they come, of which few are in memory at a time.
+
+        Args:
+            rows: Raw values by input field; other keys are not read.
+
+        Yields:
             For each row, by task: ``prediction`` (a class's name, the names of all labels that are likelier than not, a
             number, a list of numbers, numbers by name, or a vector of length 1), ``probability`` (by class, for tasks
             that have classes), ``low`` and ``high`` (for numbers with quantiles: the outer ones), and where the bundle
@@ -623,13 +638,14 @@ class Predictor:
         Raises:
             BundleError: A row lacks a field or holds a value that the field cannot have.
         """
-        answers: list[dict[str, Any]] = []
-        for start in range(0, len(rows), BATCH):
+        coming, start = iter(rows), 0
+        while batch := list(islice(coming, BATCH)):
             try:
-                answers += self._answers(rows[start : start + BATCH])
+                answers = self._answers(batch)
             except BundleError as error:
                 raise _counted_from(error, start) from None
-        return answers
+            start += len(batch)
+            yield from answers
 
     def _answers(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         feed = self._feed(rows)
@@ -878,7 +894,14 @@ def _session(model: bytes) -> Any:
 
 
 def read_rows(path: Path, missing: Sequence[str] = NOTHING) -> list[dict[str, Any]]:
+    """All rows of a file, as `stream_rows` gives them."""
+    return list(stream_rows(path, missing))
+
+
+def stream_rows(path: Path, missing: Sequence[str] = NOTHING) -> Iterator[dict[str, Any]]:
     """Rows from a file: ``.json`` (one row or a list), ``.jsonl`` (a row a line) or ``.csv`` (with a header line).
+
+    The lines of the latter two are read as they are asked for.
 
     Args:
         path: The file.
@@ -887,35 +910,39 @@ def read_rows(path: Path, missing: Sequence[str] = NOTHING) -> list[dict[str, An
     Raises:
         BundleError: The file cannot be read as its ending says.
     """
+    kinds = {".csv": partial(_rows_of_csv, path, missing), ".jsonl": _rows_of_lines, ".json": _rows_of_json}
+    if path.suffix not in kinds:
+        expected = "a file that ends in .json, .jsonl or .csv"
+        raise BundleError(f"{path}: expected {expected}, got {path.suffix or 'no ending'!r}.")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".csv":
-            return _read_csv(path, text, missing)
-        if path.suffix == ".jsonl":
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
-        if path.suffix == ".json":
-            rows = json.loads(text)
-            return rows if isinstance(rows, list) else [rows]
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            yield from kinds[path.suffix](text)
     except OSError as error:
         raise BundleError(f"{path}: the file cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError, csv.Error) as error:
         raise BundleError(f"{path}: this is no {path.suffix[1:]} file of UTF-8 text: {error}.") from None
-    raise BundleError(
-        f"{path}: expected a file that ends in .json, .jsonl or .csv, got {path.suffix or 'no ending'!r}."
-    )
 
 
-def _read_csv(path: Path, text: str, missing: Sequence[str]) -> list[dict[str, Any]]:
+def _rows_of_json(text: IO[str]) -> Iterator[dict[str, Any]]:
+    rows = json.load(text)
+    yield from rows if isinstance(rows, list) else [rows]
+
+
+def _rows_of_lines(text: IO[str]) -> Iterator[dict[str, Any]]:
+    return (json.loads(line) for line in text if line.strip())
+
+
+def _rows_of_csv(path: Path, missing: Sequence[str], text: IO[str]) -> Iterator[dict[str, Any]]:
     """Spaces around a value are no part of it, as in a data file's csv source."""
-    records = [record for record in csv.reader(io.StringIO(text, newline="")) if record]
-    header = [name.strip() for name in records[0]] if records else []
-    for number, record in enumerate(records[1:]):
+    records = (record for record in csv.reader(text) if record)
+    header = [name.strip() for name in next(records, [])]
+    for number, record in enumerate(records):
         if len(record) != len(header):
             raise BundleError(
                 f"{path}: row {number}: expected {len(header)} values as in the header, got {len(record)}."
             )
-    rows = ([None if cell in missing else cell for cell in map(str.strip, record)] for record in records[1:])
-    return [dict(zip(header, row, strict=True)) for row in rows]
+        row = [None if cell in missing else cell for cell in map(str.strip, record)]
+        yield dict(zip(header, row, strict=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -933,7 +960,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.check:
             print(f"{predictor.variant}: the golden outputs differ by at most {predictor.check_golden():.3g}")
         else:
-            for answer in predictor.predict(read_rows(options.rows, predictor.missing)):
+            for answer in predictor.stream(stream_rows(options.rows, predictor.missing)):
                 print(json.dumps(answer, ensure_ascii=False))
     except BundleError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SOURCE = Path(__file__).parents[1] / "src" / "jumpml"
-TOP = ("__init__", "_verbs", "_check", "_dry_run", "_project")  # with the cli, the only ones that know every room
+TOP = (  # with the cli, the only ones that know every room
+    *("__init__", "_verbs", "_check", "_dry_run", "_project"),
+    *("_search", "_tune_record", "_tune"),
+)
 ROOMS = (
     *("core", "drawing", "pretrained", "data", "graph", "objectives", "evaluate"),
     *("diagnose", "learn", "deploy", "report", "testing", "cli"),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jumpml._check import CheckReport
     from jumpml._project import Project, resume
+    from jumpml._tune import resume_tuning, tune
     from jumpml._verbs import (
         create_dataloader,
         create_learner,
@@ -56,6 +57,7 @@ _HOMES = {
     ),
     "jumpml._check": ("CheckReport",),
     "jumpml._project": ("Project", "resume"),
+    "jumpml._tune": ("tune", "resume_tuning"),
     "jumpml.core": ("DataSpec", "ModelSpec", "LearnerSpec", "DeploySpec", "JumpMLError", "SpecError"),
     "jumpml.data": ("DataLoaders",),
     "jumpml.evaluate": ("EvalResults", "metric"),
@@ -82,6 +84,8 @@ __all__ = [
     "Project",
     "CheckReport",
     "resume",
+    "tune",
+    "resume_tuning",
     "DataLoaders",
     "Model",
     "Node",

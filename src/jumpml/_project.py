@@ -148,7 +148,7 @@ class Project:
         loaders, _ = self._checked()
         folder = new_run_folder(self.name, out)
         temporary = folder / ".specs.tmp"  # half a folder of files would resume as another run
-        self._save_specs(temporary)
+        self.save_specs(temporary)
         temporary.rename(folder / "specs")
         return self._go_on(folder, Project.find(folder / "specs", trust=self.trust), loaders=loaders)
 
@@ -209,11 +209,11 @@ class Project:
             if node not in begun:
                 say("weights", f"{node} begins with {weights}")
         if not (folder / "run.json").exists():  # a resumed run keeps the record of its beginning
-            self._save_run(folder, loaders, learner)
+            self.save_run(folder, loaders, learner)
         learner.files = told_by(kept.learner, kept.model, kept.data)
         resumed = learner.resume(allow_changes=allow_changes)
         if resumed and allow_changes:
-            kept._save_specs(folder / "specs")  # from now on the run is theirs
+            kept.save_specs(folder / "specs")  # from now on the run is theirs
         say("learn", f"from step {learner.progress.step}" if resumed else f"on {next(model.parameters()).device}")
         learner.fit()
         learner.restore_best()
@@ -243,7 +243,7 @@ class Project:
         deployment.add_card(card.html)
         say("report", str(folder / "card.html"))
 
-    def _save_specs(self, folder: Path) -> None:
+    def save_specs(self, folder: Path) -> None:
         """The resolved files, which find what lies outside from anywhere: the folder alone repeats the run."""
         for kind in SPECS:
             spec: FileSpec = getattr(self, kind)
@@ -267,7 +267,8 @@ class Project:
                     variant["distill"]["into"] = _save_model(source, folder, name)
         return value
 
-    def _save_run(self, folder: Path, loaders: DataLoaders, learner: Learner) -> None:
+    def save_run(self, folder: Path, loaders: DataLoaders, learner: Learner) -> None:
+        """The record of what is run, ``run.json``."""
         model = learner.model
         record = RunRecord(
             name=self.name,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = [
-    *("new", "data", "check", "show", "find-lr", "profile", "run", "resume", "compare"),
+    *("new", "data", "check", "show", "find-lr", "profile", "run", "resume", "compare", "tune"),
     *("predict", "report", "schema"),
 ]
 HEAVY = ["torch", "torchmetrics", "matplotlib", "sklearn", "captum", "onnx", "pyarrow", "numpy"]

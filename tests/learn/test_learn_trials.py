@@ -427,6 +427,21 @@ def test_a_profile_adds_up() -> None:
         make().profile(steps=0)
 
 
+def test_an_update_of_several_batches_is_one_step() -> None:
+    found = make(accumulate=3).profile(steps=2)
+    assert found.rows == 24
+    assert len(make(accumulate=3).find_lr(steps=12).rates) <= 12
+
+
+def test_a_compiled_learner_is_profiled_without() -> None:
+    from jumpml.learn import Compile
+
+    found = make(compile=Compile(backend="eager")).profile(steps=1)
+    assert found.compiles
+    assert [part.name for part in found.parts if part.kind == "node"] == ["body", "out", "extent"]
+    assert "without torch.compile, which melts nodes into each other" in str(found)
+
+
 # --- batch sizes ------------------------------------------------------------------------------------------------------
 
 

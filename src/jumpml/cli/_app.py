@@ -16,9 +16,11 @@ from jumpml.cli._report import report
 from jumpml.cli._run import check, resume, run
 from jumpml.cli._schema import schema
 from jumpml.cli._show import show
+from jumpml.cli._tune import tune
 
 _COMMANDS = {"new": new, "data": data, "check": check, "show": show, "find-lr": find_lr, "profile": profile, "run": run}
-_COMMANDS |= {"resume": resume, "compare": compare, "predict": predict, "report": report, "schema": schema}
+_COMMANDS |= {"resume": resume, "compare": compare, "tune": tune, "predict": predict, "report": report}
+_COMMANDS |= {"schema": schema}
 
 
 class _InOrder(Shell):

@@ -2,15 +2,17 @@
 
 # No `from __future__ import annotations` in the modules of commands: typer reads the annotations while it runs.
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from jumpml import Project
 
+T = TypeVar("T")
 ProjectFolder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="The folder that holds the project's files; `.` for the current one.")
 ]
@@ -65,3 +67,13 @@ def save_found(found: Any, out: Path | None, name: str) -> None:
     write_file(out / f"{name}.svg", found.draw())
     write_file(out / f"{name}.json", found.model_dump_json(indent=2) + "\n")
     typer.echo(f"\nwrote {out / name}.svg and {name}.json")
+
+
+def hint_if_stopped(go: Callable[[], T], started: Callable[[], set[Path]]) -> T:
+    """Run; where a signal or the machine stops it, let the exception say how to go on with the folder that it began."""
+    try:
+        return go()
+    except (KeyboardInterrupt, SystemExit, OSError) as stop:
+        begun = [folder for folder in started() if (folder / "specs").is_dir()]
+        stop.__notes__ = [f"Go on with: jumpml resume {shlex.quote(str(folder))}" for folder in begun]
+        raise

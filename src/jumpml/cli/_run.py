@@ -2,14 +2,12 @@
 
 # No `from __future__ import annotations` in the modules of commands: typer reads the annotations while it runs.
 
-import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jumpml.cli._project import Overrides, ProjectFolder, Trust, project_of
+from jumpml.cli._project import Overrides, ProjectFolder, Trust, hint_if_stopped, project_of
 
 
 def run(
@@ -44,7 +42,7 @@ def run(
         typer.echo(f"{project.name}: the dry run came to its end; nothing was kept")
         return
     before = set((out / project.name).glob("*"))
-    started = _hint_if_stopped(lambda: project.run(out), lambda: set((out / project.name).glob("*")) - before)
+    started = hint_if_stopped(lambda: project.run(out), lambda: set((out / project.name).glob("*")) - before)
     typer.echo(f"{started}")
 
 
@@ -106,26 +104,27 @@ def resume(
     the run is refused with the list of what was changed; --allow-changes goes on with it, and the card tells. What only
     says how often to save, where to log and how to read the data may always be changed.
 
+    A search, runs/NAME/tune/TIME, goes on as it was begun, with the trial that was under way.
+
     \b
     Examples:
       jumpml resume runs/digits/20260131-120000
       jumpml resume runs/digits/20260131-120000 --set learner.phases.supervised.epochs=50 --allow-changes
     """
     from jumpml import resume as go_on
+    from jumpml import resume_tuning
+    from jumpml._tune import is_search
     from jumpml.core import parse_override
 
+    if is_search(run_folder):
+        if overrides or allow_changes:
+            raise typer.BadParameter("a search goes on as it was begun.", param_hint="'--set'")
+        found = hint_if_stopped(lambda: resume_tuning(run_folder, trust or ()), lambda: {run_folder})
+        typer.echo(f"{found}\n\nwrote {found.folder}/tune.svg and tune.json")
+        return
+
     changes = dict(parse_override(text) for text in overrides or ())
-    ended = _hint_if_stopped(
+    ended = hint_if_stopped(
         lambda: go_on(run_folder, trust or (), overrides=changes, allow_changes=allow_changes), lambda: {run_folder}
     )
     typer.echo(f"{ended}")
-
-
-def _hint_if_stopped(go: Callable[[], Path], started: Callable[[], set[Path]]) -> Path:
-    """Run; where a signal or the machine stops it, let the exception say how to go on with the folder that it began."""
-    try:
-        return go()
-    except (KeyboardInterrupt, SystemExit, OSError) as stop:
-        begun = [folder for folder in started() if (folder / "specs").is_dir()]
-        stop.__notes__ = [f"Go on with: jumpml resume {shlex.quote(str(folder))}" for folder in begun]
-        raise

@@ -62,6 +62,7 @@ def line_panel(
     falls: bool = False,
     marks: Mapping[str, float] | None = None,
     x_range: tuple[float, float] | None = None,
+    names: Sequence[str] = (),
     size: tuple[int, int] = (380, 250),
 ) -> Panel:
     """Lines in one frame.
@@ -77,6 +78,7 @@ def line_panel(
         falls: Whether positive lines that fall far are drawn on a logarithmic axis.
         marks: By name, where a vertical line stands.
         x_range: Where the horizontal axis begins and ends; as the lines need it where None.
+        names: What 0, 1, 2, ... stand for at the bottom, where they are no numbers.
         size: Width and height in pixels.
     """
     with Canvas(*size, left=58) as canvas:
@@ -99,6 +101,10 @@ def line_panel(
             edge = 0.02 * max(x_range[1] - x_range[0], 1.0)
             axes.set_xlim(x_range[0] - edge, x_range[1] + edge)
         few_ticks(axes, whole=whole)
+        if names:
+            room = (size[0] - 70) / len(names)
+            axes.set_xticks(range(len(names)), [shortened(clean(name), 11, room) for name in names])
+            axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set(xlabel=clean(x_label), ylabel=clean(y_label))
         svg = canvas.svg(clean(alt))
     legend = tuple((line.label, line.style) for line in lines if line.label and line.style is not None)

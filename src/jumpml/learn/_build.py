@@ -55,6 +55,7 @@ def build_learner(
     folder: Path,
     *,
     hooks: Sequence[Hook] = (),
+    log: Sequence[Log] = (),
 ) -> Learner:
     """Make a learner as the file says.
 
@@ -65,6 +66,7 @@ def build_learner(
         optimizer: One made in code, or several, which wins over the file's; None takes the file's.
         folder: The run's folder; it is made when something is first written.
         hooks: What joins the loop beside what the file asks for.
+        log: Where figures go beside where the file says.
 
     Raises:
         SpecError: The file asks for what there is not.
@@ -95,7 +97,7 @@ def build_learner(
             ema=spec.ema.decay if spec.ema else None,
             saving=_saving(spec, folder),
             record_examples=spec.record_examples,
-            log=_logs(spec, model, folder),
+            log=[*_logs(spec, model, folder), *log],
             hooks=[
                 *_replay(spec),
                 *build_hooks(spec),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from jumpml.core import LearnerError
 from jumpml.learn._fisher import fisher_information, why_no_fisher
@@ -63,6 +63,6 @@ def consolidate(model: Model, loaders: DataLoaders, seed: int = 0, *, average: M
         elif isinstance(objective, SI | L2SP):
             objective.consolidate()
     if average is not None:
-        for name, objective in average.objectives.items():
+        for objective in average.objectives.values():
             if isinstance(objective, LwF):
-                objective.load_state_dict(cast("LwF", model.objectives[name]).state_dict())
+                objective.remember(average)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jumpml.core import LearnerError, Record
 from jumpml.drawing import Line, draw_panels, line_panel
 from jumpml.learn._meter import NonFinite
-from jumpml.learn.trials._trial import batches_of, phase_of, read, trial_of, without_schedules
+from jumpml.learn.trials._trial import phase_of, read, trial_of, windows_of, without_schedules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,13 +88,13 @@ def find_lr(learner: Learner, *, phase: str | None, low: float, high: float, ste
         trial._enter(name)
         groups = trial.optimizer.param_groups
         own = [float(group["lr"]) for group in groups]
-        batches, runs_away = batches_of(trial, name), _RunsAway()
+        windows, runs_away = windows_of(trial, name), _RunsAway()
         for number in range(steps):
             factor = low * (high / low) ** (number / (steps - 1)) / own[0]
             for group, lr in zip(groups, own, strict=True):
                 group["lr"] = lr * factor  # all move together, and keep their relation
             try:
-                trial.step(next(batches))
+                trial.step(*next(windows))
                 loss = read(trial)[-1].losses["total"]
             except NonFinite:
                 break

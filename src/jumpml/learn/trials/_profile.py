@@ -6,6 +6,7 @@ import time
 from bisect import bisect_right
 from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
@@ -14,7 +15,7 @@ from torch.profiler import profile, record_function
 from jumpml.core import LearnerError
 from jumpml.learn.trials._memory import activities_of, bytes_by_node, held_by, peak_of
 from jumpml.learn.trials._step_profile import PartProfile, StepProfile
-from jumpml.learn.trials._trial import batches_of, phase_of, read, trial_of
+from jumpml.learn.trials._trial import phase_of, read, trial_of, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,14 +39,16 @@ def profile_step(learner: Learner, steps: int, phase: str | None) -> StepProfile
         raise LearnerError(f"expected at least 1 step, got {steps}.")
     name = phase_of(learner, phase)
     with trial_of(learner) as trial, trial._loop.random:
+        compiles = trial._loop._execution.compile is not None
+        trial._loop._execution = replace(trial._loop._execution, compile=None)  # compiled, nodes melt into each other
         trial._enter(name)
         device = next(trial.model.parameters()).device
-        batches = batches_of(trial, name)
+        windows = windows_of(trial, name)
         for _ in range(_WARM):
-            trial.step(next(batches))
-        waited, worked, rows = _timed(trial, batches, steps, device)
+            trial.step(*next(windows))
+        waited, worked, rows = _timed(trial, windows, steps, device)
         held = held_by(trial)
-        seen = _profiled(trial, [next(batches) for _ in range(min(steps, 5) + 1)], device)
+        seen = _profiled(trial, [next(windows) for _ in range(min(steps, 5) + 1)], device)
         parts, optimizer, total = _by_part(list(seen.events() or ()), device)
         scale = worked / total if total else 0.0
         parameters, weights = bytes_by_node(trial.model)
@@ -68,6 +71,7 @@ def profile_step(learner: Learner, steps: int, phase: str | None) -> StepProfile
         device=str(device),
         rows=rows,
         steps=steps,
+        compiles=compiles,
         data=waited,
         parts=tuple(made),
         optimizer=optimizer * scale,
@@ -77,22 +81,22 @@ def profile_step(learner: Learner, steps: int, phase: str | None) -> StepProfile
 
 
 def _timed(
-    trial: Learner, batches: Iterator[dict[str, Tensor]], steps: int, device: torch.device
+    trial: Learner, windows: Iterator[list[dict[str, Tensor]]], steps: int, device: torch.device
 ) -> tuple[float, float, int]:
-    """Seconds a step until its batch is there, on average; the middle step's after that; the largest batch's rows."""
+    """Seconds a step until its batches are there, on average; the middle step's after that; the largest step's rows."""
     waited, worked = list[float](), list[float]()
     rows = 0
     for _ in range(steps):
         _wait(device)
         start = time.perf_counter()
-        batch = next(batches)
+        window = next(windows)
         _wait(device)
         there = time.perf_counter()
-        trial.step(batch)
+        trial.step(*window)
         _wait(device)
         waited.append(there - start)
         worked.append(time.perf_counter() - there)
-        rows = max(rows, next(iter(batch.values())).shape[0])
+        rows = max(rows, sum(next(iter(batch.values())).shape[0] for batch in window))
     return sum(waited) / steps, worked[_middle(worked)], rows
 
 
@@ -106,17 +110,17 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _profiled(trial: Learner, batches: Sequence[Mapping[str, Tensor]], device: torch.device) -> Any:
-    """The profiler, after a step on each batch; the first one wakes it, and is not marked."""
+def _profiled(trial: Learner, windows: Sequence[Sequence[Mapping[str, Tensor]]], device: torch.device) -> Any:
+    """The profiler, after a step on each window; the first one wakes it, and is not marked."""
     with (
         _marked(trial.model),
         profile(activities=activities_of(device), profile_memory=True, acc_events=True) as seen,
     ):
-        trial.step(batches[0])
-        for batch in batches[1:]:
+        trial.step(*windows[0])
+        for window in windows[1:]:
             _wait(device)
             with record_function(f"{_MARK}step"):
-                trial.step(batch)
+                trial.step(*window)
         _wait(device)
     return seen
 

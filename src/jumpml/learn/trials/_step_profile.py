@@ -44,9 +44,11 @@ class StepProfile(Record):
     """The phase whose objectives were learned."""
     device: str
     rows: int
-    """Rows of a batch."""
+    """Rows of a step."""
     steps: int
     """Steps that were timed."""
+    compiles: bool = False
+    """Whether the learner compiles, which a profile by node cannot: it is of the same steps without."""
     data: float
     """Seconds a step until its batch is there."""
     parts: tuple[PartProfile, ...]
@@ -94,6 +96,8 @@ class StepProfile(Record):
         head = ["", "forward", "backward", "together", "share", "parameters", "kept"]
         rate = f"{self.rows / total:,.0f} rows/s"
         top = f"{self.rows} rows a step on {self.device}, phase {self.phase!r}: {_ms(total)} a step, {rate}"
+        if self.compiles:
+            top += "\nwithout torch.compile, which melts nodes into each other"
         foot = f"at most {told_bytes(self.peak)} held\n{self.bottleneck}"
         return f"{top}\n{text_table(head, rows, 'lrrrrrr')}\n{foot}"
 

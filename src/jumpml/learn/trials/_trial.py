@@ -93,6 +93,14 @@ def batches_of(trial: Learner, phase: str) -> Iterator[dict[str, Tensor]]:
         trial._loop.close_epoch(phase)
 
 
+def windows_of(trial: Learner, phase: str) -> Iterator[list[dict[str, Tensor]]]:
+    """The batches of each update of the phase, epoch after epoch without end."""
+    while True:
+        yield from trial._loop.windows()
+        read(trial)
+        trial._loop.close_epoch(phase)
+
+
 def read(trial: Learner) -> list[StepRecord]:
     """The steps since the last reading.
 

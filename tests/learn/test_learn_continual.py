@@ -274,6 +274,46 @@ def test_a_learner_a_task_goes_on_with_what_the_model_and_the_hook_keep(data: di
     assert replay.state_dict()["seen"] == 3 * 2 * 22
 
 
+def test_a_program_with_a_learner_a_task_that_stops_ends_with_the_same_bits(
+    data: dict[str, Any], tmp_path: Path
+) -> None:
+    spec = {
+        "seed": 0,
+        "nodes": {"out": {"module": "jumpml.blocks.Head", "inputs": "x"}},
+        "tasks": {"y": {"kind": "multiclass", "output": "out", "target": "y"}},
+        "objectives": {
+            "si": {"kind": "si"},
+            "ewc": {"kind": "ewc", "fisher": "sampled"},
+            "lwf": {"kind": "lwf", "inputs": "out"},
+        },
+    }
+
+    def program(folder: Path, stop: tuple[str, int] | None = None) -> dict[str, Tensor]:
+        model = jumpml.load_model(spec, jumpml.create_dataloader(data))
+        replay = Replay(rows=12, batch=4, alpha=0.5)
+        for name in PHASES:
+            learner = Learner(
+                jumpml.create_dataloader({**data, "datasets": {name: data["datasets"][name]}}),
+                model,
+                torch.optim.Adam(model.parameters(), lr=0.05),
+                phases={"supervised": Phase(epochs=2)},
+                saving=Saving(folder=folder / name, steps=1, epochs=None, keep=20),
+                hooks=[replay],
+            )
+            learner.resume()
+            if stop and stop[0] == name:
+                stop_at(learner, stop[1])
+                return {}
+            learner.fit()
+            learner.consolidate()
+        return {**model.state_dict(), **replay.state_dict()["rows"]}
+
+    whole = program(tmp_path / "whole")
+    assert program(tmp_path / "run", ("second", 4)) == {}
+    torch.rand(5)
+    assert differing(whole, program(tmp_path / "run")) == []
+
+
 @pytest.mark.parametrize(
     ("objective", "text"),
     [

@@ -168,6 +168,32 @@ def test_figures_and_records_are_of_the_rows_of_now() -> None:
     assert replayed.history.epochs[1].losses["y"] == pytest.approx(mean, rel=1e-5)
 
 
+def test_batches_that_accumulate_are_all_kept_and_replayed_once_an_update() -> None:
+    replay = Replay(rows=64, batch=4)
+    learner = learner_with(replay, accumulate=2)
+    drawn: list[int] = []
+    original = replay._reservoir.draw
+
+    def draw(count: int) -> dict[str, torch.Tensor]:
+        drawn.append(count)
+        return original(count)
+
+    replay._reservoir.draw = draw  # type: ignore[method-assign]
+    learner.fit()
+    assert replay.state_dict()["seen"] == 64  # two epochs of 32 rows
+    assert drawn == [4, 4, 4]  # four updates, of which the first found nothing kept
+
+
+def test_outputs_of_half_precision_are_kept_and_compared() -> None:
+    replay = Replay(rows=16, batch=4, alpha=1.0)
+    learner = learner_with(replay, precision="bfloat16")
+    before = [p.detach().clone() for p in learner.model.parameters()]
+    learner.fit()
+    assert replay.state_dict()["rows"]["output/y"].dtype == torch.bfloat16
+    after = [*learner.model.parameters()]
+    assert all(bool(p.isfinite().all()) and not torch.equal(p, old) for p, old in zip(after, before, strict=True))
+
+
 def test_only_the_phases_that_are_named_keep_and_replay() -> None:
     phases = {"one": Phase(epochs=1), "two": Phase(epochs=1), "supervised": Phase(epochs=0)}
     net = {**NET, "tasks": {"y": {**NET["tasks"]["y"], "objective": {"when": ["one", "two"]}}}, "objectives": {}}

@@ -51,12 +51,15 @@ class EMA(Hook):
         self.model: Model = copy.deepcopy(model)
         """The averaged model, in evaluation mode."""
         self.model.requires_grad_(False).eval()
-        self._pair()
+        self.pair()
         HAS_AVERAGE.add(model)
         IS_AVERAGE.add(self.model)
 
-    def _pair(self) -> None:
-        """What is averaged, and what is taken as it is, each beside the learning model's: looked up once."""
+    def pair(self) -> None:
+        """Look up what is averaged, and what is taken as it is, each beside the learning model's.
+
+        Once, and again where either has other tensors than before.
+        """
         self._weights: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._rest: tuple[list[Tensor], list[Tensor]] = ([], [])
         for own, other in zip(self.model.parameters(), self._learning.parameters(), strict=True):
@@ -88,7 +91,7 @@ class EMA(Hook):
         """Grow likewise: what is fresh begins with the same values, and what is not stays the average that it was."""
         self.model.regrow(self._learning.lineage)
         self.model.requires_grad_(False).eval()
-        self._pair()
+        self.pair()
 
     def state_dict(self) -> dict[str, Any]:
         """The averaged weights and the number of updates."""
@@ -99,3 +102,4 @@ class EMA(Hook):
         """Go on from a state."""
         self._updates = state["updates"]
         self.model.load_state_dict({name.removeprefix("module."): v for name, v in state["average"].items()})
+        self.pair()  # loading may have made copies anew, of a model that has grown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from jumpml.core import LearnerError
 from jumpml.learn._fisher import fisher_information, why_no_fisher
@@ -63,6 +63,6 @@ def consolidate(model: Model, loaders: DataLoaders, seed: int = 0, *, average: M
         elif isinstance(objective, SI | L2SP):
             objective.consolidate()
     if average is not None:
-        for objective in average.objectives.values():
+        for name, objective in average.objectives.items():
             if isinstance(objective, LwF):
-                objective.remember(average)
+                objective.load_state_dict(cast("LwF", model.objectives[name]).state_dict())

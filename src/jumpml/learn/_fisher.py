@@ -100,7 +100,9 @@ def why_no_fisher(model: Model, fisher: FisherKind) -> str:
 
 
 def _tasks(model: Model) -> list[str]:
-    return [name for name in model.tasks if name in model.objectives and model.objectives[name].per_example]
+    """Those whose loss is one a row of plain rows, which have no views."""
+    own = {name: model.objectives[name] for name in model.tasks if name in model.objectives}
+    return [name for name, objective in own.items() if objective.per_example and not objective.views]
 
 
 class _Loss(nn.Module):

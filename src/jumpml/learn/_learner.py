@@ -258,7 +258,10 @@ class Learner:
             LearnerError: There is no such objective, or an EWC has no task with one loss a row to take gradients of.
         """
         seed = derive_seed(self._loop.seed, "consolidate", self.progress.step)
-        consolidate(self.model, self.loaders, seed, average=self.ema_model)
+        average = self._average if isinstance(self._average, EMA) else None
+        consolidate(self.model, self.loaders, seed, average=average.model if average else None)
+        if average:
+            average.pair()
 
     def grow(self, surgery: Surgery) -> Growth:
         """Do a surgery to the model, and go on where training stands: the optimizer, the average and all else follow.

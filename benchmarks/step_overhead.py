@@ -1,5 +1,8 @@
 """Seconds an epoch: JumpML's learner beside a loop that is tuned by hand, in one run.
 
+Beside them the learner with an optimizer made from options, which is fused, and with averaged weights on top.
+With ``--modes`` the same under `torch.compile` and in bfloat16, each beside the hand's loop in that mode.
+
 Two nets on scikit-learn's digits, batches of 64, SGD with momentum, one thread: a perceptron (64-128-10), whose step is
 so short that every line of Python around it shows, and a small convolutional net. The loops take turns of five epochs,
 and the ratio is the median over the rounds, so that whatever else the machine does falls on all of them alike. Garbage
@@ -12,7 +15,8 @@ import argparse
 import gc
 import statistics
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +26,10 @@ from torch.optim import SGD
 import jumpml
 from jumpml.core import Task
 from jumpml.graph import Model, Node
-from jumpml.learn import Learner, Phase
+from jumpml.learn import Learner, Phase, make_optimizer
 from jumpml.objectives import CrossEntropy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch.optim import Optimizer
 
     from jumpml.data import DataLoaders
@@ -60,7 +62,8 @@ def convolutional() -> tuple[nn.Module, nn.Module]:
     return nn.Sequential(*first, *second, nn.Flatten()), nn.Linear(256, 10)
 
 
-NETS = {"perceptron 64-128-10": perceptron, "convolutional 32-64": convolutional}
+Net = Callable[[], tuple[nn.Module, nn.Module]]
+NETS: dict[str, Net] = {"perceptron 64-128-10": perceptron, "convolutional 32-64": convolutional}
 
 
 def load_digits() -> DataLoaders:
@@ -77,7 +80,7 @@ def optimizer_of(model: nn.Module) -> Optimizer:
     return SGD(model.parameters(), lr=0.01, momentum=0.9)
 
 
-def by_hand(images: Tensor, labels: Tensor, net: Callable[[], tuple[nn.Module, nn.Module]]) -> Callable[[], None]:
+def by_hand(images: Tensor, labels: Tensor, net: Net) -> Callable[[], None]:
     """Epochs of the usual fast loop: tensors in memory, one gather a field and batch, no `DataLoader`."""
     model = nn.Sequential(*net())
     optimizer = optimizer_of(model)
@@ -93,9 +96,7 @@ def by_hand(images: Tensor, labels: Tensor, net: Callable[[], tuple[nn.Module, n
     return epochs
 
 
-def by_hand_stricter(
-    images: Tensor, labels: Tensor, net: Callable[[], tuple[nn.Module, nn.Module]]
-) -> Callable[[], None]:
+def by_hand_stricter(images: Tensor, labels: Tensor, net: Net) -> Callable[[], None]:
     """The same with one gather a field and epoch, and slices."""
     model = nn.Sequential(*net())
     optimizer = optimizer_of(model)
@@ -113,9 +114,30 @@ def by_hand_stricter(
     return epochs
 
 
-def by_jumpml(
-    loaders: DataLoaders, net: Callable[[], tuple[nn.Module, nn.Module]], record_examples: bool
-) -> Callable[[], object]:
+def by_hand_in_mode(images: Tensor, labels: Tensor, net: Net, mode: str) -> Callable[[], None]:
+    """The usual loop, compiled or in bfloat16."""
+    model = nn.Sequential(*net())
+    optimizer = optimizer_of(model)
+
+    def loss_of(image: Tensor, label: Tensor) -> Tensor:
+        return F.cross_entropy(model(image), label)
+
+    forward: Callable[[Tensor, Tensor], Tensor] = torch.compile(loss_of) if mode == "compiled" else loss_of
+
+    def epochs() -> None:
+        for _ in range(EPOCHS_A_TURN):
+            for rows in torch.randperm(len(images)).split(BATCH):
+                image, label = images.index_select(0, rows), labels.index_select(0, rows)
+                with torch.autocast("cpu", torch.bfloat16, enabled=mode == "bfloat16"):
+                    loss = forward(image, label)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+
+    return epochs
+
+
+def by_jumpml(loaders: DataLoaders, net: Net, *, fused: bool = False, **options: Any) -> Callable[[], object]:
     """Epochs of JumpML's learner, which also keeps the losses."""
     body, head = net()
     model = Model(
@@ -126,7 +148,8 @@ def by_jumpml(
         fields=loaders.fields,
     )
     phases = {"supervised": Phase(epochs=EPOCHS_A_TURN)}
-    learner = Learner(loaders, model, optimizer_of(model), phases=phases, record_examples=record_examples)
+    made = make_optimizer(model, "sgd", 0.01, arguments={"momentum": 0.9}) if fused else optimizer_of(model)
+    learner = Learner(loaders, model, made, phases=phases, **{"record_examples": False, **options})
 
     def epochs() -> None:
         learner.phases["supervised"] = Phase(epochs=learner.progress.closed("supervised") + EPOCHS_A_TURN)
@@ -162,19 +185,43 @@ def compare(seconds: dict[str, list[float]], base: str) -> list[Result]:
     return results
 
 
-def run(net: Callable[[], tuple[nn.Module, nn.Module]], repeats: int, clock: Callable[[], float]) -> list[Result]:
+def run(net: Net, repeats: int, clock: Callable[[], float]) -> list[Result]:
     """Every loop on one net."""
     torch.manual_seed(0)
-    loaders = [load_digits() for _ in range(2)]  # a loader has one learner at a time
-    batches = list(loaders[0].train.plain())
-    images, labels = (torch.cat([batch[name] for batch in batches]) for name in ("image", "label"))
+    loaders = [load_digits() for _ in range(4)]  # a loader has one learner at a time
+    images, labels = in_memory(loaders[0])
     loops = {
         BASE: by_hand(images, labels, net),
         "by hand, a gather an epoch": by_hand_stricter(images, labels, net),
-        "JumpML": by_jumpml(loaders[0], net, record_examples=False),
+        "JumpML": by_jumpml(loaders[0], net),
         "JumpML, examples recorded": by_jumpml(loaders[1], net, record_examples=True),
+        "JumpML, optimizer from options": by_jumpml(loaders[2], net, fused=True),
+        "JumpML, optimizer from options, EMA": by_jumpml(loaders[3], net, fused=True, ema=0.99),
     }
     return compare(measure(loops, repeats, clock), BASE)
+
+
+def run_modes(net: Net, repeats: int, clock: Callable[[], float]) -> list[Result]:
+    """The loops compiled and in bfloat16, each beside the hand's in that mode."""
+    results: list[Result] = []
+    modes: dict[str, dict[str, Any]] = {"compiled": {"compile": True}, "bfloat16": {"precision": "bfloat16"}}
+    for mode, options in modes.items():
+        torch.manual_seed(0)
+        loaders = load_digits()
+        base, own = f"by hand, {mode}", f"JumpML, {mode}"
+        loops = {
+            base: by_hand_in_mode(*in_memory(loaders), net, mode),
+            own: by_jumpml(loaders, net, **options),
+        }
+        results += compare(measure(loops, repeats, clock), base)
+    return results
+
+
+def in_memory(loaders: DataLoaders) -> tuple[Tensor, Tensor]:
+    """The train rows' images, featurised, and their labels."""
+    batches = list(loaders.train.plain())
+    images, labels = (torch.cat([batch[name] for batch in batches]) for name in ("image", "label"))
+    return images, labels
 
 
 def main() -> None:
@@ -182,6 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Seconds an epoch: JumpML's learner beside a hand-tuned loop.")
     parser.add_argument("--repeats", type=int, default=30, help="rounds (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="3 rounds: a look, no measurement")
+    parser.add_argument("--modes", action="store_true", help="compiled and in bfloat16; needs a C++ compiler")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what is read (default: %(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -190,7 +238,7 @@ def main() -> None:
     print("| net | loop | ms an epoch | ratio (median) | lowest | highest |")
     print("|---|---|---:|---:|---:|---:|")
     for title, net in NETS.items():
-        for name, seconds, *ratios in run(net, repeats, CLOCKS[options.clock]):
+        for name, seconds, *ratios in (run_modes if options.modes else run)(net, repeats, CLOCKS[options.clock]):
             print(f"| {title} | {name} | {1000 * seconds:.2f} | {' | '.join(f'{ratio:.3f}' for ratio in ratios)} |")
 
 

@@ -15,6 +15,7 @@ from jumpml.core import LearnerError, SpecError, ValueInfo
 from jumpml.graph import Model, Node
 from jumpml.learn import Group, JointOptimizer, Learner, Phase, make_optimizer
 from jumpml.learn._depth import layers_of
+from jumpml.objectives import CrossEntropy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -309,3 +310,33 @@ def test_resuming_with_other_optimizers_is_refused(tmp_path: Path) -> None:
     groups = [{"nodes": "out", "kind": "sgd"}]
     with pytest.raises(jumpml.core.CheckpointError, match="optimizer: Adam then, Adam, SGD now"):
         learner_of({**options, "optimizer": {"groups": groups}}, tmp_path)
+
+
+class Half(nn.Module):
+    """Has a layer that it does not use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.idle = nn.Linear(4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.used(x)
+
+
+def test_parameters_that_get_no_gradient_are_named_once_a_phase(caplog: pytest.LogCaptureFixture) -> None:
+    loaders = jumpml.create_dataloader(DATA)
+    nodes = {"out": Node(Half(), "x")}
+    objectives = {"species": CrossEntropy(("out", "species"))}
+    model = Model(inputs={"x": loaders.info("x")}, nodes=nodes, objectives=objectives, fields=loaders.fields)
+    learner = Learner(loaders, model, SGD(model.parameters(), lr=0.1), phases={"supervised": Phase(epochs=2)})
+    learner.fit()
+    told = [record.getMessage() for record in caplog.records if "no gradient" in record.getMessage()]
+    assert told == [
+        "Phase 'supervised': no gradient reaches out.idle.weight, out.idle.bias. No active objective depends on them: "
+        "they stay as they are. Freeze the node, or see whether its module uses them."
+    ]
+
+
+def test_where_all_get_one_nothing_is_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    learner_of({}, tmp_path).train_epoch()
+    assert not [record for record in caplog.records if "no gradient" in record.getMessage()]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
+EVERY = 50  # steps, at least, between two copies
+
 
 class LastGood:
     """Keeps one copy of some modules' weights and buffers, on their device, and gives it back.
@@ -23,40 +25,43 @@ class LastGood:
     """
 
     def __init__(self) -> None:
-        self._step: int | None = None
+        self._step = 0
         self._kept: list[Tensor] = []
+        self._held: list[Tensor] = []
 
-    def take(self, step: int, modules: Sequence[nn.Module]) -> bool:
-        """Copy what there is, if it is finite; the device is read once.
+    def hold(self, modules: Sequence[nn.Module]) -> None:
+        """See what there is to copy; to be told again when parameters come or go."""
+        held = [value for module in modules for value in (*module.parameters(), *module.buffers())]
+        if [value.shape for value in held] != [value.shape for value in self._kept]:
+            self._kept = []
+        self._held = held
+
+    def take(self, step: int) -> bool:
+        """Copy what is held, if it is finite, and if some steps are over since the last copy; the device is read once.
 
         Returns:
-            Whether it is.
+            Whether it is finite, as far as it was looked at.
         """
-        now = _tensors(modules)
-        if not all_finite(now):
+        if self._kept and step - self._step < EVERY:
+            return True
+        if not all_finite(self._held):
             return False
-        if [value.shape for value in now] != [value.shape for value in self._kept]:
-            self._kept = [torch.empty_like(value) for value in now]
+        self._kept = self._kept or [torch.empty_like(value) for value in self._held]
         with torch.no_grad():
-            torch._foreach_copy_(self._kept, now)
+            torch._foreach_copy_(self._kept, self._held)
         self._step = step
         return True
 
-    def restore(self, modules: Sequence[nn.Module], optimizer: Optimizer) -> int | None:
-        """Give the modules what was kept, and let the optimizer begin afresh: its moments are spoiled too.
+    def restore(self, optimizer: Optimizer) -> int | None:
+        """Give back what was kept, and let the optimizer begin afresh: its moments are spoiled too.
 
         Returns:
-            After which step it was copied; None where nothing was, or the modules have grown since.
+            After which step it was copied; None where nothing was, or parameters have come or gone since.
         """
-        now = _tensors(modules)
-        if self._step is None or [value.shape for value in now] != [value.shape for value in self._kept]:
+        if not self._kept:
             return None
         with torch.no_grad():
-            torch._foreach_copy_(now, self._kept)
+            torch._foreach_copy_(self._held, self._kept)
         for parameter in list(optimizer.state):
             optimizer.state.pop(parameter)
         return self._step
-
-
-def _tensors(modules: Sequence[nn.Module]) -> list[Tensor]:
-    return [value for module in modules for value in (*module.parameters(), *module.buffers())]

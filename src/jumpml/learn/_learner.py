@@ -278,6 +278,7 @@ class Learner:
         self._read()
         growth = self.model.grow(with_fields(surgery, self.model, self.loaders), seed=self._loop.seed)
         self._loop.grew(growth)
+        self._hold()
         if not surgery.preserves:  # what was measured is not what there is now
             self.progress.best = None
         self.note(growth.text)
@@ -441,13 +442,7 @@ class Learner:
         Returns:
             After which step that was; None where there is nothing.
         """
-        return self._last_good.restore(self._weighed, self.optimizer)
-
-    @property
-    def _weighed(self) -> list[torch.nn.Module]:
-        """The model, and its average if there is one."""
-        average = self._average.model if isinstance(self._average, EMA) else None
-        return [self.model] if average is None else [self.model, average]
+        return self._last_good.restore(self.optimizer)
 
     @property
     def history(self) -> RunHistory:
@@ -540,7 +535,15 @@ class Learner:
 
     def _enter(self, name: str) -> Stage:
         self._read()  # steps by hand in another phase had other objectives
-        return self._loop.enter(name)
+        stage = self._loop.enter(name)
+        self._hold()
+        return stage
+
+    def _hold(self) -> None:
+        """Note which weights there are to keep, where no checkpoint keeps them."""
+        if self._keeper is None:
+            average = self._average.model if isinstance(self._average, EMA) else None
+            self._last_good.hold([self.model] if average is None else [self.model, average])
 
     def _epoch(self, name: str) -> EpochRecord:
         start = time.perf_counter()
@@ -582,7 +585,7 @@ class Learner:
 
     def _read(self) -> None:
         new, unread = self._loop.unread, self._loop.read()
-        if new and self._keeper is None and not self._last_good.take(self.progress.step, self._weighed):
+        if new and self._keeper is None and not self._last_good.take(self.progress.step):
             raise NonFinite(self.progress.step + 1)
         if self._logs and (records := [*unread]):
             figures = {name: value for read in self._loop.hooks.read for name, value in read().items()}

@@ -130,15 +130,13 @@ class Loop:
         for parameter in stage.trained:  # no other has a gradient: `zero_grad` would look at them all
             parameter.grad = None
         moved = self._move_weights(stage) if self._schedules else NONE_MOVES
-        if len(batches) == 1:
-            steps = [self._learn(stage, *self._served(batches[0]))]
-            losses, rows = steps[0].losses, rows_of(steps[0].batch)
-        else:
-            steps, losses, rows = self._learn_all(stage, batches)
+        steps, losses, rows = (self._learn_one if len(batches) == 1 else self._learn_all)(stage, batches)
         self._update.unscale()
         for differentiated in self.hooks.differentiated:
             differentiated(stage)
         self._update.move(stage.trained)
+        if stage.untold:
+            stage.tell_of_idle(self.model)
         stage.advance()
         self.progress.step += 1
         self.progress.batch += len(batches)
@@ -149,17 +147,26 @@ class Loop:
         for updated in self.hooks.updated:
             updated(steps[-1])
 
-    def _served(self, batch: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], int]:
-        """What hooks make of a batch, and how many of its rows the loader served."""
-        served = rows_of(batch)
-        return self.hooks.served(batch) if self.hooks.serve else batch, served
-
-    def _learn(self, stage: Stage, batch: Mapping[str, Tensor], served: int, window: Window | None = None) -> Step:
+    def _learn(
+        self, stage: Stage, batch: Mapping[str, Tensor], served: int, rows: int, window: Window | None = None
+    ) -> Step:
         """A batch's gradients, and what is told of it."""
         losses, values = stage.plan(batch)
-        self._descend(losses, window, rows_of(batch))
+        self._descend(losses, window, rows)
         kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
         return Step(self.progress.step + 1, self.optimizer.param_groups[0]["lr"], kept, values, batch, served)
+
+    def _learn_one(
+        self, stage: Stage, batches: Sequence[Mapping[str, Tensor]]
+    ) -> tuple[list[Step], Mapping[str, Loss], int]:
+        """The gradients of one batch; what is told of it, its losses and its rows."""
+        (batch,) = batches
+        rows = served = rows_of(batch)
+        if self.hooks.serve:
+            batch = self.hooks.served(batch)
+            rows = rows_of(batch)
+        step = self._learn(stage, batch, served, rows)
+        return [step], step.losses, rows
 
     def _learn_all(
         self, stage: Stage, batches: Sequence[Mapping[str, Tensor]]
@@ -167,9 +174,12 @@ class Loop:
         """The gradients of several batches as of one; what is told of each, and the losses and rows of all."""
         if not batches:
             raise LearnerError("an update needs a batch: step() was given none.")
-        served = [self._served(batch) for batch in batches]
-        window = Window(stage.plan, [batch for batch, _ in served])
-        steps = [self._learn(stage, batch, rows, window) for batch, rows in served]
+        served = [rows_of(batch) for batch in batches]
+        batches = [self.hooks.served(batch) for batch in batches] if self.hooks.serve else batches
+        window = Window(stage.plan, batches)
+        steps = [
+            self._learn(stage, batch, rows, rows_of(batch), window) for batch, rows in zip(batches, served, strict=True)
+        ]
         self._miscounted.append(window.miscounted())
         return steps, window.losses(steps), window.rows
 

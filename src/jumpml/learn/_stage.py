@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from jumpml.graph import LossPlan, Model
     from jumpml.learn._execution import Execution
     from jumpml.learn._phase import Phase
+
+_LOG = logging.getLogger("jumpml")
+MOST_TOLD = 5  # parameters that are named
 
 
 class Stage:
@@ -56,6 +60,7 @@ class Stage:
         trained: Collection[nn.Parameter] = (),
     ) -> None:
         self.name = name
+        self.untold = True
         refuse_idle(name, model)
         frozen = set(model.select(phase.freeze))
         model.train_only([node for node in model.select(phase.train) if node not in frozen])
@@ -75,6 +80,21 @@ class Stage:
         updates = -(-len(loaders.train) // accumulate)
         steps = phase.epochs * updates
         self._rates = Rates(optimizer, initial, lr=phase.lr, schedule=phase.schedule, steps=steps, an_epoch=updates)
+
+    def tell_of_idle(self, model: Model) -> None:
+        """Once, after the first update: name the parameters of nodes that ran, which no gradient has reached."""
+        self.untold = False
+        nodes = {name: model.node(name).named_parameters() for name in self.plan.nodes}
+        trained = {id(parameter) for parameter in self.trained}
+        idle = [f"{n}.{name}" for n, own in nodes.items() for name, p in own if id(p) in trained and p.grad is None]
+        if idle:
+            told = ", ".join(idle[:MOST_TOLD]) + (f" and {len(idle) - MOST_TOLD} more" if len(idle) > MOST_TOLD else "")
+            _LOG.warning(
+                "Phase %r: no gradient reaches %s. No active objective depends on them: they stay as they are. Freeze "
+                "the node, or see whether its module uses them.",
+                self.name,
+                told,
+            )
 
     def advance(self) -> None:
         """Move the learning rates on by one step; past the phase's last one they stay.

@@ -19,7 +19,7 @@ from jumpml.graph._wiring import Wiring
 from jumpml.graph.growth._operations import operate
 from jumpml.graph.growth._snapshot import Snapshot
 from jumpml.graph.growth._surgery import Growth, index_map, inverse
-from jumpml.graph.growth._survey import rows_of
+from jumpml.graph.growth._survey import precision_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -199,7 +199,8 @@ class Growing(Trainable):
         inner = () if names.whole is None else [path for path, _ in self.node(names.whole).named_modules() if path]
         self._wiring = Wiring.of(edges, Names(edges, names.whole, inner))
         known = self._values
-        inferred = self._pass(asked=[name for name in known if self.node_of(name) is not None], seed=seed)
+        asked = [name for name in known if self.node_of(name) is not None]
+        inferred = self._pass(asked=asked, seed=seed, dtype=precision_of(self))
         self._values, self._parts = inferred.values, {**inferred.keys, **inferred.brought}
         self._need_two_rows = frozenset(inferred.need_two_rows)
         self._connect_anew(

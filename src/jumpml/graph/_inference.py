@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -38,6 +39,7 @@ def infer(
     rows: int = ROWS,
     asked: Iterable[str] = (),
     optional: bool = True,
+    dtype: torch.dtype = torch.float32,
 ) -> Inferred:
     """Pass some rows through every node, without gradient, in evaluation mode, and without a trace.
 
@@ -51,6 +53,7 @@ def infer(
         rows: How many pass.
         asked: References of tasks and objectives, some to inner modules of nodes.
         optional: Whether optional fields that are there are given; else all of them are None.
+        dtype: Of numbers, for a model that has been brought into another precision; they are told as float32.
 
     Raises:
         GraphError: A node fails on its inputs, gives no tensor, or loses the batch.
@@ -58,7 +61,7 @@ def infer(
     parameters = (parameter for module in modules.values() for parameter in module.parameters())
     device = next((parameter.device for parameter in parameters), torch.device("cpu"))
     inferred = Inferred(dict(inputs), wiring.names, rows)
-    results: dict[str, Any] = {name: some_rows(value, rows).to(device) for name, value in inputs.items()}
+    results: dict[str, Any] = {name: some_rows(value, rows, dtype).to(device) for name, value in inputs.items()}
     inner, told = _inner_references(wiring, asked), set[int]()
     for name in wiring.order:
         module = modules[name]
@@ -78,6 +81,9 @@ def infer(
         for reference, place in places.items():
             if reference not in {**inferred.keys, **inferred.brought}:
                 _note_inner(reference, place, given[place.path], results, inferred)
+    if dtype != torch.float32:
+        told = inferred.values.items()
+        inferred.values.update({n: replace(v, dtype="float32") for n, v in told if getattr(torch, v.dtype) == dtype})
     inferred.values.update(
         {graph: inferred.values[nodes[0]] for graph, nodes in wiring.names.graphs.items() if _one(nodes, inferred)}
     )
@@ -123,12 +129,13 @@ def _one(nodes: tuple[str, ...], inferred: Inferred) -> bool:
     return len(nodes) == 1 and nodes[0] in inferred.values
 
 
-def some_rows(value: ValueInfo, rows: int) -> Tensor:
+def some_rows(value: ValueInfo, rows: int, precision: torch.dtype = torch.float32) -> Tensor:
     """Rows to try modules on: codes of 0, which every embedding has; numbers that differ, as an inverse asks for."""
     dtype = getattr(torch, value.dtype)
     if not dtype.is_floating_point:
         return torch.zeros((rows, *value.shape), dtype=dtype)
-    return torch.rand((rows, *value.shape), dtype=dtype, generator=torch.Generator().manual_seed(0))
+    drawn = torch.rand((rows, *value.shape), dtype=dtype, generator=torch.Generator().manual_seed(0))
+    return drawn.to(precision) if dtype == torch.float32 else drawn
 
 
 def _read(reference: str, reader: str, results: Mapping[str, Any], inferred: Inferred) -> Any:

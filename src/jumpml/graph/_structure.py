@@ -6,6 +6,7 @@ from abc import ABC
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import nn
 
 from jumpml.core import (
@@ -111,6 +112,7 @@ class Structure(nn.Module, ABC):
         rows: int = ROWS,
         asked: Iterable[str] = (),
         optional: bool = True,
+        dtype: torch.dtype = torch.float32,
     ) -> Inferred:
         """Pass some rows through all nodes, of these shapes where they differ from the inputs' own."""
         modules = {name: self.node(name) for name in self._wiring.order}
@@ -122,6 +124,7 @@ class Structure(nn.Module, ABC):
             rows=rows,
             asked=[*self._asked, *asked],
             optional=optional,
+            dtype=dtype,
         )
 
     def _known(self, inferred: Inferred) -> dict[str, ValueInfo]:

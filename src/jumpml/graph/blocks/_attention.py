@@ -55,10 +55,9 @@ class Attention(nn.Module):
         """How many heads there are; as many as at first, unless it has grown."""
         return self.inward.out_features // (3 * self.head_width)
 
-    def unit_labels(self) -> list[tuple[Tensor, tuple[int, ...]]]:
-        """Of the weight of queries, keys and values, the head that each output belongs to."""
-        heads = [head for head in range(self.heads) for _ in range(self.head_width)]
-        return [(self.inward.weight, (*heads, *heads, *heads))]
+    def unit_labels(self) -> list[tuple[Tensor, list[list[int]]]]:
+        """Of the weight of queries, keys and values, by each of these the head that each output belongs to."""
+        return [(self.inward.weight, [[head for head in range(self.heads) for _ in range(self.head_width)]] * 3)]
 
 
 def check_heads(width: int, heads: int, rotary: bool) -> None:

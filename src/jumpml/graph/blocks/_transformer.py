@@ -56,10 +56,9 @@ class TransformerLayer(nn.Module):
             inner = F.gelu(inner)
         return values + self.dropout(self.outward(inner))
 
-    def unit_labels(self) -> list[tuple[Tensor, tuple[int, ...]]]:
-        """Of a gated network, the inner unit that each output belongs to: it has a gate and a value."""
-        units = tuple(range(self.outward.in_features))
-        return [(self.inward.weight, (*units, *units))] if self.gated else []
+    def unit_labels(self) -> list[tuple[Tensor, list[range]]]:
+        """Of a gated network, the inner unit that each output belongs to, first of all gates, then of all values."""
+        return [(self.inward.weight, [range(self.outward.in_features)] * 2)] if self.gated else []
 
 
 def deepened(layers: nn.ModuleList) -> None:

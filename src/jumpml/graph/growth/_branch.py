@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
+import torch
 from torch import nn
 
 from jumpml.core import GraphError, JumpMLError, ValueInfo, resolve_class
@@ -87,7 +88,8 @@ class Branch(Surgery):
                     made = cls(**told["args"])
             except (JumpMLError, TypeError, ValueError) as error:
                 raise GraphError(f"branch {told['name']!r} cannot be made: {error}") from error
-            made.train(model.training)
+            like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+            made.to(device=like.device, dtype=like.dtype).train(model.training)
             inner = model.node(node)
             replace(model, inner, GatedSum(inner))
             reads = model.written(node)

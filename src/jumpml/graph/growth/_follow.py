@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from jumpml.graph._node import class_name
-from jumpml.graph.growth._units import Fill, Labels, Member, Units
+from jumpml.graph.growth._units import Fill, Labels, Member, Units, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -96,7 +96,7 @@ class Follower(TorchFunctionMode):
         labels = labels or self._declared.get(id(weight), tuple(range(weight.shape[axis])))
         units = self._made.get(id(weight))
         if units is None:
-            units = self._made[id(weight)] = Units(max(labels) + 1, [owner])
+            units = self._made[id(weight)] = Units(count_of(labels), [owner])
             self.all.append(units)
         place = Place(axis, ((units, labels),))
         self.use(weight, axis, place, "drawn", weight)

@@ -9,12 +9,13 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from jumpml.graph.growth._follow import Place
+from jumpml.graph.growth._units import SWEEP, swept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jumpml.graph.growth._follow import Call
-    from jumpml.graph.growth._units import Fill, Units
+    from jumpml.graph.growth._units import Fill, Labels, Units
 
 _ONE_BY_ONE = [
     "add",
@@ -251,11 +252,11 @@ def _steps(call: Call) -> None:
     if place is not None and place.axis != values.ndim - 1:
         call.block("reads them as steps")
         place = None
-    made = follower.made_by(weights[0], 0, tuple(range(count)) * gates)
+    made = follower.made_by(weights[0], 0, swept(*[range(count)] * gates))
     if made is None:
         return
     ((units, _),) = made.parts
-    once, given = (Place(1, ((units, tuple(range(count)) * times),)) for times in (1, ways))
+    once, given = (Place(1, ((units, swept(*[range(count)] * times)),)) for times in (1, ways))
     for number in range(layers * ways):
         own = weights[number * each : (number + 1) * each]
         for tensor in own:
@@ -379,7 +380,8 @@ def _coded(value: Tensor, place: Place | None, known: Sequence[Units]) -> Tensor
 def _decode(call: Call, value: Tensor, codes: Tensor, known: Sequence[Units]) -> None:
     if bool((codes == -1).all()):
         return
-    varies = [axis for axis in range(codes.ndim) if bool((codes != codes.narrow(axis, 0, 1)).any())]
+    which = torch.where(codes < 0, codes, codes - codes % _MANY + codes % SWEEP)  # whichever sweep it is in
+    varies = [axis for axis in range(which.ndim) if bool((which != which.narrow(axis, 0, 1)).any())]
     if len(varies) > 1 or 0 in varies[:1]:
         call.block(f"lays them over several axes ({call.name})")
         return
@@ -387,10 +389,16 @@ def _decode(call: Call, value: Tensor, codes: Tensor, known: Sequence[Units]) ->
     line = codes.movedim(axis, -1).flatten(0, -2)[0].tolist()
     parts = []
     for number, units in enumerate(known):
-        labels = tuple(code - number * _MANY if code // _MANY == number else -1 for code in line)
-        if max(labels) >= 0:
-            parts.append((units, labels))
+        own = [code - number * _MANY if code // _MANY == number else -1 for code in line]
+        if max(own) >= 0:
+            parts.append((units, _renumbered(own)))
     call.follower.put(value, Place(axis, tuple(parts)))
+
+
+def _renumbered(labels: Sequence[int]) -> Labels:
+    """The same with sweeps counted from the first that is there: a half of two is like the other."""
+    sweeps = {sweep: number for number, sweep in enumerate(dict.fromkeys(n // SWEEP for n in labels if n >= 0))}
+    return tuple(n if n < 0 else n % SWEEP + sweeps[n // SWEEP] * SWEEP for n in labels)
 
 
 def _unknown(call: Call) -> None:

@@ -12,6 +12,7 @@ from jumpml.graph._inferred import ROWS
 from jumpml.graph.growth._adapters import ADAPTERS
 from jumpml.graph.growth._follow import Follower, watching
 from jumpml.graph.growth._rules import rule_of
+from jumpml.graph.growth._units import swept
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,9 +48,8 @@ def survey(model: Model) -> list[Units]:
 def rows_of(model: Model) -> dict[str, Tensor]:
     """All values of two rows, in evaluation mode, without a trace."""
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    batch = {name: some_rows(value, ROWS).to(device) for name, value in model.inputs.items()}
-    batch = {name: value.to(dtype) if value.is_floating_point() else value for name, value in batch.items()}
+    dtype = precision_of(model)
+    batch = {name: some_rows(value, ROWS, dtype).to(device) for name, value in model.inputs.items()}
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -59,6 +59,11 @@ def rows_of(model: Model) -> dict[str, Tensor]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def precision_of(model: nn.Module) -> torch.dtype:
+    """The floating point type of a model's parameters."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
 
 
 def module_names(model: Model) -> dict[nn.Module, str]:
@@ -79,7 +84,7 @@ def _declared(names: dict[nn.Module, str]) -> dict[int, Labels]:
     for module in names:
         told = getattr(module, "unit_labels", None)
         if told is not None:
-            found |= {id(weight): labels for weight, labels in told()}
+            found |= {id(weight): swept(*sweeps) for weight, sweeps in told()}
     # a branch of low rank gives what the weight beside it gives
     found |= {id(m.up): found[id(m.weight)] for m in names if isinstance(m, ADAPTERS) and id(m.weight) in found}
     return found

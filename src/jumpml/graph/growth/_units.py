@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-Labels = tuple[int, ...]  # by index along an axis, the unit that it belongs to; -1 where it is no unit's
+Labels = tuple[int, ...]  # by index along an axis, the unit that it belongs to; -1 where it is no unit's; see `swept`
+SWEEP = 1 << 20  # added to a unit's number once for each sweep before; more units than a layer has
 Fill = Literal["drawn", "zero", "one", "quarter"]
 
 
@@ -77,6 +78,19 @@ class Units:
         self.root.members[id(member.tensor), member.axis, member.labels] = member
 
 
+def swept(*sweeps: Sequence[int]) -> Labels:
+    """Labels of an axis along which units lie several times, sweep after sweep: in each gate of an LSTM.
+
+    Args:
+        sweeps: The unit of each index.
+
+    Example:
+        >>> [label % SWEEP for label in swept([0, 1], [0, 1])]
+        [0, 1, 0, 1]
+    """
+    return tuple(unit + number * SWEEP for number, sweep in enumerate(sweeps) for unit in sweep)
+
+
 def spread(*parts: tuple[Labels, Sequence[int]]) -> tuple[int, ...] | None:
     """Along an axis, the old index of each new one; -1 for a fresh one.
 
@@ -91,7 +105,7 @@ def spread(*parts: tuple[Labels, Sequence[int]]) -> tuple[int, ...] | None:
         None where the labels are no whole sweeps, each over all units in order.
 
     Example:
-        >>> spread(((0, 0, 1, 1, -1), (0, 1, -1))), spread(((0, 1, 0, 1), (1, -1))), spread(((1, 0), (0, 1)))
+        >>> spread(((0, 0, 1, 1, -1), (0, 1, -1))), spread((swept((0, 1), (0, 1)), (1, -1))), spread(((1, 0), (0, 1)))
         ((0, 1, 2, 3, -1, -1, 4), (1, -1, 3, -1), None)
     """
     source: list[int] = []
@@ -102,8 +116,9 @@ def spread(*parts: tuple[Labels, Sequence[int]]) -> tuple[int, ...] | None:
             source.append(place)
             place += 1
             continue
-        wide = _width(labels, place)
-        sweep = [unit for unit in range(max(labels) + 1) for _ in range(wide)]
+        first = labels[place] - labels[place] % SWEEP
+        wide = next((n for n, label in enumerate(labels[place:]) if label != first), size - place) or 1
+        sweep = [first + unit for unit in range(count_of(labels)) for _ in range(wide)]
         if [*labels[place : place + len(sweep)]] != sweep:
             return None
         for unit in units:
@@ -112,9 +127,6 @@ def spread(*parts: tuple[Labels, Sequence[int]]) -> tuple[int, ...] | None:
     return tuple(source)
 
 
-def _width(labels: Labels, start: int) -> int:
-    """How many indices the first unit of a sweep has."""
-    end = start
-    while end < len(labels) and labels[end] == 0:
-        end += 1
-    return max(end - start, 1)
+def count_of(labels: Labels) -> int:
+    """How many units there are."""
+    return max((label % SWEEP for label in labels if label >= 0), default=-1) + 1

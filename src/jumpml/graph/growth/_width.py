@@ -12,6 +12,7 @@ from jumpml.graph.growth._index_map import FRESH
 from jumpml.graph.growth._resize import put, resized
 from jumpml.graph.growth._surgery import Entry, Moved, Surgery
 from jumpml.graph.growth._survey import chosen, survey
+from jumpml.graph.growth._units import SWEEP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,7 +115,7 @@ def importance(units: Units) -> Tensor:
         if member.fill in sums and member.tensor.ndim > 1:
             squares = member.tensor.detach().cpu().float().square().movedim(member.axis, 0).flatten(1).sum(1)
             labels = torch.tensor(member.labels)
-            sums[member.fill].index_add_(0, labels[labels >= 0], squares[labels >= 0])
+            sums[member.fill].index_add_(0, labels[labels >= 0] % SWEEP, squares[labels >= 0])
     read = sums["zero"] if bool(sums["zero"].any()) else torch.ones(units.count)
     return (sums["drawn"] * read).sqrt()
 

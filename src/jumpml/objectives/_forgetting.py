@@ -106,10 +106,11 @@ class LwF(ObjectiveModule):
         Args:
             model: The one that this is an objective of.
         """
-        if self.before is None or self._grown(model.until(self.inputs[0]).state_dict()):
+        state = model.until(self.inputs[0]).state_dict()
+        if self.before is None or self._unlike(state):
             self.remember(model)
         else:  # the very buffers stay: an average of the model may have noted them
-            self.before.load_state_dict(model.until(self.inputs[0]).state_dict())
+            self.before.load_state_dict(state)
         self.get_buffer("active").fill_(1.0)
 
     def forward(self, output: Tensor, *fields: Tensor, present: Tensor | None = None) -> Loss:
@@ -132,10 +133,11 @@ class LwF(ObjectiveModule):
         value, present = self._distance(output, before, present=present)
         return Loss(self.get_buffer("active") * value, present)
 
-    def _grown(self, state: Mapping[str, Tensor], prefix: str = "") -> bool:
-        """Whether what is to be copied has other shapes than the copy."""
+    def _unlike(self, state: Mapping[str, Tensor], prefix: str = "") -> bool:
+        """Whether a state is of a model that has grown since the copy was made, or had not yet."""
         mine = self.before.state_dict(prefix=prefix) if self.before is not None else {}
-        return any(name in state and state[name].shape != value.shape for name, value in mine.items())
+        theirs = {name: value.shape for name, value in state.items() if name.startswith(prefix)}
+        return bool(theirs) and {name: value.shape for name, value in mine.items()} != theirs
 
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; the copy stays in evaluation mode."""
@@ -147,7 +149,7 @@ class LwF(ObjectiveModule):
 
 def _fit_copy(objective: LwF, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
     """Copy anew, before a state is loaded, where the model had grown when it was copied, and has by now."""
-    if objective._of and objective._grown(state, f"{prefix}before."):
+    if objective._of and objective._unlike(state, f"{prefix}before."):
         objective.remember(objective._of[0])
 
 

@@ -95,8 +95,8 @@ def test_every_wrong_copy_of_an_example_is_refused_by_schema_and_reader_alike(ki
     mutants = [mutant for example in _examples(kind) for mutant in _mutants(example)]
     read = {path for path, mutant in mutants if _is_read(kind, mutant)}
     assert {path for path, mutant in mutants if checker.is_valid(mutant)} == read
-    # what a module or an optimizer takes, they say; a node's inputs may be a mapping in the place of a list
-    free = {"model": {"args", "inputs"}, "learner": {"optimizer"}}.get(kind, set())
+    # what a module, a function or an optimizer takes, they say; a node's inputs may be a mapping in the place of a list
+    free = {"data": {"args"}, "model": {"args", "inputs"}, "learner": {"optimizer"}}.get(kind, set())
     assert all(free & {*path} for path in read)
     assert len(mutants) - len(read) > 10
 
@@ -116,7 +116,7 @@ def test_every_wrong_copy_of_an_example_is_refused_by_schema_and_reader_alike(ki
         ("learner", {"checkpoint": {"every": {"epochs": 1, "steps": 1}}}),
         ("learner", {"checkpoint": {"every": {}}}),
         ("learner", {"phases": {"a": {"train": {"up": "x"}}}}),
-        ("learner", {"log": ["csv"]}),
+        ("learner", {"log": ["xml"]}),
         ("deploy", {"variants": {"a": {}}}),
         ("deploy", {"variants": {"a": {"quantize": {}, "factorize": {"rank": 0.5}}}}),
         ("deploy", {"variants": {"a": {"quantize": {}, "fine_tune": {"epochs": 1}}}}),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jumpml._check import CheckReport
-    from jumpml._project import Project, resume
+    from jumpml._project import Project, replay, resume
     from jumpml._tune import resume_tuning, tune
     from jumpml._verbs import (
         create_dataloader,
@@ -56,7 +56,7 @@ _HOMES = {
         "deployModel",
     ),
     "jumpml._check": ("CheckReport",),
-    "jumpml._project": ("Project", "resume"),
+    "jumpml._project": ("Project", "resume", "replay"),
     "jumpml._tune": ("tune", "resume_tuning"),
     "jumpml.core": ("DataSpec", "ModelSpec", "LearnerSpec", "DeploySpec", "JumpMLError", "SpecError"),
     "jumpml.data": ("DataLoaders",),
@@ -84,6 +84,7 @@ __all__ = [
     "Project",
     "CheckReport",
     "resume",
+    "replay",
     "tune",
     "resume_tuning",
     "DataLoaders",

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
-    from jumpml.learn import Learner
+    from jumpml.learn import Learner, RelivedStep
 
 _SUFFIXES = (".yaml", ".yml", ".json", ".py")
 _NEEDED = ("data", "model")
@@ -314,6 +314,36 @@ def resume(
         begin = "was stopped before its first one, or its learner file says `checkpoint: null`"
         raise RunError(f"{folder} holds no checkpoint to go on from: the run {begin}. Start it anew with `jumpml run`.")
     return Project.find(folder / "specs", overrides, trust).go_on(folder, allow_changes=allow_changes)
+
+
+def replay(path: str | Path, trust: Sequence[str] = ()) -> RelivedStep:
+    """Show the step again at which a run stopped because of a value that is not finite.
+
+    Args:
+        path: The run's folder, of whose saved steps the last is shown; or one that was saved.
+        trust: Packages that the files may name code of.
+
+    Returns:
+        What the batch, the nodes, the losses and their gradients were; ``str`` of it is a table.
+
+    Raises:
+        RunError: The folder is no run's, or no step was saved.
+    """
+    from jumpml.learn import build_learner
+
+    path = Path(path)
+    run = path if path.is_dir() else path.parents[2]
+    if not (run / "specs").is_dir():
+        raise RunError(f"{run} is no run's folder: it has no folder named specs. A run is made by `jumpml run`.")
+    if path.is_dir():
+        saved = sorted(path.glob("checkpoints/replay/step-*.safetensors"))
+        if not saved:
+            text = "one is saved where a loss, a gradient or a weight becomes NaN or infinite"
+            raise RunError(f"{run} holds no step to show again: {text}.")
+        path = saved[-1]
+    project = Project.find(run / "specs", {"learner.log": []}, trust)
+    loaders, model = project.build()
+    return build_learner(project.learner, loaders, model, None, run).relive(path)
 
 
 def environment() -> dict[str, str]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = [
-    *("new", "data", "check", "show", "find-lr", "profile", "run", "resume", "compare", "tune"),
-    *("predict", "report", "schema"),
+    *("new", "data", "check", "show", "find-lr", "profile", "run", "resume"),
+    *("replay", "compare", "tune", "predict", "report", "schema"),
 ]
 HEAVY = ["torch", "torchmetrics", "matplotlib", "sklearn", "captum", "onnx", "pyarrow", "numpy"]
 

@@ -12,6 +12,7 @@ from jumpml.cli._find_lr import find_lr
 from jumpml.cli._new import new
 from jumpml.cli._predict import predict
 from jumpml.cli._profile import profile
+from jumpml.cli._replay import replay
 from jumpml.cli._report import report
 from jumpml.cli._run import check, resume, run
 from jumpml.cli._schema import schema
@@ -19,8 +20,8 @@ from jumpml.cli._show import show
 from jumpml.cli._tune import tune
 
 _COMMANDS = {"new": new, "data": data, "check": check, "show": show, "find-lr": find_lr, "profile": profile, "run": run}
-_COMMANDS |= {"resume": resume, "compare": compare, "tune": tune, "predict": predict, "report": report}
-_COMMANDS |= {"schema": schema}
+_COMMANDS |= {"resume": resume, "replay": replay, "compare": compare, "tune": tune, "predict": predict}
+_COMMANDS |= {"report": report, "schema": schema}
 
 
 class _InOrder(Shell):

@@ -19,6 +19,7 @@ from jumpml.learn._param_groups import Group
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Progress, Saving
 from jumpml.learn._progress_log import ProgressLog
+from jumpml.learn._relived import RelivedStep
 from jumpml.learn._replay import Replay
 from jumpml.learn._reservoir import Reservoir
 from jumpml.learn._schedules import (
@@ -83,6 +84,7 @@ __all__ = [
     "Phase",
     "Progress",
     "ProgressLog",
+    "RelivedStep",
     "Replay",
     "Reservoir",
     "RunHistory",

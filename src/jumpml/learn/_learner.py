@@ -6,11 +6,12 @@ import json
 import logging
 import time
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import EpochRecord, LearnerError, derive_seed
+from jumpml.core import EpochRecord, LearnerError, NonFiniteLossError, derive_seed
 from jumpml.learn._averaging import EMA
 from jumpml.learn._consolidation import consolidate
 from jumpml.learn._culprit import all_finite, explain
@@ -27,6 +28,7 @@ from jumpml.learn._meter import NonFinite
 from jumpml.learn._misfits import check_fit, check_lengths, check_steps, refuse_idle
 from jumpml.learn._paths import path_hooks
 from jumpml.learn._phase import Phase
+from jumpml.learn._relived import REPLAY, load_step
 from jumpml.learn._schedules import figures_of
 from jumpml.learn._stopper import Stopper
 from jumpml.learn._swa import SWA
@@ -36,7 +38,6 @@ from jumpml.objectives import reduce
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from torch import Tensor
     from torch.optim import Optimizer
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from jumpml.learn._hook import Hook
     from jumpml.learn._logs import Log
     from jumpml.learn._progress import Progress, Saving
+    from jumpml.learn._relived import RelivedStep
     from jumpml.learn._stage import Stage
     from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepProfile
 
@@ -296,7 +298,7 @@ class Learner:
         try:
             return self._keeper.save(self.progress, self._good_state())
         except NonFinite as signal:
-            raise explain(self, signal) from None
+            raise self._explained(signal) from None
 
     def resume(self, *, allow_changes: bool = False) -> bool:
         """Go on from the newest whole checkpoint.
@@ -343,6 +345,20 @@ class Learner:
         if self._average:
             self._average.load_state_dict(state["hooks"][self._average.name])
         return True
+
+    def relive(self, path: str | Path) -> RelivedStep:
+        """Show a step again that had a value which is not finite: its batch, its nodes, losses and gradients.
+
+        Training stops at such a step, and its error says where the step was saved. The model stands before that step
+        afterwards: use a learner of its own, made from the same files.
+
+        Args:
+            path: The saved step.
+
+        Raises:
+            RunError: It is not there, or damaged.
+        """
+        return self._loop.relive(load_step(Path(path)))
 
     # --- what a copy finds out: the learner stays as it is, to the bit ------------------------------------------------
 
@@ -531,7 +547,7 @@ class Learner:
                 log.begin(name, self.phases[name].epochs, self.progress.closed(name), updates)
             return self._epoch(name)
         except NonFinite as signal:
-            raise explain(self, signal) from None
+            raise self._explained(signal) from None
 
     def _enter(self, name: str) -> Stage:
         self._read()  # steps by hand in another phase had other objectives
@@ -581,7 +597,7 @@ class Learner:
             try:
                 self._read()
             except NonFinite as signal:
-                raise explain(self, signal) from None
+                raise self._explained(signal) from None
 
     def _read(self) -> None:
         new, unread = self._loop.unread, self._loop.read()
@@ -649,7 +665,7 @@ class Learner:
         try:
             self._save()
         except NonFinite as signal:
-            raise explain(self, signal) from None
+            raise self._explained(signal) from None
         raise self._stopper.stopped(f"after step {self.progress.step}{self._keeper.kept() if self._keeper else ''}")
 
     def _seek_best(self, keeper: Keeper) -> None:
@@ -658,6 +674,9 @@ class Learner:
         if best and not keeper.has(best[1]):
             _LOG.warning("The best checkpoint, of step %d, is not there; the best is sought anew from here.", best[1])
             self.progress.best = None
+
+    def _explained(self, signal: NonFinite) -> NonFiniteLossError:
+        return explain(self, self._loop, signal, self._saving.folder / REPLAY if self._saving else None)
 
     def _good_state(self) -> dict[str, Any]:
         """The state, if it is worth keeping.

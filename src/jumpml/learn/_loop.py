@@ -18,6 +18,8 @@ from jumpml.learn._meter import NONE_MOVES, Meter
 from jumpml.learn._progress import Progress
 from jumpml.learn._random import RandomState
 from jumpml.learn._rates import without_parameters
+from jumpml.learn._relived import look_at
+from jumpml.learn._snapshot import Snapshot
 from jumpml.learn._stage import Stage
 from jumpml.learn._window import Window, miscount, rows_of
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from jumpml.learn._identity import Changes
     from jumpml.learn._logs import StepRecord
     from jumpml.learn._phase import Phase
+    from jumpml.learn._relived import RelivedStep
     from jumpml.learn._update import Update
 
 
@@ -182,6 +185,36 @@ class Loop:
         ]
         self._miscounted.append(window.miscounted())
         return steps, window.losses(steps), window.rows
+
+    def look_at(self, stage: Stage, batches: Sequence[Mapping[str, Tensor]]) -> tuple[RelivedStep, Snapshot]:
+        """The coming step's losses and gradients, without an update; and what it takes to see them again."""
+        if self._schedules:
+            self._move_weights(stage)
+        served = [dict(self._served(batch)[0]) for batch in batches]
+        state = {
+            "step": self.progress.step + 1,
+            "phase": stage.name,
+            "lineage": [*self.model.lineage],
+            "net": self.model.state_dict(),
+            "weights": dict(self._weights),
+            "random": self.random.state_dict(),
+            "batches": served,
+        }
+        kept = Snapshot.take({"model": {}, **state})
+        return look_at(self.model, stage, served, self._weights, state["step"]), kept
+
+    def relive(self, state: Mapping[str, Any]) -> RelivedStep:
+        """The same of a step that was kept; the model stands before it then."""
+        self.regrow(state["lineage"])
+        self.model.load_state_dict(state["net"])
+        stage = self.enter(state["phase"])
+        self._weights.update(state["weights"])
+        self.model.train()
+        with self.random:
+            self.random.load_state_dict(state["random"])
+            device = self.loaders.device
+            batches = [{name: value.to(device) for name, value in batch.items()} for batch in state["batches"]]
+            return look_at(self.model, stage, batches, self._weights, state["step"])
 
     def grew(self, growth: Growth) -> None:
         """Go on with a model that has grown, where the phase stands."""

@@ -15,11 +15,11 @@ def replay(
     ],
     trust: Trust = None,
 ) -> None:
-    """Show the step again at which a run stopped because of a NaN or an infinity.
+    """Show again the step at which a run met a NaN or an infinity.
 
-    Such a run saves the batch, the weights and the random generators before that step. This lives it again, without an
-    update, and prints by node what came out, what the weights are and what gradient each objective has, with the share
-    of values that are finite, and where the first one is that is not.
+    Such a run stops, and saves the batch, the weights and the random generators before that step. This lives it again,
+    without an update, and prints by node what came out, what the weights are and what gradient each objective has, with
+    the share of values that are finite, and where the first one is that is not.
 
     \b
     Example:

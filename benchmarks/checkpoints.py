@@ -1,0 +1,93 @@
+"""What checkpointing each epoch costs where an epoch takes about a second.
+
+Epochs with a checkpoint at their end take turns with epochs without one; whatever else the machine does falls on both
+alike. The net's size is chosen so that an epoch takes about a second; the state that is saved is its weights, their
+average and Adam's moments. The wall clock counts, since a step must not wait for the disk; and each turn ends when its
+last checkpoint is on its way, as in training, while the next epoch begins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+import jumpml
+from jumpml.learn import Learner, Phase, Saving
+
+if TYPE_CHECKING:
+    from jumpml.data import DataLoaders
+
+FIELDS = {
+    "image": {"kind": "image", "column": "images", "shape": [1, 8, 8], "range": [0, 16]},
+    "label": {"kind": "category", "column": "target"},
+}
+DATA = {
+    "datasets": {
+        "digits": {"source": {"kind": "sklearn", "name": "digits"}, "fields": FIELDS, "split": {"stratify": "label"}}
+    },
+    "features": {"image": [{"standardize": {}}]},
+}
+
+
+def make(loaders: DataLoaders, width: int, saving: Saving | None) -> Learner:
+    """A perceptron of two layers of a width."""
+    body = {"module": "jumpml.blocks.MLP", "inputs": "flat", "args": {"widths": [width, width]}}
+    nodes = {"flat": {"module": "torch.nn.Flatten", "inputs": "image"}, "body": body}
+    nodes["digit"] = {"module": "jumpml.blocks.Head", "inputs": "body"}
+    tasks = {"digit": {"kind": "multiclass", "output": "digit", "target": "label"}}
+    model = jumpml.load_model({"nodes": nodes, "tasks": tasks}, loaders, seed=0)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    return Learner(loaders, model, optimizer, phases={"supervised": Phase(epochs=10_000)}, ema=0.99, saving=saving)
+
+
+def seconds_of(learner: Learner, epochs: int) -> float:
+    """Of an epoch, one after the other."""
+    gc.collect()
+    start = time.perf_counter()
+    for _ in range(epochs):
+        learner.train_epoch()
+    return (time.perf_counter() - start) / epochs
+
+
+def main() -> None:
+    """Print the seconds of an epoch with and without checkpoints, and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=int, default=1536)
+    parser.add_argument("--epochs", type=int, default=3, help="of a turn")
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    loaders = jumpml.create_dataloader(DATA)
+    with tempfile.TemporaryDirectory() as folder:
+        learners = {
+            "without": make(loaders, options.width, None),
+            "with": make(loaders, options.width, Saving(folder=Path(folder), epochs=1)),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in learners}
+        for learner in learners.values():  # the phase's first checkpoint, caches
+            learner.train_epoch()
+        gc.disable()
+        for turn in range(options.rounds):
+            for name in sorted(learners, reverse=turn % 2 == 0):
+                seconds[name].append(seconds_of(learners[name], options.epochs))
+        learners["with"].save()
+        newest = sorted(Path(folder).glob("step-*"))[-1]
+        size = sum(path.stat().st_size for path in newest.iterdir())
+    ratios = [one / other for one, other in zip(seconds["with"], seconds["without"], strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"a checkpoint: {size / 1e6:.1f} MB")
+    for name, values in seconds.items():
+        print(f"{name:8} {statistics.median(values):.3f} s an epoch (least {min(values):.3f})")
+    least = min(seconds["with"]) / min(seconds["without"])
+    print(f"ratio: median {middle:.3f}, quartiles {low:.3f} to {high:.3f}; of the least {least:.3f}")
+
+
+if __name__ == "__main__":
+    main()

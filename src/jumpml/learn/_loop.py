@@ -190,7 +190,7 @@ class Loop:
         """The coming step's losses and gradients, without an update; and what it takes to see them again."""
         if self._schedules:
             self._move_weights(stage)
-        served = [dict(self._served(batch)[0]) for batch in batches]
+        served = [dict(self.hooks.served(batch)) for batch in batches]
         state = {
             "step": self.progress.step + 1,
             "phase": stage.name,

@@ -178,7 +178,7 @@ phases:
   g: null
 ema: true
 checkpoint: {every: {epochs: 1, steps: 2}, keep: 0, best: {mode: maximum}}
-log: [progress, csv]
+log: [progress, cvs]
 """
 
 
@@ -188,14 +188,16 @@ def test_all_mistakes_of_a_learner_file_are_told_at_once(tmp_path: Path) -> None
         "line 2, column 22: optimizer.lr: expected a number above 0, got 0.",
         "line 3, column 1: seed: expected a number of at least 0, got -1.",
         "line 4, column 1: clip_norm: expected a number above 0, got -0.0001.",
-        "line 5, column 12: schedule.kind: expected one of one_cycle, cosine, got 'cosin'. Did you mean 'cosine'?",
+        "line 5, column 12: schedule.kind: expected one of one_cycle, cosine, constant, linear, plateau, torch, got "
+        "'cosin'. Did you mean 'cosine'?",
         "line 6, column 1: record_examples: expected true or false, got 'no'.",
         f"line 8, column 3: phases.a/b: {NAMES}; got 'a/b'.",
         "line 8, column 9: phases.a/b.epochs: expected a number of at least 0, got -1.",
         "line 8, column 21: phases.a/b.freeze: expected a list, got 'encoder'. Put it in [ ] for a list of one.",
         "line 8, column 38: phases.a/b.lr: expected a number, got 'yes'.",
         f"line 9, column 3: phases.'': {NAMES}; got ''.",
-        "line 10, column 7: phases.c.schedule.kind: this key is missing; expected one of cosine, one_cycle.",
+        "line 10, column 7: phases.c.schedule.kind: this key is missing; expected one of constant, cosine, linear, "
+        "one_cycle, plateau, torch.",
         "line 10, column 30: phases.c.consolidate: expected true or false, got 1.",
         "line 11, column 7: phases.d.schedule: expected a mapping, got 'cosine'.",
         "line 11, column 33: phases.d.train[0]: expected a pattern as text, or {upto: name}.",
@@ -208,7 +210,8 @@ def test_all_mistakes_of_a_learner_file_are_told_at_once(tmp_path: Path) -> None
         "line 16, column 44: checkpoint.keep: expected a number of at least 1, got 0.",
         "line 16, column 53: checkpoint.best.metric: this key is missing.",
         "line 16, column 60: checkpoint.best.mode: expected one of auto, max, min, got 'maximum'. Did you mean 'max'?",
-        "line 17, column 17: log[1]: expected one of progress, jsonl, tensorboard, got 'csv'.",
+        "line 17, column 17: log[1]: expected one of progress, jsonl, csv, tensorboard, mlflow, wandb, got 'cvs'. Did "
+        "you mean 'csv'?",
     ]
 
 
@@ -249,7 +252,7 @@ DATASET = "{source: {kind: sklearn, name: iris}, fields: {x: {kind: number}}}"
 @pytest.mark.parametrize(
     ("cls", "text", "told"),
     [
-        (LearnerSpec, "zzz: 1", "zzz: this key is unknown. There is: checkpoint, clip_norm, device, ema, log,"),
+        (DeploySpec, "zzz: 1", "zzz: this key is unknown. There is: bundle, gate, variants."),
         (LearnerSpec, "checkpoint: {every: {}}", "checkpoint.every: expected either epochs or steps, got neither."),
         (LearnerSpec, "phases: [a]", "phases: expected a mapping, got a list of 1."),
         (LearnerSpec, f"ema: {'x' * 200}", f"ema: expected a mapping, got '{'x' * 79}...."),

@@ -100,8 +100,16 @@ def test_an_overridden_spec_still_knows_its_file(learner: Path) -> None:
             "--set phases.supervised.epocs: this key is unknown. Did you mean 'epochs'?",
         ),
         ({"sed": 3}, "--set sed: this key is unknown. Did you mean 'seed'?"),
-        ({"schedule.max_lr": 3.0}, "--set schedule.kind: this key is missing; expected one of cosine, one_cycle."),
-        ({"log[0]": "csv"}, "--set log[0]: expected one of progress, jsonl, tensorboard, got 'csv'."),
+        (
+            {"schedule.max_lr": 3.0},
+            "--set schedule.kind: this key is missing; expected one of constant, cosine, linear, one_cycle, plateau, "
+            "torch.",
+        ),
+        (
+            {"log[0]": "cvs"},
+            "--set log[0]: expected one of progress, jsonl, csv, tensorboard, mlflow, wandb, got 'cvs'. Did you mean "
+            "'csv'?",
+        ),
         ({"log.3": "csv"}, "--set log.3: log is a list of 1, whose keys are numbers from 0; got '3'."),
         ({"log.-1": "csv"}, "--set log.-1: log is a list of 1, whose keys are numbers from 0; got '-1'."),
         ({"log.first": "csv"}, "--set log.first: log is a list of 1, whose keys are numbers from 0; got 'first'."),

@@ -451,3 +451,32 @@ def test_a_run_keeps_the_record_of_how_it_began(tmp_path: Path) -> None:
     assert {name: one.scheme for name, one in record.initialized.items()} == {"digit": "kaiming (normal, fan_in, relu)"}
     kept = yaml.safe_load((folder / "specs" / "a.learner.yaml").read_text())
     assert kept["initialize"]["checkpoint"]["file"] == str((tmp_path / "old").resolve())
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_deep_net_learns_where_its_own_weights_lose_the_signal(seed: int, tmp_path: Path) -> None:
+    """Sixteen layers of 24: whatever the seed, the loss after two epochs is lower than without (stated beforehand)."""
+    deep = json.loads(json.dumps(DEEP))
+    deep["nodes"]["encoder"]["layers"] = [
+        "torch.nn.Flatten",
+        *[
+            layer
+            for read in (64, *[24] * 15)
+            for layer in (
+                {"module": "torch.nn.Linear", "args": {"in_features": read, "out_features": 24}},
+                "torch.nn.ReLU",
+            )
+        ],
+    ]
+    deep["nodes"]["digit"]["inputs"] = "encoder"
+    del deep["nodes"]["norm"]
+
+    def loss(scheme: str) -> float:
+        loaders = jumpml.create_dataloader(DATA)
+        model = jumpml.load_model(deep, loaders, seed=seed)
+        options = OPTIONS | {"initialize": {"scheme": scheme}, "seed": seed, "checkpoint": None}
+        made = jumpml.create_learner(loaders, model, None, options, run=tmp_path / scheme)
+        made.fit()
+        return made.history.epochs[-1].losses["digit"]
+
+    assert loss("lsuv") < loss("default")

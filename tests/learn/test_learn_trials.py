@@ -186,6 +186,12 @@ def test_a_rate_is_suggested_between_too_low_and_too_high() -> None:
     assert f"suggested  {found.suggestion:.2g}" in str(found)
 
 
+def test_a_second_test_finds_the_same() -> None:
+    learner = make()
+    learner.train_epoch()
+    assert learner.find_lr() == learner.find_lr()
+
+
 def test_groups_keep_their_relation(monkeypatch: pytest.MonkeyPatch) -> None:
     loaders = data()
     model = make(loaders).model

@@ -198,7 +198,7 @@ class Comparison:
                     x, y = zip(*points, strict=True)
                     lines.append(Line(x, y, style if len(self.runs) <= _LINES else None, words.name(each.name)))
                     told.append(f"{words.name(each.name)} ends at {words.number(y[-1])}")
-            alt, falls = f"{words.name(name)} by epoch: {'; '.join(told)}.", name.startswith("loss")
+            alt, falls = f"{words.name(name)} by epoch: {'; '.join(told)}.", "loss" in name.split("/")
             charts.append(progress_chart(words.name(name), lines, alt=alt, epochs=longest, log=falls, note=""))
         return tuple(charts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import signal
@@ -15,11 +16,11 @@ import torch
 
 import jumpml
 from jumpml.core import CheckpointError, Terminated
-from jumpml.learn import Checkpoints, Hook, Learner
+from jumpml.learn import Checkpoints, Hook, JsonlLog, Learner
 from jumpml.learn import _writer as writer_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from jumpml.learn import Step
@@ -229,6 +230,45 @@ def test_a_disk_that_refuses_stops_nothing_and_is_told(
     assert learner.unsaved == ""
     again = make(tmp_path)
     assert weights(again) == whole
+
+
+def test_a_log_that_cannot_be_written_stops_nothing_and_loses_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    original, state = JsonlLog._append, {"full": False}
+
+    def append(self: JsonlLog, path: Path, lines: list[str]) -> None:
+        if state["full"]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        original(self, path, lines)
+
+    monkeypatch.setattr(JsonlLog, "_append", append)
+    learner = make(tmp_path, At(2, lambda: state.update(full=True)))
+    with caplog.at_level(logging.WARNING, logger="jumpml"):
+        learner.train_epoch()
+        learner.train_epoch()
+    assert [record.getMessage() for record in caplog.records] == [
+        "JsonlLog cannot write: [Errno 28] No space left on device. Its figures are kept and written when it can; "
+        "training goes on."
+    ]
+    state["full"] = False
+    learner.train_epoch()
+    steps = [json.loads(line)["step"] for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, 3 * BATCHES + 1))
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 3
+
+
+def test_lines_of_which_a_full_disk_took_some_come_again_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, path = JsonlLog(tmp_path), tmp_path / "steps.jsonl"
+    path.write_text("{}\n")
+
+    def torn() -> Iterator[str]:
+        yield "first"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space"):
+        log._append(path, torn())  # type: ignore[arg-type]
+    assert path.read_text() == "{}\n"
 
 
 def test_without_any_good_checkpoint_that_is_said(tmp_path: Path, disk: dict[str, int | None]) -> None:

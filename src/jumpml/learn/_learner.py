@@ -27,6 +27,7 @@ from jumpml.learn._loop import Loop
 from jumpml.learn._meter import NonFinite
 from jumpml.learn._misfits import check_fit, check_lengths, check_steps, refuse_idle
 from jumpml.learn._paths import path_hooks
+from jumpml.learn._patient_log import PatientLog
 from jumpml.learn._phase import Phase
 from jumpml.learn._relived import REPLAY, load_step
 from jumpml.learn._schedules import figures_of
@@ -133,7 +134,7 @@ class Learner:
         self.loaders = loaders.to(device)
         self.optimizer = joined(optimizer)
         self._saving = saving
-        self._logs = tuple(log)
+        self._logs = tuple(PatientLog(one) for one in log)
         check_fit(model, loaders, self.optimizer, self.phases)
         loaders.bind([name for name in model.inputs if name in loaders.readable])
         values = {name: loaders.info(name) for name in loaders.readable}

@@ -62,7 +62,10 @@ class Descent:
             raise LearnerError(
                 f"nothing to learn: the losses ({names}) depend on no parameter that trains in this phase."
             )
-        torch.autograd.backward(roots, self._scale(gradients))
+        # What torch.autograd.backward calls once it has made sure of shapes that are right here by their making.
+        torch.autograd.Variable._execution_engine.run_backward(  # pyright: ignore
+            tuple(roots), tuple(self._scale(gradients)), False, False, (), allow_unreachable=True, accumulate_grad=True
+        )
 
     def _gradient(self, name: str, value: Tensor, present: Tensor | None) -> Tensor:
         weight = self._weights[name]

@@ -241,6 +241,15 @@ def test_a_compiled_run_is_the_run(backend: str, tmp_path: Path) -> None:
     assert away(plain, compiled) < 1e-4
 
 
+def test_torch_does_not_give_up_compiling_after_eight_learners(tmp_path: Path) -> None:
+    torch._dynamo.reset()
+    for turn in range(10):
+        torch._dynamo.utils.counters.clear()
+        learner = learner_of(tmp_path / str(turn), compile={"backend": "eager"}, checkpoint=None)
+        learner.step(next(iter(learner.loaders.train)))
+        assert torch._dynamo.utils.counters["frames"]["ok"] > 0
+
+
 def test_each_phase_is_compiled_anew() -> None:
     loaders = jumpml.create_dataloader(DATA)
     model = jumpml.load_model(NET, loaders)

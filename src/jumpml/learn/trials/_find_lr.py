@@ -132,7 +132,7 @@ class _RunsAway:
 
 
 def _found(phase: str, rates: Sequence[float], losses: Sequence[float], *, diverged: bool) -> LearningRates:
-    smooth = smoothed(losses)
+    smooth = smoothed(held(losses))
     stretch = falling(losses, smooth)
     return LearningRates(
         phase=phase,
@@ -143,6 +143,19 @@ def _found(phase: str, rates: Sequence[float], losses: Sequence[float], *, diver
         steepest=None if stretch is None else rates[steepest(smooth, stretch)],
         diverged=diverged,
     )
+
+
+def held(losses: Sequence[float]) -> list[float]:
+    """Losses cut off a little above where they began: what runs away would reach far into its neighbours' averages.
+
+    Example:
+        >>> held([2.0] * 10 + [1.0, 1.0, 99.0])[-1]
+        2.0
+    """
+    first = losses[: max(2, len(losses) // 5)]
+    level = sum(first) / len(first)
+    away = math.sqrt(sum((loss - level) ** 2 for loss in first) / len(first))
+    return [min(loss, level + 2 * away) for loss in losses]
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
@@ -175,7 +188,7 @@ def falling(losses: Sequence[float], smooth: Sequence[float]) -> tuple[int, int]
     level = sum(smooth[:first]) / first
     lowest = min(range(len(smooth)), key=smooth.__getitem__)
     fall = level - smooth[lowest]
-    away = [(loss - mean) ** 2 for loss, mean in zip(losses[: lowest + 1], smooth, strict=False)]
+    away = [(loss - mean) ** 2 for loss, mean in zip(held(losses)[: lowest + 1], smooth, strict=False)]
     if fall <= max(math.sqrt(sum(away) / len(away)), 1e-3 * abs(level)):
         return None
     begun = max(place for place in range(lowest) if smooth[place] >= level - 0.1 * fall)

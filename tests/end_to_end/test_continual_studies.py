@@ -158,8 +158,8 @@ def test_replay_keeps_more_than_ewc_and_joint_learning_is_above_all() -> None:
 
 
 OTHERS: dict[str, tuple[dict[str, Any], list[float]]] = {
-    "ewc sampled": ({**EWC, "fisher": "sampled"}, [100.0, 300.0, 1000.0, 3000.0]),
-    "ewc online": ({**EWC, "gamma": 1.0}, [100.0, 300.0, 1000.0, 3000.0]),
+    "ewc sampled": ({**EWC, "fisher": "sampled"}, [300.0, 1000.0, 3000.0]),
+    "ewc online": ({**EWC, "gamma": 1.0}, [300.0, 1000.0, 3000.0]),
     "si": ({"kind": "si"}, [1.0, 3.0, 10.0, 30.0]),
     "lwf": ({"kind": "lwf", "inputs": "out"}, [0.1, 0.3, 1.0, 3.0]),
 }
@@ -206,8 +206,9 @@ def test_ten_tasks_of_mnist(shared_data: Path) -> None:
     if not (shared_data / "mnist_t10k").is_dir():
         pytest.skip(f"no data at {shared_data / 'mnist_t10k'}")
     loaders = mnist(shared_data / "mnist_t10k", 0)
-    figures = {"none": learn(loaders, [400, 400]), "joint": learn(loaders, [400, 400], joint=True)}
-    found = {w: learn(loaders, [400, 400], objective={**EWC, "weight": w}) for w in (100.0, 300.0, 1000.0, 3000.0)}
+    net: dict[str, Any] = {"widths": [400, 400], "epochs": 5}  # 70 steps each
+    figures = {"none": learn(loaders, **net), "joint": learn(loaders, **net, joint=True)}
+    found = {w: learn(loaders, **net, objective={**EWC, "weight": w}) for w in (100.0, 300.0, 1000.0)}
     best = max(found, key=lambda weight: found[weight]["val"])
     figures["ewc"] = found[best]
     print({name: round(of["test"], 4) for name, of in figures.items()}, "weight", best)

@@ -177,6 +177,7 @@ class Learner:
         self._stopper = Stopper()
         self._records: list[EpochRecord] = []
         self._notes: list[str] = []
+        self._grew = False
         self._allow_changes = False
         self.files: Mapping[str, Any] = {}
         self.initialized: Mapping[str, InitializationRecord] = {}
@@ -285,6 +286,7 @@ class Learner:
         if not surgery.preserves:  # what was measured is not what there is now
             self.progress.best = None
         self.note(growth.text)
+        self._grew = True
         return growth
 
     def save(self) -> Path:
@@ -635,7 +637,8 @@ class Learner:
         over = epoch == self.phases[name].epochs or name in self.progress.ended
         if over:
             self._leave(name)
-        if self._saving and (over or improved or self._saving.after_epoch(epoch)):
+        grew, self._grew = self._grew, False  # a growth is lived again from a checkpoint that has it
+        if self._saving and (over or improved or grew or self._saving.after_epoch(epoch)):
             self._save()
         return record
 

@@ -16,12 +16,13 @@ import gc
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD
+from torch.optim import SGD, Adam
 
 import jumpml
 from jumpml.core import Task
@@ -137,16 +138,21 @@ def by_hand_in_mode(images: Tensor, labels: Tensor, net: Net, mode: str) -> Call
     return epochs
 
 
-def by_jumpml(loaders: DataLoaders, net: Net, *, fused: bool = False, **options: Any) -> Callable[[], object]:
-    """Epochs of JumpML's learner, which also keeps the losses."""
+def graph_of(loaders: DataLoaders, net: Net) -> Model:
+    """The net as a model of two nodes."""
     body, head = net()
-    model = Model(
+    return Model(
         inputs={"image": loaders.info("image")},
         nodes={"body": Node(body, "image"), "digit": Node(head, "body")},
         tasks={"digit": Task(kind="multiclass", output="digit", target="label")},
         objectives={"digit": CrossEntropy(("digit", "label"))},
         fields=loaders.fields,
     )
+
+
+def by_jumpml(loaders: DataLoaders, net: Net, *, fused: bool = False, **options: Any) -> Callable[[], object]:
+    """Epochs of JumpML's learner, which also keeps the losses."""
+    model = graph_of(loaders, net)
     phases = {"supervised": Phase(epochs=EPOCHS_A_TURN)}
     made = make_optimizer(model, "sgd", 0.01, arguments={"momentum": 0.9}) if fused else optimizer_of(model)
     learner = Learner(loaders, model, made, phases=phases, **{"record_examples": False, **options})
@@ -217,6 +223,55 @@ def run_modes(net: Net, repeats: int, clock: Callable[[], float]) -> list[Result
     return results
 
 
+def run_steps(net: Net, repeats: int) -> list[tuple[str, float, float]]:
+    """Microseconds of one step on one batch, the shortest of many, which a busy machine hardly changes.
+
+    By Adam too: what an optimizer's fused form is worth depends on the optimizer.
+    """
+    torch.manual_seed(0)
+    steps: dict[str, Callable[[], object]] = {}
+    arguments: dict[str, dict[str, Any]] = {"sgd": {"momentum": 0.9}, "adam": {}}
+    for kind, told in arguments.items():
+        loaders = load_digits()
+        image, label = (part[:BATCH] for part in in_memory(loaders))
+        model = nn.Sequential(*net())
+        optimizer = SGD(model.parameters(), lr=0.01, **told) if kind == "sgd" else Adam(model.parameters(), lr=0.01)
+        steps[f"by hand, {kind}"] = partial(step_by_hand, model, optimizer, image, label)
+        ways: list[tuple[str, bool, dict[str, Any]]] = [
+            (f"JumpML, the same {kind}", False, {}),
+            (f"JumpML, {kind} from options", True, {}),
+            (f"JumpML, {kind} from options, EMA", True, {"ema": 0.99}),
+        ]
+        for name, fused, options in ways:
+            own = load_digits()
+            graph = graph_of(own, net)
+            plain = SGD if kind == "sgd" else Adam
+            made = (
+                make_optimizer(graph, kind, 0.01, arguments=told) if fused else plain(graph.parameters(), 0.01, **told)
+            )
+            learner = Learner(own, graph, made, record_examples=False, **options)
+            steps[name] = partial(learner.step, {"image": image, "label": label})
+    shortest = dict.fromkeys(steps, float("inf"))
+    gc.disable()
+    for _ in range(repeats):
+        for name, step in steps.items():
+            for _ in range(20):
+                start = time.perf_counter()
+                step()
+                shortest[name] = min(shortest[name], time.perf_counter() - start)
+    gc.enable()
+    bases = {kind: shortest[f"by hand, {kind}"] for kind in ("sgd", "adam")}
+    return [(name, 1e6 * own, own / bases["adam" if "adam" in name else "sgd"]) for name, own in shortest.items()]
+
+
+def step_by_hand(model: nn.Module, optimizer: Optimizer, image: Tensor, label: Tensor) -> None:
+    """One step of the usual loop."""
+    loss = F.cross_entropy(model(image), label)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+
+
 def in_memory(loaders: DataLoaders) -> tuple[Tensor, Tensor]:
     """The train rows' images, featurised, and their labels."""
     batches = list(loaders.train.plain())
@@ -230,10 +285,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=30, help="rounds (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="3 rounds: a look, no measurement")
     parser.add_argument("--modes", action="store_true", help="compiled and in bfloat16; needs a C++ compiler")
+    parser.add_argument("--steps", action="store_true", help="the shortest of many steps, for a busy machine")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what is read (default: %(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     repeats = 3 if options.quick else options.repeats
+    if options.steps:
+        print(f"torch {torch.__version__}, 1 thread, the shortest of {20 * repeats} steps\n")
+        print("| net | step | microseconds | ratio |\n|---|---|---:|---:|")
+        for title, net in NETS.items():
+            for name, micros, ratio in run_steps(net, repeats):
+                print(f"| {title} | {name} | {micros:.0f} | {ratio:.3f} |")
+        return
     print(f"torch {torch.__version__}, 1 thread, {repeats} rounds of {EPOCHS_A_TURN} epochs, {options.clock} time\n")
     print("| net | loop | ms an epoch | ratio (median) | lowest | highest |")
     print("|---|---|---:|---:|---:|---:|")

@@ -49,11 +49,6 @@ class IndexMap:
         """
         return carried(beside, self.axes.get(name, {}), fill)
 
-    @property
-    def changes(self) -> bool:
-        """Whether anything is not as it was."""
-        return bool(self.axes) or any(new != old for new, old in self.before.items())
-
 
 def carried(tensor: Tensor, axes: Axes, fill: Tensor | float = 0.0) -> Tensor:
     """A tensor along axes that have changed; see `IndexMap.carry`."""

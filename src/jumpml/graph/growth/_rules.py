@@ -4,133 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
 from jumpml.graph.growth._follow import Place
-from jumpml.graph.growth._units import SWEEP, swept
+from jumpml.graph.growth._functions import FACTORS, MOVES, ONE_BY_ONE, POOLS, REDUCES
+from jumpml.graph.growth._moves import move
+from jumpml.graph.growth._units import swept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jumpml.graph.growth._follow import Call
-    from jumpml.graph.growth._units import Fill, Labels, Units
+    from jumpml.graph.growth._units import Fill
 
-_ONE_BY_ONE = [
-    "add",
-    "sub",
-    "rsub",
-    "mul",
-    "div",
-    "true_divide",
-    "pow",
-    "relu",
-    "relu6",
-    "gelu",
-    "silu",
-    "mish",
-    "elu",
-    "selu",
-    "celu",
-    "leaky_relu",
-    "hardtanh",
-    "hardswish",
-    "hardsigmoid",
-    "softplus",
-    "softsign",
-    "tanh",
-    "sigmoid",
-    "logsigmoid",
-    "exp",
-    "log",
-    "log1p",
-    "sqrt",
-    "rsqrt",
-    "abs",
-    "neg",
-    "square",
-    "sin",
-    "cos",
-    "erf",
-    "clamp",
-    "clamp_min",
-    "clamp_max",
-    "clip",
-    "maximum",
-    "minimum",
-    "where",
-    "masked_fill",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "alpha_dropout",
-    "feature_alpha_dropout",
-    "to",
-    "type",
-    "float",
-    "double",
-    "half",
-    "bfloat16",
-    "contiguous",
-    "clone",
-    "detach",
-    "nan_to_num",
-]
-_MOVES = [
-    "view",
-    "reshape",
-    "flatten",
-    "unflatten",
-    "permute",
-    "transpose",
-    "swapaxes",
-    "movedim",
-    "squeeze",
-    "unsqueeze",
-    "expand",
-    "expand_as",
-    "chunk",
-    "split",
-    "unbind",
-    "select",
-    "narrow",
-    "index_select",
-    "gather",
-    "cat",
-    "concat",
-    "stack",
-    "flip",
-    "roll",
-    "repeat",
-    "unfold",
-    "__getitem__",
-    "__get__",
-    "view_as",
-    "reshape_as",
-    "T",
-    "mT",
-]
-_FACTORS = ["mul", "div", "true_divide", "rmul", "imul", "truediv", "itruediv"]
-_REDUCES = [
-    "mean",
-    "sum",
-    "amax",
-    "amin",
-    "max",
-    "min",
-    "std",
-    "var",
-    "logsumexp",
-    "prod",
-    "norm",
-    "softmax",
-    "log_softmax",
-    "cumsum",
-    "normalize",
-]
-_POOLS = ["max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool", "lp_pool", "boolean_dispatch"]
 _OF_A_CHANNEL: dict[str, Fill] = {"running_mean": "zero", "running_var": "one", "weight": "one", "bias": "zero"}
 _STEPS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
@@ -142,7 +29,7 @@ def rule_of(name: str) -> Callable[[Call], None]:
     plain = "div" if plain == "truediv" else plain
     if plain.rstrip("123d") in {"conv", "conv_transpose"}:
         return _convolution
-    if plain.rstrip("123d") in _POOLS or plain in {"interpolate", "upsample", "pad"}:
+    if plain.rstrip("123d") in POOLS or plain in {"interpolate", "upsample", "pad"}:
         return _pool
     return _RULES.get(name) or _RULES.get(plain, _unknown)
 
@@ -298,7 +185,7 @@ def _one_by_one(call: Call) -> None:
             if id(value) not in call.follower.owners:
                 call.block("joins them one by one with values that are not the model's own")
                 return
-            call.follower.use(value, own, places[0], "one" if call.name.strip("_") in _FACTORS else "zero")
+            call.follower.use(value, own, places[0], "one" if call.name.strip("_") in FACTORS else "zero")
     call.put(places[0], axis)
 
 
@@ -347,70 +234,14 @@ def _pool(call: Call) -> None:
         call.put(place, place.axis, value)
 
 
-def _move(call: Call) -> None:
-    """Functions that only put numbers elsewhere: they are asked where they put the units' labels."""
-    if not call.tracked:
-        return
-    known = [*dict.fromkeys(units for place in call.places() for units, _ in place.parts)]
-    codes = {id(value): _coded(value, call.follower.place(value), known) for value in call.tracked}
-    joins = call.name in {"cat", "concat", "stack"}
-
-    def asked(value: Any) -> Any:
-        if not isinstance(value, Tensor) or not (joins or id(value) in codes):
-            return value
-        return codes[id(value)] if id(value) in codes else torch.full(value.shape, -1)
-
-    with torch._C.DisableTorchFunction():
-        moved = call.func(*tree_map(asked, call.args), **tree_map(asked, dict(call.kwargs)))
-    for value, code in zip(tree_leaves(call.result), tree_leaves(moved), strict=True):
-        if isinstance(value, Tensor):
-            _decode(call, value, code, known)
-
-
-def _coded(value: Tensor, place: Place | None, known: Sequence[Units]) -> Tensor:
-    """In the place of each number its unit's, among all units that are known; -1 where it is none's."""
-    codes = torch.full(value.shape, -1)
-    for units, labels in place.parts if place else ():
-        shape = [-1 if axis == place.axis else 1 for axis in range(value.ndim)] if place else []
-        own = torch.tensor(labels).view(shape)
-        codes = torch.where(own >= 0, own + known.index(units) * _MANY, codes)
-    return codes
-
-
-def _decode(call: Call, value: Tensor, codes: Tensor, known: Sequence[Units]) -> None:
-    if bool((codes == -1).all()):
-        return
-    which = torch.where(codes < 0, codes, codes - codes % _MANY + codes % SWEEP)  # whichever sweep it is in
-    varies = [axis for axis in range(which.ndim) if bool((which != which.narrow(axis, 0, 1)).any())]
-    if len(varies) > 1 or 0 in varies[:1]:
-        call.block(f"lays them over several axes ({call.name})")
-        return
-    axis = varies[0] if varies else min(call.places()[0].axis, codes.ndim - 1)  # a unit alone varies nowhere
-    line = codes.movedim(axis, -1).flatten(0, -2)[0].tolist()
-    parts = []
-    for number, units in enumerate(known):
-        own = [code - number * _MANY if code // _MANY == number else -1 for code in line]
-        if max(own) >= 0:
-            parts.append((units, _renumbered(own)))
-    call.follower.put(value, Place(axis, tuple(parts)))
-
-
-def _renumbered(labels: Sequence[int]) -> Labels:
-    """The same with sweeps counted from the first that is there: a half of two is like the other."""
-    sweeps = {sweep: number for number, sweep in enumerate(dict.fromkeys(n // SWEEP for n in labels if n >= 0))}
-    return tuple(n if n < 0 else n % SWEEP + sweeps[n // SWEEP] * SWEEP for n in labels)
-
-
 def _unknown(call: Call) -> None:
     call.block(f"calls {call.name} on them, through which they cannot be followed")
 
 
-_MANY = 1 << 40  # more units than there are
-
 _RULES: dict[str, Callable[[Call], None]] = {
-    **dict.fromkeys(_ONE_BY_ONE, _one_by_one),
-    **dict.fromkeys(_MOVES, _move),
-    **dict.fromkeys(_REDUCES, _reduce),
+    **dict.fromkeys(ONE_BY_ONE, _one_by_one),
+    **dict.fromkeys(MOVES, move),
+    **dict.fromkeys(REDUCES, _reduce),
     **dict.fromkeys(_STEPS, _steps),
     "linear": _linear,
     "batch_norm": _batch_norm,

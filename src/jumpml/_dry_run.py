@@ -1,10 +1,10 @@
-"""A learner file that asks for as little as can be, and yet for something of everything."""
+"""Files that ask for as little as can be, and yet for something of everything."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jumpml.core import PhaseSpec
+from jumpml.core import DeploySpec, PhaseSpec, load_spec
 
 if TYPE_CHECKING:
     from jumpml.core import LearnerSpec
@@ -28,3 +28,17 @@ def shortened(spec: LearnerSpec, model: Model) -> LearnerSpec:
         if name in spec.phases or model.active(name)
     }
     return spec.model_copy(update={"phases": phases, "log": tuple(log for log in spec.log if log in _LOGS)})
+
+
+def shortened_deploy(spec: DeploySpec) -> DeploySpec:
+    """Every variant that learns for one epoch.
+
+    Args:
+        spec: The deploy file.
+    """
+    changes = {}
+    for name, variant in spec.model_dump(mode="json")["variants"].items():
+        for way, options in variant.items():
+            if isinstance(options, dict) and "epochs" in options:
+                changes[f"variants.{name}.{way}.epochs"] = 1
+    return load_spec(DeploySpec, spec, changes)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from jumpml._check import CheckReport, check_parts
-from jumpml._dry_run import shortened
+from jumpml._dry_run import shortened, shortened_deploy
 from jumpml._verbs import (
     create_dataloader,
     deploy_model,
@@ -163,7 +163,7 @@ class Project:
         """
         loaders, _ = self._checked()
         _, model = self.build(loaders)
-        short = replace(self, learner=shortened(self.learner, model))
+        short = replace(self, learner=shortened(self.learner, model), deploy=shortened_deploy(self.deploy))
         with tempfile.TemporaryDirectory(prefix="jumpml-dry-run-") as folder:
             short._go_on(Path(folder), short, loaders=loaders.few(batches))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -12,11 +13,10 @@ from typer.testing import CliRunner
 
 import jumpml
 from jumpml.cli import app
+from jumpml.core import DeploySpec, load_spec
 from jumpml.learn import BatchSizes, LearningRates, StepProfile
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from typer.testing import Result
 
 DATA = """
@@ -129,6 +129,18 @@ def test_a_dry_run_tells_no_service_of_itself(project: Path, monkeypatch: pytest
     short = shortened(read.learner, model)
     assert short.log == ("jsonl", "csv")
     assert {name: phase.epochs for name, phase in short.phases.items()} == {"warm": 1, "supervised": 1}
+
+
+def test_a_dry_run_trains_variants_for_one_epoch() -> None:
+    from jumpml._dry_run import shortened_deploy
+
+    file = Path(__file__).parents[2] / "examples" / "digits" / "digits.deploy.yaml"
+    spec = load_spec(DeploySpec, file)
+    short = shortened_deploy(spec)
+    trained = [each for v in short.variants.values() for each in (v.distill, v.fine_tune) if each is not None]
+    assert len(trained) == 2
+    assert {each.epochs for each in trained} == {1}
+    assert (short.folder, list(short.variants)) == (spec.folder, list(spec.variants))
 
 
 def test_make_learner_saves_and_logs_nothing(project: Path, tmp_path: Path) -> None:

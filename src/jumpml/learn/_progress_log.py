@@ -64,7 +64,7 @@ class ProgressLog(Log):
         losses = {"loss": record.losses["total"], **self._figures}
         parts = [_told(losses), f"lr {record.lr:.3g}", f"{record.seconds:.2f} s", _rate(self._steps, record.seconds)]
         ahead = (self._epochs - record.epoch) * record.seconds
-        if ahead > 0 and self._steps == self._length:  # of a part of an epoch the rest cannot be told
+        if ahead >= 1 and self._steps == self._length:  # of a part of an epoch the rest cannot be told
             parts.append(f"{_duration(ahead)} left")
         self._say(record.phase, record.epoch, *parts, *record.notes)
         self._done, self._steps = record.epoch, 0

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import torch
 
 import jumpml
-from jumpml.learn import Learner, Phase, Saving
+from jumpml.learn import Checkpoints, Learner, Phase, Saving
+from jumpml.learn._writer import Writer
 
 if TYPE_CHECKING:
     from jumpml.data import DataLoaders
@@ -56,6 +57,20 @@ def seconds_of(learner: Learner, epochs: int) -> float:
     return (time.perf_counter() - start) / epochs
 
 
+def blocked_by(learner: Learner) -> float:
+    """Seconds that a step waits for a checkpoint: as long as the state is copied."""
+    with tempfile.TemporaryDirectory() as folder:
+        writer = Writer(Checkpoints(Path(folder)))
+        state = learner._loop.state_dict()
+        writer.submit(0, state)  # its memory is used again
+        writer.wait()
+        start = time.perf_counter()
+        writer.submit(1, state)
+        seconds = time.perf_counter() - start
+        writer.wait()
+    return seconds
+
+
 def main() -> None:
     """Print the seconds of an epoch with and without checkpoints, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -77,12 +92,13 @@ def main() -> None:
         for turn in range(options.rounds):
             for name in sorted(learners, reverse=turn % 2 == 0):
                 seconds[name].append(seconds_of(learners[name], options.epochs))
+        blocked = min(blocked_by(learners["with"]) for _ in range(10))
         learners["with"].save()
         newest = sorted(Path(folder).glob("step-*"))[-1]
         size = sum(path.stat().st_size for path in newest.iterdir())
     ratios = [one / other for one, other in zip(seconds["with"], seconds["without"], strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
-    print(f"a checkpoint: {size / 1e6:.1f} MB")
+    print(f"a checkpoint: {size / 1e6:.1f} MB; a step waits {blocked * 1e3:.1f} ms for it")
     for name, values in seconds.items():
         print(f"{name:8} {statistics.median(values):.3f} s an epoch (least {min(values):.3f})")
     least = min(seconds["with"]) / min(seconds["without"])

@@ -271,6 +271,35 @@ def test_lines_of_which_a_full_disk_took_some_come_again_whole(tmp_path: Path, m
     assert path.read_text() == "{}\n"
 
 
+def test_a_run_whose_last_checkpoint_is_not_written_ends_with_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Checkpoints.write
+
+    def write(self: Checkpoints, step: int, *rest: Any) -> Path:
+        if step == 3 * BATCHES:
+            raise CheckpointError(f"the checkpoint of step {step} could not be written.")
+        return original(self, step, *rest)
+
+    monkeypatch.setattr(Checkpoints, "write", write)
+    monkeypatch.setattr(writer_module, "RETRY_AFTER", ())
+    monkeypatch.setattr("jumpml._project.Project._report", lambda *_: None)
+    project = jumpml.Project(
+        name="p",
+        data=jumpml.DataSpec.model_validate(DATA),
+        model=jumpml.ModelSpec.model_validate(MODEL),
+        learner=jumpml.LearnerSpec.model_validate(OPTIONS),
+        deploy=jumpml.DeploySpec(),
+    )
+    with pytest.raises(CheckpointError) as told:
+        project.run(tmp_path)
+    (run,) = (tmp_path / "p").iterdir()
+    assert str(told.value) == (
+        f"the run is done and {run / 'card.html'} is written, but the checkpoint of step 21 could not be written. The "
+        "last good checkpoint is of step 14."
+    )
+
+
 def test_without_any_good_checkpoint_that_is_said(tmp_path: Path, disk: dict[str, int | None]) -> None:
     learner = make(tmp_path)
     learner.fit()

@@ -208,3 +208,18 @@ def test_replay_from_the_shell(tmp_path: Path) -> None:
         "infinite.\n"
     )
     assert "is no run's folder" in CliRunner().invoke(app, ["replay", str(tmp_path)]).stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "finite"),
+    [
+        ([], True),
+        ([torch.tensor([1, 2])], True),
+        ([torch.ones(3), torch.tensor([1.0, float("nan")])], False),
+        ([torch.tensor([float("inf"), float("-inf")])], False),
+        ([torch.full((4,), 3e38)], True),  # whose sum runs over
+        ([torch.full((4,), 3e38), torch.tensor([float("inf")])], False),
+    ],
+)
+def test_whether_all_values_are_finite(values: list[torch.Tensor], finite: bool) -> None:
+    assert culprit_module.all_finite(values) is finite

@@ -105,5 +105,9 @@ def _relive(loop: Loop, step: int) -> tuple[RelivedStep, Snapshot] | None:
 
 def all_finite(values: Iterable[Tensor]) -> bool:
     """Whether no value is NaN or infinite, with one reading of the device."""
-    finite = [value.isfinite().all() for value in values if value.is_floating_point()]
-    return not finite or bool(torch.stack(finite).all())
+    floats = [value.detach() for value in values if value.is_floating_point()]
+    if not floats:
+        return True
+    # A sum that is finite is of finite values alone, and quicker than asking each; one that is not may have run over.
+    sums = torch.stack([value.sum(dtype=torch.float32) for value in floats])
+    return bool(sums.isfinite().all()) or bool(torch.stack([value.isfinite().all() for value in floats]).all())

@@ -20,7 +20,7 @@ import torch
 
 import jumpml
 from jumpml.learn import Checkpoints, Learner, Phase, Saving
-from jumpml.learn._writer import Writer
+from jumpml.learn.saving._writer import Writer
 
 if TYPE_CHECKING:
     from jumpml.data import DataLoaders

@@ -191,7 +191,8 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 import jumpml
-from jumpml.learn import Hook, _checkpoints
+from jumpml.learn import Hook
+from jumpml.learn.saving import _checkpoints
 from jumpml.learn._loop import Loop
 
 torch.set_num_threads(1)

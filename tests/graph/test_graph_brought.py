@@ -15,7 +15,7 @@ import jumpml
 from jumpml.blocks import MixtureOfExperts, VariationalBottleneck
 from jumpml.core import COVERED, FieldInfo, GraphError, ObjectiveError, SpecError, Task, ValueInfo
 from jumpml.graph import Model, Node
-from jumpml.learn._descent import Descent
+from jumpml.learn.steps._descent import Descent
 from jumpml.objectives import BroughtLoss, MeanSquaredError
 
 X = ValueInfo(shape=(5,))

@@ -16,8 +16,8 @@ import jumpml
 from jumpml.core import LearnerError, Loss, SpecError, ValueInfo
 from jumpml.graph import LossPlan, Model, Node
 from jumpml.learn import Hook, Learner, Phase, Step
-from jumpml.learn._descent import Descent
-from jumpml.learn._window import Window
+from jumpml.learn.steps._descent import Descent
+from jumpml.learn.steps._window import Window
 from jumpml.objectives import L2, CrossEntropy, MeanSquaredError, ObjectiveModule
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import jumpml
 from jumpml.core import CheckpointError
 from jumpml.learn import Hook, Learner
-from jumpml.learn._identity import Changes
+from jumpml.learn.saving._identity import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from torch.optim import SGD, Adam
 import jumpml
 from jumpml.core import LearnerError, SpecError
 from jumpml.learn import Compile, Learner, Phase
-from jumpml.learn._execution import laid_out_alike
-from jumpml.learn._update import Update
+from jumpml.learn.steps._execution import laid_out_alike
+from jumpml.learn.steps._update import Update
 
 if TYPE_CHECKING:
     from pathlib import Path

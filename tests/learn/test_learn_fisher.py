@@ -11,8 +11,8 @@ from torch import nn
 from jumpml.core import LearnerError, Task
 from jumpml.data import Column, DataLoaders, Mixture, Shuffled
 from jumpml.graph import Model, Node
-from jumpml.learn import _fisher as module
 from jumpml.learn import fisher_information
+from jumpml.learn.continual import _fisher as module
 from jumpml.objectives import EWC, CrossEntropy, Function, Huber, MeanSquaredError
 
 if TYPE_CHECKING:

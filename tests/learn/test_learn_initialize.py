@@ -101,7 +101,7 @@ def test_biases_are_zeroed_or_kept_and_norms_stay() -> None:
 @pytest.mark.parametrize("layer", [nn.LSTM(6, 4, num_layers=2, proj_size=3), nn.GRU(6, 4), nn.GRUCell(6, 4)])
 def test_gates_are_drawn_apart(layer: nn.Module) -> None:
     from jumpml.learn._drawable import drawables
-    from jumpml.learn._initialize import Part, _draw
+    from jumpml.learn.initial._initialize import Part, _draw
 
     record = _draw("a", Part(Orthogonal(), [*drawables(layer)]), 0)
     matrices = {name: value for name, value in layer.named_parameters() if value.ndim > 1}

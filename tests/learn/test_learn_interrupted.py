@@ -17,7 +17,7 @@ import torch
 import jumpml
 from jumpml.core import CheckpointError, Terminated
 from jumpml.learn import Checkpoints, Hook, JsonlLog, Learner
-from jumpml.learn import _writer as writer_module
+from jumpml.learn.saving import _writer as writer_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -349,6 +349,6 @@ def test_a_terminal_shows_a_bar_with_rate_time_and_figures(
 
 
 def test_hours_minutes_and_seconds() -> None:
-    from jumpml.learn._progress_log import _duration
+    from jumpml.learn.logs._progress_log import _duration
 
     assert [_duration(s) for s in (3.4, 134, 7260)] == ["3 s", "2 min 14 s", "2 h 1 min"]

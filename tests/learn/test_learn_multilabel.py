@@ -11,7 +11,7 @@ from jumpml.data import Column, DataLoaders, random_split
 from jumpml.evaluate import evaluate
 from jumpml.graph import Model, Node
 from jumpml.learn import Learner, Phase
-from jumpml.learn._examples import ExampleRecorder
+from jumpml.learn.hooks._examples import ExampleRecorder
 from jumpml.objectives import BinaryCrossEntropy
 
 TASK = Task(kind="multilabel", output="out", target="labels")

@@ -14,7 +14,7 @@ import jumpml
 from jumpml.core import LearnerError, SpecError, ValueInfo
 from jumpml.graph import Model, Node
 from jumpml.learn import Group, JointOptimizer, Learner, Phase, make_optimizer
-from jumpml.learn._depth import layers_of
+from jumpml.learn.optimizers._depth import layers_of
 from jumpml.objectives import CrossEntropy
 
 if TYPE_CHECKING:

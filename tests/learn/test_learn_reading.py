@@ -273,7 +273,7 @@ def test_before_anything_was_read_there_is_nothing_to_go_back_to() -> None:
 
 def test_a_loop_of_ones_own_is_read_too_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jumpml.learn._learner.UNREAD_AT_MOST", 5)
-    monkeypatch.setattr("jumpml.learn._last_good.EVERY", 5)
+    monkeypatch.setattr("jumpml.learn.saving._last_good.EVERY", 5)
     learner, _ = learner_of(7)
     batches = [*learner.loaders.train]
     for batch in batches[:9]:

@@ -13,12 +13,13 @@ from typer.testing import CliRunner
 import jumpml
 from jumpml.cli import app
 from jumpml.core import NonFiniteLossError, RunError
-from jumpml.learn import Learner
-from jumpml.learn import _culprit as culprit_module
-from jumpml.learn._relived import Figures
+from jumpml.learn.steps import _culprit as culprit_module
+from jumpml.learn.steps._relived import Figures
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from jumpml.learn import Learner
 
 DATA: dict[str, Any] = {
     "datasets": {

@@ -12,7 +12,7 @@ from jumpml.data import Column, DataLoaders, Standardize, random_split
 from jumpml.evaluate import evaluate
 from jumpml.graph import Model, Node
 from jumpml.learn import Learner, Phase
-from jumpml.learn._examples import ExampleRecorder
+from jumpml.learn.hooks._examples import ExampleRecorder
 from jumpml.objectives import MeanSquaredError
 
 ROWS = 300

@@ -27,7 +27,7 @@ from jumpml.learn import (
     TorchSchedule,
     Warmup,
 )
-from jumpml.learn._rates import Rates, without_parameters
+from jumpml.learn.schedules._rates import Rates, without_parameters
 
 if TYPE_CHECKING:
     from pathlib import Path

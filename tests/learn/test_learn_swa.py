@@ -13,7 +13,7 @@ from torch.optim import SGD
 import jumpml
 from jumpml.core import LearnerError, SpecError
 from jumpml.learn import SWA, Constant, Cosine, Hook, Learner, Linear, Phase, has_average, is_average, with_swa
-from jumpml.learn._rates import pieces_of
+from jumpml.learn.schedules._rates import pieces_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 
 from jumpml.core import CheckpointError
 from jumpml.learn import Checkpoints
-from jumpml.learn import _writer as writer_module
-from jumpml.learn._snapshot import Snapshot, new_memory
-from jumpml.learn._writer import Writer
+from jumpml.learn.saving import _writer as writer_module
+from jumpml.learn.saving._snapshot import Snapshot, new_memory
+from jumpml.learn.saving._writer import Writer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ import jumpml
 from jumpml.core import CheckpointError, LearnerError, Loss, NonFiniteLossError, SpecError, Task
 from jumpml.data import Column, DataLoaders, Mixture, Weighted
 from jumpml.learn import Checkpoints, Learner, Phase, Saving
-from jumpml.learn._examples import ExampleRecorder
+from jumpml.learn.hooks._examples import ExampleRecorder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -554,7 +554,7 @@ def test_a_rate_beside_a_one_cycle_schedule_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_average_warms_up() -> None:
-    from jumpml.learn._averaging import EMA
+    from jumpml.learn.hooks._averaging import EMA
 
     _, model = parts()
     average = EMA(model, 0.999)

@@ -1,28 +1,31 @@
 """The learner: phases of a short loop, checkpoints that resume exactly, averages, logs."""
 
-from jumpml.learn._averaging import EMA, has_average, is_average
 from jumpml.learn._build import build_learner, build_phases
-from jumpml.learn._checkpoints import Checkpoints
-from jumpml.learn._csv_log import CsvLog
-from jumpml.learn._early_stop import EarlyStop
-from jumpml.learn._execution import Compile
-from jumpml.learn._fisher import fisher_information
-from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau
 from jumpml.learn._history import RunHistory
 from jumpml.learn._hook import Hook, Step
-from jumpml.learn._initialize import initialize
-from jumpml.learn._joint import JointOptimizer
 from jumpml.learn._learner import Learner
-from jumpml.learn._logs import JsonlLog, Log, StepRecord, TensorBoardLog
-from jumpml.learn._optimizers import make_optimizer
-from jumpml.learn._param_groups import Group
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Progress, Saving
-from jumpml.learn._progress_log import ProgressLog
-from jumpml.learn._relived import RelivedStep
-from jumpml.learn._replay import Replay
-from jumpml.learn._reservoir import Reservoir
-from jumpml.learn._schedules import (
+from jumpml.learn._told import told_by
+from jumpml.learn.continual._fisher import fisher_information
+from jumpml.learn.continual._replay import Replay
+from jumpml.learn.continual._reservoir import Reservoir
+from jumpml.learn.hooks._averaging import EMA, has_average, is_average
+from jumpml.learn.hooks._early_stop import EarlyStop
+from jumpml.learn.hooks._grow import AtEpoch, Grow, GrowthRule, OnPlateau
+from jumpml.learn.hooks._statistics import Statistics
+from jumpml.learn.hooks._swa import SWA, with_swa
+from jumpml.learn.initial._initialize import initialize
+from jumpml.learn.initial._schemes import LSUV, Kaiming, Normal, Orthogonal, Scheme, Xavier, Zeros
+from jumpml.learn.logs._csv_log import CsvLog
+from jumpml.learn.logs._logs import JsonlLog, Log, StepRecord, TensorBoardLog
+from jumpml.learn.logs._progress_log import ProgressLog
+from jumpml.learn.logs._trackers import MLflowLog, TrackerLog, WandbLog
+from jumpml.learn.optimizers._joint import JointOptimizer
+from jumpml.learn.optimizers._optimizers import make_optimizer
+from jumpml.learn.optimizers._param_groups import Group
+from jumpml.learn.saving._checkpoints import Checkpoints
+from jumpml.learn.schedules._schedules import (
     Constant,
     Cosine,
     Linear,
@@ -33,11 +36,8 @@ from jumpml.learn._schedules import (
     TorchSchedule,
     Warmup,
 )
-from jumpml.learn._schemes import LSUV, Kaiming, Normal, Orthogonal, Scheme, Xavier, Zeros
-from jumpml.learn._statistics import Statistics
-from jumpml.learn._swa import SWA, with_swa
-from jumpml.learn._told import told_by
-from jumpml.learn._trackers import MLflowLog, TrackerLog, WandbLog
+from jumpml.learn.steps._execution import Compile
+from jumpml.learn.steps._relived import RelivedStep
 from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepProfile
 
 __all__ = [

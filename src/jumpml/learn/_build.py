@@ -10,26 +10,26 @@ import torch
 
 from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_mean, refusal, with_lines
 from jumpml.graph import Branch, Deepen, LowRank, Merge, Shrink, Widen
-from jumpml.learn._build_hooks import build_hooks, find_hook_problems
-from jumpml.learn._build_initialize import begin, build_drawing
-from jumpml.learn._build_schedules import build_schedule, find_schedule_problems
-from jumpml.learn._csv_log import CsvLog
-from jumpml.learn._execution import Compile
-from jumpml.learn._grow import AtEpoch, Grow, GrowthRule, OnPlateau, find_growth_problems
-from jumpml.learn._initialize import find_drawing_problems
-from jumpml.learn._joint import joined, names_of
 from jumpml.learn._learner import Learner
-from jumpml.learn._logs import JsonlLog, Log, TensorBoardLog
 from jumpml.learn._misfits import find_misfits, idle, wrong_figure
-from jumpml.learn._optimizers import find_optimizer_problems, make_optimizer
-from jumpml.learn._param_groups import Group
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Saving
-from jumpml.learn._progress_log import ProgressLog
-from jumpml.learn._replay import Replay
-from jumpml.learn._swa import with_swa
 from jumpml.learn._told import told_by
-from jumpml.learn._trackers import MLflowLog, WandbLog
+from jumpml.learn.continual._replay import Replay
+from jumpml.learn.hooks._build_hooks import build_hooks, find_hook_problems
+from jumpml.learn.hooks._grow import AtEpoch, Grow, GrowthRule, OnPlateau, find_growth_problems
+from jumpml.learn.hooks._swa import with_swa
+from jumpml.learn.initial._build_initialize import begin, build_drawing
+from jumpml.learn.initial._initialize import find_drawing_problems
+from jumpml.learn.logs._csv_log import CsvLog
+from jumpml.learn.logs._logs import JsonlLog, Log, TensorBoardLog
+from jumpml.learn.logs._progress_log import ProgressLog
+from jumpml.learn.logs._trackers import MLflowLog, WandbLog
+from jumpml.learn.optimizers._joint import joined, names_of
+from jumpml.learn.optimizers._optimizers import find_optimizer_problems, make_optimizer
+from jumpml.learn.optimizers._param_groups import Group
+from jumpml.learn.schedules._build_schedules import build_schedule, find_schedule_problems
+from jumpml.learn.steps._execution import Compile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from jumpml.data import DataLoaders
     from jumpml.graph import Model, Surgery
     from jumpml.learn._hook import Hook
-    from jumpml.learn._schedules import Schedule
+    from jumpml.learn.schedules._schedules import Schedule
 
 DEFAULT_EPOCHS = 10
 _LOG = logging.getLogger("jumpml")

@@ -12,29 +12,29 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jumpml.core import EpochRecord, LearnerError, NonFiniteLossError, derive_seed
-from jumpml.learn._averaging import EMA
-from jumpml.learn._consolidation import consolidate
-from jumpml.learn._culprit import all_finite, explain
-from jumpml.learn._examples import ExampleRecorder
-from jumpml.learn._execution import Compile, Execution
-from jumpml.learn._grow import with_fields
 from jumpml.learn._history import RunHistory
-from jumpml.learn._identity import Changes
-from jumpml.learn._joint import joined
-from jumpml.learn._keeper import Keeper
-from jumpml.learn._last_good import LastGood
 from jumpml.learn._loop import Loop
-from jumpml.learn._meter import NonFinite
 from jumpml.learn._misfits import check_fit, check_lengths, check_steps, refuse_idle
-from jumpml.learn._paths import path_hooks
-from jumpml.learn._patient_log import PatientLog
 from jumpml.learn._phase import Phase
-from jumpml.learn._relived import REPLAY, load_step
-from jumpml.learn._schedules import figures_of
-from jumpml.learn._stopper import Stopper
-from jumpml.learn._swa import SWA
-from jumpml.learn._update import Update
 from jumpml.learn._validation import improves, validate
+from jumpml.learn.continual._consolidation import consolidate
+from jumpml.learn.continual._paths import path_hooks
+from jumpml.learn.hooks._averaging import EMA
+from jumpml.learn.hooks._examples import ExampleRecorder
+from jumpml.learn.hooks._grow import with_fields
+from jumpml.learn.hooks._swa import SWA
+from jumpml.learn.logs._patient_log import PatientLog
+from jumpml.learn.optimizers._joint import joined
+from jumpml.learn.saving._identity import Changes
+from jumpml.learn.saving._keeper import Keeper
+from jumpml.learn.saving._last_good import LastGood
+from jumpml.learn.saving._stopper import Stopper
+from jumpml.learn.schedules._schedules import figures_of
+from jumpml.learn.steps._culprit import all_finite, explain
+from jumpml.learn.steps._execution import Compile, Execution
+from jumpml.learn.steps._meter import NonFinite
+from jumpml.learn.steps._relived import REPLAY, load_step
+from jumpml.learn.steps._update import Update
 from jumpml.objectives import reduce
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
     from jumpml.core import InitializationRecord
     from jumpml.data import DataLoaders
     from jumpml.graph import Growth, Model, Surgery
-    from jumpml.learn._execution import Precision
     from jumpml.learn._hook import Hook
-    from jumpml.learn._logs import Log
     from jumpml.learn._progress import Progress, Saving
-    from jumpml.learn._relived import RelivedStep
     from jumpml.learn._stage import Stage
+    from jumpml.learn.logs._logs import Log
+    from jumpml.learn.steps._execution import Precision
+    from jumpml.learn.steps._relived import RelivedStep
     from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepProfile
 
 _LOG = logging.getLogger("jumpml")

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jumpml.core import LearnerError, Loss, did_you_mean
-from jumpml.learn._carry import carry_optimizer
-from jumpml.learn._descent import Descent
-from jumpml.learn._execution import laid_out_alike
 from jumpml.learn._hook import Hooks, Step
-from jumpml.learn._joint import names_of
-from jumpml.learn._meter import NONE_MOVES, Meter
 from jumpml.learn._progress import Progress
 from jumpml.learn._random import RandomState
-from jumpml.learn._rates import without_parameters
-from jumpml.learn._relived import look_at
-from jumpml.learn._snapshot import Snapshot
 from jumpml.learn._stage import Stage
-from jumpml.learn._window import Window, miscount, rows_of
+from jumpml.learn.hooks._carry import carry_optimizer
+from jumpml.learn.optimizers._joint import names_of
+from jumpml.learn.saving._snapshot import Snapshot
+from jumpml.learn.schedules._rates import without_parameters
+from jumpml.learn.steps._descent import Descent
+from jumpml.learn.steps._execution import laid_out_alike
+from jumpml.learn.steps._meter import NONE_MOVES, Meter
+from jumpml.learn.steps._relived import look_at
+from jumpml.learn.steps._window import Window, miscount, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.graph import Growth, Model
-    from jumpml.learn._execution import Execution
     from jumpml.learn._hook import Hook
-    from jumpml.learn._identity import Changes
-    from jumpml.learn._logs import StepRecord
     from jumpml.learn._phase import Phase
-    from jumpml.learn._relived import RelivedStep
-    from jumpml.learn._update import Update
+    from jumpml.learn.logs._logs import StepRecord
+    from jumpml.learn.saving._identity import Changes
+    from jumpml.learn.steps._execution import Execution
+    from jumpml.learn.steps._relived import RelivedStep
+    from jumpml.learn.steps._update import Update
 
 
 class Loop:

@@ -8,8 +8,8 @@ import torch
 from torch.optim import SGD
 
 from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, field_of, refusal
-from jumpml.learn._consolidation import why_vain
-from jumpml.learn._schedules import TorchSchedule, figures_of, schedules_of
+from jumpml.learn.continual._consolidation import why_vain
+from jumpml.learn.schedules._schedules import TorchSchedule, figures_of, schedules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
-    from jumpml.learn._execution import Execution
     from jumpml.learn._phase import Phase
+    from jumpml.learn.steps._execution import Execution
 
 BUILT_IN = ("self_supervised", "supervised")  # phases that an objective may name though no learner has them
 

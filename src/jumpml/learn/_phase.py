@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jumpml.learn._schedules import Schedule
+    from jumpml.learn.schedules._schedules import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)

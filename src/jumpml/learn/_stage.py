@@ -9,9 +9,9 @@ import torch
 from torch.optim import SGD
 
 from jumpml.core import COVERED, NEXT, PRESENT, LearnerError, Problem, field_of, refusal
-from jumpml.learn._joint import members_of
 from jumpml.learn._misfits import refuse_idle
-from jumpml.learn._rates import Rates
+from jumpml.learn.optimizers._joint import members_of
+from jumpml.learn.schedules._rates import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.graph import LossPlan, Model
-    from jumpml.learn._execution import Execution
     from jumpml.learn._phase import Phase
+    from jumpml.learn.steps._execution import Execution
 
 _LOG = logging.getLogger("jumpml")
 MOST_TOLD = 5  # parameters that are named

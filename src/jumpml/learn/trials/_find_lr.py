@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jumpml.core import LearnerError, Record
 from jumpml.drawing import Line, draw_panels, line_panel
-from jumpml.learn._meter import NonFinite
+from jumpml.learn.steps._meter import NonFinite
 from jumpml.learn.trials._trial import phase_of, read, trial_of, windows_of, without_schedules
 
 if TYPE_CHECKING:

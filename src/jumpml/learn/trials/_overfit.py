@@ -10,7 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from jumpml.core import TASK_KINDS, LearnerError, NonFiniteLossError, Record, text_table
 from jumpml.drawing import Line, draw_panels, line_panel
 from jumpml.graph import decide
-from jumpml.learn._meter import NonFinite
+from jumpml.learn.steps._meter import NonFinite
 from jumpml.learn.trials._trial import phase_of, read, trial_of, without_schedules
 from jumpml.objectives import EWC, L1, L2, Orthogonality, TotalVariation
 

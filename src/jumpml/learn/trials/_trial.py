@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import LearnerError
-from jumpml.learn._keeper import Keeper
 from jumpml.learn._progress import Progress
+from jumpml.learn.saving._keeper import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.learn._learner import Learner
-    from jumpml.learn._logs import StepRecord
     from jumpml.learn._phase import Phase
     from jumpml.learn._progress import Saving
+    from jumpml.learn.logs._logs import StepRecord
 
 
 @contextmanager

@@ -1,0 +1,186 @@
+"""Rows of before, learned again beside those of now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+import torch.nn.functional as F
+
+from jumpml.core import LearnerError, Loss
+from jumpml.learn._hook import Hook
+from jumpml.learn.continual._reservoir import Reservoir
+from jumpml.objectives import reduce
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from jumpml.learn._hook import Step
+    from jumpml.learn._learner import Learner
+    from jumpml.learn._stage import Stage
+
+_FIELD, _OUTPUT = "field/", "output/"
+
+
+@final
+class Replay(Hook):
+    """Keeps rows that were learned from, and in each step learns some of them again.
+
+    The rows are a `Reservoir` of all that the loader serves, as it serves them: featurised and augmented, in each epoch
+    anew. At each step, ``beta`` times the phase's losses on ``batch`` of them joins the loss (experience replay). With
+    ``alpha`` above 0 the tasks' outputs are kept too, as they were when the row came by, and ``alpha`` times the mean
+    squared difference from them joins the loss, on rows drawn apart: dark experience replay, DER++ (Buzzega et al.
+    2020, https://arxiv.org/abs/2004.07211).
+
+    The kept rows pass the model on their own, so that what is logged and recorded is of the rows of now. Penalties on
+    parameters count once, with these.
+
+    Handed to the next learner, it goes on with the rows that it has.
+
+    Args:
+        rows: How many are kept.
+        batch: How many are learned again at each step.
+        alpha: What the difference from earlier outputs is multiplied by.
+        beta: What the losses of kept rows are multiplied by, beside the objectives' weights.
+        when: The phases in which rows are kept and replayed, or ``"all"``. They must learn from the same fields.
+        seed: Of what is kept and drawn.
+
+    Raises:
+        LearnerError: A number is below what makes sense.
+
+    Example:
+        >>> replay = Replay(rows=500, batch=32)
+        >>> replay.identity()
+        '500 rows, 32 a step, alpha 0, beta 1, when all'
+    """
+
+    name = "replay"
+
+    def __init__(
+        self,
+        rows: int,
+        *,
+        batch: int = 32,
+        alpha: float = 0.0,
+        beta: float = 1.0,
+        when: str | Sequence[str] = "all",
+        seed: int = 0,
+    ) -> None:
+        if batch < 1:
+            raise LearnerError(f"replay: expected a batch of one row or more, got {batch}.")
+        if min(alpha, beta) < 0 or alpha + beta == 0:
+            raise LearnerError(f"replay: expected alpha and beta from 0, and not both 0; got {alpha} and {beta}.")
+        self._reservoir = Reservoir(rows, seed)
+        self._size, self._batch, self._alpha, self._beta = rows, batch, alpha, beta
+        self._when = (when,) if isinstance(when, str) else tuple(when)
+        self._on = False
+        self._kept: tuple[str, ...] = ()
+        self._outputs: dict[str, str] = {}
+
+    def attach(self, learner: Learner) -> None:
+        """Look at what there is to keep.
+
+        Raises:
+            LearnerError: There is no such phase, texts are cut to the longest of a batch, or there is no output to
+                keep.
+        """
+        unknown = next((name for name in self._when if name not in {*learner.phases, "all"}), None)
+        if unknown is not None:
+            raise LearnerError(f"replay: there is no phase {unknown!r}. There is: {', '.join(learner.phases)}.")
+        if learner.loaders.shortest():
+            raise LearnerError(
+                "replay keeps rows of one shape, and `bucket` cuts texts to the longest of each batch: leave `bucket` "
+                "out of the data file."
+            )
+        if self._alpha and not learner.model.tasks:
+            raise LearnerError("replay with alpha keeps the tasks' outputs, and the model has no task: leave it at 0.")
+        self._learner = learner
+        self._reservoir.to(learner.loaders.device)
+
+    def enter(self, stage: Stage) -> None:
+        """See whether the kept rows are such as the phase learns from.
+
+        Raises:
+            LearnerError: They lack something.
+        """
+        self._on = "all" in self._when or stage.name in self._when
+        if not self._on:
+            return
+        model, active = self._learner.model, self._learner.model.active(stage.name)
+        self._kept = tuple(stage.plan.fields)
+        tasks = {name: task.output for name, task in model.tasks.items() if name in active}
+        self._outputs = tasks if self._alpha else {}
+        self._refuse_lacking(stage.name)
+
+    def differentiated(self, stage: Stage) -> None:
+        """Add the kept rows' gradients."""
+        if not (self._on and len(self._reservoir)):
+            return
+        terms: list[Tensor] = []
+        with torch.enable_grad():
+            if self._beta:
+                losses, _ = stage.plan(self._fields(self._reservoir.draw(self._batch)))
+                terms += [self._beta * self._weighted(name, loss) for name, loss in losses.items() if self._reads(name)]
+            if self._alpha:
+                drawn = self._reservoir.draw(self._batch)
+                batch = self._fields(drawn)
+                _, values = stage.plan(batch)
+                terms += [
+                    self._alpha * self._away(values[output], drawn[_OUTPUT + task], output, batch)
+                    for task, output in self._outputs.items()
+                ]
+            moving = [term for term in terms if term.requires_grad]
+            if moving:
+                torch.stack(moving).sum().backward()
+
+    def learned(self, step: Step) -> None:
+        """Let the batch's rows go by."""
+        if self._on:
+            fields = {_FIELD + name: step.batch[name][: step.served] for name in self._kept}
+            outputs = {_OUTPUT + task: step.values[node][: step.served] for task, node in self._outputs.items()}
+            self._reservoir.add(fields | outputs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The reservoir."""
+        return self._reservoir.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self._reservoir.load_state_dict(state)
+        self._reservoir.to(self._learner.loaders.device)
+
+    def identity(self) -> str:
+        """All of its options."""
+        return (
+            f"{self._size} rows, {self._batch} a step, alpha {self._alpha:g}, beta {self._beta:g}, "
+            f"when {', '.join(self._when)}"
+        )
+
+    def _reads(self, name: str) -> bool:
+        return bool(self._learner.model.objectives[name].inputs)
+
+    def _weighted(self, name: str, loss: Loss) -> Tensor:
+        return self._learner.weights[name] * reduce(loss)
+
+    def _away(self, now: Tensor, before: Tensor, output: str, batch: Mapping[str, Tensor]) -> Tensor:
+        """How far outputs are from those of before: the mean square over the rows that have one."""
+        wide = torch.promote_types(now.dtype, torch.float32)  # what was multiplied in 16 bits is compared in 32
+        square = F.mse_loss(now.to(wide), before.to(wide), reduction="none").flatten(1).mean(1)
+        return reduce(Loss(square, self._learner.model.rows([output], batch)))
+
+    def _fields(self, drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: drawn[_FIELD + name] for name in self._kept}
+
+    def _refuse_lacking(self, phase: str) -> None:
+        if not self._reservoir.names:
+            return
+        needed = [*(_FIELD + name for name in self._kept), *(_OUTPUT + task for task in self._outputs)]
+        odd = {*needed} ^ {*self._reservoir.names}
+        if odd:
+            told = ", ".join(sorted(repr(name.partition("/")[2]) for name in odd))
+            raise LearnerError(
+                f"replay: the rows that were kept and phase {phase!r} do not learn from the same: {told} is only in "
+                "one of them. Name with `when` the phases that do."
+            )

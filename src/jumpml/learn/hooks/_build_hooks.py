@@ -1,0 +1,52 @@
+"""From what a file says to hooks, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jumpml.core import Problem, did_you_mean
+from jumpml.learn._misfits import wrong_figure
+from jumpml.learn.hooks._early_stop import EarlyStop
+from jumpml.learn.hooks._statistics import Statistics
+from jumpml.learn.hooks._swa import SWA
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from jumpml.core import LearnerSpec
+    from jumpml.graph import Model
+    from jumpml.learn._hook import Hook
+
+
+def build_hooks(spec: LearnerSpec) -> list[Hook]:
+    """What joins the loop as the file says: averaging of the last epochs, early stopping, statistics."""
+    hooks: list[Hook] = []
+    if spec.swa:
+        hooks.append(SWA(start=spec.swa.start, phase=spec.swa.phase))
+    if spec.early_stop:
+        stop = spec.early_stop
+        hooks.append(EarlyStop(stop.metric, patience=stop.patience, min_delta=stop.min_delta, mode=stop.mode))
+    if spec.statistics:
+        hooks.append(Statistics())
+    return hooks
+
+
+def find_hook_problems(spec: LearnerSpec, model: Model, phases: Collection[str]) -> Iterator[Problem]:
+    """What a file says wrongly of them.
+
+    Args:
+        spec: The file.
+        model: Its tasks are measured.
+        phases: The names of all phases.
+    """
+    if spec.swa and spec.ema:
+        yield Problem(("swa",), "`ema` averages the weights already.", "Leave one of the two out.")
+    if spec.swa and spec.swa.phase not in phases:
+        near = did_you_mean(spec.swa.phase, phases)
+        yield Problem(("swa", "phase"), f"there is no phase {spec.swa.phase!r}.", near)
+    if spec.swa and spec.swa.lr is None and "anneal" in spec.swa.model_fields_set:
+        yield Problem(("swa", "anneal"), "there is no rate to go to.", "Set lr beside it, or leave it out.")
+    if spec.early_stop:
+        yield from wrong_figure(("early_stop", "metric"), spec.early_stop.metric, model)
+    if spec.statistics and not spec.log:
+        yield Problem(("statistics",), "nothing is logged.", "Name a log, or leave them out.")

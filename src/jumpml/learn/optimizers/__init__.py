@@ -1,0 +1,1 @@
+"""Optimizers by name, with parameters in groups, and several as one."""

@@ -1,0 +1,1 @@
+"""Checkpoints that are whole or not there, written beside the training, and what stops it."""

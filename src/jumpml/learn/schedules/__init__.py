@@ -1,0 +1,1 @@
+"""How learning rates move over a phase."""

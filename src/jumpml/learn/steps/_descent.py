@@ -1,0 +1,80 @@
+"""From losses to gradients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from jumpml.core import LearnerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from torch import Tensor
+
+    from jumpml.core import Loss
+    from jumpml.learn.steps._window import Window
+
+
+class Descent:
+    """The gradient of the weighted sum of the objectives' means, handed to the rows at once.
+
+    The same bits as a backward pass from that sum, with neither mean nor sum in the graph: on a small net those nodes
+    cost as much as a layer.
+
+    Args:
+        weights: By objective, what its mean is multiplied by; looked at in each step.
+        moving: The objectives whose weight moves.
+        scale: What is made of the gradients by losses before they go back.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        moving: Collection[str] = (),
+        scale: Callable[[list[Tensor]], list[Tensor]] = list,
+    ) -> None:
+        self._weights, self._moving, self._scale = weights, frozenset(moving), scale
+        self._uniform: dict[tuple[torch.Size, float], Tensor] = {}
+
+    def __call__(self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0) -> None:
+        """Add the gradients to the parameters'.
+
+        Args:
+            losses: A batch's.
+            window: The batches that it belongs to, where it is not alone.
+            rows: Then the batch's.
+
+        Raises:
+            LearnerError: No loss depends on a parameter that trains.
+        """
+        roots, gradients = [], []
+        for name, loss in losses.items():
+            if loss.value.requires_grad:
+                roots.append(loss.value)
+                if window is None:
+                    gradients.append(self._gradient(name, *loss))
+                else:
+                    gradients.append(window.gradient(name, loss, self._weights[name], rows))
+        if not roots:
+            names = ", ".join(repr(name) for name in losses)
+            raise LearnerError(
+                f"nothing to learn: the losses ({names}) depend on no parameter that trains in this phase."
+            )
+        # What torch.autograd.backward calls once it has made sure of shapes that are right here by their making.
+        torch.autograd.Variable._execution_engine.run_backward(  # pyright: ignore
+            tuple(roots), tuple(self._scale(gradients)), False, False, (), allow_unreachable=True, accumulate_grad=True
+        )
+
+    def _gradient(self, name: str, value: Tensor, present: Tensor | None) -> Tensor:
+        weight = self._weights[name]
+        if present is not None:
+            return present.to(value.dtype) * (weight / present.sum().clamp(min=1).to(value.dtype))
+        key = (value.shape, weight)
+        known = self._uniform.get(key)
+        if known is None or known.device != value.device or known.dtype != value.dtype:
+            known = torch.full_like(value, weight, requires_grad=False) / max(1, value.numel())
+            if name not in self._moving:  # what is hardly asked for again is not kept
+                self._uniform[key] = known
+        return known

@@ -1,0 +1,137 @@
+"""Losses of the steps since the log was last written, still on the device, and their running means over the epoch."""
+
+from __future__ import annotations
+
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from jumpml.learn.logs._logs import StepRecord
+from jumpml.objectives import reduce_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from jumpml.core import Loss
+
+
+NONE_MOVES: Mapping[str, float] = MappingProxyType({})
+
+
+class NonFinite(Exception):  # noqa: N818 (a signal within the package; the user sees NonFiniteLossError)
+    """A loss is NaN or infinite; without an objective, the weights with which the step begins are."""
+
+    def __init__(self, step: int, objective: str | None = None) -> None:
+        super().__init__(step, objective)
+        self.step = step
+        self.objective = objective
+
+
+class Meter:
+    """Collects a step's losses without reading the device; reads them all at once when asked.
+
+    Args:
+        weights: By objective, what its mean is multiplied by in the total.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = dict(weights)
+        self._window: list[tuple[int, float, Mapping[str, Loss], int, Mapping[str, float]]] = []
+        self._sums: dict[str, float] = {}
+        self._rows: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._window)
+
+    def take_in(self, weights: Mapping[str, float]) -> None:
+        """Know of objectives that have come."""
+        self._weights.update(weights)
+
+    def add(
+        self, step: int, lr: float, losses: Mapping[str, Loss], size: int, weights: Mapping[str, float] = NONE_MOVES
+    ) -> None:
+        """Note one step. Its means wait until they are read: many together cost less.
+
+        Args:
+            step: Its number.
+            lr: The learning rate that it used.
+            losses: By objective, without a graph; the same objectives at every step until they are read.
+            size: Rows of the batch.
+            weights: Those that move, as they were in this step.
+        """
+        self._window.append((step, lr, losses, size, weights))
+
+    def read(self, phase: str) -> Iterator[StepRecord]:
+        """Read the window and empty it.
+
+        Returns:
+            A record a step; made as they are asked for, since without a log nobody does.
+
+        Raises:
+            NonFinite: A loss is NaN or infinite; names the first step, and the first objective in it.
+        """
+        window, self._window = self._window, []
+        if not window:
+            return iter(())
+        steps, lrs, losses, sizes, weights = zip(*window, strict=True)
+        means = self._means(losses, weights)
+        if not all(map(math.isfinite, means["total"])):
+            raise _first_non_finite(steps, means)
+        for name, values in means.items():
+            self._add(name, values, sizes if name == "total" else _counts([step[name] for step in losses], sizes))
+        by_step = (dict(zip(means, values, strict=True)) for values in zip(*means.values(), strict=True))
+        records = zip(steps, by_step, lrs, weights, strict=True)
+        return (StepRecord(phase, step, record, lr, moved) for step, record, lr, moved in records)
+
+    def _means(
+        self, steps: Sequence[Mapping[str, Loss]], weights: Sequence[Mapping[str, float]]
+    ) -> dict[str, list[float]]:
+        """By objective, the means of every step, and ``total``, their weighted sum."""
+        means = {name: reduce_all([losses[name] for losses in steps]) for name in steps[0]}
+        weighted = [
+            mean * (mean.new_tensor([moved[name] for moved in weights]) if name in weights[0] else self._weights[name])
+            for name, mean in means.items()
+        ]
+        means["total"] = sum(weighted[1:], start=weighted[0])
+        return dict(zip(means, torch.stack([*means.values()]).tolist(), strict=True))
+
+    def _add(self, name: str, values: Sequence[float], counts: Sequence[float]) -> None:
+        """Take some steps' means of an objective into the epoch's."""
+        total = self._sums.get(name, 0.0)
+        for value, count in zip(values, counts, strict=True):
+            total += value * count
+        self._sums[name] = total
+        self._rows[name] = self._rows.get(name, 0.0) + sum(counts)
+
+    def end_epoch(self) -> dict[str, float]:
+        """Means over the epoch's rows, by objective; the next epoch starts at nothing."""
+        means = {name: total / self._rows[name] if self._rows[name] else 0.0 for name, total in self._sums.items()}
+        self._sums, self._rows = {}, {}
+        return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """The running sums; the window must have been read."""
+        return {"sums": dict(self._sums), "rows": dict(self._rows)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._window, self._sums, self._rows = [], dict(state["sums"]), dict(state["rows"])
+
+
+def _counts(losses: Sequence[Loss], sizes: Sequence[int]) -> Sequence[float]:
+    """The rows that each of an objective's means is of, read at once; `sizes` are those of the batches."""
+    if all(loss.present is None for loss in losses):
+        return sizes
+    pairs = zip(losses, sizes, strict=True)
+    device = losses[0].value.device
+    return torch.stack(
+        [torch.tensor(size, device=device) if present is None else present.sum() for (_, present), size in pairs]
+    ).tolist()
+
+
+def _first_non_finite(steps: Sequence[int], means: Mapping[str, Sequence[float]]) -> NonFinite:
+    """The first step with a loss that is not finite, and the first objective in it: where one is not, no total is."""
+    place = next(place for place, total in enumerate(means["total"]) if not math.isfinite(total))
+    return NonFinite(steps[place], next(name for name, values in means.items() if not math.isfinite(values[place])))

@@ -114,6 +114,18 @@ def test_what_climbed_has_no_importance_and_what_had_no_gradient_none() -> None:
     assert objective.of_each("importance")[0].tolist() == [0.0]
 
 
+def test_an_update_that_was_left_out_since_its_gradients_overflowed_has_done_nothing() -> None:
+    p, moved = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
+    objective = SI("all")
+    objective.connect([], {"p": p, "moved": moved})
+    p.grad, moved.grad = torch.tensor([float("inf"), float("nan")]), torch.ones(2)
+    objective.before_step(weight=0)
+    with torch.no_grad():
+        moved.sub_(0.5)
+    objective.after_step()
+    assert [path.tolist() for path in objective.of_each("path")] == [[0, 0], [0.5, 0.5]]
+
+
 def test_importance_adds_up_over_tasks() -> None:
     objective = SI("all")
     p = held(objective, 1.0)

@@ -103,7 +103,9 @@ class SI(Started):
         if moving:
             held, path = list(self._held.values()), self.of_each("path")
             moved = torch._foreach_sub([held[index].detach() for index in moving], before)
-            torch._foreach_addcmul_([path[index] for index in moving], moved, gradients, value=-1)
+            for index, step, gradient in zip(moving, moved, gradients, strict=True):
+                # a gradient that overflowed in float16 has moved nothing: 0, and not 0 times infinity
+                path[index].sub_(torch.where(step == 0, 0.0, step * gradient))
         self._step = [], [], []
 
     @torch.no_grad()

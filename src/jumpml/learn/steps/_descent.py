@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +16,28 @@ if TYPE_CHECKING:
 
     from jumpml.core import Loss
     from jumpml.learn.steps._window import Window
+
+
+@cache
+def directly() -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], None]:
+    """What `torch.autograd.backward` calls once it has made sure of shapes, which are right here by their making.
+
+    It is no public part of torch: where this torch has another, `torch.autograd.backward` itself.
+    """
+    try:
+        run = torch.autograd.Variable._execution_engine.run_backward  # pyright: ignore
+
+        def backward(roots: tuple[Tensor, ...], gradients: tuple[Tensor, ...]) -> None:
+            run(roots, gradients, False, False, (), allow_unreachable=True, accumulate_grad=True)
+
+        with torch.inference_mode(False), torch.enable_grad():
+            weight = torch.ones(2, device="cpu", requires_grad=True)
+            backward((weight * 3,), (torch.tensor([1.0, 2.0], device="cpu"),))
+        if weight.grad is not None and weight.grad.tolist() == [3.0, 6.0]:
+            return backward
+    except (AttributeError, TypeError, RuntimeError):
+        pass
+    return torch.autograd.backward
 
 
 class Descent:
@@ -62,10 +85,8 @@ class Descent:
             raise LearnerError(
                 f"nothing to learn: the losses ({names}) depend on no parameter that trains in this phase."
             )
-        # What torch.autograd.backward calls once it has made sure of shapes that are right here by their making.
-        torch.autograd.Variable._execution_engine.run_backward(  # pyright: ignore
-            tuple(roots), tuple(self._scale(gradients)), False, False, (), allow_unreachable=True, accumulate_grad=True
-        )
+        on_cpu = roots[0].device.type == "cpu"  # elsewhere the engine has threads, for which torch prepares more
+        (directly() if on_cpu else torch.autograd.backward)(tuple(roots), tuple(self._scale(gradients)))
 
     def _gradient(self, name: str, value: Tensor, present: Tensor | None) -> Tensor:
         weight = self._weights[name]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from jumpml.core import Loss
-from jumpml.learn._descent import Descent, directly
+from jumpml.learn.steps._descent import Descent, directly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def test_a_torch_whose_engine_is_another_gives_the_same_gradients(monkeypatch: p
     monkeypatch.setattr(torch.autograd.Variable, "_execution_engine", engine)
     assert directly() is torch.autograd.backward
     monkeypatch.undo()
-    monkeypatch.setattr("jumpml.learn._descent.directly", lambda: torch.autograd.backward)
+    monkeypatch.setattr("jumpml.learn.steps._descent.directly", lambda: torch.autograd.backward)
     assert gradient() == expected
 
 

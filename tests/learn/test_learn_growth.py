@@ -195,9 +195,13 @@ def test_by_hand_in_the_middle_of_an_epoch_outputs_average_and_penalty_stay(tmp_
     assert same(state_of(again), state_of(learner))
 
 
-def test_the_best_checkpoint_before_growth_comes_back_in_its_shape(tmp_path: Path) -> None:
+AVERAGES = [{"ema": {"decay": 0.9}}, {"ema": None, "swa": {"phase": "second", "start": 0.7}}]
+
+
+@pytest.mark.parametrize("average", AVERAGES, ids=["ema", "swa"])
+def test_the_best_checkpoint_before_growth_comes_back_in_its_shape(tmp_path: Path, average: dict[str, Any]) -> None:
     best = {**OPTIONS["checkpoint"], "best": {"metric": "val/loss", "mode": "max"}}  # the first epoch's is the highest
-    learner = make(tmp_path, checkpoint=best, grow=OPTIONS["grow"][1:])
+    learner = make(tmp_path, checkpoint=best, grow=OPTIONS["grow"][1:], **average)
     learner.fit()
     assert learner.progress.best is not None and learner.progress.best[1] < 15
     assert learner.restore_best()
@@ -301,7 +305,7 @@ def test_depth_and_branches_of_low_rank_are_resumed_to_the_bit(tmp_path: Path, s
     assert same(state_of(resumed), state_of(whole))
 
 
-def test_a_modality_that_comes_is_resumed_to_the_bit_and_a_copy_that_is_kept_is_told(tmp_path: Path) -> None:
+def test_a_modality_that_comes_is_resumed_to_the_bit(tmp_path: Path) -> None:
     branch = {"name": "again", "module": "jumpml.blocks.MLP", "inputs": "image", "args": {"widths": [5, 6]}}
     rule = {"trigger": {"epoch": 1}, "node": "encoder", "branch": branch}
     whole = make(tmp_path / "whole", grow=[rule])
@@ -313,11 +317,30 @@ def test_a_modality_that_comes_is_resumed_to_the_bit_and_a_copy_that_is_kept_is_
     assert resumed.resume()
     resumed.fit()
     assert same(state_of(resumed), state_of(whole))
-    loaders = jumpml.create_dataloader(DATA)
-    keeps = {**MODEL["objectives"], "before": {"kind": "lwf", "inputs": "digit", "when": ["second"]}}
-    model = jumpml.load_model({**MODEL, "objectives": keeps}, loaders)
-    with pytest.raises(SpecError, match="grow: objective 'before' keeps a copy of the model, whose shape a resumed"):
-        jumpml.create_learner(loaders, model, None, {**OPTIONS, "grow": [rule]}, run=tmp_path / "copy")
+
+
+@pytest.mark.parametrize("average", AVERAGES, ids=["ema", "swa"])
+@pytest.mark.parametrize("step", [11, 18, 24])
+def test_a_copy_of_the_model_between_two_growths_comes_back_in_its_shape(
+    tmp_path: Path, step: int, average: dict[str, Any]
+) -> None:
+    def remembering(folder: Path) -> Learner:
+        loaders = jumpml.create_dataloader(DATA)
+        keeps = {**MODEL["objectives"], "before": {"kind": "lwf", "inputs": "digit", "when": ["second"]}}
+        model = jumpml.load_model({**MODEL, "objectives": keeps}, loaders)
+        return jumpml.create_learner(loaders, model, None, {**OPTIONS, **average}, run=folder)
+
+    whole = remembering(tmp_path / "whole")
+    whole.fit()  # grows, takes the copy, grows
+    copied = whole.model.objectives["before"].before  # type: ignore[attr-defined]
+    assert copied is not None
+    sizes = [sum(v.numel() for v in m.node("encoder").state_dict().values()) for m in (copied, whole.model)]
+    assert sizes[0] < sizes[1]
+    run_until(remembering(tmp_path / "killed"), step)
+    resumed = remembering(tmp_path / "killed")
+    assert resumed.resume()
+    resumed.fit()
+    assert same(state_of(resumed), state_of(whole))
 
 
 def animals(folder: Path, names: list[str]) -> dict[str, Any]:

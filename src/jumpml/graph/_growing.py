@@ -114,6 +114,28 @@ class Growing(Trainable):
             done.append(inverse(growth))
         return done + [self._operate(entry, exact=False) for entry in wanted[shared:]]
 
+    def copied(self, output: str, *, surgeries_back: int = 0) -> Model:
+        """A copy of the model up to a node, in a shape that it had; its weights are then those of that time.
+
+        Args:
+            output: The node.
+            surgeries_back: How many of the last surgeries it is without.
+
+        Raises:
+            GraphError: There was no such node, or those surgeries cannot be taken back.
+        """
+        if surgeries_back > len(self._grown):
+            raise GraphError(f"only the last {len(self._grown)} surgeries can be taken back, not {surgeries_back}.")
+        now = Snapshot(self)
+        try:
+            if surgeries_back:
+                self._grown[-surgeries_back][0].restore()
+                self._changed()
+            return copy.deepcopy(cast("Model", self).until(output))
+        finally:
+            now.restore()
+            self._changed()
+
     def take_shape(self, name: str, weights: Weights) -> None:
         """Do to a node what was done to the one that weights are of, if that has grown.
 

@@ -278,8 +278,11 @@ class Learner:
 
         Raises:
             GraphError: It cannot be done; all is as it was.
+            LearnerError: Likewise, since the weights are being averaged by SWA.
         """
         self._read()
+        if isinstance(self._average, SWA):
+            self._average.check_growth()
         growth = self.model.grow(with_fields(surgery, self.model, self.loaders), seed=self._loop.seed)
         self._loop.grew(growth)
         self._hold()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, Self, final
 
 import torch
 
-from jumpml.core import Loss
+from jumpml.core import GraphError, Loss
 from jumpml.objectives._distillation import Distillation
 from jumpml.objectives._module import ObjectiveModule
 
@@ -83,8 +82,12 @@ class LwF(ObjectiveModule):
         if output and output.dtype != "float32":
             raise self.error(f"expected an output of float32; {self.inputs[0]!r} is {output}. Name another node.")
 
-    def remember(self, model: Model) -> None:
+    def remember(self, model: Model, surgeries_back: int = 0) -> None:
         """Make the copy that is compared with, as the model is now; `consolidate` says from when on.
+
+        Args:
+            model: The one that this is an objective of.
+            surgeries_back: Of a model that has grown since the copy was made: without how many of the last surgeries.
 
         Raises:
             ObjectiveError: The output is no node's.
@@ -97,7 +100,7 @@ class LwF(ObjectiveModule):
             (output, output), kind=kinds[0] if kinds else "regression", temperature=self.temperature
         )
         self._of = (model,)
-        self.before = _frozen(copy.deepcopy(model.until(output)))
+        self.before = _frozen(model.copied(output, surgeries_back=surgeries_back))
 
     @torch.no_grad()
     def consolidate(self, model: Model) -> None:
@@ -148,9 +151,14 @@ class LwF(ObjectiveModule):
 
 
 def _fit_copy(objective: LwF, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
-    """Copy anew, before a state is loaded, where the model had grown when it was copied, and has by now."""
-    if objective._of and objective._unlike(state, f"{prefix}before."):
-        objective.remember(objective._of[0])
+    """Copy anew, before a state is loaded, in the shape that the model had when it was copied."""
+    back = 0
+    while objective._of and objective._unlike(state, f"{prefix}before."):
+        try:
+            objective.remember(objective._of[0], back)
+        except GraphError:  # of no shape that it has had; loading tells of the sizes
+            return
+        back += 1
 
 
 def _frozen(model: Any) -> Any:

@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, final
 
-from jumpml.core import GraphError, ObjectiveError, Problem, Remembering
+from jumpml.core import GraphError, ObjectiveError, Problem
 from jumpml.graph import Branch
 from jumpml.learn._hook import Hook
 from jumpml.learn._misfits import wrong_figure
@@ -167,11 +167,6 @@ def find_growth_problems(
     rules: Sequence[GrowthRule], model: Model, phases: Collection[str], loaders: DataLoaders
 ) -> Iterator[Problem]:
     """What is wrong with rules, found on a copy of the model that is let grow by all of them in their order."""
-    copies = [name for name, objective in model.objectives.items() if isinstance(objective, Remembering)]
-    if rules and copies:
-        text = f"objective {copies[0]!r} keeps a copy of the model, whose shape a resumed run could not know."
-        yield Problem(("grow",), text, "Leave one of the two out, or let the model grow before the learner is made.")
-        return
     tried = copy.deepcopy(model)
     for place, rule in enumerate(rules):
         path, trigger = ("grow", place), rule.trigger

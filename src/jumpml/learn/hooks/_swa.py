@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.graph import Growth, Model
+    from jumpml.graph import Model
     from jumpml.learn._hook import Step
     from jumpml.learn._learner import Learner
 
@@ -53,12 +53,17 @@ class SWA(Hook):
     def begin(self, model: Model) -> None:
         """Average this model's weights from now on."""
         self._learning = model
-        self._averaged = AveragedModel(model, multi_avg_fn=get_swa_multi_avg_fn())
+
+    def _copy(self) -> None:
+        """Make what is averaged into: as late as can be, since until then the model may get another shape."""
+        self._averaged = AveragedModel(self._learning, multi_avg_fn=get_swa_multi_avg_fn())
         self._averaged.module.requires_grad_(False).eval()
         IS_AVERAGE.add(cast("Model", self._averaged.module))
 
     def take(self) -> None:
         """Take in the weights as they are."""
+        if not self._count:
+            self._copy()
         self._averaged.update_parameters(self._learning)
         self._count, self._stale = self._count + 1, True
         HAS_AVERAGE.add(self._learning)
@@ -117,7 +122,7 @@ class SWA(Hook):
         if ends and progress.closed(self._phase) >= first_epoch(self._start, epochs):
             self.take()
 
-    def grew(self, growth: Growth) -> None:
+    def check_growth(self) -> None:
         """Weights of another shape have no mean with those before.
 
         Raises:
@@ -125,17 +130,18 @@ class SWA(Hook):
         """
         if self._count:
             raise LearnerError("swa: the model grew while its weights were averaged. Grow before, or start later.")
-        self.begin(self._learning)
 
     def state_dict(self) -> dict[str, Any]:
         """The averaged weights, and how many they are the mean of."""
-        return {"average": self._averaged.state_dict(), "count": self._count, "stale": self._stale}
+        average = self._averaged.state_dict() if self._count else {}
+        return {"average": average, "count": self._count, "stale": self._stale}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
-        self._averaged.load_state_dict(dict(state["average"]))
+        """Go on from a state; the model has its own already."""
         self._count, self._stale = state["count"], state["stale"]
         if self._count:
+            self._copy()
+            self._averaged.load_state_dict(dict(state["average"]))
             HAS_AVERAGE.add(self._learning)
 
     def identity(self) -> str:

@@ -108,6 +108,7 @@ def test_past_its_end_a_schedule_holds_its_last_rate(steps: int, schedule: Sched
 
 def test_one_step_is_enough_for_every_kind() -> None:
     assert course(OneCycle(max_lr=1.0), 1)[0] > 0
+    assert course(OneCycle(max_lr=1.0, warmup=0.1), 10)[0] == 1  # a warm-up of one step; torch's divides by zero
     assert course(Cosine(), 1)[0] == course(Linear(), 1)[0] == 0.1
     assert course(Constant(warmup=0.5), 1)[0] == 0.1
 

@@ -18,6 +18,7 @@ from jumpml.core import LearnerError, SpecError
 from jumpml.learn import EarlyStop, Statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from jumpml.learn import Learner
@@ -107,6 +108,39 @@ def test_what_it_remembers_stands_in_the_checkpoint(withheld: bool, tmp_path: Pa
 def test_what_a_file_says_wrongly(said: dict[str, Any], text: str, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=text):
         learner_of(tmp_path, **said)
+
+
+FOLLOWS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "early_stop.metric": lambda figure: {"early_stop": figure},
+    "checkpoint.best.metric": lambda figure: {"checkpoint": {"best": figure}},
+    "schedule.metric": lambda figure: {"schedule": {"kind": "plateau", **figure}},
+    "grow[0].trigger.plateau.metric": lambda figure: {
+        "grow": [{"trigger": {"plateau": figure}, "node": "encoder", "widen": 2.0}]
+    },
+}
+
+
+@pytest.mark.parametrize("key", FOLLOWS)
+def test_which_way_a_coverage_is_better_has_to_be_said(key: str, tmp_path: Path) -> None:
+    def learner(**mode: str) -> Learner:
+        loaders = jumpml.create_dataloader(DATA)
+        task = {"kind": "regression", "output": "out", "target": "x", "quantiles": [0.1, 0.5, 0.9]}
+        model = jumpml.load_model({**NET, "tasks": {"span": task}}, loaders)
+        follows = FOLLOWS[key]({"metric": "val/span/coverage", **mode})
+        said = {"optimizer": {"lr": 0.01}, "phases": {"supervised": {"epochs": 1}}, "log": [], **follows}
+        return jumpml.create_learner(loaders, model, None, said, run=tmp_path)
+
+    text = "whether more of 'val/span/coverage' is better is not known: say mode max or min beside it"
+    with pytest.raises(SpecError, match=text) as caught:
+        learner()
+    assert key in str(caught.value)
+    assert learner(mode="max").fit().epochs
+
+
+def test_a_figure_of_ones_own_needs_a_direction() -> None:
+    assert not EarlyStop("mine", mode="max").take(0.5)
+    with pytest.raises(LearnerError, match="whether more of 'mine' is better is not known: say mode max or min"):
+        EarlyStop("mine").take(0.5)
 
 
 def test_what_a_program_says_wrongly() -> None:

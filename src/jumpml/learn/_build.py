@@ -11,10 +11,11 @@ import torch
 from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_mean, refusal, with_lines
 from jumpml.graph import Branch, Deepen, LowRank, Merge, Shrink, Widen
 from jumpml.learn._learner import Learner
-from jumpml.learn._misfits import find_misfits, idle, wrong_figure
+from jumpml.learn._misfits import find_misfits, idle
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Saving
 from jumpml.learn._told import told_by
+from jumpml.learn._validation import wrong_figure
 from jumpml.learn.continual._replay import Replay
 from jumpml.learn.hooks._build_hooks import build_hooks, find_hook_problems
 from jumpml.learn.hooks._grow import AtEpoch, Grow, GrowthRule, OnPlateau, find_growth_problems
@@ -272,7 +273,8 @@ def _problems(spec: LearnerSpec, model: Model, *, own_optimizer: bool) -> Iterat
             yield Problem(("replay", "when"), f"there is no phase {name!r}.", near)
     yield from find_hook_problems(spec, model, build_phases(spec))
     if spec.checkpoint and spec.checkpoint.best:
-        yield from wrong_figure(("checkpoint", "best", "metric"), spec.checkpoint.best.metric, model)
+        best = spec.checkpoint.best
+        yield from wrong_figure(("checkpoint", "best", "metric"), best.metric, model, best.mode)
 
 
 def _wrong_schedules(spec: LearnerSpec) -> Iterator[Problem]:

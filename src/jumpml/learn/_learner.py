@@ -29,7 +29,7 @@ from jumpml.learn.saving._identity import Changes
 from jumpml.learn.saving._keeper import Keeper
 from jumpml.learn.saving._last_good import LastGood
 from jumpml.learn.saving._stopper import Stopper
-from jumpml.learn.schedules._schedules import figures_of
+from jumpml.learn.schedules._schedules import plateaus_of
 from jumpml.learn.steps._culprit import all_finite, explain
 from jumpml.learn.steps._execution import Compile, Execution
 from jumpml.learn.steps._meter import NonFinite
@@ -648,7 +648,7 @@ class Learner:
     def _validate(self, name: str) -> dict[str, float]:
         best = self._saving.best if self._saving else None
         figures = {*([best] if best else ()), *(figure for hook in self._loop.hooks for figure in hook.figures)}
-        figures |= {*figures_of(self.phases[name].schedule)}
+        figures |= {plateau.metric for plateau in plateaus_of(self.phases[name].schedule)}
         return validate(sorted(figures), self.loaders, self.ema_model or self.model, name)
 
     def _leave(self, name: str) -> None:

@@ -8,8 +8,9 @@ import torch
 from torch.optim import SGD
 
 from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, field_of, refusal
+from jumpml.learn._validation import wrong_figure
 from jumpml.learn.continual._consolidation import why_vain
-from jumpml.learn.schedules._schedules import TorchSchedule, figures_of, schedules_of
+from jumpml.learn.schedules._schedules import TorchSchedule, plateaus_of, schedules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -156,22 +157,13 @@ def _vain_consolidation(model: Model, phases: Mapping[str, Phase]) -> Iterator[P
 def _unmeasured_plateaus(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
     """Schedules that follow a figure that there is not."""
     for name, phase in phases.items():
-        for metric in figures_of(phase.schedule) if phase.epochs and model.active(name) else ():
+        for plateau in plateaus_of(phase.schedule) if phase.epochs and model.active(name) else ():
             path = ("phases", name, "schedule", "metric")
             if not {*model.active(name)} & {*model.tasks}:
                 text = f"no task is learned in phase {name!r}, and so nothing is measured that the rate could follow."
                 yield Problem(path, text, "Give that phase a schedule of its own.")
             else:
-                yield from wrong_figure(path, metric, model)
-
-
-def wrong_figure(path: tuple[str | int, ...], figure: str, model: Model) -> Iterator[Problem]:
-    """A figure that no validation has."""
-    tasks = model.tasks.items()
-    known = ["val/loss", *(f"val/{n}/{metric}" for n, t in tasks for metric in t.metrics or t.brings.metrics)]
-    if figure not in known:
-        near = did_you_mean(figure, known)
-        yield Problem(path, f"the validation has no figure {figure!r}.", near)
+                yield from wrong_figure(path, plateau.metric, model, plateau.mode)
 
 
 def _wrong_schedulers(phases: Mapping[str, Phase], optimizer: Optimizer) -> Iterator[Problem]:

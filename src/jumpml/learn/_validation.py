@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jumpml.core import LearnerError, Problem, did_you_mean
 from jumpml.evaluate import higher_is_better, score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
@@ -42,6 +43,24 @@ def improves(saving: Saving | None, progress: Progress, figures: dict[str, float
     return better
 
 
+def rises(figure: str, mode: str = "auto") -> bool:
+    """Whether more of a figure is better.
+
+    Args:
+        figure: ``val/<task>/<metric>`` or ``val/loss``.
+        mode: ``max``, ``min``, or ``auto``, which asks the metric.
+
+    Raises:
+        LearnerError: The metric does not know.
+    """
+    if mode != "auto":
+        return mode == "max"
+    known = higher_is_better(figure.rpartition("/")[2])
+    if known is None:
+        raise LearnerError(f"whether more of {figure!r} is better is not known: say mode max or min beside it.")
+    return known
+
+
 @dataclass
 class Best:
     """The best value of a figure so far."""
@@ -57,6 +76,9 @@ class Best:
             mode: ``max``, ``min``, or ``auto``, which asks the metric.
             min_delta: By how much more than this a better one differs.
 
+        Raises:
+            LearnerError: It is not known which way is better.
+
         Example:
             >>> best = Best()
             >>> [best.take("val/loss", value, min_delta=0.1) for value in (1.0, 0.95, 0.8)]
@@ -64,11 +86,22 @@ class Best:
         """
         if not math.isfinite(value):
             return False
-        upward = mode == "max"
-        if mode == "auto":
-            key = figure.removeprefix("val/")
-            upward = key != "loss" and bool(higher_is_better(key.rpartition("/")[2]))
+        upward = rises(figure, mode)
         better = self.value is None or (value > self.value + min_delta if upward else value < self.value - min_delta)
         if better:
             self.value = value
         return better
+
+
+def wrong_figure(path: tuple[str | int, ...], figure: str, model: Model, mode: str) -> Iterator[Problem]:
+    """A figure that no validation has, or of which nobody says which way is better."""
+    tasks = model.tasks.items()
+    known = ["val/loss", *(f"val/{n}/{metric}" for n, t in tasks for metric in t.metrics or t.brings.metrics)]
+    if figure not in known:
+        near = did_you_mean(figure, known)
+        yield Problem(path, f"the validation has no figure {figure!r}.", near)
+        return
+    try:
+        rises(figure, mode)
+    except LearnerError as error:
+        yield Problem(path, str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import Problem, did_you_mean
-from jumpml.learn._misfits import wrong_figure
+from jumpml.learn._validation import wrong_figure
 from jumpml.learn.hooks._early_stop import EarlyStop
 from jumpml.learn.hooks._statistics import Statistics
 from jumpml.learn.hooks._swa import SWA
@@ -47,6 +47,6 @@ def find_hook_problems(spec: LearnerSpec, model: Model, phases: Collection[str])
     if spec.swa and spec.swa.lr is None and "anneal" in spec.swa.model_fields_set:
         yield Problem(("swa", "anneal"), "there is no rate to go to.", "Set lr beside it, or leave it out.")
     if spec.early_stop:
-        yield from wrong_figure(("early_stop", "metric"), spec.early_stop.metric, model)
+        yield from wrong_figure(("early_stop", "metric"), spec.early_stop.metric, model, spec.early_stop.mode)
     if spec.statistics and not spec.log:
         yield Problem(("statistics",), "nothing is logged.", "Name a log, or leave them out.")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 from jumpml.core import GraphError, ObjectiveError, Problem
 from jumpml.graph import Branch
 from jumpml.learn._hook import Hook
-from jumpml.learn._misfits import wrong_figure
-from jumpml.learn._validation import Best
+from jumpml.learn._validation import Best, wrong_figure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -173,7 +172,8 @@ def find_growth_problems(
         if trigger.phase not in phases:
             yield Problem((*path, "trigger", "phase"), f"there is no phase {trigger.phase!r}.", _known(phases))
         if isinstance(trigger, OnPlateau):
-            yield from wrong_figure((*path, "trigger", "plateau", "metric"), trigger.metric, model)
+            where = (*path, "trigger", "plateau", "metric")
+            yield from wrong_figure(where, trigger.metric, model, trigger.mode)
         try:
             tried.grow(with_fields(rule.surgery, tried, loaders))
         except (GraphError, ObjectiveError) as error:

@@ -194,7 +194,7 @@ class OneCycle(ScheduleFunction):
     def at(self, place: int, count: int, lr: float) -> float:
         """See `ScheduleFunction.at`; the phase's own rate counts for nothing."""
         first, last, peak = self.max_lr / 25, self.max_lr / 25e4, self.warmup * max(count, 2) - 1
-        if place <= peak:
+        if place <= peak and peak:  # a warm-up of one step is that step at the highest rate
             return _cosine(first, self.max_lr, place / peak)
         return _cosine(self.max_lr, last, (place - peak) / (max(count, 2) - 1 - peak))
 
@@ -244,12 +244,12 @@ def schedules_of(schedule: Schedule | Sequence[Schedule] | None) -> Sequence[Sch
     return [schedule] if isinstance(schedule, Schedule) else schedule or ()
 
 
-def figures_of(schedule: Schedule | Sequence[Schedule] | None) -> list[str]:
-    """The validation figures that a phase's schedules follow."""
-    found: list[str] = []
+def plateaus_of(schedule: Schedule | Sequence[Schedule] | None) -> list[Plateau]:
+    """Those of a phase's schedules that follow a validation figure."""
+    found: list[Plateau] = []
     for one in schedules_of(schedule):
-        found += figures_of(one.schedules) if isinstance(one, Chain) else []
-        found += [one.metric] if isinstance(one, Plateau) else []
+        found += plateaus_of(one.schedules) if isinstance(one, Chain) else []
+        found += [one] if isinstance(one, Plateau) else []
     return found
 
 

@@ -463,7 +463,8 @@ def study(files: dict[str, Any], folder: Path, *, kills: int, seed: int, places:
     whole = end_of(folder / "whole")
     steps = int(next(text for key, text in whole.items() if key == "/state/progress/step"))
     phases = files["learner"]["phases"]
-    an_epoch = steps // sum(phase["epochs"] for phase in phases.values())
+    # those that were closed: an early stop leaves some out
+    an_epoch = steps // sum(int(text) for key, text in whole.items() if key.startswith("/state/progress/epochs/"))
     generator, run = random.Random(seed), folder / "killed"
 
     def place(number: int) -> list[Any]:

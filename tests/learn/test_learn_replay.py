@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import jumpml
 from jumpml.core import LearnerError, SpecError
 from jumpml.data import Column, DataLoaders
+from jumpml.graph import Branch, Deepen
 from jumpml.learn import Learner, Phase, Replay, Reservoir
 
 if TYPE_CHECKING:
@@ -92,14 +93,15 @@ NET: dict[str, Any] = {
 }
 
 
-def loaders() -> DataLoaders:
+def loaders(**more: Column) -> DataLoaders:
     generator = torch.Generator().manual_seed(0)
     columns = {
         "x": Column(torch.randn(36, 3, generator=generator), "tensor"),
         "y": Column(torch.arange(36) % 3, "category", classes=("a", "b", "c")),
+        **more,
     }
     splits = {"train": torch.arange(32), "val": torch.arange(32, 34), "test": torch.arange(34, 36)}
-    return DataLoaders(columns, splits, features={"x": []}, batch_size=8)
+    return DataLoaders(columns, splits, features={"x": [], **{name: [] for name in more}}, batch_size=8)
 
 
 def learner_with(replay: Replay | None, **options: Any) -> Learner:
@@ -233,6 +235,18 @@ def test_a_phase_that_learns_from_other_fields_is_told_to_be_left_out() -> None:
         "replay: the rows that were kept and phase 'two' do not learn from the same: 'y' is only in one of them. Name "
         "with `when` the phases that do."
     )
+
+
+def test_kept_rows_lack_a_field_that_a_growth_has_brought() -> None:
+    data = loaders(z=Column(torch.randn(36, 4), "tensor"))
+    model = jumpml.load_model(NET, data)
+    learner = Learner(data, model, torch.optim.SGD(model.parameters(), lr=0.1), hooks=[Replay(rows=16)])
+    learner.train_epoch()
+    learner.grow(Deepen("out"))  # which reads nothing new: they are replayed on
+    learner.train_epoch()
+    learner.grow(Branch("body", "ear", "torch.nn.LazyLinear", "z", {"out_features": 5}))
+    with pytest.raises(LearnerError, match=r"do not learn from the same: 'z' is only in one of them"):
+        learner.train_epoch()
 
 
 def test_numbers_that_make_no_sense_are_refused(tmp_path: Path) -> None:

@@ -115,7 +115,13 @@ class Replay(Hook):
         self._refuse_lacking(stage.name)
 
     def differentiated(self, stage: Stage) -> None:
-        """Add the kept rows' gradients."""
+        """Add the kept rows' gradients.
+
+        Raises:
+            LearnerError: The model has grown, and reads a field now that the rows lack.
+        """
+        if self._on and self._kept != tuple(stage.plan.fields):
+            self.enter(stage)
         if not (self._on and len(self._reservoir)):
             return
         terms: list[Tensor] = []

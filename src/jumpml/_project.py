@@ -214,6 +214,7 @@ class Project:
         resumed = learner.resume(allow_changes=allow_changes)
         if resumed and allow_changes:
             kept.save_specs(folder / "specs")  # from now on the run is theirs
+            kept.amend_run(folder, loaders, model)
         say("learn", f"from step {learner.progress.step}" if resumed else f"on {next(model.parameters()).device}")
         learner.fit()
         learner.restore_best()
@@ -273,7 +274,7 @@ class Project:
         record = RunRecord(
             name=self.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            specs={kind: getattr(self, kind).model_dump(mode="json") for kind in SPECS},
+            specs=self._specs(),
             environment=environment(),
             data=loaders.record(),
             graph=model.record(),
@@ -282,6 +283,15 @@ class Project:
             command=self.command,
         )
         _save(folder / "run.json", record)
+
+    def amend_run(self, folder: Path, loaders: DataLoaders, model: Model) -> None:
+        """Let ``run.json`` say what is run from now on; when and by which command it began stays."""
+        run = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
+        now = {"specs": self._specs(), "data": loaders.record(), "graph": model.record()}
+        _save(folder / "run.json", run.model_copy(update=now))
+
+    def _specs(self) -> dict[str, Any]:
+        return {kind: getattr(self, kind).model_dump(mode="json") for kind in SPECS}
 
 
 def resume(

@@ -183,7 +183,7 @@ def test_a_signal_ends_a_run_saved_with_the_command_that_goes_on(
     project: Path, tmp_path: Path, number: signal.Signals, code: int, last: str
 ) -> None:
     command = [sys.executable, "-c", "from jumpml.cli import main; main()", "run", str(project), "--out", str(tmp_path)]
-    longer = ["--set", "learner.phases.supervised.epochs=100000"]
+    longer = ["--set", "learner.phases.supervised.epochs=100000", "--trust", "sklearn"]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
     with subprocess.Popen([*command, *longer], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not list(tmp_path.glob("digits/*/history.jsonl")) and process.poll() is None:
@@ -198,7 +198,7 @@ def test_a_signal_ends_a_run_saved_with_the_command_that_goes_on(
     step = int(told.rpartition("after step ")[2].partition(". Its checkpoint is in ")[0])
     assert (run / "checkpoints" / f"step-{step:08d}").is_dir()
     assert last in told
-    assert told.endswith(f"Go on with: jumpml resume {run}\n")
+    assert told.endswith(f"Go on with: jumpml resume {run} --trust sklearn\n")
     assert "Traceback" not in told
 
 
@@ -217,6 +217,10 @@ def test_a_run_with_changed_files_is_refused_with_the_list_and_goes_on_where_it_
     *_, last = (run / "history.jsonl").read_text().splitlines()
     assert "learner.phases.supervised.epochs: 3 then, 4 now" in json.loads(last)["notes"][0]
     assert "epochs: 4" in (run / "specs" / "digits.learner.yaml").read_text()  # from now on these are the run's files
+    before, now = (json.loads((folder / "run.json").read_text()) for folder in (finished, run))
+    assert (now["specs"]["learner"]["optimizer"]["lr"], now["created"]) == (0.002, before["created"])
+    compared = _jumpml("compare", str(finished), str(run)).stdout
+    assert "learner.phases.supervised.epochs  3 " in compared
 
 
 def test_a_run_without_a_checkpoint_is_never_begun_anew(finished: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jumpml.core import DeploymentError, MissingExtraError, Task, Training
+from jumpml.core import DeploymentError, MissingExtraError, NonFiniteLossError, Task, Training
 from jumpml.deploy import Factorize, Lessons, Quantize, _extra, deploy
 from jumpml.deploy._changes import Base, Unchanged
 from jumpml.deploy._difference import largest_difference
@@ -268,3 +268,13 @@ def test_the_model_and_its_mode_are_untouched(digits_deployed: Deployed, tmp_pat
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     (purpose, training), *_ = seen.items()
     assert (purpose, training.epochs, training.lr) == ("fine-tuning slim", 3, 0.5)
+
+
+def test_a_variant_that_runs_away_in_its_training_is_named(digits_deployed: Deployed, tmp_path: Path) -> None:
+    def runs_away(model: Model, loaders: DataLoaders, training: Training) -> None:
+        raise NonFiniteLossError("the weights became non-finite by the update of step 20.")
+
+    slim = Factorize(rank=0.5, fine_tune=Lessons(epochs=1, lr=1e9))
+    base = Base(model=digits_deployed.model, file=tmp_path / "none", loaders=digits_deployed.loaders, trainer=runs_away)
+    with pytest.raises(NonFiniteLossError, match=r"^fine-tuning slim: the weights became non-finite by the update"):
+        slim.make("slim", base, tmp_path / "slim.onnx")

@@ -300,7 +300,7 @@ def test_lsuv_gives_every_layer_the_same_variance_on_the_first_train_batch() -> 
     assert all(abs(deviation**2 - 1) <= 0.02 for deviation in after.values())
     own = {f"node_encoder.{path}": value for path, value in told["encoder"].deviations.items()}
     assert own == pytest.approx({name: value for name, value in after.items() if "encoder" in name})
-    assert (told["encoder"].unreached, str(told["digit"])) == ((), "lsuv, 1 weights")
+    assert (told["encoder"].unreached, str(told["digit"])) == ((), "lsuv, 1 weight")
     assert loaders.train.state_dict() == state
     assert all(map(torch.equal, model.buffers(), buffers))  # the normalization's statistics, too
 

@@ -472,7 +472,10 @@ def test_what_fits_is_told_only_where_a_limit_is_known() -> None:
     bound = learner.batch_sizes(sizes=[16, 32], memory=int(free.fixed + 300 * free.each))
     assert bound.fits == 256
     assert "256 rows fit into" in str(bound)
-    assert "(extrapolated beyond 32)" in str(bound)
+    assert str(bound).endswith("(extrapolated beyond 32)")
+    roomy = learner.batch_sizes(sizes=[16, 32], memory="1TB")
+    assert roomy.fits == 1024
+    assert str(roomy).endswith("(extrapolated beyond 32), with room for more than there are train rows")
     assert learner.batch_sizes(sizes=[16, 32], memory="1kB").fits == 0
     assert "nothing fits into 1 kB" in str(learner.batch_sizes(sizes=[16, 32], memory="1kB"))
 

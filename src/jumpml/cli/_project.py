@@ -69,11 +69,12 @@ def save_found(found: Any, out: Path | None, name: str) -> None:
     typer.echo(f"\nwrote {out / name}.svg and {name}.json")
 
 
-def hint_if_stopped(go: Callable[[], T], started: Callable[[], set[Path]]) -> T:
+def hint_if_stopped(go: Callable[[], T], started: Callable[[], set[Path]], trust: Sequence[str] | None) -> T:
     """Run; where a signal or the machine stops it, let the exception say how to go on with the folder that it began."""
+    trusted = "".join(f" --trust {shlex.quote(package)}" for package in trust or ())
     try:
         return go()
     except (KeyboardInterrupt, SystemExit, OSError) as stop:
         begun = [folder for folder in started() if (folder / "specs").is_dir()]
-        stop.__notes__ = [f"Go on with: jumpml resume {shlex.quote(str(folder))}" for folder in begun]
+        stop.__notes__ = [f"Go on with: jumpml resume {shlex.quote(str(folder))}{trusted}" for folder in begun]
         raise

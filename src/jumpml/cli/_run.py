@@ -42,7 +42,7 @@ def run(
         typer.echo(f"{project.name}: the dry run came to its end; nothing was kept")
         return
     before = set((out / project.name).glob("*"))
-    started = hint_if_stopped(lambda: project.run(out), lambda: set((out / project.name).glob("*")) - before)
+    started = hint_if_stopped(lambda: project.run(out), lambda: set((out / project.name).glob("*")) - before, trust)
     typer.echo(f"{started}")
 
 
@@ -119,12 +119,14 @@ def resume(
     if is_search(run_folder):
         if overrides or allow_changes:
             raise typer.BadParameter("a search goes on as it was begun.", param_hint="'--set'")
-        found = hint_if_stopped(lambda: resume_tuning(run_folder, trust or ()), lambda: {run_folder})
+        found = hint_if_stopped(lambda: resume_tuning(run_folder, trust or ()), lambda: {run_folder}, trust)
         typer.echo(f"{found}\n\nwrote {found.folder}/tune.svg and tune.json")
         return
 
     changes = dict(parse_override(text) for text in overrides or ())
     ended = hint_if_stopped(
-        lambda: go_on(run_folder, trust or (), overrides=changes, allow_changes=allow_changes), lambda: {run_folder}
+        lambda: go_on(run_folder, trust or (), overrides=changes, allow_changes=allow_changes),
+        lambda: {run_folder},
+        trust,
     )
     typer.echo(f"{ended}")

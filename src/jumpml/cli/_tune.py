@@ -63,5 +63,6 @@ def tune(  # noqa: PLR0917 (typer calls it by name)
     found = hint_if_stopped(
         lambda: begin(project, parse_search_texts(search), trials=trials, by=by, prune=prune, seed=seed, out=out),
         lambda: set(root.glob("*")) - before,
+        trust,
     )
     typer.echo(f"{found}\n\nwrote {found.folder}/tune.svg and tune.json")

@@ -23,7 +23,8 @@ class InitializationRecord(Record):
     """Of LSUV, the layers that could not be scaled, since nothing came through them, or nothing that varies."""
 
     def __str__(self) -> str:
-        text = f"{self.scheme}, {len(self.weights)} weights"
+        count = len(self.weights)
+        text = f"{self.scheme}, {count} weight{'s' * (count != 1)}"
         return f"{text}; not scaled: {', '.join(self.unreached)}" if self.unreached else text
 
 

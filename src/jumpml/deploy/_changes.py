@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from jumpml.core import Training, derive_seed
+from jumpml.core import NonFiniteLossError, Training, derive_seed
 from jumpml.deploy._export import export_onnx, verify_export
 from jumpml.deploy._exportable import Exportable
 from jumpml.deploy._factorize import factorize
@@ -184,7 +184,11 @@ def _exported(change: str, model: Model, loaders: DataLoaders, file: Path, notes
 
 def _train(purpose: str, model: Model, base: Base, lessons: Lessons) -> None:
     seed = derive_seed(base.loaders.seed, purpose)
-    base.trainer(model, base.loaders, Training(epochs=lessons.epochs, lr=lessons.lr, seed=seed, purpose=purpose))
+    training = Training(epochs=lessons.epochs, lr=lessons.lr, seed=seed, purpose=purpose)
+    try:
+        base.trainer(model, base.loaders, training)
+    except NonFiniteLossError as error:  # of the variant, which the learner does not know of
+        raise NonFiniteLossError(f"{purpose}: {error}") from error
 
 
 def _passes(lessons: Lessons) -> str:

@@ -98,7 +98,7 @@ def initialize(
         >>> model = Model(inputs={"x": ValueInfo(shape=(4,))}, nodes=net)
         >>> made = initialize(model, Orthogonal(), nodes={"out": Zeros()})
         >>> str(made["body"]), bool(model.node("out").weight.any())
-        ('orthogonal (gain 1), 1 weights', False)
+        ('orthogonal (gain 1), 1 weight', False)
     """
     drawing = Drawing(scheme, nodes)
     problems = [*find_drawing_problems(drawing, model)]

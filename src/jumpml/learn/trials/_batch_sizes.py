@@ -81,7 +81,9 @@ class BatchSizes(Record):
             return f"nothing fits into {told_bytes(self.limit)}"
         most = self.sizes[-1].rows
         how = "measured" if self.fits <= most else f"extrapolated beyond {most}"
-        return f"{self.fits} rows fit into {told_bytes(self.limit)} ({how})"
+        room = self.fits >= most and self.fixed + self.each * 2 * self.fits <= self.limit
+        more = ", with room for more than there are train rows" if room else ""
+        return f"{self.fits} rows fit into {told_bytes(self.limit)} ({how}){more}"
 
     def draw(self) -> str:
         """Rows a second and memory by batch size.

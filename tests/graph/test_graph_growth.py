@@ -156,6 +156,14 @@ class Sly(nn.Module):
         return self.next(self.layer(x)) + self.layer.weight.shape[0]
 
 
+def test_what_is_no_surgery_is_told() -> None:
+    model = Model(inputs={"x": ValueInfo(shape=(4,))}, nodes={"body": Node(nn.Linear(4, 6), "x")}, outputs=["body"])
+    wrong: Any = "body"
+    with pytest.raises(GraphError) as error:
+        model.grow(wrong)
+    assert str(error.value) == "expected a surgery of jumpml.graph, such as Widen('encoder', 2.0), got 'body'."
+
+
 def test_a_surgery_that_would_change_an_output_is_not_done() -> None:
     made = model(Sly())
     before, names = answer(made), {name: p.shape for name, p in made.named_parameters()}

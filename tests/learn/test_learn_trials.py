@@ -118,6 +118,15 @@ def test_the_learner_stays_as_it_was(name: str, epochs: int, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", HELPERS)
+def test_the_learner_stays_as_it_was_in_the_middle_of_an_epoch(name: str) -> None:
+    learner = make()
+    learner.step(*next(iter(learner.windows())))  # its losses are not read yet
+    before = bits(learner)
+    HELPERS[name](learner)
+    assert equal(before, bits(learner))
+
+
+@pytest.mark.parametrize("name", HELPERS)
 def test_training_afterwards_is_training_without(name: str) -> None:
     plain, tried = make(), make()
     plain.train_epoch()

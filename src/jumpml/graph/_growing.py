@@ -18,7 +18,7 @@ from jumpml.graph._trainable import Trainable
 from jumpml.graph._wiring import Wiring
 from jumpml.graph.growth._operations import operate
 from jumpml.graph.growth._snapshot import Snapshot
-from jumpml.graph.growth._surgery import Growth, index_map, inverse
+from jumpml.graph.growth._surgery import Growth, Surgery, index_map, inverse
 from jumpml.graph.growth._survey import precision_of, rows_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jumpml.graph._model import Model
     from jumpml.graph._node import Inputs
     from jumpml.graph.growth._index_map import IndexMap
-    from jumpml.graph.growth._surgery import Entry, Moved, Surgery
+    from jumpml.graph.growth._surgery import Entry, Moved
     from jumpml.pretrained import Weights
 
 _TOLERANCE = 1e-4  # of outputs, beside their largest number; in float64 a millionth of that
@@ -82,6 +82,8 @@ class Growing(Trainable):
             >>> print(model.grow(Widen("body", 8)).text)
             grew body 6 -> 48
         """
+        if not isinstance(surgery, Surgery):
+            raise GraphError(f"expected a surgery of jumpml.graph, such as Widen('encoder', 2.0), got {surgery!r}.")
         entry = surgery.resolve(cast("Model", self), seed + len(self._lineage))
         return self._operate(entry, exact=surgery.preserves, perform=surgery.perform)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from jumpml.core import Loss
 
 
-NONE_MOVES: Mapping[str, float] = MappingProxyType({})
+NONE_MOVES: Mapping[str, float] = {}  # no MappingProxyType, which cannot be copied with the learner
 
 
 class NonFinite(Exception):  # noqa: N818 (a signal within the package; the user sees NonFiniteLossError)

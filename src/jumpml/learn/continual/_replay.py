@@ -35,7 +35,8 @@ class Replay(Hook):
     2020, https://arxiv.org/abs/2004.07211).
 
     The kept rows pass the model on their own, so that what is logged and recorded is of the rows of now. Penalties on
-    parameters count once, with these.
+    parameters count once, with these. In ``float16`` their gradients are not scaled, as those of the rows of now are:
+    where they are small, ``bfloat16`` keeps more of them.
 
     Handed to the next learner, it goes on with the rows that it has.
 

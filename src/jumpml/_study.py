@@ -69,6 +69,8 @@ class Study:
         """Whether more of the figure is better."""
         from jumpml.evaluate import higher_is_better
 
+        if self.plan["mode"] != "auto":
+            return self.plan["mode"] == "max"
         key = self.plan["by"].removeprefix("val/")
         return key != "loss" and bool(higher_is_better(key.rpartition("/")[2]))
 
@@ -142,7 +144,7 @@ class Study:
 
         folder = self.folder / _name(trial.number)
         if not (folder / "specs").is_dir():
-            made = fixed(Project.find(self.folder / "specs", values, self.trust), self.plan["by"])
+            made = fixed(Project.find(self.folder / "specs", values, self.trust), self.plan)
             made.save_specs(folder / ".specs.tmp")
             (folder / ".specs.tmp").rename(folder / "specs")
         project = Project.find(folder / "specs", trust=self.trust)
@@ -239,12 +241,12 @@ def _watch(study: Any, trial: Any, by: str) -> Any:
     return Watch()
 
 
-def fixed(project: Project, by: str) -> Project:
+def fixed(project: Project, plan: Mapping[str, Any]) -> Project:
     """The project, with checkpoints by the figure that decides, and without a bar for each trial."""
     spec = project.learner
     checkpoint = {"every": {"epochs": 1}} if spec.checkpoint is None else spec.checkpoint.model_dump(mode="json")
     changes = {
-        "checkpoint": {**checkpoint, "best": {"metric": by}},
+        "checkpoint": {**checkpoint, "best": {"metric": plan["by"], "mode": plan["mode"]}},
         "log": [log for log in spec.log if log != "progress"],
     }
     return replace(project, learner=load_spec(LearnerSpec, spec, changes))

@@ -62,8 +62,10 @@ def tune(
     for key, space in spaces.items():
         _refuse_unfit(project, key, space)
     best = project.learner.checkpoint.best if project.learner.checkpoint else None
-    plan = {"search": dict(search), "by": by or (best.metric if best else "val/loss"), "prune": prune, "seed": seed}
-    fixed(project, plan["by"]).check()
+    by = by or (best.metric if best else "val/loss")
+    mode = best.mode if best and best.metric == by else "auto"
+    plan = {"search": dict(search), "by": by, "mode": mode, "prune": prune, "seed": seed}
+    fixed(project, plan).check()
     folder = new_run_folder(f"{project.name}/tune", out)
     project.save_specs(folder / "specs")
     write_json(folder / _PLAN, {**plan, "trials": trials})

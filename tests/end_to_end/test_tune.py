@@ -245,6 +245,15 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(folder: Path, tmp_pat
         tune(broken, {"model.nodes.encoder.args.widths": "[0],[-1]"}, trials=2, out=tmp_path)
 
 
+def test_which_way_is_better_is_as_the_best_checkpoint_has_it(folder: Path, tmp_path: Path) -> None:
+    least = {"checkpoint.best": {"metric": BY, "mode": "min"}}
+    project = Project.find(folder, {f"learner.{key}": value for key, value in least.items()})
+    record = tune(project, SEARCH, trials=3, prune=False, out=tmp_path)
+    figures = [trial.figure for trial in record.trials if trial.figure is not None]
+    assert not record.higher_is_better
+    assert record.best is not None and record.best.figure == min(figures) < max(figures)
+
+
 def test_what_is_no_search_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(
         RunError, match=r"is no search's folder: it has no study\.json\. A search is made by `jumpml tune`"

@@ -196,3 +196,8 @@ def test_no_gradient_flows_through_an_onnx_file() -> None:
         learner.fit()
         changed = {name.partition(".")[0] for name, value in model.named_parameters() if not value.equal(before[name])}
         assert changed == {"node_out"}
+
+
+def test_a_phase_takes_one_name_for_a_tuple_of_one() -> None:
+    names: Any = {"train": "body", "freeze": "aux*", "data": "first"}
+    assert Phase(**names) == Phase(train=("body",), freeze=("aux*",), data=("first",))

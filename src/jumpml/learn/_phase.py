@@ -32,3 +32,9 @@ class Phase:
     schedule: Schedule | tuple[Schedule, ...] | None = None
     data: tuple[str, ...] = ()
     consolidate: bool = False
+
+    def __post_init__(self) -> None:
+        """Take a single name or pattern for a tuple of one, as the learner file does, not for its letters."""
+        for name in ("train", "freeze", "data"):
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, (value,))

@@ -204,3 +204,18 @@ def test_a_run_with_other_hooks_is_another_run(tmp_path: Path) -> None:
     learner([Shake()], tmp_path).train_epoch()
     with pytest.raises(Exception, match="shake: on then, none now"):
         learner([], tmp_path).resume()
+
+
+def test_an_epoch_of_a_loop_of_one_s_own_is_closed_before_the_next(tmp_path: Path) -> None:
+    made = learner([], tmp_path)
+    for _ in range(2):
+        for batch in made.loaders.train:
+            made.step(batch)
+    with pytest.raises(LearnerError, match=r"4 batches were learned by hand in an epoch of 2: close each epoch with"):
+        made.fit()
+    made = learner([], tmp_path / "closed")
+    for _ in range(2):
+        for batch in made.remaining():
+            made.step(batch)
+        made.train_epoch()
+    assert [record.step for record in made.history.epochs] == [2, 4]

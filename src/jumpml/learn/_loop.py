@@ -117,10 +117,10 @@ class Loop:
         self.loaders.seed = self.seed  # another learner may have used the loaders meanwhile
         if self.stage is not None:
             self.loaders.train.serve(*self.stage.served)
-        if self.progress.batch > len(self.loaders.train):
+        if self.progress.batch > (count := len(self.loaders.train)):
             raise LearnerError(
-                f"{self.progress.batch} batches were learned by hand in an epoch of {len(self.loaders.train)}: close each "
-                "epoch with learner.train_epoch() once its batches are done, before the next one's first step."
+                f"{self.progress.batch} batches were learned by hand in an epoch of {count}: close each epoch with "
+                "learner.train_epoch() once its batches are done, before the next one's first step."
             )
         self.loaders.train.load_state_dict({"epoch": self.progress.epoch, "batch": self.progress.batch})
         if not self.model.training:  # walking through all modules costs as much as a step's bookkeeping

@@ -151,7 +151,7 @@ CONFIGURATIONS = {
         learner={"accumulate": 3, "precision": "float16", "phases": {"supervised": {"epochs": 8}}},
     ),
     "bfloat16, the mean of the last epochs' weights, statistics": Configuration(
-        ("hooks", "swa", "average"),
+        ("hooks", "swa", "count"),
         learner={
             "precision": "bfloat16",
             "swa": {"start": 0.25, "lr": 0.01},

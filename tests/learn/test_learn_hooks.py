@@ -38,15 +38,11 @@ class Diary(Hook):
     def enter(self, stage: Stage) -> None:
         self.lines.append(f"enter {stage.name}")
 
-    def serve(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        self.lines.append(f"serve {len(batch['x'])}")
-        return batch
-
     def differentiated(self, stage: Stage) -> None:
         self.lines.append(f"differentiated {all(p.grad is not None for p in stage.trained)}")
 
     def updated(self, step: Step) -> None:
-        self.lines.append(f"updated {step.number} {sorted(step.losses)} {step.served}")
+        self.lines.append(f"updated {step.number} {sorted(step.losses)} {step.rows}")
 
     def closed(self, record: EpochRecord) -> None:
         self.lines.append(f"closed {record.epoch} {sorted(record.val)}")
@@ -117,55 +113,11 @@ def test_a_hook_is_told_of_every_moment_in_order() -> None:
     step = ["differentiated True"]
     assert diary.lines == [
         "attach ['first', 'supervised']",
-        *("enter first", "serve 5", *step, "updated 1 ['y'] 5", "serve 3", *step, "updated 2 ['y'] 3"),
+        *("enter first", *step, "updated 1 ['y'] 5", *step, "updated 2 ['y'] 3"),
         *("closed 1 ['loss']", "left first"),
-        *("enter supervised", "serve 5", *step, "updated 3 ['y'] 5", "serve 3", *step, "updated 4 ['y'] 3"),
+        *("enter supervised", *step, "updated 3 ['y'] 5", *step, "updated 4 ['y'] 3"),
         *("closed 1 ['loss']", "left supervised"),
     ]
-
-
-class Again(Hook):
-    """Every batch holds its first row twice."""
-
-    name = "again"
-
-    def serve(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        return {key: torch.cat([value, value[:1]]) for key, value in batch.items()}
-
-
-class Sizes(Hook):
-    """Notes how many rows were learned from, and how many of them the loader served."""
-
-    name = "sizes"
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[int, int]] = []
-
-    def updated(self, step: Step) -> None:
-        self.seen.append((len(step.losses["y"].value), step.served))
-
-
-def test_rows_that_a_hook_adds_are_learned_from_and_not_recorded_as_the_loader_s() -> None:
-    sizes = Sizes()
-    plain, more = learner([]), learner([Again(), sizes])
-    plain.train_epoch()
-    more.train_epoch()
-    assert sizes.seen == [(6, 5), (4, 3)]
-    assert not torch.equal(weights(plain), weights(more))
-    recorded, of = (made.history.examples["y"] for made in (more, plain))
-    assert recorded.loss.shape == of.loss.shape == (1, 8)
-    assert (recorded.loss == of.loss).sum() == 5, "the first batch meets the same weights"
-
-
-def test_a_hook_leaves_no_row_out() -> None:
-    class First(Hook):
-        name = "first"
-
-        def serve(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-            return {key: value[:1] for key, value in batch.items()}
-
-    with pytest.raises(LearnerError, match=r"a hook's serve\(\) made 1 rows of 5: it may add rows after those"):
-        learner([First()]).train_epoch()
 
 
 def test_the_state_of_a_hook_stands_in_the_checkpoint(tmp_path: Path) -> None:

@@ -144,9 +144,8 @@ def test_generators_stand_at_the_resumed_batch_as_they_stood_there(tmp_path: Pat
         def attach(self, learner: Learner) -> None:
             self.learner = learner
 
-        def serve(self, batch: Any) -> Any:
+        def differentiated(self, stage: Any) -> None:
             self.states.setdefault(self.learner.progress.step, torch.get_rng_state())
-            return batch
 
         def updated(self, step: Step) -> None:
             torch.rand(step.number)  # as dropout does, so that no two batches find the same

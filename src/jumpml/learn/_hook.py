@@ -26,7 +26,7 @@ class Step(NamedTuple):
         losses: By objective.
         values: By node, what it gave.
         batch: By field, what was learned from.
-        served: How many of its rows the loader served: the first ones. What follows them hooks have added.
+        rows: How many rows it has.
     """
 
     number: int
@@ -34,7 +34,7 @@ class Step(NamedTuple):
     losses: Mapping[str, Loss]
     values: Mapping[str, Tensor]
     batch: Mapping[str, Tensor]
-    served: int
+    rows: int
 
 
 class Hook:
@@ -53,7 +53,7 @@ class Hook:
         ...     name = "rows"
         ...     seen = 0
         ...     def updated(self, step):
-        ...         self.seen += step.served
+        ...         self.seen += step.rows
         ...     def state_dict(self):
         ...         return {"seen": self.seen}
         ...     def load_state_dict(self, state):
@@ -68,17 +68,6 @@ class Hook:
 
     def enter(self, stage: Stage) -> None:
         """A phase is set up, anew or on resume."""
-
-    def serve(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Before the forward pass.
-
-        Args:
-            batch: Featurised values, by field.
-
-        Returns:
-            What is learned from: these rows, and more after them if you like.
-        """
-        return batch
 
     def differentiated(self, stage: Stage) -> None:
         """The gradients of ``stage.trained`` are there; they are not clipped yet, and no weight has moved."""
@@ -135,7 +124,6 @@ class Hooks:
                 raise LearnerError(f"two hooks have the name {hook.name!r}: give one of them another.")
             self._by_name[hook.name] = hook
         self.enter: list[Callable[[Stage], None]] = self._that_care("enter")
-        self.serve: list[Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]] = self._that_care("serve")
         self.learned: list[Callable[[Step], None]] = self._that_care("learned")
         self.differentiated: list[Callable[[Stage], None]] = self._that_care("differentiated")
         self.updated: list[Callable[[Step], None]] = self._that_care("updated")
@@ -146,21 +134,6 @@ class Hooks:
 
     def __iter__(self) -> Iterator[Hook]:
         return iter(self._by_name.values())
-
-    def served(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """What hooks make of a batch, one after the other.
-
-        Raises:
-            LearnerError: One left rows out.
-        """
-        for serve in self.serve:
-            rows, batch = _rows(batch), serve(batch)
-            if _rows(batch) < rows:
-                raise LearnerError(
-                    f"a hook's serve() made {_rows(batch)} rows of {rows}: it may add rows after those of the batch, "
-                    "and leaves none out. Let the data file draw fewer."
-                )
-        return batch
 
     def state_dict(self) -> dict[str, Any]:
         """By name."""
@@ -179,8 +152,3 @@ class Hooks:
     def _that_care(self, moment: str) -> list[Any]:
         bare = getattr(Hook, moment)
         return [getattr(hook, moment) for hook in self if getattr(type(hook), moment) is not bare]
-
-
-def _rows(batch: Mapping[str, Tensor]) -> int:
-    """Of the field that has the fewest."""
-    return min(value.shape[0] for value in batch.values())

@@ -155,26 +155,21 @@ class Loop:
         for updated in self.hooks.updated:
             updated(steps[-1])
 
-    def _learn(
-        self, stage: Stage, batch: Mapping[str, Tensor], served: int, rows: int, window: Window | None = None
-    ) -> Step:
+    def _learn(self, stage: Stage, batch: Mapping[str, Tensor], window: Window | None = None) -> Step:
         """A batch's gradients, and what is told of it."""
         losses, values = stage.plan(batch)
+        rows = rows_of(batch)
         self._descend(losses, window, rows)
         kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
-        return Step(self.progress.step + 1, self.optimizer.param_groups[0]["lr"], kept, values, batch, served)
+        return Step(self.progress.step + 1, self.optimizer.param_groups[0]["lr"], kept, values, batch, rows)
 
     def _learn_one(
         self, stage: Stage, batches: Sequence[Mapping[str, Tensor]]
     ) -> tuple[list[Step], Mapping[str, Loss], int]:
         """The gradients of one batch; what is told of it, its losses and its rows."""
         (batch,) = batches
-        rows = served = rows_of(batch)
-        if self.hooks.serve:
-            batch = self.hooks.served(batch)
-            rows = rows_of(batch)
-        step = self._learn(stage, batch, served, rows)
-        return [step], step.losses, rows
+        step = self._learn(stage, batch)
+        return [step], step.losses, step.rows
 
     def _learn_all(
         self, stage: Stage, batches: Sequence[Mapping[str, Tensor]]
@@ -182,12 +177,8 @@ class Loop:
         """The gradients of several batches as of one; what is told of each, and the losses and rows of all."""
         if not batches:
             raise LearnerError("an update needs a batch: step() was given none.")
-        served = [rows_of(batch) for batch in batches]
-        batches = [self.hooks.served(batch) for batch in batches] if self.hooks.serve else batches
         window = Window(stage.plan, batches)
-        steps = [
-            self._learn(stage, batch, rows, rows_of(batch), window) for batch, rows in zip(batches, served, strict=True)
-        ]
+        steps = [self._learn(stage, batch, window) for batch in batches]
         self._miscounted.append(window.miscounted())
         return steps, window.losses(steps), window.rows
 
@@ -195,7 +186,7 @@ class Loop:
         """The coming step's losses and gradients, without an update; and what it takes to see them again."""
         if self._schedules:
             self._move_weights(stage)
-        served = [dict(self.hooks.served(batch)) for batch in batches]
+        served = [dict(batch) for batch in batches]
         state = {
             "step": self.progress.step + 1,
             "phase": stage.name,

@@ -145,8 +145,8 @@ class Replay(Hook):
     def learned(self, step: Step) -> None:
         """Let the batch's rows go by."""
         if self._on:
-            fields = {_FIELD + name: step.batch[name][: step.served] for name in self._kept}
-            outputs = {_OUTPUT + task: step.values[node][: step.served] for task, node in self._outputs.items()}
+            fields = {_FIELD + name: step.batch[name] for name in self._kept}
+            outputs = {_OUTPUT + task: step.values[node] for task, node in self._outputs.items()}
             self._reservoir.add(fields | outputs)
 
     def state_dict(self) -> dict[str, Any]:

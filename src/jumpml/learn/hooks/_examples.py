@@ -58,14 +58,8 @@ class ExampleRecorder(Hook):
             self.end_epoch(train.order(self._learner.progress.epoch - 1), len(train.rows))
 
     def learned(self, step: Step) -> None:
-        """Note one batch of a learner, for the rows that its loader served."""
-        losses, values, batch = step.losses, step.values, step.batch
-        if step.served < next(iter(batch.values())).shape[0]:  # hooks have added some
-            tasks, rows = self._tasks.values(), slice(step.served)
-            losses = {name: _of(loss, rows) for name, loss in losses.items() if loss.value.dim()}
-            values = {task.output: values[task.output][rows] for task in tasks if task.output in values}
-            batch = {task.truth: batch[task.truth][rows] for task in tasks if task.truth in batch}
-        self.step(losses, values, batch)
+        """Note one batch of a learner."""
+        self.step(step.losses, step.values, step.batch)
 
     def step(self, losses: Mapping[str, Loss], values: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
         """Note one training step.
@@ -152,10 +146,6 @@ def _by_row(ordered: Tensor, last: Tensor) -> Tensor:
     """Values by row, of values in the order of the batches; ``last`` is each row's place in it, or -1."""
     absent = torch.nan if ordered.is_floating_point() else -1
     return torch.where(last < 0, absent, ordered[last])
-
-
-def _of(loss: Loss, rows: slice) -> Loss:
-    return Loss(loss.value[rows], None if loss.present is None else loss.present[rows])
 
 
 def _with_nan(loss: Loss) -> Tensor:

@@ -81,7 +81,21 @@ def test_a_step_goes_on_while_its_state_is_written(tmp_path: Path, monkeypatch: 
     assert torch.equal(checkpoints.load(1)["moments"][0], torch.full((2, 2), -1))
 
 
-def test_on_a_slow_disk_only_the_newest_and_the_best_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_slow_disk_small_states_wait_for_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, checkpoints = Gate(monkeypatch), Checkpoints(tmp_path, keep=9)
+    writer = Writer(checkpoints)
+    for step in range(1, 6):
+        writer.submit(step, state_of(step))
+        assert gate.begun.wait(60)
+    gate.open.set()
+    writer.wait()
+    assert gate.steps == checkpoints.steps() == [1, 2, 3, 4, 5]
+
+
+def test_where_memory_is_short_only_the_newest_and_the_best_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "MOST_WAITING", 0)
     gate, checkpoints = Gate(monkeypatch), Checkpoints(tmp_path, keep=9)
     writer = Writer(checkpoints)
     writer.submit(1, state_of(1))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("jumpml")
 RETRY_AFTER = (1.0, 5.0, 25.0)  # seconds after a write that failed; then it waits for `Writer.wait`
+MOST_WAITING = 1 << 26  # bytes of states that wait, beyond the newest and the best
 
 
 @dataclass(kw_only=True)
@@ -39,9 +40,8 @@ _ALL: WeakSet[Writer] = WeakSet()
 class Writer:
     """Copies states at once and writes them in a thread, one at a time, the oldest first.
 
-    Where states come faster than the disk takes them, those in between are left out: beside the one that is being
-    written only the newest waits, and the best. So a step never waits for the disk, and at most three copies of the
-    state are in memory.
+    A step never waits for the disk. Where states come faster than it takes them, they wait, and where more than 64 MiB
+    would, the oldest are left out: beside the one that is being written always the newest waits, and the best.
 
     A write that fails is reported, and tried again after 1, 5 and 25 seconds unless a newer state has taken its place,
     and once more by `wait`. It stops nothing: whoever needs the checkpoint asks `unwritten`.
@@ -84,8 +84,9 @@ class Writer:
         """
         job = _Job(step=step, snapshot=Snapshot.take(state, self._memory), protect=protect)
         with self._changed:
-            for other in [*self._waiting]:
-                if other.step == step or other.step != protect:
+            for other in sorted(self._waiting, key=lambda other: other.step):
+                replaced = other.step == step or (other.step != protect and (other.error or self._too_many(job)))
+                if replaced:
                     self._waiting.remove(other)
                     self._free(other)
             self._waiting.append(job)
@@ -185,6 +186,9 @@ class Writer:
             self._changed.notify_all()
 
     # --- memory ---------------------------------------------------------------------------------------------------
+
+    def _too_many(self, job: _Job) -> bool:
+        return sum(len(waiting.snapshot.memory) for waiting in [*self._waiting, job]) > MOST_WAITING
 
     def _memory(self, size: int) -> Tensor:
         with self._changed:

@@ -19,7 +19,7 @@ class Sum(nn.Module):
     """An objective that adds its inputs up, row by row, and notes how it was connected and called."""
 
     per_example = True
-    differentiates = ()
+    draws, differentiates = 2, ()
     schedule = None
 
     def __init__(

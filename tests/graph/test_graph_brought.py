@@ -141,7 +141,7 @@ class Agree(nn.Module):
     """An objective on two draws."""
 
     inputs, views, parameters_of, weight, when, per_example = ("out",), ("one",), (), 1.0, ("draws",), True
-    schedule, differentiates = None, ()
+    schedule, draws, differentiates = None, 2, ()
 
     def connect(self, values: Any, parameters: Any) -> None: ...
 

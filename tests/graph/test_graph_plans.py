@@ -180,7 +180,7 @@ def test_absent_rows_give_no_gradient_and_no_nan(make, sum_of):
 def test_an_error_in_an_objective_names_it(make):
     class Broken(nn.Module):
         inputs, views, parameters_of, weight, when, per_example = ("a",), (), (), 1.0, ("all",), True
-        schedule, differentiates = None, ()
+        schedule, draws, differentiates = None, 2, ()
 
         def connect(self, values: object, parameters: object) -> None: ...
 

@@ -96,7 +96,7 @@ class Both(nn.Module):
     """An objective that keeps what it is given."""
 
     weight, parameters_of, when, per_example = 1.0, (), ("all",), True
-    schedule, differentiates = None, ()
+    schedule, draws, differentiates = None, 2, ()
 
     def __init__(self, inputs: tuple[str, ...], views: tuple[str, ...]) -> None:
         super().__init__()

@@ -166,7 +166,7 @@ def test_things_of_the_wrong_type():
         Model(inputs=x, nodes={"a": Node(nn.Linear, "x")})  # type: ignore[arg-type]
     with refused("objective 'o': expected an nn.Module, got a type."):
         Model(inputs=x, nodes={"a": Node(linear(), "x")}, objectives={"o": nn.Linear})  # type: ignore[dict-item]
-    lacks = "inputs, views, parameters_of, schedule, when, per_example, differentiates, connect"
+    lacks = "inputs, views, parameters_of, schedule, when, draws, per_example, differentiates, connect"
     fix = "Derive it from jumpml.objectives.ObjectiveModule, or wrap a loss in LossModule."
     with refused(f"objective 'o': it has no {lacks}, as an objective has. {fix}"):
         Model(inputs=x, nodes={"a": Node(linear(), "x")}, objectives={"o": linear()})  # type: ignore[dict-item]

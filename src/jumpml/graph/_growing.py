@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from jumpml.core import GraphError, Growable
+from jumpml.core import GraphError, Growable, Remembering
 from jumpml.graph._brought import BroughtLoss
 from jumpml.graph._checks import check_outputs, check_structure
 from jumpml.graph._names import Names
@@ -257,6 +257,8 @@ class Growing(Trainable):
             if isinstance(objective, Growable):
                 held = {self._key(node): self.node(node) for node in self.select(objective.parameters_of)}
                 objective.follow(parameters_of(held), found)
+            if isinstance(objective, Remembering):
+                objective.outgrow(cast("Model", self), found)
 
     def __getstate__(self) -> dict[str, Any]:
         # a copy has other modules than those that a surgery could be taken back on

@@ -320,7 +320,7 @@ class Model(Growing):
 
     def draws(self, phase: str) -> tuple[str, ...]:
         """The draws of views that a phase's objectives ask for, such as ``("strong.0", "strong.1")``."""
-        asked = (draws_of(self.objectives[name].views) for name in self.active(phase))
+        asked = (draws_of(self.objectives[name]) for name in self.active(phase))
         return tuple(dict.fromkeys(draw for draws in asked for draw in draws))
 
     def _changed(self) -> None:

@@ -8,21 +8,21 @@ from jumpml.core import Objective, ObjectiveError, Problem, Remembering, ValueIn
 from jumpml.graph._random import own_draws
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import nn
 
     from jumpml.graph._model import Model
 
 
-def draws_of(views: Sequence[str]) -> tuple[str, ...]:
-    """The draws that an objective's views stand for: one policy is drawn twice, two are drawn once each.
+def draws_of(objective: Objective) -> tuple[str, ...]:
+    """The draws that an objective's views stand for: one policy is drawn as often as it says, two are drawn once each.
 
-    Example:
-        >>> draws_of(("strong",)), draws_of(("weak", "strong"))
-        (('strong.0', 'strong.1'), ('weak.0', 'strong.0'))
+    ``("strong",)`` are ``("strong.0", "strong.1")`` where it says twice, and ``("weak", "strong")`` are ``("weak.0",
+    "strong.0")``.
     """
-    drawn = [*views, *views] if len(views) == 1 else [*views]
+    views = objective.views
+    drawn = [*views] * objective.draws if len(views) == 1 else [*views]
     return tuple(f"{view}.{drawn[:position].count(view)}" for position, view in enumerate(drawn))
 
 

@@ -213,13 +213,13 @@ def _brought(name: str, objective: BroughtLoss, compiler: Compiler, read: Sequen
 
 def _requests(name: str, objective: Objective, compiler: Compiler) -> list[Request]:
     """What an objective reads: each input, once a draw where it has views."""
-    for draw in draws_of(objective.views):
+    for draw in draws_of(objective):
         if all(compiler.drawn(reference, draw)[1] is None for reference in objective.inputs):
             raise GraphError(
                 f"objective {name!r} needs the view {draw!r} of a field that {', '.join(objective.inputs)} depends on, "
                 f"which the batch lacks; it holds: {compiler.holds}."
             )
-    draws = draws_of(objective.views) or (None,)
+    draws = draws_of(objective) or (None,)
     requests = [compiler.drawn(reference, draw) for reference in objective.inputs for draw in draws]
     _refuse_missing(name, requests, compiler)
     return requests

@@ -22,6 +22,7 @@ from jumpml.learn.continual._paths import path_hooks
 from jumpml.learn.hooks._averaging import EMA
 from jumpml.learn.hooks._examples import ExampleRecorder
 from jumpml.learn.hooks._grow import with_fields
+from jumpml.learn.hooks._objectives import TellObjectives
 from jumpml.learn.hooks._swa import SWA
 from jumpml.learn.logs._patient_log import PatientLog
 from jumpml.learn.optimizers._joint import joined
@@ -151,7 +152,7 @@ class Learner:
         self._recorder = ExampleRecorder(model.tasks) if recorded else None
         first = [] if self._average in hooks else [self._average]
         own = [hook for hook in (*first, self._recorder) if hook is not None]
-        joining = [*own, *hooks, *path_hooks(model)]
+        joining = [*own, *hooks, *path_hooks(model), TellObjectives()]
         execution = Execution(
             precision=precision,
             compile=(Compile() if compile else None) if isinstance(compile, bool) else compile,
@@ -581,11 +582,15 @@ class Learner:
         return self._close_epoch(name, start)
 
     def remaining(self) -> Iterator[dict[str, Tensor]]:
-        """What is left of the open epoch, in training mode."""
+        """What is left of the open epoch, in training mode; of the supervised phase where none was begun."""
+        if self.stage is None:
+            self._enter("supervised")
         return self._loop.remaining()
 
     def windows(self) -> Iterator[list[dict[str, Tensor]]]:
         """What is left of the open epoch, as many batches at a time as ``accumulate`` says."""
+        if self.stage is None:
+            self._enter("supervised")
         return self._loop.windows()
 
     def step(self, *batches: Mapping[str, Tensor]) -> None:

@@ -1,7 +1,6 @@
 """What is minimised, one file a family; `reduce`; and the objectives that a model file asks for."""
 
 from jumpml.graph import BroughtLoss
-from jumpml.objectives._anchored import Started
 from jumpml.objectives._binary_cross_entropy import BinaryCrossEntropy
 from jumpml.objectives._build import build_objectives
 from jumpml.objectives._contrastive import Contrastive, SupervisedContrastive
@@ -27,7 +26,9 @@ from jumpml.objectives._similarity import CKA, Decorrelation
 from jumpml.objectives._start import L2SP
 from jumpml.objectives._synaptic import SI
 from jumpml.objectives._triplets import BatchHardTriplet, Triplet
-from jumpml.objectives._vicreg import VICReg
+from jumpml.objectives.self_supervised._momentum import WithMomentum
+from jumpml.objectives.self_supervised._two_views import TwoViews
+from jumpml.objectives.self_supervised._vicreg import VICReg
 
 __all__ = [
     "ObjectiveModule",
@@ -52,6 +53,8 @@ __all__ = [
     "CKA",
     "Decorrelation",
     "Jacobian",
+    "TwoViews",
+    "WithMomentum",
     "VICReg",
     "L1",
     "L2",
@@ -59,7 +62,6 @@ __all__ = [
     "TotalVariation",
     "EWC",
     "FisherKind",
-    "Started",
     "SI",
     "L2SP",
     "LwF",

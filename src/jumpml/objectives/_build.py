@@ -38,7 +38,7 @@ from jumpml.objectives._similarity import CKA, Decorrelation
 from jumpml.objectives._start import L2SP
 from jumpml.objectives._synaptic import SI
 from jumpml.objectives._triplets import BatchHardTriplet, Triplet
-from jumpml.objectives._vicreg import VICReg
+from jumpml.objectives.self_supervised._vicreg import VICReg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

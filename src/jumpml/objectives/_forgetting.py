@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 import torch
 
 from jumpml.core import GraphError, Loss
+from jumpml.objectives._copied import frozen
 from jumpml.objectives._distillation import Distillation
 from jumpml.objectives._module import ObjectiveModule
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from jumpml.core import ValueInfo, Weight
-    from jumpml.graph import Model
+    from jumpml.graph import IndexMap, Model
 
 
 @final
@@ -100,7 +101,7 @@ class LwF(ObjectiveModule):
             (output, output), kind=kinds[0] if kinds else "regression", temperature=self.temperature
         )
         self._of = (model,)
-        self.before = _frozen(model.copied(output, surgeries_back=surgeries_back))
+        self.before = frozen(model.copied(output, surgeries_back=surgeries_back)).eval()
 
     @torch.no_grad()
     def consolidate(self, model: Model) -> None:
@@ -136,6 +137,9 @@ class LwF(ObjectiveModule):
         value, present = self._distance(output, before, present=present)
         return Loss(self.get_buffer("active") * value, present)
 
+    def outgrow(self, model: Model, index_map: IndexMap) -> None:
+        """Stay: what is compared with is the model as it was, in the shape that it had."""
+
     def _unlike(self, state: Mapping[str, Tensor], prefix: str = "") -> bool:
         """Whether a state is of a model that has grown since the copy was made, or had not yet."""
         mine = self.before.state_dict(prefix=prefix) if self.before is not None else {}
@@ -159,13 +163,3 @@ def _fit_copy(objective: LwF, state: Mapping[str, Tensor], prefix: str, *_: Any)
         except GraphError:  # of no shape that it has had; loading tells of the sizes
             return
         back += 1
-
-
-def _frozen(model: Any) -> Any:
-    """The same with buffers in place of parameters: nothing trains them, and an average of weights takes them as is."""
-    for module in model.modules():
-        for name, parameter in [*module._parameters.items()]:
-            if parameter is not None:
-                del module._parameters[name]
-                module.register_buffer(name, parameter.detach())
-    return model.eval()

@@ -57,6 +57,8 @@ class ObjectiveModule(nn.Module, ABC):
     """The places of the inputs of which single elements of a row may be missing, as a table's; `connect` finds them."""
     optional: ClassVar[int] = 0
     """How many of the last inputs may be left out."""
+    draws: int = 2
+    """How often a view is drawn, where it is one."""
     per_example: bool = True
     """Whether `forward` returns one loss a row. One of a whole batch never gets a batch of one row."""
     forward: Callable[..., Loss]
@@ -98,6 +100,17 @@ class ObjectiveModule(nn.Module, ABC):
         This one notes which inputs have `gaps`: call it where rows with gaps are to be left out.
         """
         self.gaps = tuple(place for place, value in enumerate(values) if value and value.gaps)
+
+    def begin(self) -> None:
+        """Learning starts: a learner that is made says so, since weights from elsewhere may come after the model."""
+
+    def after_update(self, epoch: float = 0.0, epochs: float = 1.0) -> None:
+        """The weights moved; a learner says so after each update in a phase in which the objective is active.
+
+        Args:
+            epoch: Epochs that the phase has behind it, with the share of the open one.
+            epochs: How many it has.
+        """
 
     def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
         """Which rows `forward` will count, told before the nodes have run: accumulation divides by their number.

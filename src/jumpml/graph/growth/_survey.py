@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import GraphError, JumpMLError, did_you_mean
+from jumpml.core import GraphError, JumpMLError, Remembering, did_you_mean
 from jumpml.graph._inference import some_rows
 from jumpml.graph._inferred import ROWS
+from jumpml.graph._objectives import draws_of
 from jumpml.graph.growth._adapters import ADAPTERS
 from jumpml.graph.growth._follow import Follower, watching
 from jumpml.graph.growth._rules import rule_of
@@ -101,7 +102,10 @@ def _ask(follower: Follower, name: str, objective: Any, given: list[Tensor | Non
     tracked = [value for value in given if value is not None and follower.place(value) is not None]
     if not tracked or not any(True for _ in (*objective.parameters(), *objective.buffers())):
         return
-    drawn = [value for value in given for _ in range(2 if objective.views else 1)]
+    if isinstance(objective, Remembering):
+        _block(follower, tracked[0], f"objective {name!r} keeps a copy of what gives them")
+        return
+    drawn = [value for value in given for _ in draws_of(objective) or (None,)]
     try:
         objective(*drawn)
     except (JumpMLError, RuntimeError, TypeError, AttributeError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.learn._hook import Hook
-from jumpml.objectives import SI, Started
+from jumpml.objectives import SI
 
 if TYPE_CHECKING:
     from jumpml.graph import Model
@@ -16,22 +16,7 @@ if TYPE_CHECKING:
 
 def path_hooks(model: Model) -> list[Hook]:
     """The hooks that a model's objectives need."""
-    objectives = model.objectives
-    starts: list[Hook] = [Starts()] if any(isinstance(o, Started) for o in objectives.values()) else []
-    paths: list[Hook] = [Paths()] if any(isinstance(o, SI) for o in objectives.values()) else []
-    return starts + paths
-
-
-class Starts(Hook):
-    """Tells penalties whose anchor is the start that learning starts; they remember it themselves."""
-
-    name = "starts"
-
-    def attach(self, learner: Learner) -> None:
-        """The weights are those that learning starts from."""
-        for objective in learner.model.objectives.values():
-            if isinstance(objective, Started):
-                objective.begin()
+    return [Paths()] if any(isinstance(objective, SI) for objective in model.objectives.values()) else []
 
 
 class Paths(Hook):

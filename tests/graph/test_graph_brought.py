@@ -307,7 +307,7 @@ def test_a_killed_run_with_a_bottleneck_ends_with_the_same_bits(tmp_path: Any) -
     whole, straight = learner("whole")
     whole.fit()
     first, _ = learner("killed")
-    first._enter("supervised")
+    first._run.enter("supervised")
     for step, given in enumerate(first.remaining()):
         with first._loop.random:
             first.step(given)

@@ -267,7 +267,7 @@ def test_each_phase_is_compiled_anew() -> None:
     learner.train_epoch()
     first = learner.stage
     frozen = model.node("conv").weight.clone()  # type: ignore[operator]
-    learner._run_phase("head")
+    learner._run.phase("head")
     assert learner.stage is not first
     assert learner.stage is not None and first is not None and learner.stage.plan is not first.plan
     assert torch.equal(model.node("conv").weight, frozen)  # type: ignore[arg-type]

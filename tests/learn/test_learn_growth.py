@@ -427,12 +427,13 @@ def test_a_checkpoint_follows_each_growth(tmp_path: Path, monkeypatch: pytest.Mo
     rare = {"every": {"epochs": 9}, "keep": 9}
     phases = {"supervised": {"epochs": 3}, "second": {"epochs": 0}}
     learner = make(tmp_path, checkpoint=rare, grow=OPTIONS["grow"][:1], phases=phases)
-    save, asked = learner._save, []
+    states, asked = learner._run.states, []
+    save = states.save
 
     def saving() -> None:
         asked.append(learner.progress.step)
         save()
 
-    monkeypatch.setattr(learner, "_save", saving)  # a slow disk may leave out what is written in between
+    monkeypatch.setattr(states, "save", saving)  # a slow disk may leave out what is written in between
     learner.fit()
     assert asked == [0, 5, 15]

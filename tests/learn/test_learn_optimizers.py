@@ -246,7 +246,7 @@ def test_a_phases_rate_keeps_the_groups_ratio(tmp_path: Path) -> None:
         "phases": {"supervised": {"epochs": 1, "lr": 0.1, "schedule": {"kind": "constant"}}},
     }
     learner = learner_of(options, tmp_path)
-    learner._enter("supervised")
+    learner._run.enter("supervised")
     assert [group["lr"] for group in learner.optimizer.param_groups] == pytest.approx([0.1, 0.01])
 
 

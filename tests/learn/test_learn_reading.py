@@ -153,7 +153,7 @@ def test_a_step_reads_nothing(options: dict[str, Any], readings: Readings, tmp_p
     loaders = jumpml.create_dataloader(DIGITS)
     said = {"phases": {"supervised": {"epochs": 2}}, "log": [], "checkpoint": None, **options}
     learner = jumpml.create_learner(loaders, jumpml.load_model(NET, loaders), None, said, run=tmp_path)
-    learner._enter("supervised")
+    learner._run.enter("supervised")
     windows = [*learner.windows()]
     learner.step(*windows[0])  # what is set up at a phase's start may ask
     readings.found.clear()
@@ -192,7 +192,7 @@ def test_missing_targets_are_counted_without_a_reading(accumulate: int, readings
     }
     said = {"accumulate": accumulate, "phases": {"supervised": {"epochs": 1}}, "log": [], "checkpoint": None}
     learner = jumpml.create_learner(loaders, jumpml.load_model(net, loaders), None, said, run=tmp_path)
-    learner._enter("supervised")
+    learner._run.enter("supervised")
     first, *rest = learner.windows()
     learner.step(*first)
     readings.found.clear()
@@ -272,7 +272,7 @@ def test_before_anything_was_read_there_is_nothing_to_go_back_to() -> None:
 
 
 def test_a_loop_of_ones_own_is_read_too_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jumpml.learn._learner.UNREAD_AT_MOST", 5)
+    monkeypatch.setattr("jumpml.learn._run.UNREAD_AT_MOST", 5)
     monkeypatch.setattr("jumpml.learn.saving._last_good.EVERY", 5)
     learner, _ = learner_of(7)
     batches = [*learner.loaders.train]

@@ -464,9 +464,9 @@ def test_state_of_parameters_that_begin_to_train_again_is_fresh(tmp_path: Path) 
         objective.when = ("all",)
     learner = Learner(loaders, model, optimizer, phases=phases, saving=saving)
     learner.train_epoch()
-    learner._run_phase("head")
+    learner._run.phase("head")
     kept = optimizer.state[model.node("digit").weight]["momentum_buffer"]  # type: ignore[union-attr]
-    learner._enter("all")
+    learner._run.enter("all")
     begun = [p for name, p in model.named_parameters() if name.startswith("node_encoder")]
     assert all(p not in optimizer.state for p in begun)
     assert optimizer.state[model.node("digit").weight]["momentum_buffer"] is kept  # type: ignore[union-attr]
@@ -475,7 +475,7 @@ def test_state_of_parameters_that_begin_to_train_again_is_fresh(tmp_path: Path) 
 def test_steps_by_hand_are_logged_under_their_own_phase(tmp_path: Path) -> None:
     learner = make(tmp_path)
     for phase in ("self_supervised", "supervised", "second"):
-        learner._enter(phase)
+        learner._run.enter(phase)
         learner.step(next(learner.remaining()))
     lines = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
     assert [(line["phase"], *line["losses"]) for line in lines] == [

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import time
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import EpochRecord, LearnerError, NonFiniteLossError, derive_seed
+from jumpml.core import EpochRecord, LearnerError
 from jumpml.learn._history import RunHistory
 from jumpml.learn._loop import Loop
-from jumpml.learn._misfits import check_fit, check_lengths, check_steps, refuse_idle
+from jumpml.learn._misfits import check_fit, check_lengths, check_steps
 from jumpml.learn._phase import Phase
-from jumpml.learn._validation import improves, validate
-from jumpml.learn.continual._consolidation import consolidate
+from jumpml.learn._run import Run
 from jumpml.learn.continual._paths import path_hooks
 from jumpml.learn.hooks._averaging import EMA
 from jumpml.learn.hooks._examples import ExampleRecorder
-from jumpml.learn.hooks._grow import with_fields
 from jumpml.learn.hooks._objectives import TellObjectives
 from jumpml.learn.hooks._swa import SWA
-from jumpml.learn.logs._patient_log import PatientLog
 from jumpml.learn.optimizers._joint import joined
-from jumpml.learn.saving._identity import Changes
-from jumpml.learn.saving._keeper import Keeper
-from jumpml.learn.saving._last_good import LastGood
-from jumpml.learn.saving._stopper import Stopper
-from jumpml.learn.schedules._schedules import plateaus_of
-from jumpml.learn.steps._culprit import all_finite, explain
 from jumpml.learn.steps._execution import Compile, Execution
-from jumpml.learn.steps._meter import NonFinite
-from jumpml.learn.steps._relived import REPLAY, load_step
+from jumpml.learn.steps._relived import load_step
 from jumpml.learn.steps._update import Update
 from jumpml.objectives import reduce
 
@@ -55,10 +41,6 @@ if TYPE_CHECKING:
     from jumpml.learn.steps._relived import RelivedStep
     from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepProfile
 
-_LOG = logging.getLogger("jumpml")
-LOG_EVERY = 50  # steps between two readings of the device
-UNREAD_AT_MOST = 1000  # steps by hand
-
 
 class Learner:
     """Trains a model in phases.
@@ -67,7 +49,6 @@ class Learner:
     in the data, what was recorded. A run that was killed and resumed ends with the same bits as one that was not.
 
     Attributes:
-        files: What the run was made from, by kind, as JSON has it; a resume after a change says what was changed.
         initialized: By node, what of it was drawn before it learned; nothing where a run goes on.
 
     Args:
@@ -134,25 +115,14 @@ class Learner:
         self.model = model.to(device)
         self.loaders = loaders.to(device)
         self.optimizer = joined(optimizer)
-        self._saving = saving
-        self._logs = tuple(PatientLog(one) for one in log)
         check_fit(model, loaders, self.optimizer, self.phases)
-        loaders.bind([name for name in model.inputs if name in loaders.readable])
-        values = {name: loaders.info(name) for name in loaders.readable}
-        model.check_fields(loaders.fields, values, loaders.features.undoable())
-        check_lengths(model, loaders)
+        _bind(model, loaders)
         if channels_last:
             model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        averages = [*([] if ema is None else [EMA(model, ema)]), *(hook for hook in hooks if isinstance(hook, SWA))]
-        if len(averages) > 1:
-            raise LearnerError("ema and swa: a learner keeps one average. Leave one of them out.")
-        self._average = next(iter(averages), None)
+        average = _average_of(model, ema, hooks)
         # A loss of mixed rows is no row's own.
-        recorded = record_examples and not loaders.mixes_rows
-        self._recorder = ExampleRecorder(model.tasks) if recorded else None
-        first = [] if self._average in hooks else [self._average]
-        own = [hook for hook in (*first, self._recorder) if hook is not None]
-        joining = [*own, *hooks, *path_hooks(model), TellObjectives()]
+        self._recorder = ExampleRecorder(model.tasks) if record_examples and not loaders.mixes_rows else None
+        own = [hook for hook in (average, self._recorder) if hook is not None and hook not in hooks]
         execution = Execution(
             precision=precision,
             compile=(Compile() if compile else None) if isinstance(compile, bool) else compile,
@@ -171,16 +141,9 @@ class Learner:
             update=update,
             execution=execution,
             accumulate=accumulate,
-            hooks=joining,
+            hooks=[*own, *hooks, *path_hooks(model), TellObjectives()],
         )
-        self._keeper = None if saving is None else Keeper(saving)
-        self._last_good = LastGood()
-        self._stopper = Stopper()
-        self._records: list[EpochRecord] = []
-        self._notes: list[str] = []
-        self._grew = False
-        self._allow_changes = False
-        self.files: Mapping[str, Any] = {}
+        self._run = Run(self, self._loop, saving=saving, logs=log, average=average)
         self.initialized: Mapping[str, InitializationRecord] = {}
         for hook in self._loop.hooks:
             hook.attach(self)
@@ -193,16 +156,16 @@ class Learner:
         Raises:
             LearnerError: No objective is active in it.
         """
-        return self._run_phase("self_supervised")
+        return self._run.phase("self_supervised")
 
     ssLearn = ss_learn  # noqa: N815 (the article's name, kept for ever)
 
     def train_epoch(self) -> EpochRecord:
         """Run one epoch of the supervised phase, or the rest of one that was interrupted."""
-        with self._at_work():
-            record = self._run_epoch("supervised")
-            if self.progress.over("supervised", self.phases["supervised"].epochs):
-                self._settle()
+        with self._run.at_work():
+            record = self._run.epoch("supervised")
+            if self._run.over("supervised"):
+                self._run.states.settle()
             return record
 
     trainEpoch = train_epoch  # noqa: N815 (the article's name, kept for ever)
@@ -213,7 +176,7 @@ class Learner:
         Example:
             ``for epoch in learner.epochs(): learner.train_epoch()``
         """
-        while not self.progress.over("supervised", self.phases["supervised"].epochs):
+        while not self._run.over("supervised"):
             done = self.progress.closed("supervised")
             yield done + 1
             if self.progress.closed("supervised") == done:
@@ -231,7 +194,7 @@ class Learner:
         """
         for name, phase in self.phases.items():
             if phase.epochs and (name != "self_supervised" or self.model.active(name)):
-                self._run_phase(name)
+                self._run.phase(name)
         return self.history
 
     def try_batch(self, phase: str) -> dict[str, Tensor]:
@@ -246,7 +209,7 @@ class Learner:
         if self.progress.step:
             raise LearnerError("try_batch() is for before training: it would set up the phase anew.")
         with self._loop.random, torch.no_grad():
-            stage = self._enter(phase)
+            stage = self._run.enter(phase)
             batch = next(self.remaining())
             self.model.eval()
             losses, _ = stage.plan(batch)
@@ -262,11 +225,7 @@ class Learner:
         Raises:
             LearnerError: There is no such objective, or an EWC has no task with one loss a row to take gradients of.
         """
-        seed = derive_seed(self._loop.seed, "consolidate", self.progress.step)
-        average = self._average if isinstance(self._average, EMA) else None
-        consolidate(self.model, self.loaders, seed, average=average.model if average else None)
-        if average:
-            average.pair()
+        self._run.consolidate()
 
     def grow(self, surgery: Surgery) -> Growth:
         """Do a surgery to the model, and go on where training stands: the optimizer, the average and all else follow.
@@ -281,17 +240,7 @@ class Learner:
             GraphError: It cannot be done; all is as it was.
             LearnerError: Likewise, since the weights are being averaged by SWA.
         """
-        self._read()
-        if isinstance(self._average, SWA):
-            self._average.check_growth()
-        growth = self.model.grow(with_fields(surgery, self.model, self.loaders), seed=self._loop.seed)
-        self._loop.grew(growth)
-        self._hold()
-        if not surgery.preserves:  # what was measured is not what there is now
-            self.progress.best = None
-        self.note(growth.text)
-        self._grew = True
-        return growth
+        return self._run.grow(surgery)
 
     def save(self) -> Path:
         """Write a checkpoint now, and wait until it is on the disk.
@@ -300,12 +249,7 @@ class Learner:
             LearnerError: The learner was made without a place for checkpoints.
             CheckpointError: It cannot be written.
         """
-        if self._keeper is None:
-            raise LearnerError("there is no place for checkpoints: give the learner saving=Saving(folder=...).")
-        try:
-            return self._keeper.save(self.progress, self._good_state())
-        except NonFinite as signal:
-            raise self._explained(signal) from None
+        return self._run.states.save_now()
 
     def resume(self, *, allow_changes: bool = False) -> bool:
         """Go on from the newest whole checkpoint.
@@ -322,21 +266,7 @@ class Learner:
             CheckpointError: There are checkpoints, and all are damaged; or the newest belongs to another run, and the
                 text says what was changed; or its state does not fit what was changed.
         """
-        self._allow_changes = self._allow_changes or allow_changes
-        state = self._keeper.newest() if self._keeper else None
-        if state is None:
-            for log in (
-                self._logs if not self.progress.step else ()
-            ):  # a start from nothing: what lies there is another's
-                log.rewind(0, [])
-            return False
-        self._load_state(state)
-        if self._keeper:
-            self._keeper.forget_after(self.progress.step)
-            self._seek_best(self._keeper)
-        for log in self._logs:
-            log.rewind(self.progress.step, self._records)
-        return True
+        return self._run.states.resume(allow_changes=allow_changes)
 
     def restore_best(self) -> bool:
         """Give the model, and its average, the weights of the best checkpoint.
@@ -344,14 +274,7 @@ class Learner:
         Returns:
             Whether there was one.
         """
-        if self._keeper is None or self.progress.best is None:
-            return False
-        state = self._keeper.load(self.progress.best[1])
-        self._loop.regrow(state["lineage"])
-        self.model.load_state_dict(state["model"])
-        if self._average:
-            self._average.load_state_dict(state["hooks"][self._average.name])
-        return True
+        return self._run.states.restore_best()
 
     def relive(self, path: str | Path) -> RelivedStep:
         """Show a step again that had a value which is not finite: its batch, its nodes, losses and gradients.
@@ -465,13 +388,13 @@ class Learner:
         Returns:
             After which step that was; None where there is nothing.
         """
-        return self._last_good.restore(self.optimizer)
+        return self._run.states.restore_last_good()
 
     @property
     def history(self) -> RunHistory:
         """Figures by epoch, and by example; it prints as a table and draws itself."""
         examples = self._recorder.history(self.loaders.train.rows) if self._recorder else {}
-        return RunHistory(epochs=list(self._records), examples=examples)
+        return RunHistory(epochs=list(self._run.journal.records), examples=examples)
 
     @property
     def unsaved(self) -> str:
@@ -479,12 +402,21 @@ class Learner:
 
         A write that fails does not stop the training: it is told in a warning and tried again, last at the end.
         """
-        return self._keeper.unsaved if self._keeper else ""
+        return keeper.unsaved if (keeper := self._run.states.keeper) else ""
 
     @property
     def ema_model(self) -> Model | None:
         """The averaged model; None where weights are not averaged."""
-        return self._average.model if self._average else None
+        return average.model if (average := self._run.average) else None
+
+    @property
+    def files(self) -> Mapping[str, Any]:
+        """What the run was made from, by kind, as JSON has it; a resume after a change says what was changed."""
+        return self._run.states.files
+
+    @files.setter
+    def files(self, files: Mapping[str, Any]) -> None:
+        self._run.states.files = files
 
     @property
     def progress(self) -> Progress:
@@ -496,101 +428,18 @@ class Learner:
         """The phase that is set up."""
         return self._loop.stage
 
-    # --- what hooks call ------------------------------------------------------------------------------------------
-
-    @property
-    def weights(self) -> Mapping[str, float]:
-        """By objective, what its mean is multiplied by in the step that is under way; some move over a phase."""
-        return self._loop.weights
-
-    def note(self, text: str) -> None:
-        """Say in the open epoch's record what happened at its end."""
-        self._notes.append(text)
-
-    def end_phase(self, reason: str) -> None:
-        """Let the phase that is under way be over with the open epoch.
-
-        Args:
-            reason: Why, in words; it stands in the epoch's record.
-        """
-        if self.progress.phase is not None:
-            self.progress.ended[self.progress.phase] = reason
-            self.note(reason)
-
-    # --- phases ---------------------------------------------------------------------------------------------------
-
-    def _run_phase(self, name: str) -> list[EpochRecord]:
-        refuse_idle(name, self.model)
-        first = len(self._records)
-        with self._at_work():
-            while not self.progress.over(name, self.phases[name].epochs):
-                self._run_epoch(name)
-            self._settle()
-        return self._records[first:]
-
-    @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """Inside, the global generators and Ctrl-C are the learner's, and logs may hold the terminal; later no more."""
-        with self._loop.random, self._stopper if self._keeper else nullcontext():
-            try:
-                yield
-                if self._stopper.asked:
-                    self._stop()
-            except BaseException:
-                if not self._stopper.asked:  # or all is written, or a second Ctrl-C wants no waiting
-                    self._settle()
-                raise
-            finally:
-                for log in self._logs:
-                    log.pause()
-
-    def _run_epoch(self, name: str) -> EpochRecord:
-        try:
-            if self.stage is None or self.stage.name != name:
-                self._enter(name)
-                self._save()
-            for log in self._logs:
-                updates = -(-len(self.loaders.train) // self._loop.accumulate)
-                log.begin(name, self.phases[name].epochs, self.progress.closed(name), updates)
-            return self._epoch(name)
-        except NonFinite as signal:
-            raise self._explained(signal) from None
-
-    def _enter(self, name: str) -> Stage:
-        self._read()  # steps by hand in another phase had other objectives
-        stage = self._loop.enter(name)
-        self._hold()
-        return stage
-
-    def _hold(self) -> None:
-        """Note which weights there are to keep, where no checkpoint keeps them."""
-        if self._keeper is None:
-            average = self._average.model if isinstance(self._average, EMA) else None
-            self._last_good.hold([self.model] if average is None else [self.model, average])
-
-    def _epoch(self, name: str) -> EpochRecord:
-        start = time.perf_counter()
-        for batches in self.windows():
-            self.step(*batches)
-            if self._loop.unread >= LOG_EVERY:
-                self._read()
-            if self._stopper.asked:
-                self._stop()
-            if self._saving and self._saving.after_step(self.progress.step):
-                self._save()
-        self._read()
-        return self._close_epoch(name, start)
+    # --- a loop by hand ----------------------------------------------------------------------------------------------
 
     def remaining(self) -> Iterator[dict[str, Tensor]]:
         """What is left of the open epoch, in training mode; of the supervised phase where none was begun."""
         if self.stage is None:
-            self._enter("supervised")
+            self._run.enter("supervised")
         return self._loop.remaining()
 
     def windows(self) -> Iterator[list[dict[str, Tensor]]]:
         """What is left of the open epoch, as many batches at a time as ``accumulate`` says."""
         if self.stage is None:
-            self._enter("supervised")
+            self._run.enter("supervised")
         return self._loop.windows()
 
     def step(self, *batches: Mapping[str, Tensor]) -> None:
@@ -603,115 +452,41 @@ class Learner:
             LearnerError: There is no batch, no loss depends on a parameter that trains, or the learning rate was moved
                 from outside though the phase has a schedule.
         """
-        self._loop.step(self.stage or self._enter("supervised"), batches)
-        if self._loop.unread >= UNREAD_AT_MOST:  # in a loop of the user's own nobody else reads
-            try:
-                self._read()
-            except NonFinite as signal:
-                raise self._explained(signal) from None
+        self._run.step(batches)
 
-    def _read(self) -> None:
-        new, unread = self._loop.unread, self._loop.read()
-        if new and self._keeper is None and not self._last_good.take(self.progress.step):
-            raise NonFinite(self.progress.step + 1)
-        if self._logs and (records := [*unread]):
-            figures = {name: value for read in self._loop.hooks.read for name, value in read().items()}
-            records[-1] = records[-1]._replace(figures=figures)
-            for log in self._logs:
-                log.steps(records)
+    # --- what hooks call ------------------------------------------------------------------------------------------
 
-    def _close_epoch(self, name: str, start: float) -> EpochRecord:
-        losses = self._loop.close_epoch(name)
-        epoch = self.progress.closed(name)
-        val = self._validate(name)
-        improved = improves(self._saving, self.progress, val)
-        record = EpochRecord(
-            phase=name,
-            epoch=epoch,
-            step=self.progress.step,
-            losses=losses,
-            val=val,
-            lr=self.optimizer.param_groups[0]["lr"],
-            seconds=time.perf_counter() - start,
-        )
-        self._loop.validated(val)
-        for closed in self._loop.hooks.closed:
-            closed(record)
-        if self._notes:
-            record, self._notes = record.model_copy(update={"notes": tuple(self._notes)}), []
-        self._records.append(record)
-        for log in self._logs:
-            log.epoch(record)
-        over = epoch == self.phases[name].epochs or name in self.progress.ended
-        if over:
-            self._leave(name)
-        grew, self._grew = self._grew, False  # a growth is lived again from a checkpoint that has it
-        if self._saving and (over or improved or grew or self._saving.after_epoch(epoch)):
-            self._save()
-        return record
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """By objective, what its mean is multiplied by in the step that is under way; some move over a phase."""
+        return self._loop.weights
 
-    def _validate(self, name: str) -> dict[str, float]:
-        best = self._saving.best if self._saving else None
-        figures = {*([best] if best else ()), *(figure for hook in self._loop.hooks for figure in hook.figures)}
-        figures |= {plateau.metric for plateau in plateaus_of(self.phases[name].schedule)}
-        return validate(sorted(figures), self.loaders, self.ema_model or self.model, name)
+    def note(self, text: str) -> None:
+        """Say in the open epoch's record what happened at its end."""
+        self._run.journal.note(text)
 
-    def _leave(self, name: str) -> None:
-        if self.phases[name].consolidate:
-            self.consolidate()
-        for left in self._loop.hooks.left:
-            left(name)
+    def end_phase(self, reason: str) -> None:
+        """Let the phase that is under way be over with the open epoch.
 
-    # --- state ----------------------------------------------------------------------------------------------------
-
-    def _save(self) -> None:
-        if self._keeper:
-            self._keeper.submit(self.progress, self._good_state())
-
-    def _settle(self) -> None:
-        if self._keeper:
-            self._keeper.settle()
-
-    def _stop(self) -> None:
-        """Save what was learned, and do what Ctrl-C or SIGTERM asked for."""
-        try:
-            self._save()
-        except NonFinite as signal:
-            raise self._explained(signal) from None
-        raise self._stopper.stopped(f"after step {self.progress.step}{self._keeper.kept() if self._keeper else ''}")
-
-    def _seek_best(self, keeper: Keeper) -> None:
-        """Where the best checkpoint is not there, what comes next is the best: it was never written, or was removed."""
-        best = self.progress.best
-        if best and not keeper.has(best[1]):
-            _LOG.warning("The best checkpoint, of step %d, is not there; the best is sought anew from here.", best[1])
-            self.progress.best = None
-
-    def _explained(self, signal: NonFinite) -> NonFiniteLossError:
-        return explain(self, self._loop, signal, self._saving.folder / REPLAY if self._saving else None)
-
-    def _good_state(self) -> dict[str, Any]:
-        """The state, if it is worth keeping.
-
-        Raises:
-            NonFinite: It is not.
+        Args:
+            reason: Why, in words; it stands in the epoch's record.
         """
-        self._read()
-        if not all_finite(self.model.parameters()):  # a finite loss may still have had a gradient that is not
-            raise NonFinite(self.progress.step + 1)
-        records = [record.model_dump() for record in self._records]
-        files, notes = json.dumps(self.files), list(self._notes)
-        told = {"identity": self._loop.identity(), "files": files, "records": records, "notes": notes}
-        return {**told, **self._loop.state_dict()}
+        if self.progress.phase is not None:
+            self.progress.ended[self.progress.phase] = reason
+            self.note(reason)
 
-    def _load_state(self, state: dict[str, Any]) -> None:
-        step = state["progress"]["step"]
-        changes = Changes(state["identity"], self._loop.identity(), json.loads(state["files"]), self.files)
-        if changes and not self._allow_changes:
-            changes.refuse(step)
-        self._loop.load_state_dict(state, changes)
-        self._notes = [*state["notes"]]
-        if changes:
-            _LOG.warning("The run goes on from step %d with changes:\n%s", step, changes)
-            self.note(f"resumed at step {step} with changes: {changes.in_a_line}")
-        self._records = [EpochRecord.model_validate(record) for record in state["records"]]
+
+def _average_of(model: Model, ema: float | None, hooks: Sequence[Hook]) -> EMA | SWA | None:
+    """The one average of the weights that a learner may keep."""
+    averages = [*([] if ema is None else [EMA(model, ema)]), *(hook for hook in hooks if isinstance(hook, SWA))]
+    if len(averages) > 1:
+        raise LearnerError("ema and swa: a learner keeps one average. Leave one of them out.")
+    return next(iter(averages), None)
+
+
+def _bind(model: Model, loaders: DataLoaders) -> None:
+    """Let the loaders serve what the model reads, once it is known to fit."""
+    loaders.bind([name for name in model.inputs if name in loaders.readable])
+    values = {name: loaders.info(name) for name in loaders.readable}
+    model.check_fields(loaders.fields, values, loaders.features.undoable())
+    check_lengths(model, loaders)

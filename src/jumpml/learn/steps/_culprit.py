@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.learn._learner import Learner
     from jumpml.learn._loop import Loop
     from jumpml.learn.saving._snapshot import Snapshot
+    from jumpml.learn.saving._states import States
     from jumpml.learn.steps._meter import NonFinite
     from jumpml.learn.steps._relived import RelivedStep
 
@@ -25,13 +25,13 @@ _ADVICE = "Lower the learning rate, set clip_norm, or look at the rows of that b
 _GONE = "a step that did not come again: something in the model or the data is not repeatable"
 
 
-def explain(learner: Learner, loop: Loop, signal: NonFinite, folder: Path | None) -> NonFiniteLossError:
+def explain(states: States, loop: Loop, signal: NonFinite, folder: Path | None) -> NonFiniteLossError:
     """The error for a non-finite loss, with the node where it began if a checkpoint lets us go back.
 
-    The learner is left as that checkpoint has it.
+    The run is left as that checkpoint has it.
 
     Args:
-        learner: Whose loss it is.
+        states: What the run has kept.
         loop: Its loop.
         signal: When it was seen.
         folder: Where the step is saved, to be looked at again.
@@ -39,16 +39,16 @@ def explain(learner: Learner, loop: Loop, signal: NonFinite, folder: Path | None
     head = f"the loss of objective {signal.objective!r} became non-finite at step {signal.step}"
     if signal.objective is None:
         head = f"the weights became non-finite by the update of step {signal.step - 1}"
-    if not learner.resume():
-        kept = learner.restore_last_good()
+    if not states.resume():
+        kept = states.restore_last_good()
         left = "" if kept is None else f" The weights are those after step {kept}, and the optimizer begins afresh."
         more = "With checkpoints on, the node where it began would be named."
         return NonFiniteLossError(f"{head}.{left} {_ADVICE} {more}")
     good = loop.progress.step
     bad = _first_bad(loop, signal.step)
-    learner.resume()
+    states.resume()
     relived = _relive(loop, bad)
-    learner.resume()
+    states.resume()
     if relived is None:
         return NonFiniteLossError(f"{head}; it began in {_GONE}. The checkpoint of step {good} is good. {_ADVICE}")
     seen, kept = relived

@@ -168,7 +168,7 @@ def _validate(sizes: Sequence[int], most: int) -> None:
 
 def _measure(learner: Learner, phase: str, size: int, device: torch.device) -> BatchSize:
     with trial_of(learner, loaders=learner.loaders.resized(size)) as trial, trial._loop.random:
-        trial._enter(phase)
+        trial._run.enter(phase)
         batches, seconds = _full(batches_of(trial, phase), size), []
         trial.step(next(batches))  # what stays is allocated
         held, batch = held_by(trial), next(batches)

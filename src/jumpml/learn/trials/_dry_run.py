@@ -18,7 +18,8 @@ def dry_run(learner: Learner, batches: int) -> RunHistory:
     """See `Learner.dry_run`."""
     phases = {name: replace(phase, epochs=min(1, phase.epochs)) for name, phase in learner.phases.items()}
     with tempfile.TemporaryDirectory(prefix="jumpml-dry-run-") as folder:
-        saving = learner._saving and replace(learner._saving, folder=Path(folder))
+        saving = learner._run.states.saving
+        saving = saving and replace(saving, folder=Path(folder))
         with trial_of(learner, loaders=learner.loaders.few(batches), phases=phases, saving=saving) as trial:
             afresh(trial)
             history = trial.fit()

@@ -85,7 +85,7 @@ def find_lr(learner: Learner, *, phase: str | None, low: float, high: float, ste
     rates: list[float] = []
     losses: list[float] = []
     with trial_of(learner, phases=without_schedules(learner.phases)) as trial, trial._loop.random:
-        trial._enter(name)
+        trial._run.enter(name)
         groups = trial.optimizer.param_groups
         own = [float(group["lr"]) for group in groups]
         windows, runs_away = windows_of(trial, name), _RunsAway()

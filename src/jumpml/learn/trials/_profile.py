@@ -41,7 +41,7 @@ def profile_step(learner: Learner, steps: int, phase: str | None) -> StepProfile
     with trial_of(learner) as trial, trial._loop.random:
         compiles = trial._loop._execution.compile is not None
         trial._loop._execution = replace(trial._loop._execution, compile=None)  # compiled, nodes melt into each other
-        trial._enter(name)
+        trial._run.enter(name)
         device = next(trial.model.parameters()).device
         windows = windows_of(trial, name)
         for _ in range(_WARM):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from jumpml.core import LearnerError
 from jumpml.learn._progress import Progress
-from jumpml.learn.saving._keeper import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,10 +45,11 @@ def trial_of(
         LearnerError: A hook, or a module of the model, cannot be copied.
     """
     loaders = learner.loaders if loaders is None else loaders
-    dropped = (learner._keeper, learner._saving, learner.stage)
+    run = learner._run
+    dropped = (run.states.keeper, run.states.saving, learner.stage)
     memo: dict[int, Any] = {id(part): None for part in dropped if part is not None}
     memo |= {id(learner.loaders): loaders, id(learner.phases): dict(phases or learner.phases)}
-    memo |= {id(learner._logs): (), id(learner._records): []}
+    memo |= {id(run.journal.logs): (), id(run.journal.records): []}
     with learner.loaders.borrowed(), loaders.borrowed():
         try:
             trial = copy.deepcopy(learner, memo)
@@ -59,7 +59,7 @@ def trial_of(
                 "A hook or module of yours that holds a file or a process needs a method __deepcopy__."
             ) from error
         if saving is not None:
-            trial._saving, trial._keeper = saving, Keeper(saving)
+            trial._run.states.keep(saving)
         yield trial
 
 

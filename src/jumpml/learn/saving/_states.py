@@ -1,0 +1,164 @@
+"""What a run keeps of itself, and what it goes back to."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from jumpml.core import LearnerError, NonFiniteLossError
+from jumpml.learn.hooks._averaging import EMA
+from jumpml.learn.saving._identity import Changes
+from jumpml.learn.saving._keeper import Keeper
+from jumpml.learn.saving._last_good import LastGood
+from jumpml.learn.steps._culprit import all_finite, explain
+from jumpml.learn.steps._meter import NonFinite
+from jumpml.learn.steps._relived import REPLAY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from jumpml.learn._loop import Loop
+    from jumpml.learn._progress import Saving
+    from jumpml.learn.hooks._swa import SWA
+    from jumpml.learn.logs._journal import Journal
+
+_LOG = logging.getLogger("jumpml")
+
+
+class States:
+    """Reads a loop's losses, and keeps its state where all is well: in checkpoints, or one copy of the weights.
+
+    Args:
+        loop: The loop.
+        journal: What is told of it, which is part of the state.
+        saving: When and where checkpoints are written; none where None.
+        average: The average of the weights, if there is one.
+
+    Attributes:
+        saving: The same.
+        keeper: The checkpoints; None where none are written.
+        files: What the run was made from, by kind, as JSON has it.
+    """
+
+    def __init__(self, loop: Loop, journal: Journal, saving: Saving | None, average: EMA | SWA | None) -> None:
+        self.files: Mapping[str, Any] = {}
+        self._loop, self._journal, self._average = loop, journal, average
+        self._last_good = LastGood()
+        self._allow_changes = False
+        self.keep(saving)
+
+    def keep(self, saving: Saving | None) -> None:
+        """Say when and where checkpoints are written."""
+        self.saving = saving
+        self.keeper = None if saving is None else Keeper(saving)
+
+    def hold(self) -> None:
+        """Note which weights there are to keep, where no checkpoint keeps them."""
+        if self.keeper is None:
+            model = self._loop.model
+            average = self._average.model if isinstance(self._average, EMA) else None
+            self._last_good.hold([model] if average is None else [model, average])
+
+    def read(self) -> None:
+        """Read the losses of the steps since the last reading, and tell them.
+
+        Raises:
+            NonFinite: A loss is NaN or infinite.
+        """
+        loop = self._loop
+        new, unread = loop.unread, loop.read()
+        if new and self.keeper is None and not self._last_good.take(loop.progress.step):
+            raise NonFinite(loop.progress.step + 1)
+        if self._journal.logs and (records := [*unread]):
+            figures = {name: value for read in loop.hooks.read for name, value in read().items()}
+            self._journal.steps(records, figures)
+
+    def save(self) -> None:
+        """Copy the state, which is written beside the training.
+
+        Raises:
+            NonFinite: It is not worth keeping.
+        """
+        if self.keeper:
+            self.keeper.submit(self._loop.progress, self._good())
+
+    def save_now(self) -> Path:
+        """Write a checkpoint and wait for it; see `Learner.save`."""
+        if self.keeper is None:
+            raise LearnerError("there is no place for checkpoints: give the learner saving=Saving(folder=...).")
+        try:
+            return self.keeper.save(self._loop.progress, self._good())
+        except NonFinite as signal:
+            raise self.explained(signal) from None
+
+    def settle(self) -> None:
+        """Wait until everything is written."""
+        if self.keeper:
+            self.keeper.settle()
+
+    def resume(self, *, allow_changes: bool = False) -> bool:
+        """Go on from the newest whole checkpoint; see `Learner.resume`."""
+        self._allow_changes = self._allow_changes or allow_changes
+        state, progress = self.keeper.newest() if self.keeper else None, self._loop.progress
+        if state is None:
+            if not progress.step:  # a start from nothing: what lies there is another's
+                self._journal.rewind(0)
+            return False
+        self._load(state)
+        if self.keeper:
+            self.keeper.forget_after(progress.step)
+            self._seek_best(self.keeper)
+        self._journal.rewind(progress.step)
+        return True
+
+    def restore_best(self) -> bool:
+        """Take the weights of the best checkpoint; see `Learner.restore_best`."""
+        best = self._loop.progress.best
+        if self.keeper is None or best is None:
+            return False
+        state = self.keeper.load(best[1])
+        self._loop.regrow(state["lineage"])
+        self._loop.model.load_state_dict(state["model"])
+        if self._average:
+            self._average.load_state_dict(state["hooks"][self._average.name])
+        return True
+
+    def restore_last_good(self) -> int | None:
+        """Take the weights as they were when all was last well; see `Learner.restore_last_good`."""
+        return self._last_good.restore(self._loop.optimizer)
+
+    def explained(self, signal: NonFinite) -> NonFiniteLossError:
+        """The error for a loss that is not finite, with where it began; the run stands at its last good state."""
+        return explain(self, self._loop, signal, self.saving.folder / REPLAY if self.saving else None)
+
+    def _good(self) -> dict[str, Any]:
+        """The state, if it is worth keeping.
+
+        Raises:
+            NonFinite: It is not.
+        """
+        self.read()
+        if not all_finite(self._loop.model.parameters()):  # a finite loss may still have had a gradient that is not
+            raise NonFinite(self._loop.progress.step + 1)
+        told = {"identity": self._loop.identity(), "files": json.dumps(self.files), **self._journal.state_dict()}
+        return {**told, **self._loop.state_dict()}
+
+    def _load(self, state: dict[str, Any]) -> None:
+        step = state["progress"]["step"]
+        changes = Changes(state["identity"], self._loop.identity(), json.loads(state["files"]), self.files)
+        if changes and not self._allow_changes:
+            changes.refuse(step)
+        self._loop.load_state_dict(state, changes)
+        self._journal.load_state_dict(state)
+        if changes:
+            _LOG.warning("The run goes on from step %d with changes:\n%s", step, changes)
+            self._journal.note(f"resumed at step {step} with changes: {changes.in_a_line}")
+
+    def _seek_best(self, keeper: Keeper) -> None:
+        """Where the best checkpoint is not there, what comes next is the best: it was never written, or was removed."""
+        best = self._loop.progress.best
+        if best and not keeper.has(best[1]):
+            _LOG.warning("The best checkpoint, of step %d, is not there; the best is sought anew from here.", best[1])
+            self._loop.progress.best = None

@@ -107,6 +107,20 @@ def test_run_leaves_everything_in_the_folder_that_it_prints(finished: Path) -> N
     assert len((finished / "history.jsonl").read_text().splitlines()) == 3
 
 
+def test_a_run_whose_variant_runs_away_ends_with_a_card_that_says_so(project: Path, tmp_path: Path) -> None:
+    wild = {"factorize": {"rank": 0.5}, "fine_tune": {"epochs": 1, "lr": 1e30}}
+    short = SHORT | {"learner.phases.supervised.epochs": "1", "deploy.variants": json.dumps({"wild": wild})}
+    result = _jumpml(
+        "run", str(project), "--out", str(tmp_path), *(f"--set={key}={value}" for key, value in short.items())
+    )
+    assert result.exit_code == 0, result.output
+    (folder,) = (tmp_path / "digits").iterdir()
+    record = json.loads((folder / "deployment.json").read_text())
+    assert list(record["variants"]) == ["float32"]
+    assert "fine-tuning wild: the loss of objective 'digit' became non-finite at step" in record["failed"]["wild"]
+    assert "wild failed: fine-tuning wild" in (folder / "README.md").read_text()
+
+
 def test_report_writes_the_same_card_from_the_records_alone(finished: Path) -> None:
     before = {name: (finished / name).read_bytes() for name in ["card.html", "README.md", "card.json"]}
     for name in before:

@@ -278,3 +278,36 @@ def test_a_variant_that_runs_away_in_its_training_is_named(digits_deployed: Depl
     base = Base(model=digits_deployed.model, file=tmp_path / "none", loaders=digits_deployed.loaders, trainer=runs_away)
     with pytest.raises(NonFiniteLossError, match=r"^fine-tuning slim: the weights became non-finite by the update"):
         slim.make("slim", base, tmp_path / "slim.onnx")
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["the trainer tells it", "its last updates did it"])
+def test_a_variant_that_runs_away_fails_alone(
+    told: bool, digits_deployed: Deployed, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaders, model, _, _ = digits_deployed
+
+    def runs_away(model: Model, loaders: DataLoaders, training: Training) -> None:
+        if training.purpose.endswith("wild"):
+            next(iter(model.parameters())).data[0] = float("nan")
+            if told:
+                raise NonFiniteLossError("the weights became non-finite by the update of step 20.")
+
+    lessons = Lessons(epochs=1, lr=1e9)
+    deployment = deploy(
+        evaluate(loaders, model),
+        model,
+        changes={"wild": Factorize(rank=0.5, fine_tune=lessons), "slim": Factorize(rank=0.5, fine_tune=lessons)},
+        gate=None,
+        folder=tmp_path,
+        bundle="bundle",
+        trainer=runs_away,
+    )
+    last = "the weights became non-finite by one of its last updates. Lower its lr."
+    why = "fine-tuning wild: " + ("the weights became non-finite by the update of step 20." if told else last)
+    assert deployment.record.failed == {"wild": why}
+    assert list(deployment.record.variants) == ["float32", "slim"]
+    assert sorted(path.stem for path in deployment.bundle.glob("*.onnx")) == ["float32", "slim"]
+    assert str(deployment).splitlines()[-1] == f"  wild failed: {why}"
+    assert [record.getMessage() for record in caplog.records if "wild" in record.getMessage()] == [
+        f"Variant 'wild' failed and is left out: {why}"
+    ]

@@ -123,6 +123,7 @@ def test_the_head_says_what_the_model_is(card: Card, parse: Any) -> None:
         "static int8, calibrated on 512 train rows 27.3 kB 19,466 0.064 ms 0.31",
         "slim: 270 rows cannot tell whether the drop is within 0.025. Only 1 of 3 layers got smaller.",
         "student: the drop is at least 0.041, more than 0.025.",
+        "wild failed: fine-tuning wild: the weights became non-finite by the update of step 20.",
         "digit: the training loss still fell by 8% over the last 3 epochs. Train for longer.",
         "Attributions were computed on 256 test rows, drawn with seed 0.",
         "jumpml run examples/digits --set learner.seed=0",

@@ -126,6 +126,8 @@ class DeploymentRecord(Record):
     rows: int
     """Test rows that every variant was measured on."""
     variants: dict[str, VariantRecord]
+    failed: dict[str, str] = {}
+    """By variant whose training gave values that are not finite, what happened; there is nothing of it to measure."""
 
 
 class EpochRecord(Record):

@@ -73,6 +73,7 @@ class Change(ABC):
 
         Raises:
             DeploymentError: It cannot be made of this model.
+            NonFiniteLossError: Its training ran away.
         """
 
 
@@ -189,6 +190,8 @@ def _train(purpose: str, model: Model, base: Base, lessons: Lessons) -> None:
         base.trainer(model, base.loaders, training)
     except NonFiniteLossError as error:  # of the variant, which the learner does not know of
         raise NonFiniteLossError(f"{purpose}: {error}") from error
+    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        raise NonFiniteLossError(f"{purpose}: the weights became non-finite by one of its last updates. Lower its lr.")
 
 
 def _passes(lessons: Lessons) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import logging
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jumpml.core import DeploymentError, DeploymentRecord
+from jumpml.core import DeploymentError, DeploymentRecord, NonFiniteLossError
 from jumpml.deploy._bundle import check_place, write_bundle
 from jumpml.deploy._changes import Base, Unchanged
 from jumpml.deploy._deployment import Deployment
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
 
 ORIGINAL = "float32"
+_LOG = logging.getLogger("jumpml")
 
 
 def deploy(
@@ -40,6 +42,8 @@ def deploy(
     trainer: Trainer,
 ) -> Deployment:
     """Make the variants of a model, run each in ONNX Runtime on all test rows, and bundle those that hold.
+
+    A variant whose training gives NaN or infinite values has failed: the record says so, and the others are made.
 
     Args:
         results: The model's evaluation: says what is measured, on which data.
@@ -71,9 +75,15 @@ def deploy(
         )
         original = Original(Exportable(base.model, base.loaders), originals)
         measured: dict[str, Measured] = {}
+        failed: dict[str, str] = {}
         for name, change in {ORIGINAL: Unchanged(), **changes}.items():
             file = Path(workshop) / f"{name}.onnx"
-            made = _make(name, change, base, file)
+            try:
+                made = _make(name, change, base, file)
+            except NonFiniteLossError as error:  # the model itself is as good as it was
+                failed[name] = str(error)
+                _LOG.warning("Variant %r failed and is left out: %s", name, error)
+                continue
             measured[name] = measure_variant(made, file, original, results, None if name == ORIGINAL else gate)
         kept = {name: variant for name, variant in measured.items() if variant.record.bundled}
         write_bundle(place, model.tasks, results.loaders, kept)
@@ -81,6 +91,7 @@ def deploy(
         bundle=bundle,
         rows=len(results.loaders.test.rows),
         variants={name: variant.record for name, variant in measured.items()},
+        failed=failed,
     )
     return Deployment(record, place)
 

@@ -28,7 +28,7 @@ class Deployment:
         return self.summary()
 
     def summary(self) -> str:
-        """A table for people: a line a variant, then what the gate said of each and why one is not bundled."""
+        """A table for people: a line a variant, then what the gate said of each and why one is not there."""
         variants = self.record.variants
         keys = list(dict.fromkeys(key for variant in variants.values() for key in variant.figures))
         head = ["variant", "bundled", "kB", "parameters", "ms a row", "difference", *keys]
@@ -38,7 +38,8 @@ class Deployment:
         for row in rows:
             cells = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
             lines.append("  ".join(["", row[0].ljust(widths[0]), *cells]))
-        return "\n".join([*lines, *(f"  {name}: {text}" for name, v in variants.items() for text in _remarks(v))])
+        lines += [f"  {name}: {text}" for name, variant in variants.items() for text in _remarks(variant)]
+        return "\n".join([*lines, *(f"  {name} failed: {why}" for name, why in self.record.failed.items())])
 
     def add_card(self, html: str) -> None:
         """Put the report card into the bundle as ``card.html``, and seal it again.

@@ -76,7 +76,8 @@ def _reasons(deployment: DeploymentRecord) -> tuple[str, ...]:
             text = "Not bundled."
         if text:
             lines.append(f"{words.name(name)}: {text}")
-    return tuple(lines)
+    failed = deployment.failed.items()
+    return (*lines, *(f"{words.name(name)} failed: {' '.join(words.sentences([why]))}" for name, why in failed))
 
 
 def _drops(gates: dict[str, GateAnswer]) -> Chart:

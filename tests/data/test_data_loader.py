@@ -87,8 +87,8 @@ def test_what_cannot_be_served(loaders: DataLoaders) -> None:
         loaders.train.serve(None, ["storng.0"])
     with pytest.raises(DataError, match=r"expected the name and number of a view, such as 'strong.0'; got 'strong'"):
         loaders.train.serve(None, ["strong"])
-    with pytest.raises(DataError, match=r"drawn from train rows only; this loader cannot draw strong.0\."):
-        loaders.val.serve(None, ["strong.1", "strong.0"])
+    with pytest.raises(DataError, match=r"such as 'strong.0'; got 'storng.0'. Did you mean 'strong'\?"):
+        loaders.val.plain(["storng.0"])
     assert "image" in next(iter(loaders.train))  # what was served before still is
 
 
@@ -198,6 +198,33 @@ def test_views_start_from_unaugmented_rows(fresh: Callable[..., DataLoaders]) ->
         noise = (batch["image@weak.0"] - clean[rows]) / std
         assert noise.abs().max() < 5.5  # of 480 standard normal draws
         assert not torch.equal(batch["image"], clean[rows])
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_plain_rows_come_with_views_that_are_functions_of_seed_number_and_batch(
+    fresh: Callable[..., DataLoaders], split: str
+) -> None:
+    def served(number: int = 0, **options: int) -> list[Batch]:
+        loaders = bound(fresh(**options))
+        return list(getattr(loaders, split).plain(VIEWS, number=number))
+
+    first = served()
+    assert_same(first, served())
+    drawn = {f"image@{draw}" for draw in VIEWS} | {"age@strong.0", "age@strong.1"}
+    assert set(first[0]) == {"image", "age", "age.present", "sex", "sex.present", "row"} | drawn
+    plain = [{key: batch[key] for key in batch if "@" not in key} for batch in first]
+    assert_same(plain, list(getattr(bound(fresh()), split).plain()))  # what is not drawn is neither augmented
+    views = [[batch["image@strong.0"] for batch in served(**how)] for how in ({}, {"number": 1}, {"seed": 5})]
+    assert not torch.equal(views[0][0], first[0]["image@strong.1"])
+    assert not torch.equal(views[0][0], views[1][0])
+    assert not torch.equal(views[0][0], views[2][0])
+
+
+def test_any_loader_serves_views(loaders: DataLoaders) -> None:
+    bound(loaders).val.serve(None, {"weak.0"})
+    batch = next(iter(loaders.val))
+    assert "image@weak.0" in batch
+    assert torch.equal(batch["image"], next(loaders.val.plain())["image"])
 
 
 # --- state ----------------------------------------------------------------------------------------------------------

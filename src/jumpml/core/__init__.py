@@ -45,7 +45,17 @@ from jumpml.core._objective_spec import TaskObjectiveSpec
 from jumpml.core._overrides import parse_override
 from jumpml.core._placing import join_errors, refusal, with_lines
 from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec, anchored, local
-from jumpml.core._protocols import Connectable, Growable, Loss, Objective, Recorded, Remembering, Trainer, Training
+from jumpml.core._protocols import (
+    Connectable,
+    Growable,
+    Loss,
+    Objective,
+    Predictor,
+    Recorded,
+    Remembering,
+    Trainer,
+    Training,
+)
 from jumpml.core._random import derive_seed
 from jumpml.core._record import Curve, Figure, Record
 from jumpml.core._records import (
@@ -147,6 +157,7 @@ __all__ = [
     "Problem",
     "Reconstruction",
     "Record",
+    "Predictor",
     "Recorded",
     "Remembering",
     "RunError",

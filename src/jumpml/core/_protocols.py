@@ -172,6 +172,25 @@ class Trainer(Protocol):
         ...
 
 
+class Predictor(Protocol):
+    """Something that gives a model's outputs in its place, such as one that adapts to the rows that it predicts.
+
+    Attributes:
+        draws: The draws of views that batches must hold.
+    """
+
+    @property
+    def draws(self) -> tuple[str, ...]: ...
+
+    def __call__(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The raw outputs by task.
+
+        Args:
+            batch: The fields, and the draws.
+        """
+        ...
+
+
 class Recorded(Protocol):
     """Something that the report card can be built from."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import torch
 
-from jumpml.core import COVERED, PRESENT, DataError, field_of
+from jumpml.core import COVERED, PRESENT, field_of
 from jumpml.data._files import FileReader
 from jumpml.data.augment._policies import PLAIN
 from jumpml.data.features._pretrained import Pretrained
@@ -71,7 +71,7 @@ class BatchMaker:
         table: The decoded fields of all rows.
         rows: int64 ``[rows]``, the split's.
         features: The fitted steps.
-        policies: What is drawn for rows that are trained on; None for a split that is not.
+        policies: What is drawn at random: views, and of rows that are trained on augmentation.
         keep: Whether featurised values are kept, where they are the same for every epoch.
         workers: Processes that decode files.
         cut: Which text is cut to the longest row of each batch; none where None.
@@ -83,7 +83,7 @@ class BatchMaker:
         rows: Tensor,
         *,
         features: FeatureMap,
-        policies: Policies | None,
+        policies: Policies,
         keep: bool,
         workers: int,
         cut: Cut | None = None,
@@ -102,11 +102,11 @@ class BatchMaker:
         """Decide the ways of some fields and draws.
 
         Raises:
-            DataError: There is no such view, or this split draws none.
+            DataError: There is no such view.
         """
-        augmented = self._touched(PLAIN) if training and self._policies else ()
+        augmented = self._policies.fields(PLAIN) if training else ()
         for draw in draws:
-            self._touched(draw)
+            self._policies.fields(draw)
         never_kept = {*self.table.files, *self.table.windows} if self._keep else {*names}
         fresh = tuple(n for n in names if field_of(n) in augmented or n in never_kept or self._swells(n))
         return Plan(tuple(n for n in names if n not in fresh), fresh, tuple(draws), training)
@@ -165,19 +165,14 @@ class BatchMaker:
         self._kept.clear()
         self._last = None
 
-    def _touched(self, draw: str) -> tuple[str, ...]:
-        if self._policies is None:
-            raise DataError(f"views are drawn from train rows only; this loader cannot draw {draw}.")
-        return self._policies.fields(draw)
-
     def _augments(self, plan: Plan) -> bool:
         fresh = {field_of(name) for name in plan.fresh}
-        return plan.training and self._policies is not None and bool({*self._touched(PLAIN)} & fresh)
+        return plan.training and bool({*self._policies.fields(PLAIN)} & fresh)
 
     def _raw_fields(self, plan: Plan) -> frozenset[str]:
         """What has to be decoded for each batch: a draw for several fields needs all of them."""
         draws = [*plan.draws, *([PLAIN] if self._augments(plan) else [])]
-        return frozenset(field_of(name) for name in plan.fresh).union(*(self._touched(draw) for draw in draws))
+        return frozenset(field_of(name) for name in plan.fresh).union(*(self._policies.fields(draw) for draw in draws))
 
     def _ways(self, plan: Plan) -> Ways:
         if self._last is None or self._last[0] is not plan:
@@ -238,13 +233,12 @@ class BatchMaker:
         for key, content in batch.items():
             name, _, draw = key.partition("@")
             batch[key] = self._features.apply_to(name, content, rows)
-            if self._policies is not None and (draw or self._augments(plan)):
+            if draw or self._augments(plan):
                 batch[key] = self._policies.apply_after(draw, name, batch[key], **at)
         return batch
 
     def _draw(self, draw: str, values: Batch, at: Mapping[str, int]) -> Batch:
-        touched = {name: values[name] for name in self._touched(draw)}
-        return touched if self._policies is None else self._policies.apply(draw, touched, **at)
+        return self._policies.apply(draw, {name: values[name] for name in self._policies.fields(draw)}, **at)
 
     def _widths(self, rows: Tensor, sizes: Sequence[int]) -> list[int]:
         """How long the text that is cut is in each batch; nothing where none is."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from jumpml.core import CheckpointError, DataError, did_you_mean
+from jumpml.core import CheckpointError, DataError, derive_seed, did_you_mean
 from jumpml.data._order import FirstBatches, InOrder
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Loader:
             datasets: The data sets whose rows they are of; all where empty. An epoch is then as long as these are.
 
         Raises:
-            DataError: There is no such field, view or data set, or the loader draws none.
+            DataError: There is no such field, view or data set.
         """
         if tuple(datasets) != self._chosen:
             self._order = self._whole.only(datasets) if datasets else self._whole
@@ -134,10 +134,19 @@ class Loader:
         self._next = _Position(position.epoch + 1, 0)
         return self._serve(position)
 
-    def plain(self) -> Iterator[Batch]:
-        """All fields of all rows in order, without augmentation and views."""
+    def plain(self, views: Collection[str] = (), *, number: int = 0) -> Iterator[Batch]:
+        """All fields of all rows in order, without augmentation.
+
+        Args:
+            views: Draws of views that the batches hold beside them, such as ``strong.0``; see `serve`.
+            number: Another one draws others: a draw is a function of the seed, this number and the batch.
+
+        Raises:
+            DataError: There is no such view.
+        """
         order = InOrder(len(self.rows)).epoch(self.seed, 0, self._batch_size)
-        return self.maker.make(order, self.maker.plan(self.maker.table.names, training=False))
+        plan = self.maker.plan(self.maker.table.names, sorted(views), training=False)
+        return self.maker.make(order, plan, seed=derive_seed(self.seed, "plain"), number=number)
 
     def decoded(self, field: str) -> Tensor:
         """One field's decoded values before features, ``[rows, ...]`` in plain order; of a mask, its text's."""

@@ -154,7 +154,7 @@ class DataLoaders:
                 self._table,
                 splits[split],
                 features=self.features,
-                policies=policies if split == "train" else None,
+                policies=policies,
                 keep=keep,
                 workers=workers,
                 cut=self._cut,

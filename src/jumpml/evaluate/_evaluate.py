@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.core import FieldInfo, Task
+    from jumpml.core import FieldInfo, Predictor, Task
     from jumpml.data import DataLoaders
     from jumpml.evaluate._metric import Metric
     from jumpml.evaluate._predictions import Predicted
@@ -39,6 +39,7 @@ def evaluate(
     *,
     averaged: bool = False,
     notes: Sequence[str] = (),
+    predictor: Predictor | None = None,
 ) -> EvalResults:
     """Measure a model on a split.
 
@@ -53,6 +54,7 @@ def evaluate(
         split: ``train``, ``val`` or ``test``.
         averaged: Whether the model's weights are a moving average; it goes to the record.
         notes: What a reader of the figures must know; they go to the record.
+        predictor: What gives the outputs in the model's place, such as `jumpml.learn.Adapted`.
 
     Raises:
         EvaluationError: A metric is unknown, fails or does not fit its task; the split is empty; all of a task's
@@ -62,7 +64,7 @@ def evaluate(
     resolved = {name: _in_task(name, resolve, model.tasks[name].kind, entries) for name, entries in asked.items()}
     tasks: dict[str, TaskEvaluation] = {}
     told = list(notes)
-    for name, predictions in predict(loaders, model, split).items():
+    for name, predictions in predict(loaders, model, split, predictor=predictor).items():
         task = model.tasks[name]
         field = loaders.fields[task.target]
         rows = loader_of(loaders, split).rows.cpu()

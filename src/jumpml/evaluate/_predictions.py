@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from jumpml.core import FieldInfo, Task
+    from jumpml.core import FieldInfo, Predictor, Task
     from jumpml.data import DataLoaders, Loader
     from jumpml.graph import Model
 
@@ -55,7 +55,7 @@ class Predictions:
 Predicted: TypeAlias = Predictions | Positions
 
 
-def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Any]:
+def predict(loaders: DataLoaders, model: Model, split: str, *, predictor: Predictor | None = None) -> dict[str, Any]:
     """Run a model over a split: plain rows in order, in evaluation mode, without gradients.
 
     The outputs of a task that decides at positions are reduced batch by batch, and never held for a whole split.
@@ -64,6 +64,7 @@ def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Any]:
         loaders: The data.
         model: It is in the mode it was in when this returns.
         split: ``train``, ``val`` or ``test``.
+        predictor: What gives the outputs instead; the model says what its tasks are.
 
     Returns:
         By task `Predictions`, or `Positions` where a task decides at positions.
@@ -82,9 +83,9 @@ def predict(loaders: DataLoaders, model: Model, split: str) -> dict[str, Any]:
     counters = {name: counter_of(model, name, loaders) for name, task in model.tasks.items() if task.brings.at != "row"}
     served = 0
     with evaluation_mode(model):
-        for batch in loader.plain():
+        for batch in loader.plain(predictor.draws if predictor else ()):
             with torch.inference_mode():  # not around the loader: what it caches must stay usable for training
-                outputs = model(batch)
+                outputs = (predictor or model)(batch)
                 for name, task in model.tasks.items():
                     if name in counters:
                         rows = model.rows([task.output], batch)

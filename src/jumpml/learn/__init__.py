@@ -7,6 +7,7 @@ from jumpml.learn._learner import Learner
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Progress, Saving
 from jumpml.learn._told import told_by
+from jumpml.learn.adapting import Adaptation, AdaptationMethod, Adapted, BatchStatistics, Entropy, Probe
 from jumpml.learn.continual._fisher import fisher_information
 from jumpml.learn.continual._replay import Replay
 from jumpml.learn.continual._reservoir import Reservoir
@@ -62,7 +63,11 @@ __all__ = [
     "Plateau",
     "Linear",
     "JointOptimizer",
+    "Adaptation",
+    "AdaptationMethod",
+    "Adapted",
     "AtEpoch",
+    "Entropy",
     "Group",
     "Grow",
     "GrowthRule",
@@ -70,6 +75,7 @@ __all__ = [
     "ScheduleFunction",
     "Constant",
     "BatchSizes",
+    "BatchStatistics",
     "Checkpoints",
     "Cosine",
     "CsvLog",
@@ -82,6 +88,7 @@ __all__ = [
     "OneCycle",
     "OverfitReport",
     "Phase",
+    "Probe",
     "Progress",
     "ProgressLog",
     "RelivedStep",

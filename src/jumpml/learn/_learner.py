@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jumpml.core import EpochRecord, LearnerError
+from jumpml.evaluate import evaluate, predict
 from jumpml.learn._history import RunHistory
 from jumpml.learn._loop import Loop
 from jumpml.learn._misfits import check_fit, check_lengths, check_steps
 from jumpml.learn._phase import Phase
 from jumpml.learn._run import Run
+from jumpml.learn.adapting import adapt_to
 from jumpml.learn.continual._paths import path_hooks
 from jumpml.learn.hooks._averaging import EMA
 from jumpml.learn.hooks._examples import ExampleRecorder
@@ -25,17 +27,19 @@ from jumpml.learn.steps._update import Update
 from jumpml.objectives import reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
     from torch.optim import Optimizer
 
     from jumpml.core import InitializationRecord
     from jumpml.data import DataLoaders
+    from jumpml.evaluate import EvalResults
     from jumpml.graph import Growth, Model, Surgery
     from jumpml.learn._hook import Hook
     from jumpml.learn._progress import Progress, Saving
     from jumpml.learn._stage import Stage
+    from jumpml.learn.adapting import Adaptation, AdaptationMethod, Adapted
     from jumpml.learn.logs._logs import Log
     from jumpml.learn.steps._execution import Precision
     from jumpml.learn.steps._relived import RelivedStep
@@ -50,6 +54,7 @@ class Learner:
 
     Attributes:
         initialized: By node, what of it was drawn before it learned; nothing where a run goes on.
+        adaptation: How `adapt` adapts where it is not told.
 
     Args:
         loaders: The data.
@@ -145,6 +150,7 @@ class Learner:
         )
         self._run = Run(self, self._loop, saving=saving, logs=log, average=average)
         self.initialized: Mapping[str, InitializationRecord] = {}
+        self.adaptation: Adaptation | None = None
         for hook in self._loop.hooks:
             hook.attach(self)
 
@@ -275,6 +281,69 @@ class Learner:
             Whether there was one.
         """
         return self._run.states.restore_best()
+
+    # --- what was learned, in use -------------------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        metrics: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
+        split: str = "test",
+        *,
+        adapt: Adapted | None = None,
+    ) -> EvalResults:
+        """Measure the model on a split: the averaged one where weights are averaged.
+
+        Args:
+            metrics: See `jumpml.eval_model`.
+            split: ``train``, ``val`` or ``test``.
+            adapt: What `adapt` gave: it adapts to the rows and predicts them in the model's place.
+
+        Raises:
+            EvaluationError: See `jumpml.evaluate.evaluate`.
+        """
+        model = self.ema_model or self.model
+        averaged = self.ema_model is not None
+        results = evaluate(self.loaders, model, metrics, split, averaged=averaged, predictor=adapt)
+        if adapt:
+            results.record = results.record.model_copy(update={"notes": (*results.record.notes, adapt.told)})
+        return results
+
+    def predict(self, split: str = "test", *, adapt: Adapted | None = None) -> dict[str, Any]:
+        """Raw outputs and targets of a split's rows, in order; of the averaged model where weights are averaged.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+            adapt: See `evaluate`.
+
+        Returns:
+            By task `jumpml.evaluate.Predictions`, or `Positions` where a task decides at positions.
+
+        Raises:
+            EvaluationError: See `jumpml.evaluate.predict`.
+        """
+        return predict(self.loaders, self.ema_model or self.model, split, predictor=adapt)
+
+    def adapt(
+        self,
+        batches: Iterable[Mapping[str, Tensor]] = (),
+        method: Adaptation | AdaptationMethod | None = None,
+    ) -> Adapted:
+        """A copy of the model that adapts to the rows that it predicts, without their labels; the model stays as it is.
+
+        Its probe knows rows of the validation split. With an average, it is the averaged model's copy.
+
+        Args:
+            batches: What it adapts to before it is asked for predictions; see `Adapted.draws` for what they hold.
+            method: How; as the file says (`adaptation`) where None.
+
+        Raises:
+            LearnerError: Nobody said how, or the method cannot adapt this model.
+
+        Example:
+            ``learner.evaluate(adapt=learner.adapt(method=Entropy()))``
+        """
+        how = self.adaptation if method is None else method
+        return adapt_to(self.loaders, self.ema_model or self.model, how, seed=self._loop.seed).adapt(batches)
 
     def relive(self, path: str | Path) -> RelivedStep:
         """Show a step again that had a value which is not finite: its batch, its nodes, losses and gradients.

@@ -1,0 +1,10 @@
+"""Adapting a model to the rows that it predicts, without their labels."""
+
+from jumpml.learn.adapting._adaptation import Adaptation, adapt_to
+from jumpml.learn.adapting._adapted import Adapted
+from jumpml.learn.adapting._entropy import Entropy
+from jumpml.learn.adapting._method import AdaptationMethod
+from jumpml.learn.adapting._probe import Probe
+from jumpml.learn.adapting._statistics import BatchStatistics
+
+__all__ = ["Adaptation", "AdaptationMethod", "Adapted", "BatchStatistics", "Entropy", "Probe", "adapt_to"]

@@ -129,6 +129,16 @@ CONFIGURATIONS = {
             "mix": {"by": "temperature", "temperature": 2},
         },
     ),
+    "FixMatch and a mean teacher": Configuration(
+        ("model", "objective_slow.encoder.node_digit"),
+        data={"views": {"weak": {"image": [{"shift": {"pixels": 1}}]}, "strong": {"image": [{"noise": {"std": 0.1}}]}}},
+        model={
+            "objectives": {
+                "sure": {"kind": "fixmatch", "inputs": "digit", "views": ["weak", "strong"], "threshold": 0.2},
+                "slow": {"kind": "mean_teacher", "inputs": "digit", "views": ["strong", "weak"], "momentum": 0.9},
+            }
+        },
+    ),
     "EWC between phases": Configuration(
         ("model", "objective_keep"),
         model={"objectives": KEEP},

@@ -30,6 +30,7 @@ from jumpml.objectives import (
     Decorrelation,
     Dice,
     Distillation,
+    FixMatch,
     Function,
     GaussianNLL,
     Huber,
@@ -39,10 +40,12 @@ from jumpml.objectives import (
     LwF,
     MeanAbsoluteError,
     MeanSquaredError,
+    MeanTeacher,
     ObjectiveModule,
     Orthogonality,
     PoissonNLL,
     PositionDistillation,
+    PseudoLabel,
     Quantile,
     Ranking,
     SupervisedContrastive,
@@ -137,6 +140,20 @@ CASES = {
     "l2_sp": Case(lambda: L2SP("all"), options=parameters()),
     "lwf": Case(lambda: forgetting("out"), lambda: (normal(3), normal(4)), {"fields": ["x"]}),
     "lwf_of_a_node": Case(lambda: forgetting("body"), lambda: (normal(5), normal(4)), {"fields": ["x"]}),
+    "pseudo_label": Case(lambda: PseudoLabel("out", threshold=0.4, kind="multiclass"), lambda: (normal(3),)),
+    "pseudo_label_without_label": Case(
+        lambda: PseudoLabel(PAIR, threshold=0.6, kind="multilabel"),
+        lambda: (normal(3), torch.tensor([True, False, False] * 2)),
+    ),
+    "fixmatch": Case(
+        lambda: FixMatch("out", views=("a", "b"), threshold=0.4, temperature=0.5, kind="multiclass"),
+        lambda: (normal(3), normal(3)),
+    ),
+    "mean_teacher": Case(
+        lambda: followed(MeanTeacher("out", views="v")),
+        lambda: (normal(3), normal(3), normal(4), normal(4)),
+        {"fields": ["x"]},
+    ),
     "distillation": Case(lambda: Distillation(PAIR, kind="multiclass"), lambda: (normal(3), normal(3))),
     "position_distillation": Case(
         lambda: PositionDistillation(TRIO, kind="segmentation"), lambda: (normal(3, 4), normal(3, 4), codes(3, 4))
@@ -161,6 +178,17 @@ def forgetting(output: str) -> LwF:
     before = cast("LwF", model.objectives["before"])
     before.consolidate(model)
     return before
+
+
+def followed(objective: MeanTeacher) -> MeanTeacher:
+    """An objective of a model, of which it holds a slow copy."""
+    Model(
+        inputs={"x": ValueInfo(shape=(4,))},
+        nodes={"body": Node(nn.Linear(4, 5), "x"), "out": Node(nn.Linear(5, 3), "body")},
+        tasks={"out": Task(kind="multiclass", output="out", target="y")},
+        objectives={"slow": objective},
+    )
+    return objective
 
 
 class Whole(nn.Module):

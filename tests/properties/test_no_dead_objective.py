@@ -17,6 +17,7 @@ from jumpml.core._objective_base import WeightSpec
 from jumpml.core._objective_spec import OBJECTIVE_SPECS
 from jumpml.data import Column, DataLoaders
 from jumpml.learn import Learner, Phase
+from jumpml.objectives.self_supervised._momentum import WithMomentum
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,8 @@ NODES: dict[str, Any] = {
     },
     "deep": {"module": "jumpml.blocks.VariationalBottleneck", "inputs": "x", "args": {"width": 2}},
     "deep2": {"module": "jumpml.blocks.VariationalBottleneck", "inputs": "x", "args": {"width": 2}},
+    "logits": {"module": LINEAR, "inputs": "x", "args": {"out_features": 12}},
+    "logits2": {"module": LINEAR, "inputs": "x", "args": {"out_features": 12}},
     "out": {"module": LINEAR, "inputs": "x", "args": {"out_features": 1}},
     "out2": {"module": LINEAR, "inputs": "x", "args": {"out_features": 1}},
 }
@@ -86,6 +89,15 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "variance": 1,
             "covariance": 5,
         },
+    ),
+    "pseudo_label": ({"inputs": ["logits", "sure"], "threshold": 0.1}, {"inputs": "logits", "threshold": 0.3}),
+    "fixmatch": (
+        {"inputs": "logits", "views": ["one", "two"], "threshold": 0.1},
+        {"inputs": "logits2", "views": ["two", "one"], "threshold": 0.3, "temperature": 0.5},
+    ),
+    "mean_teacher": (
+        {"inputs": "logits", "views": "one"},
+        {"inputs": "logits2", "views": ["two", "one"], "momentum": 0.5},
     ),
     "l1": ({"inputs": "code"}, {"inputs": "other"}),
     "l2": ({"inputs": "code"}, {"inputs": "other"}),
@@ -140,6 +152,7 @@ def batch() -> dict[str, torch.Tensor]:
         "yes": torch.tensor([0, 1] * 4),
         "few": torch.tensor([0, 1, 2, 1] * 2),
         "label": torch.arange(ROWS) + 4,
+        "sure.present": torch.arange(ROWS) % 3 == 0,
         "shares": torch.rand(ROWS, 12, generator=g),
         "labels": torch.tensor([[1, 0], [2, 1]] * 4),
         "pixels": torch.randint(3, (ROWS, 4), generator=g),
@@ -151,16 +164,26 @@ def look(objective: dict[str, Any]) -> list[Any]:
     names = {*NODES} if "parameters" in objective else read_by(objective)
     nodes = {name: node for name, node in NODES.items() if name in names}
     unused = [name for name in nodes if not any(name == node["inputs"] for node in nodes.values())]
+    # what decides is a task's output; its own objective takes no part
+    decided = [name for name in nodes if name.startswith("logits")]
+    task = {"kind": "multiclass", "target": "label", "objective": None}
     watch = {f"watch {name}": {"kind": "l2", "inputs": name, "when": ["never"]} for name in unused}
     spec = {
         "inputs": {"x": {"shape": [5]}},
         "nodes": nodes,
+        "tasks": {f"task {name}": {"output": name, **task} for name in decided},
         "objectives": {"o": objective, **watch},
         "seed": 0,
     }
     model = jumpml.load_model(spec, trust=["statistics_of_ours"])
     held = model.objectives["o"]
     losses = [model.losses(batch(), phase).get("o") for phase in ("supervised", "other")]
+    if isinstance(held, WithMomentum):  # what follows the weights is seen once these have moved
+        with torch.no_grad():
+            for node in nodes:
+                model.node(node).get_parameter("weight").mul_(2)
+        held.after_update()
+        losses.append(model.losses(batch(), *held.when[:1]).get("o"))
     return [[None if loss is None else loss.detach().tolist() for loss in losses], held.weight]
 
 

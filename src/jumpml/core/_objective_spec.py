@@ -24,6 +24,7 @@ from jumpml.core._relation_spec import (
     TripletSpec,
 )
 from jumpml.core._self_supervised_spec import VICRegSpec
+from jumpml.core._semi_supervised_spec import FixMatchSpec, MeanTeacherSpec, PseudoLabelSpec
 from jumpml.core._supervised_spec import (
     BinaryCrossEntropySpec,
     CornSpec,
@@ -67,6 +68,9 @@ ObjectiveSpec = Annotated[
     | DecorrelationSpec
     | JacobianSpec
     | VICRegSpec
+    | PseudoLabelSpec
+    | FixMatchSpec
+    | MeanTeacherSpec
     | L1Spec
     | L2Spec
     | OrthogonalitySpec

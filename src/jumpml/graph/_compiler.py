@@ -61,6 +61,10 @@ class Compiler:
         touched = draw is not None and any(f"{origin}@{draw}" in self._available for origin in origins)
         return reference, draw if touched else None
 
+    def is_field(self, reference: str) -> bool:
+        """Whether a value comes from no node."""
+        return self._split(reference)[0] not in self._wiring.reads
+
     def draws_of_node(self, name: str, requests: Iterable[Request]) -> list[str | None]:
         """The draws on which a node runs for the sake of requests."""
         return [draw for node, draw in self._calls(self._reached(requests)) if node == name]

@@ -220,9 +220,23 @@ def _requests(name: str, objective: Objective, compiler: Compiler) -> list[Reque
                 f"which the batch lacks; it holds: {compiler.holds}."
             )
     draws = draws_of(objective) or (None,)
-    requests = [compiler.drawn(reference, draw) for reference in objective.inputs for draw in draws]
+    requests = [
+        compiler.drawn(reference, draw)
+        for reference in objective.inputs
+        for draw in _computed_on(draws, reference, objective, compiler)
+    ]
     _refuse_missing(name, requests, compiler)
     return requests
+
+
+def _computed_on(
+    draws: Sequence[str | None], reference: str, objective: Objective, compiler: Compiler
+) -> Sequence[str | None]:
+    """The draws on which a value is had, one for each; that of a node may stand for it on later ones too."""
+    most = getattr(objective, "nodes_on", None)
+    if most is None or compiler.is_field(reference):
+        return draws
+    return [draws[min(place, most - 1)] for place in range(len(draws))]
 
 
 def _refuse_missing(name: str, requests: Sequence[Request], compiler: Compiler) -> None:

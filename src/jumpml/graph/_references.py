@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jumpml.core import NEXT, Problem, did_you_mean
+from jumpml.core import NEXT, PRESENT, Problem, did_you_mean
 from jumpml.graph._names import Names, prefixes
 from jumpml.graph._node import Inputs, references
 from jumpml.graph._wiring import unknown_source
@@ -97,7 +97,7 @@ def objective_references(
     for objective, read in reads.items():
         for position, (key, reference) in enumerate(references(read)):
             name, part = names.split(reference)
-            read_of = reference.removesuffix(NEXT) if part == NEXT[1:] else name if part is None else None
+            read_of = name if part in {None, NEXT[1:], PRESENT[1:]} else None
             if read_of is not None and (read_of in fields or (position > 0 and not fields)):
                 continue
             path = ("objectives", objective, "inputs", *key)
@@ -119,5 +119,5 @@ def unknown_fields(
         Problem(("objectives", objective, "inputs"), f"the data has no field {name!r}.", did_you_mean(name, fields))
         for objective, names in reads.items()
         for name in names
-        if name not in known and name.removesuffix(NEXT) not in fields
+        if name not in known and name.removesuffix(NEXT).removesuffix(PRESENT) not in fields
     ]

@@ -11,6 +11,7 @@ from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, field_o
 from jumpml.learn._validation import wrong_figure
 from jumpml.learn.continual._consolidation import why_vain
 from jumpml.learn.schedules._schedules import TorchSchedule, plateaus_of, schedules_of
+from jumpml.objectives import PseudoLabel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,6 +94,7 @@ def find_misfits(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
         *_wrong_views(model, loaders),
         *_unmixed_targets(model, loaders),
         *_filled_targets(model, loaders),
+        *_all_labelled(model, loaders),
         *_idle_phases(model, phases),
         *_vain_consolidation(model, phases),
         *_unmeasured_plateaus(model, phases),
@@ -203,6 +205,17 @@ def _wrong_views(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
                     f"depends on nothing of that but on {', '.join(sorted(read & {*loaders.fields}))}."
                 )
                 yield Problem(path, text, "Let the view change what the node reads, or name another node.")
+
+
+def _all_labelled(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
+    """Objectives for rows without a label, where each row has one."""
+    for name, objective in model.objectives.items():
+        if isinstance(objective, PseudoLabel):
+            for field in map(field_of, objective.inputs[1:]):
+                if field in loaders.fields and not loaders.fields[field].missing:
+                    text = f"it learns from rows without {field!r}, and every row has a value of it."
+                    fix = f"Leave {field!r} out of its inputs to learn from all rows, or mix in a data set without it."
+                    yield Problem(_place(model, name, "inputs"), text, fix)
 
 
 def _sources(model: Model, value: str) -> frozenset[str]:

@@ -73,8 +73,8 @@ class Stage:
         _fill_momentum(optimizer, self.trained)
         self.active = frozenset(model.active(name))
         self.plan = execution.forward(_plan(name, model, loaders), loaders.device)
-        loaders.bind([key for key in self.plan.fields if key.endswith(NEXT)])
-        served = _servable(model, loaders)
+        served = _servable(model, loaders, name)
+        loaders.bind([key for key in _read(model, name) if key.endswith((NEXT, PRESENT)) and key in served])
         self.served = [key for key in self.plan.fields if key in served], model.draws(name), phase.data
         loaders.train.serve(*self.served)  # an epoch is as long as the phase's data sets are
         updates = -(-len(loaders.train) // accumulate)
@@ -142,7 +142,7 @@ def _fill_momentum(optimizer: Optimizer, trained: Collection[nn.Parameter]) -> N
 
 def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:
     draws = model.draws(phase)
-    plain = _servable(model, loaders)
+    plain = _servable(model, loaders, phase)
     available = {*plain, *(name + PRESENT for name, info in loaders.fields.items() if info.missing)}
     available |= {name + COVERED for name, info in loaders.fields.items() if info.lacking}
     for draw in draws:
@@ -151,6 +151,12 @@ def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:
     return model.plan_losses(phase, available)
 
 
-def _servable(model: Model, loaders: DataLoaders) -> set[str]:
-    """What batches can hold of the fields; ``age.present`` only where a node reads it."""
-    return {key for key in loaders.servable if not key.endswith(PRESENT) or key in model.inputs}
+def _servable(model: Model, loaders: DataLoaders, phase: str) -> set[str]:
+    """What batches can hold of the fields; ``age.present`` only where a node or an objective reads it."""
+    asked = {*model.inputs, *_read(model, phase)}
+    return {key for key in loaders.servable if not key.endswith(PRESENT) or key in asked}
+
+
+def _read(model: Model, phase: str) -> list[str]:
+    """What a phase's objectives read."""
+    return [read for name in model.active(phase) for read in model.objectives[name].inputs]

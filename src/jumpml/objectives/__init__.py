@@ -29,6 +29,9 @@ from jumpml.objectives._triplets import BatchHardTriplet, Triplet
 from jumpml.objectives.self_supervised._momentum import WithMomentum
 from jumpml.objectives.self_supervised._two_views import TwoViews
 from jumpml.objectives.self_supervised._vicreg import VICReg
+from jumpml.objectives.semi_supervised._fixmatch import FixMatch
+from jumpml.objectives.semi_supervised._mean_teacher import MeanTeacher
+from jumpml.objectives.semi_supervised._pseudo_label import PseudoLabel
 
 __all__ = [
     "ObjectiveModule",
@@ -56,6 +59,9 @@ __all__ = [
     "TwoViews",
     "WithMomentum",
     "VICReg",
+    "PseudoLabel",
+    "FixMatch",
+    "MeanTeacher",
     "L1",
     "L2",
     "Orthogonality",

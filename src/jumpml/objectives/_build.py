@@ -39,12 +39,16 @@ from jumpml.objectives._start import L2SP
 from jumpml.objectives._synaptic import SI
 from jumpml.objectives._triplets import BatchHardTriplet, Triplet
 from jumpml.objectives.self_supervised._vicreg import VICReg
+from jumpml.objectives.semi_supervised._fixmatch import FixMatch
+from jumpml.objectives.semi_supervised._mean_teacher import MeanTeacher
+from jumpml.objectives.semi_supervised._pseudo_label import PseudoLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from jumpml.core import Mistake, ModelSpec, Objective, Weight
 
+WAYS = ("weight", "momentum")  # options that may move over a phase
 KINDS: Mapping[str, Callable[..., Objective]] = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
@@ -68,6 +72,9 @@ KINDS: Mapping[str, Callable[..., Objective]] = {
     "decorrelation": Decorrelation,
     "jacobian": Jacobian,
     "vicreg": VICReg,
+    "pseudo_label": PseudoLabel,
+    "fixmatch": FixMatch,
+    "mean_teacher": MeanTeacher,
     "l1": L1,
     "l2": L2,
     "orthogonality": Orthogonality,
@@ -129,7 +136,7 @@ def _wanted(spec: ModelSpec) -> list[tuple[tuple[str, ...], str, dict[str, Any]]
             wanted.append((("tasks", name, "objective"), kind, shared | changes.options()))
     for name, objective in spec.objectives.items():
         options: dict[str, Any] = objective.model_dump(exclude={"kind"}, exclude_none=True)
-        options["weight"] = _weight(objective.weight)
+        options |= {way: _weight(getattr(objective, way)) for way in WAYS if way in options}
         if "parameters" in options:
             options["parameters_of"] = options.pop("parameters")
         wanted.append((("objectives", name), objective.kind, options))

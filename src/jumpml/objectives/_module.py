@@ -59,6 +59,8 @@ class ObjectiveModule(nn.Module, ABC):
     """How many of the last inputs may be left out."""
     draws: int = 2
     """How often a view is drawn, where it is one."""
+    nodes_on: int | None = None
+    """On how many of the draws, the first ones, nodes are computed; fields are read on all. None: nodes on all too."""
     per_example: bool = True
     """Whether `forward` returns one loss a row. One of a whole batch never gets a batch of one row."""
     forward: Callable[..., Loss]
@@ -111,6 +113,14 @@ class ObjectiveModule(nn.Module, ABC):
             epoch: Epochs that the phase has behind it, with the share of the open one.
             epochs: How many it has.
         """
+
+    def figures(self) -> Mapping[str, Tensor]:
+        """Figures of its own for the log, scalars on the device, of what it saw since it was last asked.
+
+        The log names them ``<figure>/<objective>``; one that is NaN is left out. The log is written before each
+        checkpoint, so that what they are made of is no state.
+        """
+        return {}
 
     def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
         """Which rows `forward` will count, told before the nodes have run: accumulation divides by their number.

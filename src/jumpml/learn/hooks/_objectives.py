@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+import torch
 
 from jumpml.learn._hook import Hook
 from jumpml.objectives import ObjectiveModule
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TellObjectives(Hook):
-    """Tells objectives that learning starts, and those that move with the weights of each update.
+    """Tells objectives that learning starts, and those that move with the weights of each update; asks for figures.
 
     What they remember are their buffers, and so in the model's state.
     """
@@ -23,6 +26,7 @@ class TellObjectives(Hook):
 
     def __init__(self) -> None:
         self._moving: list[ObjectiveModule] = []
+        self._telling: dict[str, ObjectiveModule] = {}
 
     def attach(self, learner: Learner) -> None:
         """The weights are those that learning starts from."""
@@ -33,9 +37,10 @@ class TellObjectives(Hook):
 
     def enter(self, stage: Stage) -> None:
         """See which are active and move."""
-        objectives = [self._learner.model.objectives[name] for name in self._learner.model.active(stage.name)]
-        modules = [objective for objective in objectives if isinstance(objective, ObjectiveModule)]
-        self._moving = [o for o in modules if type(o).after_update is not ObjectiveModule.after_update]
+        objectives = {name: self._learner.model.objectives[name] for name in self._learner.model.active(stage.name)}
+        modules = {name: o for name, o in objectives.items() if isinstance(o, ObjectiveModule)}
+        self._moving = [o for o in modules.values() if type(o).after_update is not ObjectiveModule.after_update]
+        self._telling = {name: o for name, o in modules.items() if type(o).figures is not ObjectiveModule.figures}
 
     def updated(self, step: Step) -> None:
         """Once an update, with the place in the phase."""
@@ -45,3 +50,11 @@ class TellObjectives(Hook):
             epoch = progress.closed(name) + progress.batch / len(learner.loaders.train)
             for objective in self._moving:
                 objective.after_update(epoch, learner.phases[name].epochs)
+
+    def read(self) -> dict[str, float]:
+        """What objectives have to say of what they saw, by ``<figure>/<objective>``; read from the device at once."""
+        told = {f"{key}/{name}": value for name, o in self._telling.items() for key, value in o.figures().items()}
+        if not told:
+            return {}
+        values = torch.stack([*told.values()]).tolist()
+        return {name: value for name, value in zip(told, values, strict=True) if not math.isnan(value)}

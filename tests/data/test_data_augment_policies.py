@@ -320,7 +320,7 @@ def test_masks_need_the_shape_of_a_spectrogram() -> None:
     with pytest.raises(DataError, match="time], got"):
         DataLoaders(columns, splits, views=views).bind(["x"])  # only then its default features are known
     assert str(caught.value) == "view 'v', 'x': expected rows of [..., frequency, time], got [5]."
-    problem = MaskTime(0.5).problem_after_features(info("a", "audio", 1, 16000), (1, 16000))
+    problem = MaskTime(0.5).problem_after_features(info("a", "audio", 1, 16000), ValueInfo(shape=(1, 16000)))
     assert problem == ("expected rows of [..., frequency, time], got [1, 16000]. Give the field the feature log_mel.")
 
 

@@ -920,6 +920,21 @@ STEPS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "mask_tokens": ("text", {"probability": 0.2}, {"probability": 0.9}),
     "drop_tokens": ("text", {"probability": 0.2}, {"probability": 0.9}),
 }
+TELLING: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "hide": ("image", {"share": 0.2}, {"share": 0.9, "patch": [2, "all"], "fill": "noise"}),
+    "quarter_turn": ("image", {}, {}),
+    "jigsaw": ("image", {"pieces": 2}, {"pieces": 4, "permutations": 3}),
+    "order": ("series", {"segments": 2}, {"segments": 4}),
+}
+for step, (changed, options, others) in TELLING.items():
+    one = {f"views.one.{changed}": [{step: options}]}
+    CASES[f"data.views.*.*.{step}"] = Case(CHANGED, one)
+    asked = Case(CHANGED, {f"augment.{changed}": [{step: options}]}, refused=f"{step} is for views")
+    CASES |= {f"data.augment.*.{step}{key}": asked for key in ("", *(f".{key}" for key in others))}
+    CASES |= {
+        f"data.views.*.*.{step}.{key}": Case(CHANGED, {f"views.one.{changed}": [{step: {**options, key: value}}]}, one)
+        for key, value in others.items()
+    }
 for place, where in (("augment.*", "augment"), ("views.*.*", "views.one")):
     for step, (changed, options, others) in STEPS.items():
         one = {f"{where}.{changed}": [{step: options}]}

@@ -79,21 +79,32 @@ from jumpml.core._tasks import TASK_KINDS, WITH_HISTORY, WITH_QUANTILES, Task, T
 from jumpml.core._text_table import text_table
 from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_function
 from jumpml.core._values import (
+    ANSWER,
     COVERED,
+    HIDDEN,
     MASK,
     NEXT,
     PRESENT,
+    TOLD,
+    WHOLE,
+    Element,
     FieldInfo,
     ValueInfo,
     derived_of,
     field_of,
     masks_of,
     nexts_of,
+    told_of,
 )
 from jumpml.core._weight import Weight, WeightSchedule, as_weight
 from jumpml.core._write_yaml import to_yaml
 
 __all__ = [
+    "Element",
+    "WHOLE",
+    "TOLD",
+    "HIDDEN",
+    "ANSWER",
     "Weight",
     "WeightSchedule",
     "as_weight",
@@ -199,6 +210,7 @@ __all__ = [
     "local",
     "masks_of",
     "nexts_of",
+    "told_of",
     "brought",
     "options_problem",
     "parse_override",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
@@ -238,6 +238,54 @@ class ChangeTokens(Spec):
     """The share of tokens that are touched."""
 
 
+PatchSide = PositiveInt | Literal["all"]
+
+
+class Hide(Spec):
+    """Hide parts of each row, for an objective that asks what stood there: `masked: {image: [{hide: {share: 0.75}}]}`.
+
+    Only in views, and after the features. At least one part is hidden, and at least one is left.
+    """
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+    """How much is hidden: of the patches, of a text's tokens, of a table's columns."""
+    patch: PositiveInt | Annotated[tuple[PatchSide, PatchSide], BeforeValidator(as_tuple)] = 1
+    """The size of a part: pixels, steps; of a spectrogram also [frequencies, times], `all` for the whole of an axis."""
+    fill: Literal["zero", "mean", "noise", "others", "token"] | None = None
+    """What comes in its place: zero, the mean of what is left, normal noise, what another row has there; of texts
+    `token`, BERT's rule: 80% the token for hidden ones, 10% another token, 10% as it was. Where nothing is said, token
+    for texts and zero for all else."""
+
+
+class QuarterTurn(Spec):
+    """Turn each picture by 0, 90, 180 or 270 degrees, and tell which. Only in views.
+
+    See Gidaris et al. 2018, https://arxiv.org/abs/1803.07728.
+    """
+
+
+class Jigsaw(Spec):
+    """Cut each picture into pieces, put them in another order, and tell in which. Only in views.
+
+    See Noroozi and Favaro 2016, https://arxiv.org/abs/1603.09246.
+    """
+
+    pieces: Annotated[int, Field(ge=2, le=5)]
+    """How many along each side; they must divide it."""
+    permutations: Annotated[int, Field(ge=2, le=1000)] = 24
+    """How many orders there are to tell apart; they are far from each other."""
+
+
+class Reorder(Spec):
+    """Cut the series or recording into segments, put them in any of their orders, and tell in which. Only in views.
+
+    See Misra et al. 2016, https://arxiv.org/abs/1603.08561.
+    """
+
+    segments: Annotated[int, Field(ge=2, le=5)]
+    """How many."""
+
+
 class AugmentStep(OneOf):
     """One random change, drawn for every row on its own, on whole batches."""
 
@@ -287,3 +335,11 @@ class AugmentStep(OneOf):
     """Make tokens of a text unknown."""
     drop_tokens: ChangeTokens | None = None
     """Leave tokens of a text out."""
+    hide: Hide | None = None
+    """Hide parts of anything, and tell which; in views, after the features."""
+    quarter_turn: QuarterTurn | None = None
+    """Turn a picture by quarters, and tell how; in views."""
+    jigsaw: Jigsaw | None = None
+    """Put pieces of a picture in another order, and tell in which; in views."""
+    order: Reorder | None = None
+    """Put segments of a series or a recording in another order, and tell in which; in views."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pydantic import JsonValue
 
@@ -15,6 +15,23 @@ MASK = ".mask"  # behind a text's name: where it has tokens
 NEXT = ".next"  # behind a text's name: at each token the one that follows
 PRESENT = ".present"  # behind a field's name: which rows have a value
 COVERED = ".covered"  # behind a field's name: which rows are of a data set that has the field
+HIDDEN = ".hidden"  # behind a field's name, on a draw: bool of its shape, what a view's step `hide` hid
+WHOLE = ".whole"  # behind a field's name, on a draw: what the field's features gave before that
+ANSWER = ".answer"  # behind a field's name, on a draw: int64, which of several things a step of the view did
+TOLD = (HIDDEN, WHOLE, ANSWER)
+
+
+class Element(NamedTuple):
+    """What an element of a row is that features made of a table.
+
+    Attributes:
+        column: The place of the table's column that it tells of.
+        role: ``number``; ``missing``, 1 where the column's number is not there; ``class``, 1 where the row is of that
+            class of the column; or ``index``, which class it is of.
+    """
+
+    column: int
+    role: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +45,7 @@ class ValueInfo:
         cardinalities: By element of a row that is a vector, how many codes it may hold, 0 where it holds any number;
             empty where all do, or nothing is known. So a table's vector says which elements are to be embedded.
         gaps: Whether single elements of a row may be missing, as of a table.
+        elements: What the elements of a row are that features made of a table; else empty.
         class_counts: How many train rows, or their positions, each class has, by name in the order of the codes, where
             that is known; a row may have several classes of a multilabel.
         counted: Of how many rows or positions that is; of a multilabel more or less than the sum.
@@ -40,6 +58,7 @@ class ValueInfo:
     class_counts: Mapping[str, int] | None = field(default=None, compare=False)
     counted: int | None = field(default=None, compare=False)
     gaps: bool = field(default=False, compare=False)
+    elements: tuple[Element, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return f"[{', '.join(['batch', *map(str, self.shape)])}] {self.dtype}"
@@ -62,6 +81,8 @@ class FieldInfo:
         notes: What people should know of how it was decoded, such as how many texts were cut.
         alphabetical: Whether the order of the classes is that of their letters only: they are no numbers, and nobody
             gave them in an order.
+        hides: The views that hide parts of it and tell which.
+        answers: By view that tells which of several things it did to it, how many these are.
     """
 
     name: str
@@ -75,6 +96,8 @@ class FieldInfo:
     options: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
     alphabetical: bool = False
+    hides: frozenset[str] = field(default=frozenset(), compare=False)
+    answers: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 def masks_of(fields: Mapping[str, FieldInfo]) -> tuple[str, ...]:
@@ -104,11 +127,38 @@ def nexts_of(fields: Mapping[str, FieldInfo]) -> dict[str, ValueInfo]:
     return {name + NEXT: info.value for name, info in fields.items() if info.kind == "text"}
 
 
+def told_of(
+    fields: Mapping[str, FieldInfo], values: Mapping[str, ValueInfo], views: Sequence[str]
+) -> dict[str, ValueInfo]:
+    """What objectives can read on a draw and no node can: what the steps of all of some views tell of their doing.
+
+    Args:
+        fields: The data's; where they are not known, anything may be told.
+        values: What fields are after features, as far as that is known.
+        views: An objective's.
+    """
+    told: dict[str, ValueInfo] = {}
+    for name, value in {**{name: info.value for name, info in fields.items()}, **values}.items():
+        info = fields.get(name)
+        if field_of(name) != name:
+            continue
+        if info is None or {*views} <= info.hides:
+            told |= {name + HIDDEN: ValueInfo(shape=value.shape, dtype="bool"), name + WHOLE: value}
+        if info is None or {*views} <= info.answers.keys():
+            counts = {info.answers[view] for view in views} if info else set()
+            told[name + ANSWER] = ValueInfo(shape=(), dtype="int64", classes=counts.pop() if len(counts) == 1 else None)
+    return told
+
+
 def field_of(name: str) -> str:
     """The field that a value of a batch is made of.
 
     Example:
         >>> field_of("message.mask"), field_of("message.next"), field_of("age.present"), field_of("message")
         ('message', 'message', 'age', 'message')
+        >>> field_of("image.hidden"), field_of("image.whole"), field_of("image.answer")
+        ('image', 'image', 'image')
     """
-    return name.removesuffix(MASK).removesuffix(NEXT).removesuffix(PRESENT)
+    for suffix in (MASK, NEXT, PRESENT, *TOLD):
+        name = name.removesuffix(suffix)
+    return name

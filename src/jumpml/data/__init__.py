@@ -5,13 +5,15 @@ from jumpml.data._build import build_dataloader
 from jumpml.data._loader import Loader
 from jumpml.data._loaders import DataLoaders
 from jumpml.data._order import Balanced, Epoch, InOrder, Mixture, Order, Pool, Shuffled, Streamed, Weighted
-from jumpml.data.augment._augmentation import Augmentation, Mixing
+from jumpml.data.augment._augmentation import Augmentation, Made, Mixing, Telling
 from jumpml.data.augment._drawing import draw_examples
 from jumpml.data.augment._geometry import Affine, Crop, Flip, Rotate, Shift
+from jumpml.data.augment._hiding import Hide
 from jumpml.data.augment._mixing import CutMix, Mixup
 from jumpml.data.augment._numbers import Noise, SwapNoise
 from jumpml.data.augment._pictures import Blur, Colour, Erase
 from jumpml.data.augment._policies import Policies
+from jumpml.data.augment._pretexts import Jigsaw, QuarterTurn, Reorder
 from jumpml.data.augment._rand_augment import RandAugment
 from jumpml.data.augment._recordings import Gain, MaskFrequency, MaskTime, TimeShift
 from jumpml.data.augment._series import CropSteps, MaskSteps, Permute, Scale
@@ -78,14 +80,17 @@ __all__ = [
     "Gain",
     "Greyscale",
     "Hash",
+    "Hide",
     "Impute",
     "InOrder",
     "Index",
+    "Jigsaw",
     "Lags",
     "Loader",
     "Log",
     "LogMel",
     "MFCC",
+    "Made",
     "MaskFrequency",
     "MaskSteps",
     "MaskTime",
@@ -103,7 +108,9 @@ __all__ = [
     "Pretrained",
     "Profile",
     "Quantile",
+    "QuarterTurn",
     "RandAugment",
+    "Reorder",
     "Resize",
     "RobustScale",
     "Rotate",
@@ -118,6 +125,7 @@ __all__ = [
     "SwapNoise",
     "TableGuess",
     "TargetEncode",
+    "Telling",
     "TfIdf",
     "TimeShift",
     "Tokenizer",

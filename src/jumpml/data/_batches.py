@@ -223,18 +223,28 @@ class BatchMaker:
 
     def _freshly(self, plan: Plan, values: Batch, positions: Tensor, **at: int) -> Batch:
         """The fields that are featurised for each batch, and the views' draws."""
-        plain = values | self._draw(PLAIN, values, at) if self._augments(plan) else values
-        batch = {name: plain[field_of(name)] for name in plan.fresh}
+        rows = positions.to(self.table.device) if plan.training else None
+        augments = self._augments(plan)
+        plain = values | self._draw(PLAIN, values, at) if augments else values
+        batch = self._changed(
+            {name: plain[field_of(name)] for name in plan.fresh}, PLAIN if augments else None, rows, at
+        )
         for draw in plan.draws:
             drawn = self._draw(draw, values, at)
-            masks = (name for name in self.table.derived if field_of(name) in drawn)
-            batch |= {f"{name}@{draw}": drawn[field_of(name)] for name in (*drawn, *masks)}
-        rows = positions.to(self.table.device) if plan.training else None
-        for key, content in batch.items():
-            name, _, draw = key.partition("@")
-            batch[key] = self._features.apply_to(name, content, rows)
-            if draw or self._augments(plan):
-                batch[key] = self._policies.apply_after(draw, name, batch[key], **at)
+            names = [name for name in (*self._policies.fields(draw), *self.table.derived) if field_of(name) in drawn]
+            told = drawn | self._changed({name: drawn[field_of(name)] for name in names}, draw, rows, at)
+            batch |= {f"{name}@{draw}": told[name] for name in (*names, *self.table.asked) if name in told}
+        return batch
+
+    def _changed(self, decoded: Batch, draw: str | None, rows: Tensor | None, at: Mapping[str, int]) -> Batch:
+        """Featurise, and make the changes that come after features; what their steps tell stands beside."""
+        batch: Batch = {}
+        late = () if draw is None else self._policies.after_features(draw)
+        for name, content in decoded.items():
+            if draw is not None and name in late:
+                batch |= self._policies.apply_after(draw, name, self._features.made(name, content, rows), **at)
+            else:
+                batch[name] = self._features.apply_to(name, content, rows)
         return batch
 
     def _draw(self, draw: str, values: Batch, at: Mapping[str, int]) -> Batch:

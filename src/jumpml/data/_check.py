@@ -155,7 +155,7 @@ class Checker:
             known = [self._known((*path, key), name) for name in names_of(key)]  # all of them are told
             if all(known):
                 infos = [self._fields[name] for name in names_of(key)]
-                for position, problem in group_problems(augment_steps(steps), infos):
+                for position, problem in group_problems(augment_steps(steps), infos, telling=path[0] == "views"):
                     self._add((*path, key, position), problem)
 
     def _known(self, path: KeyPath, name: str) -> bool:

@@ -14,6 +14,7 @@ from jumpml.core import (
     MASK,
     MISSING_TEXTS,
     PRESENT,
+    TOLD,
     DataError,
     FieldInfo,
     ValueInfo,
@@ -22,6 +23,7 @@ from jumpml.core import (
     field_of,
     masks_of,
     nexts_of,
+    told_of,
 )
 from jumpml.data._batches import BatchMaker
 from jumpml.data._bucket import Bucketed, Cut, padding_of
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from jumpml.data._order import Order
     from jumpml.data.augment._augmentation import Change
     from jumpml.data.features._feature import Feature
+
+_TELLERS = "hide, which tells .hidden and .whole, and quarter_turn, jigsaw and order, which tell .answer"
 
 
 @final
@@ -84,6 +88,7 @@ class DataLoaders:
         left_out: Row numbers of the rows that are in no split, by the reason.
         name: The data set's name.
         view_fields: The fields that each view touches.
+        told: By view, what its steps tell of what they did: ``image.hidden``, ``image.whole``, ``image.answer``.
         policies: What is drawn at random of the train rows.
         spec: The file that they were built from, where there was one.
 
@@ -129,12 +134,15 @@ class DataLoaders:
             for key, column in columns.items()
         }
         validate_steps(fields, features, augment, views)
-        policies = Policies(augment, views, fields)
-        self.policies = policies
+        self.policies = policies = Policies(augment, views, fields)
+        fields = {
+            key: replace(i, hides=policies.hides(key), answers=policies.answers(key)) for key, i in fields.items()
+        }
         self.name = name
         self.missing_texts = tuple(missing_texts)
         self.fields: Mapping[str, FieldInfo] = MappingProxyType(fields)
         self.view_fields: Mapping[str, frozenset[str]] = MappingProxyType(policies.view_fields)
+        self.told: Mapping[str, frozenset[str]] = MappingProxyType(policies.told)
         self.features = FeatureMap({})
         for mask in masks_of(fields):
             self.features.set(mask, [PaddingMask(padding_of(fields[field_of(mask)]))])
@@ -218,7 +226,7 @@ class DataLoaders:
         """Say that nodes read these fields, and what is made of some (``message.mask``, ``age.present``).
 
         Batches then hold them. What follows each token (``message.next``) can be named too, which only objectives and
-        tasks may read.
+        tasks may read; and what views tell (``image.hidden``), which only objectives may: it comes with their draws.
 
         From now on they have the default features of their kinds, where `features` says nothing. Fields that were bound
         before stay bound.
@@ -226,6 +234,11 @@ class DataLoaders:
         Raises:
             DataError: There is no such field, or its missing values would reach a node.
         """
+        asked = [name for name in inputs if name.endswith(TOLD)]
+        for name in asked:
+            self.info(name)
+        self._table.asked = tuple(dict.fromkeys([*self._table.asked, *asked]))
+        inputs = [name for name in inputs if name not in asked]
         self._refuse_shared(inputs)
         derived = [name for name in inputs if self._field(name).name != name]
         self._table.derived = tuple(dict.fromkeys([*self._table.derived, *derived]))
@@ -251,11 +264,14 @@ class DataLoaders:
     def info(self, name: str) -> ValueInfo:
         """What a field is in a batch: after its features, where it has some or is bound; or a text's mask.
 
-        Beside shape and type it says how many codes there are: tokens, or what a node may embed.
+        Beside shape and type it says how many codes there are: tokens, or what a node may embed. What views tell is
+        known too (``image.hidden``).
 
         Raises:
-            DataError: There is no such field.
+            DataError: There is no such field, or no view tells that of it.
         """
+        if name.endswith(TOLD):
+            return self._told(name)
         field, steps = self._field(name), self.features.steps(name)
         row = self.features.apply_to(name, self._table.take(name, self.train.rows[:1]))
         value = ValueInfo(shape=tuple(row.shape[1:]), dtype=str(row.dtype).removeprefix("torch."))
@@ -380,6 +396,13 @@ class DataLoaders:
             raise DataError(f"the data set {self.name!r} has no field {name!r}. {near}")
         return self.fields[field_of(name)]
 
+    def _told(self, name: str) -> ValueInfo:
+        field = field_of(name)
+        info, views = self._field(field), [view for view, told in self.told.items() if name in told]
+        if not views:
+            raise DataError(f"no view tells {name!r}: none has a step on {field!r} that would. There are {_TELLERS}.")
+        return told_of({field: info}, {field: self.info(field)}, views)[name]
+
     def _refuse_shared(self, fields: Collection[str]) -> None:
         """Refuse fields that features or nodes read as codes, where a mixture makes shares of classes of them."""
         for name in fields:
@@ -392,7 +415,7 @@ class DataLoaders:
         draws = [PLAIN, *(f"{view}.0" for view in self.view_fields)]
         late = {name for draw in draws for name in self.policies.after_features(draw)}
         for name in fields:
-            problem = self.policies.problem_after_features(name, self.info(name).shape) if name in late else ""
+            problem = self.policies.problem_after_features(name, self.info(name)) if name in late else ""
             if problem:
                 raise DataError(problem)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jumpml.data.augment._geometry import Affine, Crop, Flip, Rotate, Shift
+from jumpml.data.augment._hiding import Hide
 from jumpml.data.augment._mixing import CutMix, Mixup
 from jumpml.data.augment._numbers import Noise, SwapNoise
 from jumpml.data.augment._pictures import Blur, Colour, Erase
+from jumpml.data.augment._pretexts import Jigsaw, QuarterTurn, Reorder
 from jumpml.data.augment._rand_augment import RandAugment
 from jumpml.data.augment._recordings import Gain, MaskFrequency, MaskTime, TimeShift
 from jumpml.data.augment._series import CropSteps, MaskSteps, Permute, Scale
@@ -42,6 +44,10 @@ CHANGES: dict[str, type[Change]] = {
     "crop_steps": CropSteps,
     "mask_tokens": MaskTokens,
     "drop_tokens": DropTokens,
+    "hide": Hide,
+    "quarter_turn": QuarterTurn,
+    "jigsaw": Jigsaw,
+    "order": Reorder,
 }
 
 

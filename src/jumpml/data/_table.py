@@ -38,6 +38,7 @@ class Table:
         files: By field, the others.
         covered: As given.
         derived: What nodes read that is made of a field: ``message.mask``, ``age.present``.
+        asked: What objectives read of that which views tell: ``image.hidden``.
         device: Where the tensors are.
     """
 
@@ -62,6 +63,7 @@ class Table:
         self.windows = frozenset(name for name, values in self.values.items() if overlaps(values))
         self._fields = tuple(columns)
         self.derived: tuple[str, ...] = ()
+        self.asked: tuple[str, ...] = ()
         self.device = torch.device("cpu")
 
     @property

@@ -30,6 +30,7 @@ from jumpml.graph._references import (
     parts_problems,
     target_references,
     unknown_fields,
+    untold,
 )
 from jumpml.graph._tasks import featurised_targets, kind_problems, output_problems, target_problems
 from jumpml.graph._wiring import Wiring, namesakes, wiring_problems
@@ -81,6 +82,7 @@ def check_structure(
             *output_references({name: task.output for name, task in tasks.items()}, inputs, names),
             *target_references({name: task.target for name, task in tasks.items()}, nodes, fields),
             *objective_references(others, inputs, names, fields),
+            *untold(others, {name: objective.views for name, objective in objectives.items()}, fields),
             *_namesakes(tasks, objectives),
             *([] if wiring else pattern_problems(patterns, Wiring.of(edges, names))),
         ]
@@ -198,6 +200,7 @@ def check_data(
             *featurised_targets(model.tasks, fields, values, undoable),
             *output_problems(model.tasks, model.values, fields),
             *unknown_fields(reads, model.values, fields),
+            *untold(reads, {name: objective.views for name, objective in model.objectives.items()}, fields),
             *_foreign_tokens(model, fields),
         ]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from jumpml.core import COVERED, PRESENT, GraphError
+from jumpml.core import COVERED, PRESENT, TOLD, GraphError
 from jumpml.graph._inner import Tap, find_inner
 from jumpml.graph._program import NOTHING, Program, Request, Step, key
 
@@ -87,7 +87,8 @@ class Compiler:
         keys: list[str] = []
         for reference in references:
             name, _ = self._split(reference)
-            keys += [reference + PRESENT] if name not in self._wiring.reads else self._covers(name)
+            field = name if reference.endswith(TOLD) else reference
+            keys += [field + PRESENT] if name not in self._wiring.reads else self._covers(name)
         return [(key, None) for key in dict.fromkeys(keys) if key in self._available]
 
     def _covers(self, node: str) -> list[str]:

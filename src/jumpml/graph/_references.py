@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jumpml.core import NEXT, PRESENT, Problem, did_you_mean
+from jumpml.core import ANSWER, NEXT, PRESENT, TOLD, FieldInfo, Problem, did_you_mean, field_of
 from jumpml.graph._names import Names, prefixes
 from jumpml.graph._node import Inputs, references
 from jumpml.graph._wiring import unknown_source
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 _RESERVED = (".", "@")
 
@@ -97,7 +97,8 @@ def objective_references(
     for objective, read in reads.items():
         for position, (key, reference) in enumerate(references(read)):
             name, part = names.split(reference)
-            read_of = name if part in {None, NEXT[1:], PRESENT[1:]} else None
+            own = part is None or f".{part}" in {NEXT, PRESENT, *TOLD}
+            read_of = name if own else None
             if read_of is not None and (read_of in fields or (position > 0 and not fields)):
                 continue
             path = ("objectives", objective, "inputs", *key)
@@ -119,5 +120,41 @@ def unknown_fields(
         Problem(("objectives", objective, "inputs"), f"the data has no field {name!r}.", did_you_mean(name, fields))
         for objective, names in reads.items()
         for name in names
-        if name not in known and name.removesuffix(NEXT).removesuffix(PRESENT) not in fields
+        if name not in known and _read_of(name) not in fields
     ]
+
+
+def _read_of(name: str) -> str:
+    """The field behind what objectives alone can read of it."""
+    return field_of(name) if name.endswith((NEXT, PRESENT, *TOLD)) else name
+
+
+def untold(
+    reads: Mapping[str, Sequence[str]], views: Mapping[str, Sequence[str]], fields: Mapping[str, FieldInfo]
+) -> list[Problem]:
+    """Objectives that ask a view for what no step of it tells.
+
+    Args:
+        reads: By objective, its inputs.
+        views: Likewise.
+        fields: The data's fields.
+    """
+    return [
+        Problem(("objectives", objective, "views"), text, fix)
+        for objective, names in reads.items()
+        for name in names
+        if name.endswith(TOLD) and field_of(name) in fields
+        for text, fix in _untold(name, fields[field_of(name)], views[objective])
+    ]
+
+
+def _untold(name: str, field: FieldInfo, views: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Why none of an objective's views tells a value, and how to mend it."""
+    if not views:
+        yield f"reads {name!r}, which only a view tells.", "Give it `views`."
+    tell = sorted(field.answers if name.endswith(ANSWER) else field.hides)
+    steps = "`quarter_turn`, `jigsaw` or `order`" if name.endswith(ANSWER) else "`hide`"
+    for view in views:
+        if view not in tell:
+            text = f"the view {view!r} does not tell {name!r}: it has no step {steps} on {field.name!r}."
+            yield text, did_you_mean(view, tell) if tell else "No view of the data has one."

@@ -21,6 +21,7 @@ from jumpml.core import (
     ValueInfo,
     did_you_mean,
     nexts_of,
+    told_of,
 )
 from jumpml.drawing import draw_graph
 from jumpml.graph._brought import BroughtLoss
@@ -103,7 +104,8 @@ class Structure(nn.Module, ABC):
         known = self._known(inferred)
         for name, objective in objectives.items():
             held = {self._key(node): self.node(node) for node in self.select(objective.parameters_of)}
-            connect(("tasks" if name in tasks else "objectives", name), objective, known, held, seed)
+            told = told_of(self._fields, self._inputs, objective.views)
+            connect(("tasks" if name in tasks else "objectives", name), objective, {**known, **told}, held, seed)
 
     def _pass(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim import SGD
 
-from jumpml.core import COVERED, NEXT, PRESENT, LearnerError, Problem, field_of, refusal
+from jumpml.core import COVERED, NEXT, PRESENT, TOLD, LearnerError, Problem, field_of, refusal
 from jumpml.learn._misfits import refuse_idle
 from jumpml.learn.optimizers._joint import members_of
 from jumpml.learn.schedules._rates import Rates
@@ -74,7 +74,9 @@ class Stage:
         self.active = frozenset(model.active(name))
         self.plan = execution.forward(_plan(name, model, loaders), loaders.device)
         served = _servable(model, loaders, name)
-        loaders.bind([key for key in _read(model, name) if key.endswith((NEXT, PRESENT)) and key in served])
+        asked = _read(model, name)
+        loaders.bind([key for key in asked if key.endswith((NEXT, PRESENT)) and key in served])
+        loaders.bind([key for key in asked if key.endswith(TOLD)])
         self.served = [key for key in self.plan.fields if key in served], model.draws(name), phase.data
         loaders.train.serve(*self.served)  # an epoch is as long as the phase's data sets are
         updates = -(-len(loaders.train) // accumulate)
@@ -148,6 +150,7 @@ def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:
     for draw in draws:
         touched = loaders.view_fields[draw.rpartition(".")[0]]
         available |= {f"{name}@{draw}" for name in plain if field_of(name) in touched}
+        available |= {f"{name}@{draw}" for name in loaders.told[draw.rpartition(".")[0]]}
     return model.plan_losses(phase, available)
 
 

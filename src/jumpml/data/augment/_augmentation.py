@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
+from torch import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Generator, Tensor
+    from torch import Generator
 
-    from jumpml.core import FieldInfo
+    from jumpml.core import Element, FieldInfo, ValueInfo
 
 
 class Augmentation(ABC):
@@ -41,9 +42,44 @@ class Augmentation(ABC):
         """The change as it is made in one field: itself, unless it has to know more of the field than its values."""
         return self
 
-    def problem_after_features(self, field: FieldInfo, shape: tuple[int, ...]) -> str:
-        """Why a row of ``shape``, which the field's features give, cannot be changed so; only for `after_features`."""
+    def problem_after_features(self, field: FieldInfo, value: ValueInfo) -> str:
+        """Why such rows as the field's features give cannot be changed so; only for `after_features`."""
         return ""
+
+
+class Made(NamedTuple):
+    """What is changed, and what it was made of.
+
+    Attributes:
+        values: ``[batch, ...]``.
+        decoded: The field's values before features, ``[batch, ...]``; these very values where there are none.
+        elements: What the elements of a row are that features made of a table; else empty.
+    """
+
+    values: Tensor
+    decoded: Tensor
+    elements: tuple[Element, ...] = ()
+
+
+class Telling(Augmentation):
+    """A random change that tells what it did, for objectives that ask the model just that; only views have such."""
+
+    tells: ClassVar[tuple[str, ...]]
+    """What it tells, as what stands behind the field's name: `HIDDEN` and `WHOLE`, or `ANSWER`."""
+    name: ClassVar[str]
+    """What files call it."""
+    instead: ClassVar[str]
+    """What to take where nobody asks."""
+    answers: int = 0
+    """Of how many things it does one, where it tells which."""
+
+    @abstractmethod
+    def tell(self, made: Made, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Change each row; beside it what is told, by `tells`."""
+
+    def __call__(self, values: Tensor, generator: Generator) -> Tensor:
+        """Change each row of ``[batch, ...]``; the generator is on the values' device."""
+        return self.tell(Made(values, values), generator)[0]
 
 
 class Mixing(ABC):

@@ -73,20 +73,13 @@ def _examples(loaders: DataLoaders, title: str, draw: str, rows: int, draws: int
     positions = loaders.train.order(0)[: max(rows, loaders.batch_size)]
     decoded = {name: loaders.train.take(name, positions) for name in policies.fields(draw)}
 
-    def featurised(name: str, values: Tensor) -> Tensor:
-        return loaders.features.apply_to(name, values) if name in late else values
-
-    versions = [{name: featurised(name, values) for name, values in decoded.items()}]
+    versions = [{name: loaders.features.apply_to(name, v) if name in late else v for name, v in decoded.items()}]
     for epoch in range(draws):
-        drawn = policies.apply(draw, decoded, seed=loaders.seed, epoch=epoch, batch=0)
-        versions.append(
-            {
-                name: policies.apply_after(
-                    draw, name, featurised(name, values), seed=loaders.seed, epoch=epoch, batch=0
-                )
-                for name, values in drawn.items()
-            }
-        )
+        at = {"seed": loaders.seed, "epoch": epoch, "batch": 0}
+        drawn = policies.apply(draw, decoded, **at)
+        for name in late:
+            drawn |= policies.apply_after(draw, name, loaders.features.made(name, drawn[name]), **at)
+        versions.append(drawn)
     fields = [
         Versions(loaders.fields[name], name in late, tuple(version[name][:rows].cpu() for version in versions))
         for name in decoded

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast, final
 
-from jumpml.data.augment._augmentation import Augmentation, Mixing
+from jumpml.core import ANSWER
+from jumpml.data.augment._augmentation import Augmentation, Made, Mixing, Telling
 from jumpml.data.augment._mixing import shares
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor
 
-    from jumpml.core import FieldInfo
+    from jumpml.core import FieldInfo, ValueInfo
     from jumpml.data.augment._augmentation import Change
 
 # Which axes of a row are places, by kind: fields that move together must agree in these.
@@ -41,6 +42,8 @@ class Group:
         mixes: Whether rows are mixed with each other.
         shared: The categories that become shares of their classes.
         opened: The masks into which pixels of no class come.
+        told: What steps tell of the fields, such as ``image.hidden``.
+        answers: By field, of how many things a step does one and tells which.
     """
 
     def __init__(self, key: str, steps: Sequence[Change], fields: Mapping[str, FieldInfo]) -> None:
@@ -52,6 +55,15 @@ class Group:
         self.mixes = any(isinstance(step, Mixing) for step in steps)
         opens = any(isinstance(step, Augmentation) and step.opens for step in steps)
         self.opened = tuple(info.name for info in self._infos if opens and info.kind == "mask")
+        telling = [
+            (name, step)
+            for made in (*self._steps, *self._late)
+            if not isinstance(made, Mixing)
+            for name, step in made.items()
+            if isinstance(step, Telling)
+        ]
+        self.told = frozenset(name + suffix for name, step in telling for suffix in step.tells)
+        self.answers = {name: step.answers for name, step in telling if ANSWER in step.tells}
         self.shared = tuple(info.name for info in self._infos if self.mixes and info.kind == "category")
 
     @property
@@ -60,7 +72,7 @@ class Group:
         return bool(self._late)
 
     def change(self, values: dict[str, Tensor], generator: Generator) -> None:
-        """Put changed values in the place of decoded ones."""
+        """Put changed values in the place of decoded ones, and what is told (``image.answer``) beside them."""
         for name in self.shared:
             values[name] = shares(values[name], len(self._info(name).classes))
         for step in self._steps:
@@ -70,17 +82,20 @@ class Group:
             else:
                 _change(step, values, generator)
 
-    def change_features(self, field: str, values: Tensor, generator: Generator) -> Tensor:
-        """Change what a field's features give."""
+    def change_features(self, field: str, made: Made, generator: Generator) -> dict[str, Tensor]:
+        """Change what a field's features give; beside it what is told."""
+        told: dict[str, Tensor] = {}
         for step in self._late:
             if field in step:
-                values = step[field](values, generator)
-        return values
+                values, found = _told(step[field], made, generator)
+                made = made._replace(values=values)
+                told |= {field + suffix: content for suffix, content in found.items()}
+        return {field: made.values, **told}
 
-    def problem_after_features(self, field: str, shape: tuple[int, ...]) -> str:
-        """Why rows of ``shape``, which a field's features give, cannot be changed; empty where they can."""
+    def problem_after_features(self, field: str, value: ValueInfo) -> str:
+        """Why such rows as a field's features give cannot be changed; empty where they can."""
         info = self._info(field)
-        found = (step[field].problem_after_features(info, shape) for step in self._late if field in step)
+        found = (step[field].problem_after_features(info, value) for step in self._late if field in step)
         return next(filter(None, found), "")
 
     def _info(self, name: str) -> FieldInfo:
@@ -91,16 +106,19 @@ class Group:
         return {info.name: step.suited(info) for info in self._infos if step.moves or not step.problem(info)}
 
 
-def group_problems(steps: Sequence[Change], infos: Sequence[FieldInfo]) -> Iterator[tuple[int, str]]:
+def group_problems(steps: Sequence[Change], infos: Sequence[FieldInfo], *, telling: bool) -> Iterator[tuple[int, str]]:
     """What is wrong with the changes of one key: the position of the step, and why it cannot be made.
 
     Args:
         steps: The changes.
         infos: The fields that the key names.
+        telling: Whether there is somebody to tell what was done, as in a view.
     """
     late, twice = None, len({info.name for info in infos}) < len(infos)
     for position, step in enumerate(steps):
         problem = "the key names a field twice." if twice else _problem(step, infos)
+        if not problem and isinstance(step, Telling) and not telling:
+            problem = f"{step.name} is for views: an objective asks the model what it did. {step.instead}"
         if not problem and late is not None and not _is_late(step):
             problem = f"step {late + 1} changes what the features give, which comes later; put it last."
         if problem:
@@ -145,4 +163,9 @@ def _change(step: Mapping[str, Augmentation], values: dict[str, Tensor], generat
         if change.moves and len(step) > 1:
             state = generator.get_state() if state is None else state
             generator.set_state(state)
-        values[name] = change(values[name], generator)
+        values[name], told = _told(change, Made(values[name], values[name]), generator)
+        values |= {name + suffix: content for suffix, content in told.items()}
+
+
+def _told(change: Augmentation, made: Made, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    return change.tell(made, generator) if isinstance(change, Telling) else (change(made.values, generator), {})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
-from jumpml.core import DataError, derive_seed, did_you_mean
+from jumpml.core import HIDDEN, DataError, derive_seed, did_you_mean
 from jumpml.data.augment._group import Group
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.core import FieldInfo
-    from jumpml.data.augment._augmentation import Change
+    from jumpml.core import FieldInfo, ValueInfo
+    from jumpml.data.augment._augmentation import Change, Made
 
 PLAIN = ""  # the draw that augments the plain fields; the others are named "view.number"
 
@@ -50,6 +50,25 @@ class Policies:
     def view_fields(self) -> dict[str, frozenset[str]]:
         """The fields that each view touches."""
         return {view: frozenset(self._fields(view)) for view in self._groups if view != PLAIN}
+
+    @property
+    def told(self) -> dict[str, frozenset[str]]:
+        """By view, what its steps tell of the fields, such as ``image.hidden``."""
+        views = [view for view in self._groups if view != PLAIN]
+        return {view: frozenset[str]().union(*(group.told for group in self._groups[view])) for view in views}
+
+    def hides(self, field: str) -> frozenset[str]:
+        """The views that tell what of a field they hid."""
+        return frozenset(view for view, told in self.told.items() if field + HIDDEN in told)
+
+    def answers(self, field: str) -> dict[str, int]:
+        """By view that tells which of several things it did to a field, how many these are."""
+        return {
+            view: group.answers[field]
+            for view, groups in self._groups.items()
+            for group in groups
+            if field in group.answers
+        }
 
     def fields(self, draw: str) -> tuple[str, ...]:
         """The fields that a draw touches.
@@ -102,7 +121,8 @@ class Policies:
             batch: The batch's number in the epoch.
 
         Returns:
-            The same fields. A category that was mixed is float32 ``[batch, classes]``.
+            The same fields. A category that was mixed is float32 ``[batch, classes]``. Beside them what steps told:
+            ``<field>.answer``, int64 ``[batch]``.
         """
         drawn = {name: values[name] for name in self.fields(draw)}
         for group in self._groups[_view(draw)]:
@@ -110,19 +130,25 @@ class Policies:
             group.change(drawn, self._seeded(seeded, drawn[group.fields[0]]))
         return drawn
 
-    def apply_after(self, draw: str, field: str, values: Tensor, *, seed: int, epoch: int, batch: int) -> Tensor:
-        """Change what a field's features give, ``[batch, ...]``, where the draw has steps that do; see `apply`."""
+    def apply_after(self, draw: str, field: str, made: Made, *, seed: int, epoch: int, batch: int) -> dict[str, Tensor]:
+        """Change what a field's features give where the draw has steps that do; see `apply`.
+
+        Returns:
+            The field, and beside it what steps told: ``<field>.hidden``, bool of its shape, and ``<field>.whole``.
+        """
+        told: dict[str, Tensor] = {}
         for group in self._groups[_view(draw)]:
             if group.after_features and field in group.fields:
                 seeded = derive_seed(seed, "augment features", draw, group.key, field, epoch, batch)
-                values = group.change_features(field, values, self._seeded(seeded, values))
-        return values
+                told |= group.change_features(field, made, self._seeded(seeded, made.values))
+                made = made._replace(values=told[field])
+        return told | {field: made.values}
 
-    def problem_after_features(self, field: str, shape: tuple[int, ...]) -> str:
-        """Why what a field's features give, rows of ``shape``, cannot be changed as asked; empty where it can."""
+    def problem_after_features(self, field: str, value: ValueInfo) -> str:
+        """Why what a field's features give cannot be changed as asked; empty where it can."""
         for view, groups in self._groups.items():
             for group in groups:
-                problem = group.problem_after_features(field, shape) if field in group.fields else ""
+                problem = group.problem_after_features(field, value) if field in group.fields else ""
                 if problem:
                     return f"{f'view {view!r}' if view else 'augment'}, {group.key!r}: {problem}"
         return ""

@@ -11,7 +11,7 @@ from jumpml.data.augment._augmentation import Augmentation, between, by_row, onl
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from jumpml.core import FieldInfo
+    from jumpml.core import FieldInfo, ValueInfo
 
 
 @final
@@ -88,11 +88,11 @@ class _MaskSpectrogram(Augmentation):
         kinds = {"audio", "tensor"}
         return "" if field.kind in kinds else only_for(self._name, "spectrograms: audio with features, tensors", field)
 
-    def problem_after_features(self, field: FieldInfo, shape: tuple[int, ...]) -> str:
-        if len(shape) >= (3 if field.kind == "audio" else 2):
+    def problem_after_features(self, field: FieldInfo, value: ValueInfo) -> str:
+        if len(value.shape) >= (3 if field.kind == "audio" else 2):
             return ""
         fix = " Give the field the feature log_mel." if field.kind == "audio" else ""
-        return f"expected rows of [..., frequency, time], got {list(shape)}.{fix}"
+        return f"expected rows of [..., frequency, time], got {list(value.shape)}.{fix}"
 
 
 @final

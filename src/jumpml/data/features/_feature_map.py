@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast, final
 
 from torch import Tensor, nn
 
-from jumpml.core import field_of
+from jumpml.core import ValueInfo, field_of
+from jumpml.data.augment._augmentation import Made
 from jumpml.data.features._codes import OneHot
 from jumpml.data.features._dates import Cycles
 from jumpml.data.features._scale import Standardize
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Self
 
-    from jumpml.core import FieldInfo
+    from jumpml.core import Element, FieldInfo
     from jumpml.data.features._feature import Feature
     from jumpml.data.features._train_rows import TrainRows
 
@@ -58,6 +59,7 @@ class FeatureMap(nn.Module):
 
     def __init__(self, steps: Mapping[str, Sequence[Feature]]) -> None:
         super().__init__()
+        self._elements: dict[str, tuple[tuple[Feature, ...], tuple[Element, ...]]] = {}
         for name, features in steps.items():
             self.set(name, features)
 
@@ -93,6 +95,18 @@ class FeatureMap(nn.Module):
         for step in self.steps(field):
             values = step.serve(values, train_rows, keep=keep)
         return values
+
+    def made(self, field: str, decoded: Tensor, train_rows: Tensor | None = None) -> Made:
+        """The same, with what it was made of, and what its elements are."""
+        return Made(self.apply_to(field, decoded, train_rows), decoded, self._elements_of(field))
+
+    def _elements_of(self, field: str) -> tuple[Element, ...]:
+        steps = self.steps(field)
+        known = self._elements.get(field)
+        if known is None or known[0] != steps:  # found once: a device is asked
+            elements = steps[-1].described(ValueInfo(shape=())).elements if steps else ()
+            known = self._elements[field] = steps, elements
+        return known[1]
 
     def undoable(self) -> dict[str, bool]:
         """By field that has steps, whether all of them can be undone."""

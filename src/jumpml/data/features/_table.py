@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, final
 import torch
 from torch import Tensor
 
+from jumpml.core import Element
 from jumpml.data.features._feature import Feature
 from jumpml.data.features._statistics import positive
 
@@ -75,7 +76,13 @@ class Encode(Feature):
         self._fit_categories(train, field)
 
     def described(self, value: ValueInfo) -> ValueInfo:
-        """Of ``index``, how many indices each category has."""
+        """What each element is, and of ``index`` how many indices each category has."""
+        roles = [
+            (self.numbers, "number"),
+            (self.lacking, "missing"),
+            (self.places, "class" if self.one_hot else "index"),
+        ]
+        value = replace(value, elements=tuple(Element(at, role) for places, role in roles for at in places.tolist()))
         if self.one_hot:
             return value
         ends = [*self.starts.tolist(), len(self.indices)]

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from jumpml.core import DiagnosisError, Task, ValueInfo
 from jumpml.data import Column, DataLoaders, random_split
-from jumpml.diagnose import embedding_node, embedding_width, flatten_embedding
+from jumpml.diagnose import embedding_node
 from jumpml.diagnose._elements import Elements
 from jumpml.diagnose._out_of_domain import out_of_domain
 from jumpml.diagnose._rows import train_moments
 from jumpml.diagnose._strangers import auroc, make_strangers
-from jumpml.evaluate import wilson
+from jumpml.evaluate import embedding_width, flatten_embedding, wilson
 from jumpml.graph import Model, Node
 
 if TYPE_CHECKING:

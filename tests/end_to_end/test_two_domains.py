@@ -15,7 +15,7 @@ from jumpml.core import DeploymentRecord, EvaluationRecord
 from jumpml.deploy._export import export_onnx, verify_export
 from jumpml.deploy._exportable import Exportable
 from jumpml.deploy._rows import decoded_rows
-from jumpml.diagnose._rows import sample_positions
+from jumpml.evaluate import sample_positions
 from jumpml.objectives import reduce
 
 if TYPE_CHECKING:

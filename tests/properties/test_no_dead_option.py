@@ -686,6 +686,22 @@ CASES |= {
     ),
     "learner.statistics": Case(LEARN, {"statistics": True}, see=see_steps),
 }
+PROBED = {"embeddings": [{"node": "encoder", "label": "label"}]}
+
+
+def probed(**changes: Any) -> dict[str, Any]:
+    return {"embeddings": [{**PROBED["embeddings"][0], **changes}]}
+
+
+CASES |= {
+    "learner.embeddings": Case(LEARN, PROBED),
+    "learner.embeddings.node": Case(LEARN, probed(node="flat"), PROBED),
+    "learner.embeddings.label": Case(LEARN, {"embeddings": [{"node": "encoder"}]}, PROBED),
+    "learner.embeddings.view": Case(LEARN, probed(view="two"), PROBED),
+    "learner.embeddings.every": Case(LEARN, probed(every=2), PROBED),
+    "learner.embeddings.rows": Case(LEARN, probed(rows=20), PROBED),
+    "learner.embeddings.figures": Case(LEARN, probed(figures=["knn"]), PROBED),
+}
 EAGER = {"compile": {"backend": "eager"}}
 CASES |= {
     "learner.accumulate": Case(LEARN, {"accumulate": 2}),

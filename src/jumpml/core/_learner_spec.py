@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from jumpml.core._embeddings_spec import EmbeddingsSpec
 from jumpml.core._grow_spec import GrowSpec
 from jumpml.core._initialize_spec import InitializeSpec
 from jumpml.core._optimizer_spec import OptimizerSpec
@@ -190,6 +191,9 @@ class LearnerSpec(FileSpec):
     statistics: bool = False
     """Log, by node, the gradient's norm, the update's size beside the weights', the share of units without a gradient,
     and the size of what the node gives; of one step each time that the log is written."""
+    embeddings: tuple[EmbeddingsSpec, ...] = ()
+    """Nodes whose values are measured as embeddings at the ends of epochs, with labels or without; the card shows a map
+    of each. A node stands here once."""
     grow: tuple[GrowSpec, ...] = ()
     """What is done to the model while it learns, and when; it computes the same afterwards, and can learn more."""
     checkpoint: CheckpointSpec | None = CheckpointSpec()

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 
 from jumpml.core import COVERED, PRESENT, DeploymentError, field_of
 from jumpml.deploy._export import NamedModule
-from jumpml.diagnose import embedding_node, embedding_width, flatten_embedding
+from jumpml.diagnose import embedding_node
+from jumpml.evaluate import embedding_width, flatten_embedding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import Any
 
 from jumpml.diagnose._diagnose import Diagnosis, diagnose
 from jumpml.diagnose._distance import KNN, Mahalanobis
-from jumpml.diagnose._embedding import embedding_node, embedding_width, flatten_embedding
+from jumpml.diagnose._embedding import embedding_node
 from jumpml.diagnose._health import training_warnings
 
 __all__ = [
@@ -15,8 +15,6 @@ __all__ = [
     "Mahalanobis",
     "diagnose",
     "embedding_node",
-    "embedding_width",
-    "flatten_embedding",
     "training_warnings",
 ]
 

@@ -10,11 +10,10 @@ import torch
 from jumpml.core import AttributedExample, Attribution, DataError, Figure, derive_seed, field_of
 from jumpml.diagnose._decision import Decision
 from jumpml.diagnose._elements import elements_of, value_grid
-from jumpml.diagnose._embedding import inputs_of
 from jumpml.diagnose._examples import choose_examples, decisions_of, in_words
 from jumpml.diagnose._gradients import Explanation, unreached
-from jumpml.diagnose._rows import featurised, sample_positions, train_moments
-from jumpml.evaluate import num_resamples, percentiles, resamples
+from jumpml.diagnose._rows import train_moments
+from jumpml.evaluate import featurised, inputs_of, num_resamples, percentiles, resamples, sample_positions
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,8 +10,8 @@ import torch
 
 from jumpml.core import TASK_KINDS, DiagnosisError, HardExample, field_of
 from jumpml.diagnose._elements import value_grid
-from jumpml.diagnose._embedding import inputs_of
 from jumpml.diagnose._examples import in_words
+from jumpml.evaluate import inputs_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,10 +9,9 @@ import torch
 from jumpml.core import Figure, OutOfDomain, derive_seed
 from jumpml.diagnose._distance import KNN, Mahalanobis
 from jumpml.diagnose._elements import elements_of
-from jumpml.diagnose._embedding import embed, embed_split, embedding_width, inputs_of
-from jumpml.diagnose._rows import featurised, sample_positions, train_moments
+from jumpml.diagnose._rows import train_moments
 from jumpml.diagnose._strangers import auroc, make_strangers
-from jumpml.evaluate import wilson
+from jumpml.evaluate import embed, embed_split, embedding_width, featurised, inputs_of, sample_positions, wilson
 
 if TYPE_CHECKING:
     from torch import Tensor

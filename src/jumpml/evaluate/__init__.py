@@ -1,6 +1,26 @@
 """How good a model is: predictions, metrics with 95% intervals, calibration and curves."""
 
 from jumpml.evaluate._compare import compare
+from jumpml.evaluate._embed import (
+    embed,
+    embed_split,
+    embedding_width,
+    featurised,
+    flatten_embedding,
+    inputs_of,
+    rows_with,
+    sample_positions,
+)
+from jumpml.evaluate._embeddings import (
+    EMBEDDING_FIGURES,
+    LABELLED_FIGURES,
+    alignment,
+    knn,
+    linear_probe,
+    rank_me,
+    spread,
+    uniformity,
+)
 from jumpml.evaluate._evaluate import evaluate
 from jumpml.evaluate._intervals import num_resamples, percentiles, resamples, wilson
 from jumpml.evaluate._measure import measure
@@ -36,4 +56,20 @@ __all__ = [
     "resamples",
     "num_resamples",
     "percentiles",
+    "linear_probe",
+    "knn",
+    "rank_me",
+    "alignment",
+    "uniformity",
+    "spread",
+    "EMBEDDING_FIGURES",
+    "LABELLED_FIGURES",
+    "embed",
+    "embed_split",
+    "embedding_width",
+    "flatten_embedding",
+    "featurised",
+    "inputs_of",
+    "rows_with",
+    "sample_positions",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jumpml.core import WITH_HISTORY, WITH_QUANTILES, EvaluationError, did_you_mean
 from jumpml.evaluate import _class_figures as figures
+from jumpml.evaluate._embeddings import EMBEDDING_FIGURES
 from jumpml.evaluate._metric import UndefinedError
 from jumpml.evaluate._neighbours import found_among, mean_average_precision
 from jumpml.evaluate._numbers import (
@@ -223,7 +224,7 @@ def higher_is_better(name: str) -> bool | None:
     """Whether more of a figure is better.
 
     Args:
-        name: A metric that a file can name, or ``loss``.
+        name: A metric that a file can name, a figure of embeddings, or ``loss``.
 
     Returns:
         None where the name is not known.
@@ -234,6 +235,8 @@ def higher_is_better(name: str) -> bool | None:
     """
     if name == "loss":
         return False
+    if name in EMBEDDING_FIGURES:
+        return EMBEDDING_FIGURES[name]
     metric = NAMED.get(name.partition(".")[0])  # of a named output, mae.mass
     return metric.higher_is_better if metric else None
 

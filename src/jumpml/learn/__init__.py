@@ -13,6 +13,8 @@ from jumpml.learn.continual._replay import Replay
 from jumpml.learn.continual._reservoir import Reservoir
 from jumpml.learn.hooks._averaging import EMA, has_average, is_average
 from jumpml.learn.hooks._early_stop import EarlyStop
+from jumpml.learn.hooks._embedding_probe import EmbeddingProbe
+from jumpml.learn.hooks._embeddings import Embeddings
 from jumpml.learn.hooks._grow import AtEpoch, Grow, GrowthRule, OnPlateau
 from jumpml.learn.hooks._statistics import Statistics
 from jumpml.learn.hooks._swa import SWA, with_swa
@@ -45,6 +47,8 @@ __all__ = [
     "with_swa",
     "Statistics",
     "EarlyStop",
+    "Embeddings",
+    "EmbeddingProbe",
     "SWA",
     "EMA",
     "Compile",

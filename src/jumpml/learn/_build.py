@@ -17,7 +17,8 @@ from jumpml.learn._progress import Saving
 from jumpml.learn._told import told_by
 from jumpml.learn._validation import wrong_figure
 from jumpml.learn.continual._replay import Replay
-from jumpml.learn.hooks._build_hooks import build_hooks, find_hook_problems
+from jumpml.learn.hooks._build_hooks import build_hooks, build_probes, find_hook_problems
+from jumpml.learn.hooks._embedding_probe import find_probe_problems, measured_by
 from jumpml.learn.hooks._grow import AtEpoch, Grow, GrowthRule, OnPlateau, find_growth_problems
 from jumpml.learn.hooks._swa import with_swa
 from jumpml.learn.initial._build_initialize import begin, build_drawing
@@ -33,7 +34,7 @@ from jumpml.learn.schedules._build_schedules import build_schedule, find_schedul
 from jumpml.learn.steps._execution import Compile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch.optim import Optimizer
@@ -121,8 +122,11 @@ def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimi
     if schedules:  # of these no phase can be made
         raise with_lines(refusal(LearnerError, schedules), spec)
     phases = build_phases(spec)
-    problems = [*_problems(spec, model, own_optimizer=own_optimizer), *find_misfits(model, loaders, phases)]
-    problems += find_growth_problems(build_rules(spec), model, phases, loaders)
+    measured = measured_by(build_probes(spec), model)
+    problems = [*_problems(spec, model, measured, own_optimizer=own_optimizer)]
+    problems += find_misfits(model, loaders, phases, measured)
+    problems += find_growth_problems(build_rules(spec), model, phases, loaders, measured)
+    problems += find_probe_problems(build_probes(spec), model, loaders)
     problems += find_drawing_problems(build_drawing(spec), model)
     if problems:
         raise with_lines(refusal(LearnerError, _placed(problems, spec)), spec)
@@ -250,7 +254,7 @@ def _device(spec: LearnerSpec) -> torch.device:
     return torch.device(spec.device)
 
 
-def _problems(spec: LearnerSpec, model: Model, *, own_optimizer: bool) -> Iterator[Problem]:
+def _problems(spec: LearnerSpec, model: Model, measured: Collection[str], *, own_optimizer: bool) -> Iterator[Problem]:
     """What the file asks for and there is not."""
     if own_optimizer:
         yield from find_optimizer_problems(model, **_optimizer_options(spec))
@@ -271,10 +275,10 @@ def _problems(spec: LearnerSpec, model: Model, *, own_optimizer: bool) -> Iterat
         if name not in build_phases(spec):
             near = did_you_mean(name, build_phases(spec))
             yield Problem(("replay", "when"), f"there is no phase {name!r}.", near)
-    yield from find_hook_problems(spec, model, build_phases(spec))
+    yield from find_hook_problems(spec, model, build_phases(spec), measured)
     if spec.checkpoint and spec.checkpoint.best:
         best = spec.checkpoint.best
-        yield from wrong_figure(("checkpoint", "best", "metric"), best.metric, model, best.mode)
+        yield from wrong_figure(("checkpoint", "best", "metric"), best.metric, model, best.mode, measured)
 
 
 def _wrong_schedules(spec: LearnerSpec) -> Iterator[Problem]:

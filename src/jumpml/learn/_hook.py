@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from jumpml.core import LearnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
     from jumpml.core import EpochRecord, Loss
-    from jumpml.graph import Growth
+    from jumpml.graph import Growth, Model
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
 
@@ -66,6 +66,10 @@ class Hook:
     def attach(self, learner: Learner) -> None:
         """The learner is made: keep what you need of it, or refuse it."""
 
+    def measures(self, model: Model) -> Sequence[str]:
+        """The names of all figures that `validated` may give; the learner asks before it attaches anything."""
+        return ()
+
     def enter(self, stage: Stage) -> None:
         """A phase is set up, anew or on resume."""
 
@@ -80,6 +84,18 @@ class Hook:
 
     def read(self) -> Mapping[str, float]:
         """The log is written: figures of your own for it. Here the device may be read."""
+        return {}
+
+    def validated(self, phase: str, epoch: int) -> Mapping[str, float]:
+        """An epoch is over: figures of your own beside those of its validation, which may choose the best checkpoint.
+
+        Args:
+            phase: Whose epoch.
+            epoch: Its number within the phase, from 1.
+
+        Returns:
+            Those of `measures` that were measured; the device may be read for them.
+        """
         return {}
 
     def closed(self, record: EpochRecord) -> None:
@@ -128,6 +144,7 @@ class Hooks:
         self.differentiated: list[Callable[[Stage], None]] = self._that_care("differentiated")
         self.updated: list[Callable[[Step], None]] = self._that_care("updated")
         self.read: list[Callable[[], Mapping[str, float]]] = self._that_care("read")
+        self.validated: list[Callable[[str, int], Mapping[str, float]]] = self._that_care("validated")
         self.closed: list[Callable[[EpochRecord], None]] = self._that_care("closed")
         self.grew: list[Callable[[Growth], None]] = self._that_care("grew")
         self.left: list[Callable[[str], None]] = self._that_care("left")

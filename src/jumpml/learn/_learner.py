@@ -120,7 +120,8 @@ class Learner:
         self.model = model.to(device)
         self.loaders = loaders.to(device)
         self.optimizer = joined(optimizer)
-        check_fit(model, loaders, self.optimizer, self.phases)
+        measured = [figure for hook in hooks for figure in hook.measures(model)]
+        check_fit(model, loaders, self.optimizer, self.phases, measured)
         _bind(model, loaders)
         if channels_last:
             model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -14,7 +14,7 @@ from jumpml.learn.schedules._schedules import TorchSchedule, plateaus_of, schedu
 from jumpml.objectives import PseudoLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from torch.optim import Optimizer
 
@@ -26,8 +26,21 @@ if TYPE_CHECKING:
 BUILT_IN = ("self_supervised", "supervised")  # phases that an objective may name though no learner has them
 
 
-def check_fit(model: Model, loaders: DataLoaders, optimizer: Optimizer, phases: Mapping[str, Phase]) -> None:
+def check_fit(
+    model: Model,
+    loaders: DataLoaders,
+    optimizer: Optimizer,
+    phases: Mapping[str, Phase],
+    measured: Collection[str] = (),
+) -> None:
     """Refuse what does not fit together.
+
+    Args:
+        model: The model.
+        loaders: The data.
+        optimizer: The optimizer.
+        phases: By name.
+        measured: The figures that hooks measure.
 
     Raises:
         LearnerError: An objective or a phase names what there is not, a phase has nothing to do, the last batch is too
@@ -41,7 +54,7 @@ def check_fit(model: Model, loaders: DataLoaders, optimizer: Optimizer, phases: 
             f"the optimizer holds {foreign} of {len(held)} parameters that are not the model's: make it from "
             "model.parameters() of this very model, after the model is made."
         )
-    problems = [*find_misfits(model, loaders, phases), *_wrong_schedulers(phases, optimizer)]
+    problems = [*find_misfits(model, loaders, phases, measured), *_wrong_schedulers(phases, optimizer)]
     if problems:
         raise refusal(LearnerError, problems)
 
@@ -86,8 +99,10 @@ def check_lengths(model: Model, loaders: DataLoaders) -> None:
         raise refusal(LearnerError, [Problem(p.path, f"{needs}: {p.text}", fix) for p in error.problems]) from error
 
 
-def find_misfits(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -> list[Problem]:
-    """All that does not fit in model, data and phases, whatever the optimizer."""
+def find_misfits(
+    model: Model, loaders: DataLoaders, phases: Mapping[str, Phase], measured: Collection[str] = ()
+) -> list[Problem]:
+    """All that does not fit in model, data, phases and the figures that hooks measure, whatever the optimizer."""
     patterns = [*_wrong_patterns(model, phases), *_unknown_data(loaders, phases)]
     return [
         *_unknown_phases(model, phases),
@@ -97,7 +112,7 @@ def find_misfits(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
         *_all_labelled(model, loaders),
         *_idle_phases(model, phases),
         *_vain_consolidation(model, phases),
-        *_unmeasured_plateaus(model, phases),
+        *_unmeasured_plateaus(model, phases, measured),
         *([] if patterns else _no_gradient(model, phases)),
         *(patterns or _lone_rows(model, loaders, phases)),
     ]
@@ -156,16 +171,17 @@ def _vain_consolidation(model: Model, phases: Mapping[str, Phase]) -> Iterator[P
             yield Problem(("phases", name, "consolidate"), missing, fix)
 
 
-def _unmeasured_plateaus(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
+def _unmeasured_plateaus(model: Model, phases: Mapping[str, Phase], measured: Collection[str]) -> Iterator[Problem]:
     """Schedules that follow a figure that there is not."""
     for name, phase in phases.items():
         for plateau in plateaus_of(phase.schedule) if phase.epochs and model.active(name) else ():
             path = ("phases", name, "schedule", "metric")
-            if not {*model.active(name)} & {*model.tasks}:
+            learned = {*model.active(name)} & {*model.tasks}
+            if not learned and plateau.metric.removeprefix("val/") not in measured:
                 text = f"no task is learned in phase {name!r}, and so nothing is measured that the rate could follow."
                 yield Problem(path, text, "Give that phase a schedule of its own.")
             else:
-                yield from wrong_figure(path, plateau.metric, model, plateau.mode)
+                yield from wrong_figure(path, plateau.metric, model, plateau.mode, measured)
 
 
 def _wrong_schedulers(phases: Mapping[str, Phase], optimizer: Optimizer) -> Iterator[Problem]:

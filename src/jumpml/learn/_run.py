@@ -190,8 +190,12 @@ class Run:
         loop, best = self.loop, self.states.saving.best if self.states.saving else None
         figures = {*([best] if best else ()), *(figure for hook in loop.hooks for figure in hook.figures)}
         figures |= {plateau.metric for plateau in plateaus_of(loop.phases[name].schedule)}
+        figures -= {f"val/{figure}" for hook in loop.hooks for figure in hook.measures(loop.model)}
         averaged = self.average.model if self.average else None
-        return validate(sorted(figures), loop.loaders, averaged or loop.model, name)
+        val = validate(sorted(figures), loop.loaders, averaged or loop.model, name)
+        for validated in loop.hooks.validated:
+            val |= validated(name, loop.progress.closed(name))
+        return val
 
     def _leave(self, name: str) -> None:
         if self.loop.phases[name].consolidate:

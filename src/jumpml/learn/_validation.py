@@ -10,7 +10,7 @@ from jumpml.core import LearnerError, Problem, did_you_mean
 from jumpml.evaluate import higher_is_better, score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
@@ -34,10 +34,11 @@ def validate(figures: Sequence[str], loaders: DataLoaders, model: Model, phase: 
 
 def improves(saving: Saving | None, progress: Progress, figures: dict[str, float]) -> bool:
     """Whether the figures are better than any before; if so, `Progress` remembers it."""
-    if saving is None or saving.best is None or not figures:
+    figure = None if saving is None or saving.best is None else figures.get(saving.best.removeprefix("val/"))
+    if saving is None or saving.best is None or figure is None:
         return False
     best = Best(None if progress.best is None else progress.best[0])
-    better = best.take(saving.best, figures[saving.best.removeprefix("val/")], mode=saving.mode)
+    better = best.take(saving.best, figure, mode=saving.mode)
     if better and best.value is not None:
         progress.best = (best.value, progress.step)
     return better
@@ -47,7 +48,7 @@ def rises(figure: str, mode: str = "auto") -> bool:
     """Whether more of a figure is better.
 
     Args:
-        figure: ``val/<task>/<metric>`` or ``val/loss``.
+        figure: ``val/<task>/<metric>``, ``val/embedding/<node>/<figure>`` or ``val/loss``.
         mode: ``max``, ``min``, or ``auto``, which asks the metric.
 
     Raises:
@@ -93,10 +94,21 @@ class Best:
         return better
 
 
-def wrong_figure(path: tuple[str | int, ...], figure: str, model: Model, mode: str) -> Iterator[Problem]:
-    """A figure that no validation has, or of which nobody says which way is better."""
+def wrong_figure(
+    path: tuple[str | int, ...], figure: str, model: Model, mode: str, measured: Collection[str] = ()
+) -> Iterator[Problem]:
+    """A figure that no validation has, or of which nobody says which way is better.
+
+    Args:
+        path: Where it is asked for.
+        figure: Its name, with ``val/`` before it.
+        model: Its tasks are measured.
+        mode: ``max``, ``min`` or ``auto``.
+        measured: What hooks measure beside them.
+    """
     tasks = model.tasks.items()
     known = ["val/loss", *(f"val/{n}/{metric}" for n, t in tasks for metric in t.metrics or t.brings.metrics)]
+    known += [f"val/{name}" for name in measured]
     if figure not in known:
         near = did_you_mean(figure, known)
         yield Problem(path, f"the validation has no figure {figure!r}.", near)

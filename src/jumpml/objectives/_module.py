@@ -61,6 +61,8 @@ class ObjectiveModule(nn.Module, ABC):
     """How often a view is drawn, where it is one."""
     nodes_on: int | None = None
     """On how many of the draws, the first ones, nodes are computed; fields are read on all. None: nodes on all too."""
+    if_collapsed: ClassVar[str] = ""
+    """Of a self-supervised kind, what to change where the embeddings under it have become one and the same."""
     per_example: bool = True
     """Whether `forward` returns one loss a row. One of a whole batch never gets a batch of one row."""
     forward: Callable[..., Loss]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from jumpml.core import Problem, did_you_mean
 from jumpml.learn._validation import wrong_figure
 from jumpml.learn.hooks._early_stop import EarlyStop
+from jumpml.learn.hooks._embedding_probe import EmbeddingProbe
+from jumpml.learn.hooks._embeddings import Embeddings
 from jumpml.learn.hooks._statistics import Statistics
 from jumpml.learn.hooks._swa import SWA
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def build_hooks(spec: LearnerSpec) -> list[Hook]:
-    """What joins the loop as the file says: averaging of the last epochs, early stopping, statistics."""
+    """What joins the loop as the file says: averaging of the last epochs, early stopping, statistics, embeddings."""
     hooks: list[Hook] = []
     if spec.swa:
         hooks.append(SWA(start=spec.swa.start, phase=spec.swa.phase))
@@ -28,16 +30,26 @@ def build_hooks(spec: LearnerSpec) -> list[Hook]:
         hooks.append(EarlyStop(stop.metric, patience=stop.patience, min_delta=stop.min_delta, mode=stop.mode))
     if spec.statistics:
         hooks.append(Statistics())
+    if spec.embeddings:
+        hooks.append(Embeddings(build_probes(spec)))
     return hooks
 
 
-def find_hook_problems(spec: LearnerSpec, model: Model, phases: Collection[str]) -> Iterator[Problem]:
+def build_probes(spec: LearnerSpec) -> list[EmbeddingProbe]:
+    """What the file measures of embeddings."""
+    return [EmbeddingProbe(**{**dict(one), "figures": one.figures or ()}) for one in spec.embeddings]
+
+
+def find_hook_problems(
+    spec: LearnerSpec, model: Model, phases: Collection[str], measured: Collection[str]
+) -> Iterator[Problem]:
     """What a file says wrongly of them.
 
     Args:
         spec: The file.
         model: Its tasks are measured.
         phases: The names of all phases.
+        measured: The figures that hooks measure.
     """
     if spec.swa and spec.ema:
         yield Problem(("swa",), "`ema` averages the weights already.", "Leave one of the two out.")
@@ -47,6 +59,6 @@ def find_hook_problems(spec: LearnerSpec, model: Model, phases: Collection[str])
     if spec.swa and spec.swa.lr is None and "anneal" in spec.swa.model_fields_set:
         yield Problem(("swa", "anneal"), "there is no rate to go to.", "Set lr beside it, or leave it out.")
     if spec.early_stop:
-        yield from wrong_figure(("early_stop", "metric"), spec.early_stop.metric, model, spec.early_stop.mode)
+        yield from wrong_figure(("early_stop", "metric"), spec.early_stop.metric, model, spec.early_stop.mode, measured)
     if spec.statistics and not spec.log:
         yield Problem(("statistics",), "nothing is logged.", "Name a log, or leave them out.")

@@ -163,7 +163,11 @@ def with_fields(surgery: Surgery, model: Model, loaders: DataLoaders) -> Surgery
 
 
 def find_growth_problems(
-    rules: Sequence[GrowthRule], model: Model, phases: Collection[str], loaders: DataLoaders
+    rules: Sequence[GrowthRule],
+    model: Model,
+    phases: Collection[str],
+    loaders: DataLoaders,
+    measured: Collection[str] = (),
 ) -> Iterator[Problem]:
     """What is wrong with rules, found on a copy of the model that is let grow by all of them in their order."""
     tried = copy.deepcopy(model)
@@ -173,7 +177,7 @@ def find_growth_problems(
             yield Problem((*path, "trigger", "phase"), f"there is no phase {trigger.phase!r}.", _known(phases))
         if isinstance(trigger, OnPlateau):
             where = (*path, "trigger", "plateau", "metric")
-            yield from wrong_figure(where, trigger.metric, model, trigger.mode)
+            yield from wrong_figure(where, trigger.metric, model, trigger.mode, measured)
         try:
             tried.grow(with_fields(rule.surgery, tried, loaders))
         except (GraphError, ObjectiveError) as error:

@@ -48,6 +48,8 @@ class VICReg(TwoViews):
         torch.Size([])
     """
 
+    if_collapsed = "raise `variance`, which holds the rows apart, or make the views differ more"
+
     def __init__(
         self,
         inputs: str | Sequence[str],

@@ -7,7 +7,7 @@ from jumpml.learn._learner import Learner
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Progress, Saving
 from jumpml.learn._told import told_by
-from jumpml.learn.adapting import Adaptation, AdaptationMethod, Adapted, BatchStatistics, Entropy, Probe
+from jumpml.learn.adapting import MEMO, TTT, Adaptation, AdaptationMethod, Adapted, BatchStatistics, Entropy, Probe
 from jumpml.learn.continual._fisher import fisher_information
 from jumpml.learn.continual._replay import Replay
 from jumpml.learn.continual._reservoir import Reservoir
@@ -88,6 +88,8 @@ __all__ = [
     "Learner",
     "LearningRates",
     "Log",
+    "MEMO",
+    "TTT",
     "MLflowLog",
     "OneCycle",
     "OverfitReport",

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from jumpml.learn._phase import Phase
     from jumpml.learn.steps._execution import Execution
 
-BUILT_IN = ("self_supervised", "supervised")  # phases that an objective may name though no learner has them
+# phases that an objective may name though no learner has them
+BUILT_IN = ("self_supervised", "supervised", "test_time")
 
 
 def check_fit(

@@ -3,8 +3,20 @@
 from jumpml.learn.adapting._adaptation import Adaptation, adapt_to
 from jumpml.learn.adapting._adapted import Adapted
 from jumpml.learn.adapting._entropy import Entropy
+from jumpml.learn.adapting._memo import MEMO
 from jumpml.learn.adapting._method import AdaptationMethod
 from jumpml.learn.adapting._probe import Probe
 from jumpml.learn.adapting._statistics import BatchStatistics
+from jumpml.learn.adapting._ttt import TTT
 
-__all__ = ["Adaptation", "AdaptationMethod", "Adapted", "BatchStatistics", "Entropy", "Probe", "adapt_to"]
+__all__ = [
+    "MEMO",
+    "TTT",
+    "Adaptation",
+    "AdaptationMethod",
+    "Adapted",
+    "BatchStatistics",
+    "Entropy",
+    "Probe",
+    "adapt_to",
+]

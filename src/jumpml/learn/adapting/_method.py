@@ -11,7 +11,7 @@ from torch.optim import SGD
 from jumpml.core import LearnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -159,6 +159,16 @@ class Descending(AdaptationMethod):
     @abstractmethod
     def movable(self, model: Model) -> list[str]:
         """The parameters that it moves, by name."""
+
+    def leading_to(self, model: Model, values: Iterable[str]) -> list[str]:
+        """The parameters, by name, of those of its nodes that some values are computed from."""
+        ends = {node for value in values if (node := model.node_of(value))}
+        reached = ends.union(*(model.ancestors(node) for node in ends))
+        own = {id(parameter): name for name, parameter in model.named_parameters()}
+        nodes = [name for name in model.node_names if name in reached]
+        within = {id(p) for unit in model.select(self.nodes) for p in model.node(unit).parameters()}
+        found = [own[id(p)] for node in nodes for p in model.node(node).parameters() if id(p) in within]
+        return list(dict.fromkeys(found))
 
     def begin(self, model: Model) -> None:
         """Take a model."""

@@ -116,11 +116,16 @@ class Project:
             SpecError: A file is wrong, or does not fit another; all mistakes of the file with their lines.
             JumpMLError: The same for several files; or something fails that no line can be named for.
         """
-        return self._checked()[1]
+        return self.checked()[1]
 
-    def _checked(self) -> tuple[DataLoaders, CheckReport]:
+    def checked(self, loaders: DataLoaders | None = None) -> tuple[DataLoaders, CheckReport]:
+        """The same, and the loaders that it was found with.
+
+        Args:
+            loaders: Those of these files, where they have been built before.
+        """
         files = (self.data, self.model, self.learner, self.deploy)
-        loaders, model = self.build()
+        loaders, model = self.build(loaders)
         return loaders, check_parts(loaders, model, self.learner, self.deploy, files=files, trust=self.trust)
 
     def build(self, loaders: DataLoaders | None = None) -> tuple[DataLoaders, Model]:
@@ -145,7 +150,7 @@ class Project:
         Raises:
             JumpMLError: Something is wrong; before training where it can be known then.
         """
-        loaders, _ = self._checked()
+        loaders, _ = self.checked()
         folder = new_run_folder(self.name, out)
         temporary = folder / ".specs.tmp"  # half a folder of files would resume as another run
         self.save_specs(temporary)
@@ -161,7 +166,7 @@ class Project:
         Raises:
             JumpMLError: What would go wrong in the run.
         """
-        loaders, _ = self._checked()
+        loaders, _ = self.checked()
         _, model = self.build(loaders)
         short = replace(self, learner=shortened(self.learner, model), deploy=shortened_deploy(self.deploy))
         with tempfile.TemporaryDirectory(prefix="jumpml-dry-run-") as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
@@ -48,9 +49,11 @@ class Range:
         """The value as a trial keeps it."""
         return value if self.whole else float(value)
 
-    def ends(self) -> tuple[Any, ...]:
-        """The values that a file must be able to hold."""
-        return (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
+    def samples(self) -> tuple[float, ...]:
+        """Both ends and a value between them, which stand for the others."""
+        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        some = (self.low, middle, self.high)
+        return tuple(int(one) for one in some) if self.whole else some
 
 
 @final
@@ -76,8 +79,8 @@ class Choices:
         """The value as a trial keeps it."""
         return json.dumps(value)
 
-    def ends(self) -> tuple[Any, ...]:
-        """The values that a file must be able to hold."""
+    def samples(self) -> tuple[Any, ...]:
+        """All of them."""
         return self.values
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jumpml._search import space_of
 from jumpml._study import Study, fixed
 from jumpml._verbs import new_run_folder
-from jumpml.core import SPECS, MissingExtraError, Mistake, RunError, SpecError, load_spec, write_json
+from jumpml.core import SPECS, JumpMLError, MissingExtraError, Mistake, RunError, SpecError, load_spec, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,8 +19,11 @@ if TYPE_CHECKING:
     from jumpml._project import Project
     from jumpml._search import Space
     from jumpml._tune_record import TuningRecord
+    from jumpml.core import FileSpec
+    from jumpml.data import DataLoaders
 
 _PLAN = "study.json"
+_COMBINATIONS = 16  # of values that are checked where none of the first ones passes
 
 
 def tune(
@@ -48,7 +53,8 @@ def tune(
 
     Raises:
         MissingExtraError: optuna is not installed.
-        SpecError: A key or what it may be is wrong.
+        SpecError: A key or what it may be is wrong, or the project passes its check with no value that is tried
+            before the first trial.
         JumpMLError: The project cannot run, or no trial came to its end.
 
     Example:
@@ -65,7 +71,8 @@ def tune(
     by = by or (best.metric if best else "val/loss")
     mode = best.mode if best and best.metric == by else "auto"
     plan = {"search": dict(search), "by": by, "mode": mode, "prune": prune, "seed": seed}
-    fixed(project, plan).check()
+    project = fixed(project, plan)
+    _refuse_failing(project, spaces)
     folder = new_run_folder(f"{project.name}/tune", out)
     project.save_specs(folder / "specs")
     write_json(folder / _PLAN, {**plan, "trials": trials})
@@ -102,8 +109,51 @@ def _refuse_unfit(project: Project, key: str, space: Space) -> None:
     if kind not in SPECS or not rest:
         problem = f"expected a key that begins with data., model., learner. or deploy., got {key!r}."
         raise SpecError("--search", [Mistake(key="", problem=problem)])
-    for value in space.ends():
-        load_spec(SPECS[kind], getattr(project, kind), {rest: value})
+    for value in space.samples():
+        _with(project, {key: value})
+
+
+def _refuse_failing(project: Project, spaces: Mapping[str, Space]) -> None:
+    """Refuse a search of which nothing that is tried passes the project's check, by the key that is to blame.
+
+    What a file says may be right by itself and mean nothing to what it is for: an argument that the optimizer, or a
+    node's module, does not take.
+    """
+    loaders, _ = project.checked()
+    samples = {key: space.samples() for key, space in spaces.items()}
+    count = max(map(len, samples.values()))
+    alongside = [[some[place % len(some)] for some in samples.values()] for place in range(count)]
+    several = islice(product(*samples.values()), _COMBINATIONS)
+    first = None
+    for values in (*alongside, *several):
+        error = _failure(project, dict(zip(samples, values, strict=True)), loaders)
+        if error is None:
+            return
+        first = first or error
+    for key, some in samples.items():
+        if all(blamed := [_failure(project, {key: value}, loaders) for value in some]) and blamed[0]:
+            raise blamed[0]
+    if first:
+        raise first
+
+
+def _failure(project: Project, values: Mapping[str, Any], loaders: DataLoaders) -> JumpMLError | None:
+    """What the project's check says of values by key, if it refuses them."""
+    try:
+        own = any(key.startswith("data.") for key in values)
+        replace(project, **_with(project, values)).checked(None if own else loaders)
+    except JumpMLError as error:
+        return error
+    return None
+
+
+def _with(project: Project, values: Mapping[str, Any]) -> dict[str, FileSpec]:
+    """The files with values by dotted key."""
+    by_kind: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        kind, _, rest = key.partition(".")
+        by_kind.setdefault(kind, {})[rest] = value
+    return {kind: load_spec(SPECS[kind], getattr(project, kind), told) for kind, told in by_kind.items()}
 
 
 def _require_optuna() -> None:

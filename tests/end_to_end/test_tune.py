@@ -134,6 +134,42 @@ def test_keys_and_values_are_checked_before_anything_is_made(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        (
+            {"learner.optimizer.momentom": "0.5..0.9"},
+            "optimizer.momentom: SGD takes no such argument. Did you mean 'momentum'",
+        ),
+        ({"model.nodes.encoder.args.withs": "[8],[16]"}, "withs"),
+        ({"model.nodes.encoder.args.widths": "[0],[-1]"}, "widths"),
+        (
+            {"data.batch_size": "1000..2000", "learner.optimizer.betas": "[0.8, 0.9],[0.9, 0.99]"},
+            "optimizer.betas: SGD takes no",
+        ),
+    ],
+)
+def test_a_key_that_no_value_makes_right_is_told_before_the_first_trial(
+    search: dict[str, str], told: str, folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match=re.escape(told)):
+        tune(Project.find(folder), search, out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"learner.optimizer.kind": "sgd,adam", "learner.optimizer.betas": "[0.8, 0.9],[0.9, 0.99]"},
+        {"model.nodes.encoder.args.widths": "[0],[8]"},
+    ],
+    ids=["beside another key's", "one of two"],
+)
+def test_a_key_that_some_value_makes_right_is_searched(search: dict[str, str], folder: Path, tmp_path: Path) -> None:
+    record = tune(Project.find(folder), search, trials=4, out=tmp_path / "runs")
+    assert {trial.state for trial in record.trials} >= {"complete", "failed"}
+
+
 def test_a_figure_that_there_is_not_is_told(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(JumpMLError, match=r"the validation has no figure 'val/species/acuracy'\. Did you mean"):
         tune(Project.find(folder), SEARCH, by="val/species/acuracy", out=tmp_path / "runs")
@@ -242,7 +278,7 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(folder: Path, tmp_pat
     assert states["[0]"].error
     broken = Project.find(folder, {"model.nodes.encoder.args.widths": [8]})
     with pytest.raises(JumpMLError, match="came to its end; the first one failed: "):
-        tune(broken, {"model.nodes.encoder.args.widths": "[0],[-1]"}, trials=2, out=tmp_path)
+        tune(broken, {"learner.optimizer.lr": "1e30,1e31"}, trials=2, out=tmp_path)
 
 
 def test_which_way_is_better_is_as_the_best_checkpoint_has_it(folder: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from jumpml.learn import CsvLog, JsonlLog, Learner, MLflowLog, Phase, ProgressLo
 from jumpml.objectives import L2, CrossEntropy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from jumpml.learn import Log
@@ -83,6 +84,116 @@ def run_whole_and_stopped(tmp_path: Path, log: Any) -> tuple[Path, Path]:
     assert again.progress.step == 30
     again.fit()
     return whole, stopped
+
+
+# --- learning rates by group --------------------------------------------------------------------------------------
+
+
+def grouped(folder: Path, optimizer: Any, kinds: Sequence[str] = ("jsonl", "csv", "mlflow")) -> Learner:
+    """One epoch of four batches, of a model with nodes body and out."""
+    columns = {
+        "x": Column(torch.rand(12, 4), "tensor"),
+        "y": Column(torch.arange(12) % 2, "category", classes=("a", "b")),
+    }
+    loaders = DataLoaders(columns, random_split(12, train=8 / 12, val=2 / 12, test=2 / 12), batch_size=2)
+    model = jumpml.load_model(
+        {
+            "nodes": {
+                "body": {"module": "torch.nn.Linear", "inputs": "x", "args": {"in_features": 4, "out_features": 3}},
+                "out": {"module": "jumpml.blocks.Head", "inputs": "body"},
+            },
+            "tasks": {"y": {"kind": "multiclass", "output": "out", "target": "y"}},
+        },
+        loaders,
+    )
+    given: Any = optimizer(model) if callable(optimizer) else None
+    told = {} if callable(optimizer) else {"optimizer": optimizer}
+    phases = {"supervised": {"epochs": 1, "schedule": {"kind": "linear"}}}
+    options = {"log": list(kinds), "checkpoint": None, "phases": phases, **told}
+    return jumpml.create_learner(loaders, model, given, options, run=folder)
+
+
+def sgd(model: jumpml.Model, *groups: dict[str, Any]) -> torch.optim.Optimizer:
+    """A group a node, with what is told of each beside its parameters."""
+    nodes = [{"params": list(model.node(name).parameters())} for name in ("body", "out")]
+    return torch.optim.SGD([{**one, **told} for one, told in zip(nodes, groups, strict=True)], lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "first"),
+    [
+        ({"kind": "sgd", "lr": 0.1}, {"lr": 0.1}),
+        ({"kind": "adamw", "lr": 0.1, "no_decay": ["biases"]}, {"lr": 0.1}),
+        (
+            {"kind": "sgd", "lr": 0.1, "groups": [{"nodes": "out", "lr": 0.2}]},
+            {"lr": 0.1, "lr/rest": 0.1, "lr/out": 0.2},
+        ),
+        (
+            {"kind": "sgd", "lr": 0.1, "groups": [{"nodes": ["out"], "kind": "adam", "lr": 0.2}]},
+            {"lr": 0.1, "lr/rest": 0.1, "lr/out": 0.2},
+        ),
+        ({"kind": "sgd", "lr": 0.1, "layer_decay": 0.5}, {"lr": 0.1, "lr/rest": 0.1, "lr/rest*0.5": 0.05}),
+        (
+            {"kind": "adamw", "lr": 0.1, "layer_decay": 0.5, "no_decay": ["biases"]},
+            {"lr": 0.1, "lr/rest": 0.1, "lr/rest*0.5": 0.05},
+        ),
+        (lambda model: sgd(model, {}, {}), {"lr": 0.1}),
+        (lambda model: sgd(model, {}, {"lr": 0.2}), {"lr": 0.1, "lr/body": 0.1, "lr/out": 0.2}),
+        (lambda model: sgd(model, {"name": "slow"}, {"lr": 0.2}), {"lr": 0.1, "lr/slow": 0.1, "lr/out": 0.2}),
+        (
+            lambda model: {
+                "below": torch.optim.SGD(model.node("body").parameters(), 0.1),
+                "above": torch.optim.SGD(model.node("out").parameters(), 0.2),
+            },
+            {"lr": 0.1, "lr/below": 0.1, "lr/above": 0.2},
+        ),
+        (
+            lambda model: torch.optim.SGD([{"params": [p], "lr": 0.1 * (1 + p.ndim)} for p in model.parameters()]),
+            {"lr": 0.3, "lr/body": 0.3, "lr/body 1": 0.2, "lr/out": 0.3, "lr/out 3": 0.2},
+        ),
+    ],
+    ids=[
+        "one",
+        "equal",
+        "node",
+        "another kind",
+        "depth",
+        "depth and decay",
+        "by hand",
+        "nodes",
+        "name",
+        "named",
+        "many",
+    ],
+)
+def test_rates_are_told_by_group_where_they_differ(
+    optimizer: Any, first: dict[str, float], tmp_path: Path, mlflow: FakeMLflow
+) -> None:
+    grouped(tmp_path, optimizer).fit()
+    lines = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
+    told = [{key: value for key, value in line.items() if key.partition("/")[0] == "lr"} for line in lines]
+    assert told[0] == pytest.approx(first)
+    assert [*told[0]] == [*first]
+    moved = told[-1]["lr"] / told[0]["lr"]  # the schedule moves all alike
+    assert moved < 0.5
+    assert told[-1] == pytest.approx({key: value * moved for key, value in first.items()})
+    rows = rows_of(tmp_path / "steps.csv")
+    assert {key: float(value) for key, value in rows[0].items() if key.startswith("lr")} == pytest.approx(first)
+    (run,) = mlflow.runs.values()
+    metrics = {key.partition("/")[2] for key, *_ in run.metrics}
+    as_mlflow = {key.replace("*", "_").replace("lr/", "lr ") for key in first}
+    assert {key for key in metrics if key.startswith("lr")} == as_mlflow
+
+
+def test_rates_by_group_are_curves_of_tensorboard(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    grouped(tmp_path, lambda model: sgd(model, {}, {"lr": 0.2}), ["tensorboard"]).fit()
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    curves = {f"supervised/{key}" for key in ("lr", "lr/body", "lr/out")}
+    assert curves <= {*events.Tags()["scalars"]}
+    last = {name.rpartition("/")[2]: events.Scalars(name)[-1].value for name in curves}
+    assert last["body"] == last["lr"] == pytest.approx(last["out"] / 2)
 
 
 # --- csv ----------------------------------------------------------------------------------------------------------

@@ -14,9 +14,11 @@ from jumpml.learn._progress import Progress
 from jumpml.learn._random import RandomState
 from jumpml.learn._stage import Stage
 from jumpml.learn.hooks._carry import carry_optimizer
+from jumpml.learn.optimizers._group_names import group_names
 from jumpml.learn.optimizers._joint import names_of
 from jumpml.learn.saving._snapshot import Snapshot
 from jumpml.learn.schedules._rates import without_parameters
+from jumpml.learn.schedules._schedules import TorchSchedule, schedules_of
 from jumpml.learn.steps._descent import Descent
 from jumpml.learn.steps._execution import laid_out_alike
 from jumpml.learn.steps._meter import NONE_MOVES, Meter
@@ -84,6 +86,7 @@ class Loop:
         self._schedules = {name: schedule for name, schedule in schedules.items() if schedule is not None}
         self._descend = Descent(self._weights, self._schedules, update.scale)
         self._meter = Meter(self._weights)
+        self._groups: Sequence[str] = ()  # whose learning rates are told one by one
 
     def enter(self, name: str) -> Stage:
         """Set up what depends on the phase; how far it has come is `Progress`'s.
@@ -95,6 +98,7 @@ class Loop:
             raise LearnerError(f"there is no phase {name!r}. {did_you_mean(name, self.phases)}")
         self.stage = self._stage(name, trained=self.stage.trained if self.stage else ())
         self.progress.phase = name
+        self._groups = self._told_apart()
         for enter in self.hooks.enter:
             enter(self.stage)
         return self.stage
@@ -111,6 +115,13 @@ class Loop:
             accumulate=self.accumulate,
             trained=trained,
         )
+
+    def _told_apart(self) -> Sequence[str]:
+        """The optimizer's groups by name, where they have, or may come to have, learning rates of their own."""
+        schedules = schedules_of(self.phases[self.progress.phase].schedule) if self.progress.phase else ()
+        rates = {group["lr"] for group in self._initial}
+        apart = len(rates) > 1 or any(isinstance(schedule, TorchSchedule) for schedule in schedules)
+        return group_names(self.optimizer, self.model) if apart and len(self._initial) > 1 else ()
 
     def remaining(self) -> Iterator[dict[str, Tensor]]:
         """What is left of the open epoch, in training mode."""
@@ -138,6 +149,7 @@ class Loop:
         for parameter in stage.trained:  # no other has a gradient: `zero_grad` would look at them all
             parameter.grad = None
         moved = self._move_weights(stage) if self._schedules else NONE_MOVES
+        rates = [group["lr"] for group in self.optimizer.param_groups]
         steps, losses, rows = (self._learn_one if len(batches) == 1 else self._learn_all)(stage, batches)
         self._update.unscale()
         for differentiated in self.hooks.differentiated:
@@ -148,7 +160,7 @@ class Loop:
         stage.advance()
         self.progress.step += 1
         self.progress.batch += len(batches)
-        self._meter.add(self.progress.step, steps[0].lr, losses, rows, moved)
+        self._meter.add(self.progress.step, rates, losses, rows, moved)
         for learned in self.hooks.learned:
             for step in steps:
                 learned(step)
@@ -229,6 +241,7 @@ class Loop:
         for group, before in zip(self.optimizer.param_groups, groups, strict=True):
             group.update(before)
         self.stage.load_state_dict(state)
+        self._groups = self._told_apart()
 
     def regrow(self, lineage: Sequence[Mapping[str, Any]]) -> None:
         """Bring the model, and what stands beside it, into the shape of a lineage; weights are to be loaded then."""
@@ -271,7 +284,7 @@ class Loop:
         for name in flags[0] if flags else ():
             if torch.stack([flag[name] for flag in flags]).any():
                 raise miscount(name)
-        return self._meter.read(self.progress.phase or "")
+        return self._meter.read(self.progress.phase or "", self._groups)
 
     def identity(self) -> dict[str, str]:
         """What must be the same for a resumed run to be the same run."""

@@ -88,7 +88,8 @@ class _CsvFile:
 def _step_row(record: StepRecord) -> dict[str, Any]:
     losses = {"loss" if name == "total" else f"loss/{name}": value for name, value in record.losses.items()}
     weights = {f"weight/{name}": value for name, value in record.weights.items()}
-    return {"phase": record.phase, "step": record.step, "lr": record.lr, **losses, **weights, **record.figures}
+    rates = record.learning_rates()
+    return {"phase": record.phase, "step": record.step, **rates, **losses, **weights, **record.figures}
 
 
 def _epoch_rows(epochs: Sequence[EpochRecord]) -> list[dict[str, Any]]:

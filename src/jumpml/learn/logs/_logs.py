@@ -25,6 +25,7 @@ class StepRecord(NamedTuple):
         lr: The first group's learning rate.
         weights: By objective, the weights that move.
         figures: What hooks tell; only the last of the steps that are logged together has any.
+        rates: By group of the optimizer, its learning rate, where groups have their own.
     """
 
     phase: str
@@ -33,12 +34,17 @@ class StepRecord(NamedTuple):
     lr: float
     weights: Mapping[str, float] = MappingProxyType({})
     figures: Mapping[str, float] = MappingProxyType({})
+    rates: Mapping[str, float] = MappingProxyType({})
+
+    def learning_rates(self) -> dict[str, float]:
+        """The first group's under ``lr``, and every group's under ``lr/<group>`` where they have their own."""
+        return {"lr": self.lr, **{f"lr/{name}": value for name, value in self.rates.items()}}
 
     def as_json(self) -> str:
         """The step as a line of JSON, with weights where some move and figures where there are any."""
-        record = {**self._asdict(), "weights": dict(self.weights), "figures": dict(self.figures)}
-        rare = ("weights", "figures")
-        return json.dumps({key: value for key, value in record.items() if key not in rare or value})
+        record = {"phase": self.phase, "step": self.step, "losses": self.losses, **self.learning_rates()}
+        rare = {"weights": dict(self.weights), "figures": dict(self.figures)}
+        return json.dumps(record | {key: value for key, value in rare.items() if value})
 
 
 def step_figures(record: StepRecord) -> dict[str, float]:
@@ -46,7 +52,8 @@ def step_figures(record: StepRecord) -> dict[str, float]:
     losses = {f"{record.phase}/{name}": value for name, value in record.losses.items()}
     weights = {f"{record.phase}/weight/{name}": value for name, value in record.weights.items()}
     figures = {f"{record.phase}/{name}": value for name, value in record.figures.items()}
-    return {**losses, f"{record.phase}/lr": record.lr, **weights, **figures}
+    rates = {f"{record.phase}/{name}": value for name, value in record.learning_rates().items()}
+    return {**losses, **rates, **weights, **figures}
 
 
 def epoch_figures(record: EpochRecord) -> dict[str, float]:

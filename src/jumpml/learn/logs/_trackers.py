@@ -229,5 +229,5 @@ def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
 
 
 def _plain(name: str) -> str:
-    """A name as MLflow takes it."""
-    return re.sub(r"[^\w\-. /]", "_", name)[:250]
+    """A name as MLflow takes it; ``lr`` is a metric, and so no folder of others where it keeps files."""
+    return re.sub(r"[^\w\-. /]", "_", name.replace("/lr/", "/lr "))[:250]

@@ -11,6 +11,7 @@ import torch
 from torch.optim import Optimizer
 
 from jumpml.core import LearnerError, Problem, did_you_mean, refusal
+from jumpml.learn.optimizers._group_names import NAME
 from jumpml.learn.optimizers._joint import JointOptimizer
 from jumpml.learn.optimizers._param_groups import Group, find_group_problems, share_out
 
@@ -87,7 +88,9 @@ def _param_group(share: Share, groups: Sequence[Group], lr: float) -> dict[str, 
     """A share as torch takes it."""
     own: dict[str, Any] = {} if share.group is None else {"lr": groups[share.group].lr, **groups[share.group].arguments}
     rate = share.rate * (own.pop("lr", None) or lr)
-    group = {"params": share.parameters, **own, "lr": rate, RATE_SHARE: rate / lr}
+    name = "rest" if share.group is None else "+".join(groups[share.group].nodes)
+    name += f"*{share.rate:g}" if share.rate != 1.0 else ""  # as deep as that
+    group = {"params": share.parameters, **own, "lr": rate, RATE_SHARE: rate / lr, NAME: name}
     return group if share.decayed else {**group, "weight_decay": 0}
 
 

@@ -125,7 +125,8 @@ class Linear(ScheduleFunction):
     def at(self, place: int, count: int, lr: float) -> float:
         """See `ScheduleFunction.at`."""
         first, last = (lr if rate is None else rate for rate in (self.start_lr, self.end_lr))
-        return first + (last - first) * place / max(count - 1, 1)
+        way = place / max(count - 1, 1)
+        return (1 - way) * first + way * last  # both ends exact: a rate a little below zero would climb
 
 
 @final

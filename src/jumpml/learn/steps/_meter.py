@@ -37,7 +37,7 @@ class Meter:
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = dict(weights)
-        self._window: list[tuple[int, float, Mapping[str, Loss], int, Mapping[str, float]]] = []
+        self._window: list[tuple[int, Sequence[float], Mapping[str, Loss], int, Mapping[str, float]]] = []
         self._sums: dict[str, float] = {}
         self._rows: dict[str, float] = {}
 
@@ -49,21 +49,30 @@ class Meter:
         self._weights.update(weights)
 
     def add(
-        self, step: int, lr: float, losses: Mapping[str, Loss], size: int, weights: Mapping[str, float] = NONE_MOVES
+        self,
+        step: int,
+        rates: Sequence[float],
+        losses: Mapping[str, Loss],
+        size: int,
+        weights: Mapping[str, float] = NONE_MOVES,
     ) -> None:
         """Note one step. Its means wait until they are read: many together cost less.
 
         Args:
             step: Its number.
-            lr: The learning rate that it used.
+            rates: The learning rates that it used, by the optimizer's groups.
             losses: By objective, without a graph; the same objectives at every step until they are read.
             size: Rows of the batch.
             weights: Those that move, as they were in this step.
         """
-        self._window.append((step, lr, losses, size, weights))
+        self._window.append((step, rates, losses, size, weights))
 
-    def read(self, phase: str) -> Iterator[StepRecord]:
+    def read(self, phase: str, groups: Sequence[str] = ()) -> Iterator[StepRecord]:
         """Read the window and empty it.
+
+        Args:
+            phase: The phase's name.
+            groups: What to call the optimizer's groups, where their rates are told.
 
         Returns:
             A record a step; made as they are asked for, since without a log nobody does.
@@ -74,15 +83,18 @@ class Meter:
         window, self._window = self._window, []
         if not window:
             return iter(())
-        steps, lrs, losses, sizes, weights = zip(*window, strict=True)
+        steps, rates, losses, sizes, weights = zip(*window, strict=True)
         means = self._means(losses, weights)
         if not all(map(math.isfinite, means["total"])):
             raise _first_non_finite(steps, means)
         for name, values in means.items():
             self._add(name, values, sizes if name == "total" else _counts([step[name] for step in losses], sizes))
         by_step = (dict(zip(means, values, strict=True)) for values in zip(*means.values(), strict=True))
-        records = zip(steps, by_step, lrs, weights, strict=True)
-        return (StepRecord(phase, step, record, lr, moved) for step, record, lr, moved in records)
+        records = zip(steps, by_step, rates, weights, strict=True)
+        return (
+            StepRecord(phase, step, record, float(own[0]), moved, rates=_by_group(groups, own))
+            for step, record, own, moved in records
+        )
 
     def _means(
         self, steps: Sequence[Mapping[str, Loss]], weights: Sequence[Mapping[str, float]]
@@ -128,6 +140,14 @@ def _counts(losses: Sequence[Loss], sizes: Sequence[int]) -> Sequence[float]:
     return torch.stack(
         [torch.tensor(size, device=device) if present is None else present.sum() for (_, present), size in pairs]
     ).tolist()
+
+
+def _by_group(groups: Sequence[str], rates: Sequence[float]) -> Mapping[str, float]:
+    """By group, its learning rate; of groups with one name the first one's."""
+    by_group: dict[str, float] = {}
+    for name, rate in zip(groups, rates, strict=False):
+        by_group.setdefault(name, float(rate))
+    return by_group
 
 
 def _first_non_finite(steps: Sequence[int], means: Mapping[str, Sequence[float]]) -> NonFinite:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+import jumpml
 from jumpml import Project
 from jumpml.core import LearnerError
 
@@ -108,8 +109,10 @@ def test_labels_count_where_they_are_and_views_everywhere(folder: Path) -> None:
 def test_it_learns_from_files_and_tells_how_much_is_sure(folder: Path, kind: str) -> None:
     if kind != "fixmatch":
         other(folder, kind)
-    run = Project.find(folder).run(folder / "runs")
-    losses = [json.loads(line)["losses"] for line in (run / "history.jsonl").read_text().splitlines()]
+    loaders, model = Project.find(folder).build()
+    run = folder / "run"
+    learner = jumpml.create_learner(loaders, model, options=folder / "p.learner.yaml", run=run)
+    losses = [epoch.losses for epoch in learner.fit().epochs]
     assert losses[-1]["digit"] < losses[0]["digit"]
     assert all(np.isfinite(list(epoch.values())).all() for epoch in losses)
     shares = [step["figures"]["confident/agree"] for step in told(run) if "confident/agree" in step.get("figures", ())]

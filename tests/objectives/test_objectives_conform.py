@@ -15,6 +15,7 @@ from jumpml.core import Task, ValueInfo
 from jumpml.graph import Model, Node
 from jumpml.objectives import (
     CKA,
+    CPC,
     CTC,
     EWC,
     L1,
@@ -41,6 +42,8 @@ from jumpml.objectives import (
     MeanAbsoluteError,
     MeanSquaredError,
     MeanTeacher,
+    NextToken,
+    NextValue,
     ObjectiveModule,
     Orthogonality,
     PoissonNLL,
@@ -51,6 +54,7 @@ from jumpml.objectives import (
     SupervisedContrastive,
     TotalVariation,
     Triplet,
+    TS2Vec,
     VICReg,
     reduce,
 )
@@ -154,6 +158,10 @@ CASES = {
         lambda: (normal(3), normal(3), normal(4), normal(4)),
         {"fields": ["x"]},
     ),
+    "ts2vec": Case(lambda: TS2Vec("out", views="v"), lambda: (normal(5, 3), normal(5, 3))),
+    "cpc": Case(lambda: CPC(PAIR, ahead=2), lambda: (normal(5, 3), normal(5, 2)), {"fields": []}),
+    "next_value": Case(lambda: NextValue(PAIR, horizon=2), lambda: (normal(5, 3), normal(5, 2))),
+    "next_token": Case(lambda: NextToken(PAIR, vocabulary=4), lambda: (normal(5, 3), codes(4, 5))),
     "distillation": Case(lambda: Distillation(PAIR, kind="multiclass"), lambda: (normal(3), normal(3))),
     "position_distillation": Case(
         lambda: PositionDistillation(TRIO, kind="segmentation"), lambda: (normal(3, 4), normal(3, 4), codes(3, 4))

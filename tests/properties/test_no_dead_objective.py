@@ -38,6 +38,10 @@ NODES: dict[str, Any] = {
         "inputs": "grid",
         "args": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
     },
+    "steps": {"module": LINEAR, "inputs": "load", "args": {"out_features": 4}},
+    "steps2": {"module": LINEAR, "inputs": "load", "args": {"out_features": 4}},
+    "past": {"module": "torch.nn.Embedding", "inputs": "text", "args": {"num_embeddings": 6, "embedding_dim": 4}},
+    "past2": {"module": "torch.nn.Embedding", "inputs": "text", "args": {"num_embeddings": 6, "embedding_dim": 4}},
     "deep": {"module": "jumpml.blocks.VariationalBottleneck", "inputs": "x", "args": {"width": 2}},
     "deep2": {"module": "jumpml.blocks.VariationalBottleneck", "inputs": "x", "args": {"width": 2}},
     "logits": {"module": LINEAR, "inputs": "x", "args": {"out_features": 12}},
@@ -45,6 +49,7 @@ NODES: dict[str, Any] = {
     "out": {"module": LINEAR, "inputs": "x", "args": {"out_features": 1}},
     "out2": {"module": LINEAR, "inputs": "x", "args": {"out_features": 1}},
 }
+INPUTS = {"x": {"shape": [5]}, "load": {"shape": [4, 2]}, "text": {"shape": [6], "dtype": "int64"}}
 ROWS = 8
 PAIR = ["out", "y"]
 # by kind: an objective, and for each of its own keys another value
@@ -99,6 +104,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"inputs": "logits", "views": "one"},
         {"inputs": "logits2", "views": ["two", "one"], "momentum": 0.5},
     ),
+    "ts2vec": ({"inputs": "grid", "views": "one"}, {"inputs": "grid2", "views": ["one", "two"], "instance": 0.9}),
+    "cpc": ({"inputs": "grid", "ahead": 1}, {"inputs": ["grid", "grid2"], "ahead": 2}),
+    "next_value": ({"inputs": ["steps", "load"]}, {"inputs": ["steps2", "load"], "horizon": 2}),
+    "next_token": ({"inputs": ["past", "text"], "vocabulary": 6}, {"inputs": ["past2", "text"], "vocabulary": 7}),
     "l1": ({"inputs": "code"}, {"inputs": "other"}),
     "l2": ({"inputs": "code"}, {"inputs": "other"}),
     "orthogonality": ({"inputs": "grid"}, {"inputs": "grid2"}),
@@ -155,6 +164,9 @@ def batch() -> dict[str, torch.Tensor]:
         "sure.present": torch.arange(ROWS) % 3 == 0,
         "shares": torch.rand(ROWS, 12, generator=g),
         "labels": torch.tensor([[1, 0], [2, 1]] * 4),
+        "load": torch.randn(ROWS, 4, 2, generator=g),
+        "text": torch.randint(6, (ROWS, 6), generator=g),
+        "text.next": torch.randint(6, (ROWS, 6), generator=g),
         "pixels": torch.randint(3, (ROWS, 4), generator=g),
     }
 
@@ -169,7 +181,9 @@ def look(objective: dict[str, Any]) -> list[Any]:
     task = {"kind": "multiclass", "target": "label", "objective": None}
     watch = {f"watch {name}": {"kind": "l2", "inputs": name, "when": ["never"]} for name in unused}
     spec = {
-        "inputs": {"x": {"shape": [5]}},
+        "inputs": {
+            name: shape for name, shape in INPUTS.items() if any(name == node["inputs"] for node in nodes.values())
+        },
         "nodes": nodes,
         "tasks": {f"task {name}": {"output": name, **task} for name in decided},
         "objectives": {"o": objective, **watch},

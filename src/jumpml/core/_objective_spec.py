@@ -25,6 +25,7 @@ from jumpml.core._relation_spec import (
 )
 from jumpml.core._self_supervised_spec import VICRegSpec
 from jumpml.core._semi_supervised_spec import FixMatchSpec, MeanTeacherSpec, PseudoLabelSpec
+from jumpml.core._sequence_spec import CPCSpec, NextTokenSpec, NextValueSpec, TS2VecSpec
 from jumpml.core._supervised_spec import (
     BinaryCrossEntropySpec,
     CornSpec,
@@ -71,6 +72,10 @@ ObjectiveSpec = Annotated[
     | PseudoLabelSpec
     | FixMatchSpec
     | MeanTeacherSpec
+    | TS2VecSpec
+    | CPCSpec
+    | NextValueSpec
+    | NextTokenSpec
     | L1Spec
     | L2Spec
     | OrthogonalitySpec

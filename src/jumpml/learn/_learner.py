@@ -12,7 +12,7 @@ from jumpml.evaluate import evaluate, predict
 from jumpml.learn._history import RunHistory
 from jumpml.learn._loop import Loop
 from jumpml.learn._misfits import check_fit, check_lengths, check_steps
-from jumpml.learn._phase import Phase
+from jumpml.learn._phase import Phase, self_supervised
 from jumpml.learn._run import Run
 from jumpml.learn.adapting import adapt_to
 from jumpml.learn.continual._paths import path_hooks
@@ -158,12 +158,24 @@ class Learner:
     # --- what users call ------------------------------------------------------------------------------------------
 
     def ss_learn(self) -> list[EpochRecord]:
-        """Run what remains of the self-supervised phase.
+        """Run what remains of self-supervision: of every phase before ``supervised`` in which no task is learned.
+
+        In the order of the phases, each with its own objectives, nodes and rates. Where there is none but the phase
+        ``self_supervised`` that is always there, it is that one.
+
+        Returns:
+            The epochs that were run, of all these phases.
 
         Raises:
-            LearnerError: No objective is active in it.
+            LearnerError: No objective is active in any.
+
+        Example:
+            With ``phases: {first: {epochs: 2}, second: {epochs: 4}, supervised: {epochs: 10}}`` and objectives that say
+            ``when: [first]`` and ``when: [second]``, ``learner.ss_learn()`` runs two epochs of the first, and four of
+            the second.
         """
-        return self._run.phase("self_supervised")
+        phases = self_supervised(self.phases, self.model) or ["self_supervised"]
+        return [record for name in phases for record in self._run.phase(name)]
 
     ssLearn = ss_learn  # noqa: N815 (the article's name, kept for ever)
 

@@ -11,7 +11,7 @@ from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, field_o
 from jumpml.learn._validation import wrong_figure
 from jumpml.learn.continual._consolidation import why_vain
 from jumpml.learn.schedules._schedules import TorchSchedule, plateaus_of, schedules_of
-from jumpml.objectives import PseudoLabel
+from jumpml.objectives import PseudoLabel, TS2Vec
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -110,6 +110,7 @@ def find_misfits(
         *_wrong_views(model, loaders),
         *_unmixed_targets(model, loaders),
         *_filled_targets(model, loaders),
+        *_moved_steps(model, loaders),
         *_all_labelled(model, loaders),
         *_idle_phases(model, phases),
         *_vain_consolidation(model, phases),
@@ -222,6 +223,18 @@ def _wrong_views(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
                     f"depends on nothing of that but on {', '.join(sorted(read & {*loaders.fields}))}."
                 )
                 yield Problem(path, text, "Let the view change what the node reads, or name another node.")
+
+
+def _moved_steps(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
+    """Views that put other steps beside each other than those that are compared."""
+    for name, objective in model.objectives.items():
+        if isinstance(objective, TS2Vec):
+            read = {source for value in objective.inputs for source in _sources(model, value)}
+            for view in dict.fromkeys(objective.views):
+                for field in sorted(loaders.policies.moved.get(view, frozenset()) & read):
+                    text = f"the view {view!r} moves the steps of {field!r}, and each is compared with the same step."
+                    fix = "Let it hide stretches, scale or add noise: mask_steps, scale, noise."
+                    yield Problem(_place(model, name, "views"), text, fix)
 
 
 def _all_labelled(model: Model, loaders: DataLoaders) -> Iterator[Problem]:

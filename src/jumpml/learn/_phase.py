@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jumpml.graph import Model
     from jumpml.learn.schedules._schedules import Schedule
 
 
@@ -38,3 +41,19 @@ class Phase:
         for name in ("train", "freeze", "data"):
             if isinstance(value := getattr(self, name), str):
                 object.__setattr__(self, name, (value,))
+
+
+def self_supervised(phases: Mapping[str, Phase], model: Model) -> list[str]:
+    """The phases before ``supervised`` in which something is learned and no task is, in their order.
+
+    Args:
+        phases: By name.
+        model: Whose objectives say in which of them they are active.
+    """
+    before: list[str] = []
+    for name, phase in phases.items():
+        if name == "supervised":
+            break
+        active = {*model.active(name)} if phase.epochs else set()
+        before += [name] if active and not active & {*model.tasks} else []
+    return before

@@ -26,7 +26,11 @@ from jumpml.objectives._similarity import CKA, Decorrelation
 from jumpml.objectives._start import L2SP
 from jumpml.objectives._synaptic import SI
 from jumpml.objectives._triplets import BatchHardTriplet, Triplet
+from jumpml.objectives.self_supervised._cpc import CPC
 from jumpml.objectives.self_supervised._momentum import WithMomentum
+from jumpml.objectives.self_supervised._next_token import NextToken
+from jumpml.objectives.self_supervised._next_value import NextValue
+from jumpml.objectives.self_supervised._ts2vec import TS2Vec
 from jumpml.objectives.self_supervised._two_views import TwoViews
 from jumpml.objectives.self_supervised._vicreg import VICReg
 from jumpml.objectives.semi_supervised._fixmatch import FixMatch
@@ -62,6 +66,10 @@ __all__ = [
     "PseudoLabel",
     "FixMatch",
     "MeanTeacher",
+    "TS2Vec",
+    "CPC",
+    "NextValue",
+    "NextToken",
     "L1",
     "L2",
     "Orthogonality",

@@ -38,6 +38,10 @@ from jumpml.objectives._similarity import CKA, Decorrelation
 from jumpml.objectives._start import L2SP
 from jumpml.objectives._synaptic import SI
 from jumpml.objectives._triplets import BatchHardTriplet, Triplet
+from jumpml.objectives.self_supervised._cpc import CPC
+from jumpml.objectives.self_supervised._next_token import NextToken
+from jumpml.objectives.self_supervised._next_value import NextValue
+from jumpml.objectives.self_supervised._ts2vec import TS2Vec
 from jumpml.objectives.self_supervised._vicreg import VICReg
 from jumpml.objectives.semi_supervised._fixmatch import FixMatch
 from jumpml.objectives.semi_supervised._mean_teacher import MeanTeacher
@@ -75,6 +79,10 @@ KINDS: Mapping[str, Callable[..., Objective]] = {
     "pseudo_label": PseudoLabel,
     "fixmatch": FixMatch,
     "mean_teacher": MeanTeacher,
+    "ts2vec": TS2Vec,
+    "cpc": CPC,
+    "next_value": NextValue,
+    "next_token": NextToken,
     "l1": L1,
     "l2": L2,
     "orthogonality": Orthogonality,

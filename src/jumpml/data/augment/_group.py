@@ -39,6 +39,7 @@ class Group:
 
     Attributes:
         fields: The fields' names.
+        moves: Whether values go to other places.
         mixes: Whether rows are mixed with each other.
         shared: The categories that become shares of their classes.
         opened: The masks into which pixels of no class come.
@@ -52,6 +53,7 @@ class Group:
         self._infos = [fields[name] for name in self.fields]
         self._steps = [step if isinstance(step, Mixing) else self._suited(step) for step in steps if not _is_late(step)]
         self._late = [self._suited(cast("Augmentation", step)) for step in steps if _is_late(step)]
+        self.moves = any(isinstance(step, Augmentation) and step.moves for step in steps)
         self.mixes = any(isinstance(step, Mixing) for step in steps)
         opens = any(isinstance(step, Augmentation) and step.opens for step in steps)
         self.opened = tuple(info.name for info in self._infos if opens and info.kind == "mask")

@@ -70,6 +70,12 @@ class Policies:
             if field in group.answers
         }
 
+    @property
+    def moved(self) -> dict[str, frozenset[str]]:
+        """By view, the fields whose values it moves to other places."""
+        moving = {view: [group for group in groups if group.moves] for view, groups in self._groups.items()}
+        return {view: frozenset(name for group in groups for name in group.fields) for view, groups in moving.items()}
+
     def fields(self, draw: str) -> tuple[str, ...]:
         """The fields that a draw touches.
 

@@ -1,7 +1,7 @@
 """Every self-supervised kind that a file can name learns from rows alone as it should.
 
-A kind that lands is found by itself: it runs on the made-up rows with its defaults, or as `OPTIONS` says, and on data of
-its own where `EXAMPLES` has it.
+A kind that lands is found by itself: it runs on the made-up rows with its defaults, or as `OPTIONS` says, and on data
+of its own where `EXAMPLES` has it.
 """
 
 from __future__ import annotations

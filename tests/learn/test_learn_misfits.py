@@ -11,7 +11,7 @@ from jumpml.core import FieldInfo, GraphError, LearnerError, Task, ValueInfo
 from jumpml.data import Column, DataLoaders, Mixup, Noise, OneHot
 from jumpml.graph import Model, Node
 from jumpml.learn import Learner, Phase
-from jumpml.objectives import CrossEntropy, VICReg
+from jumpml.objectives import BYOL, CLIP, CrossEntropy, MoCo, NTXent, VICReg
 from jumpml.pretrained import OnnxModel
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from jumpml.core import Objective
 
+FIELDS = {"y": FieldInfo(name="y", kind="category", value=ValueInfo(shape=(), dtype="int64"), classes=("no", "yes"))}
 SHAPES = {"x": (4,), "image": (1, 3, 3)}
 
 
@@ -46,15 +47,12 @@ def model_of(*layers: nn.Module, field: str = "x", objectives: Mapping[str, Obje
         "flat": Node(torch.nn.Flatten(), "body"),
         "out": Node(torch.nn.LazyLinear(2), "flat"),
     }
-    fields = {
-        "y": FieldInfo(name="y", kind="category", value=ValueInfo(shape=(), dtype="int64"), classes=("no", "yes"))
-    }
     return Model(
         inputs={field: ValueInfo(shape=SHAPES[field])},
         nodes=nodes,
         tasks={"y": Task(kind="multiclass", output="out", target="y")},
         objectives={"y": CrossEntropy(("out", "y")), **(objectives or {})},
-        fields=fields,
+        fields=FIELDS,
     )
 
 
@@ -106,7 +104,7 @@ def test_only_what_trains_in_a_phase_that_runs_needs_two_rows() -> None:
 
 def test_a_view_must_touch_what_the_objective_depends_on() -> None:
     objectives = {"agree": VICReg("flat", views="noisy", when="warm")}
-    model = model_of(torch.nn.Identity(), field="image", objectives=objectives)
+    model = model_of(torch.nn.Conv2d(1, 2, 1), field="image", objectives=objectives)
     with pytest.raises(LearnerError) as caught:
         learner_of(model, 8, 4, warm=Phase(epochs=1))
     assert str(caught.value) == (
@@ -201,3 +199,69 @@ def test_no_gradient_flows_through_an_onnx_file() -> None:
 def test_a_phase_takes_one_name_for_a_tuple_of_one() -> None:
     names: Any = {"train": "body", "freeze": "aux*", "data": "first"}
     assert Phase(**names) == Phase(train=("body",), freeze=("aux*",), data=("first",))
+
+
+ALONE = "only what belongs to the objective itself would learn"
+STILL = "its momentum encoder would follow weights that stand still"
+
+
+@pytest.mark.parametrize(
+    ("objective", "phase", "text"),
+    [
+        (
+            NTXent("flat", views="noisy", when="first"),
+            Phase(epochs=1, freeze=("body",)),
+            f"'o' (NTXent) reads 'flat', and none of body trains in this phase: {ALONE}.",
+        ),
+        (
+            BYOL("flat", views="noisy", when="first"),
+            Phase(epochs=1, train=("out",)),
+            f"'o' (BYOL) reads 'flat', and none of body trains in this phase: {STILL}.",
+        ),
+        (
+            MoCo("out", views="noisy", when="first", queue=16),
+            Phase(epochs=1, freeze=("all",)),
+            f"'o' (MoCo) reads 'out', and none of body, out trains in this phase: {STILL}.",
+        ),
+        (
+            CLIP(("out", "out2"), when="first"),
+            Phase(epochs=1, train=("elsewhere",)),
+            f"'o' (CLIP) reads 'out', 'out2', and none of body, out, out2 trains in this phase: {ALONE}.",
+        ),
+        (
+            VICReg("plain", views="noisy", when="first"),
+            Phase(epochs=1),
+            f"'o' (VICReg) reads 'plain', and nothing that makes it has weights to train: {ALONE}.",
+        ),
+    ],
+)
+def test_a_method_on_nodes_that_do_not_train_is_refused(objective: Objective, phase: Phase, text: str) -> None:
+    nodes = {
+        "body": Node(torch.nn.Linear(4, 6), "x"),
+        "flat": Node(torch.nn.Flatten(), "body"),
+        "out": Node(torch.nn.Linear(6, 2), "flat"),
+        "out2": Node(torch.nn.Linear(6, 2), "flat"),
+        "plain": Node(torch.nn.Flatten(), "x"),
+        "elsewhere": Node(torch.nn.Linear(4, 2), "x"),
+    }
+    objectives = {"o": objective, "other": CrossEntropy(("elsewhere", "y"), when="all")}
+    model = Model(inputs={"x": ValueInfo(shape=(4,))}, nodes=nodes, objectives=objectives, fields=FIELDS)
+    with pytest.raises(LearnerError) as caught:
+        learner_of(model, 8, 4, first=phase)
+    assert str(caught.value).startswith(f"phase 'first': objective {text}")
+    told, able = str(caught.value).removeprefix(f"phase 'first': objective {text} "), text.partition("none of ")[2]
+    last = able.partition(" trains")[0].split(", ")[-1]
+    train = f"Train it (train: [{last}])" if able else "Name a node with weights"
+    assert told == f"{train}, or leave the objective out of the phase, by its `when`."
+    if objective.inputs[0] != "plain":  # where something trains it is taken, and so where it is not active
+        learner_of(model, 8, 4, first=Phase(epochs=1), second=phase)
+
+
+def test_a_queue_for_fewer_rows_than_a_batch_has_is_refused() -> None:
+    body = torch.nn.Linear(4, 6)
+    with pytest.raises(LearnerError) as caught:
+        learner_of(model_of(body, objectives={"o": MoCo("body", views="noisy", queue=7)}), 8, 4)
+    assert str(caught.value) == (
+        "objective 'o': its queue has place for 3 rows of a batch, and batch_size is 4. Give it 8 or more."
+    )
+    learner_of(model_of(body, objectives={"o": MoCo("body", views="noisy", queue=8)}), 8, 4)

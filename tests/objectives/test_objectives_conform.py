@@ -14,14 +14,18 @@ import jumpml.objectives
 from jumpml.core import Task, ValueInfo
 from jumpml.graph import Model, Node
 from jumpml.objectives import (
+    BYOL,
     CKA,
+    CLIP,
     CPC,
     CTC,
+    DINO,
     EWC,
     L1,
     L2,
     L2SP,
     SI,
+    BarlowTwins,
     BatchHardTriplet,
     BinaryCrossEntropy,
     Contrastive,
@@ -37,13 +41,16 @@ from jumpml.objectives import (
     Huber,
     Jacobian,
     KullbackLeibler,
+    LeJEPA,
     LossModule,
     LwF,
     MeanAbsoluteError,
     MeanSquaredError,
     MeanTeacher,
+    MoCo,
     NextToken,
     NextValue,
+    NTXent,
     ObjectiveModule,
     Orthogonality,
     PoissonNLL,
@@ -51,7 +58,9 @@ from jumpml.objectives import (
     PseudoLabel,
     Quantile,
     Ranking,
+    SimSiam,
     SupervisedContrastive,
+    SwAV,
     TotalVariation,
     Triplet,
     TS2Vec,
@@ -87,6 +96,10 @@ def codes(count: int, *shape: int) -> Tensor:
 
 def numbers() -> tuple[Tensor, ...]:
     return normal(2), normal(2)
+
+
+def slow_numbers() -> tuple[Tensor, ...]:
+    return *numbers(), normal(4), normal(4)
 
 
 def parameters() -> dict[str, Any]:
@@ -130,6 +143,24 @@ CASES = {
     "decorrelation": Case(lambda: Decorrelation("out"), lambda: (normal(3),)),
     "decorrelation_of_two": Case(lambda: Decorrelation(PAIR), lambda: (normal(3), normal(2))),
     "vicreg": Case(lambda: VICReg("out", views="v", projector=(3,)), numbers),
+    "nt_xent": Case(lambda: NTXent("out", views="v", projector=(3,)), numbers),
+    "clip": Case(lambda: CLIP(PAIR), numbers, {"fields": ["out", "target"]}),
+    "barlow_twins": Case(lambda: BarlowTwins("out", views="v", projector=(3,)), numbers),
+    # its targets have no gradient: test_objectives_two_views.py has it
+    "simsiam": Case(lambda: SimSiam("out", views="v", projector=(3,)), numbers, {"without": ["gradient"]}),
+    "byol": Case(lambda: following(BYOL("out", views="v", projector=(3,))), slow_numbers, {"fields": ["x"]}),
+    "moco": Case(lambda: following(MoCo("out", views="v", projector=(3,), queue=16)), slow_numbers, {"fields": ["x"]}),
+    "dino": Case(
+        lambda: following(DINO("out", views=("v", "w"), crops=(2, 1), projector=(3,), prototypes=5)),
+        lambda: (*numbers(), normal(2), normal(4), normal(4), normal(4)),
+        {"fields": ["x"]},
+    ),
+    "swav": Case(
+        lambda: SwAV("out", views=("v", "w"), crops=(2, 1), projector=(3,), prototypes=5),
+        lambda: (*numbers(), normal(2)),
+        {"without": ["gradient"]},  # likewise its assignments: test_objectives_slow_views.py
+    ),
+    "lejepa": Case(lambda: LeJEPA("out", views="v", projector=(3,), slices=8), numbers),
     "l1": Case(lambda: L1("out"), lambda: (normal(2, 2),)),
     "l2": Case(lambda: L2("out"), lambda: (normal(2, 2),)),
     "orthogonality": Case(lambda: Orthogonality("out"), lambda: (normal(3, 2),)),
@@ -195,6 +226,16 @@ def followed(objective: MeanTeacher) -> MeanTeacher:
         nodes={"body": Node(nn.Linear(4, 5), "x"), "out": Node(nn.Linear(5, 3), "body")},
         tasks={"out": Task(kind="multiclass", output="out", target="y")},
         objectives={"slow": objective},
+    )
+    return objective
+
+
+def following(objective: ObjectiveModule) -> ObjectiveModule:
+    """An objective of a model, with a slow copy of it."""
+    Model(
+        inputs={"x": ValueInfo(shape=(4,))},
+        nodes={"out": Node(nn.Linear(4, 2), "x")},
+        objectives={"agree": objective},
     )
     return objective
 

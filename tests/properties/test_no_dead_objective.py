@@ -108,6 +108,72 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "cpc": ({"inputs": "grid", "ahead": 1}, {"inputs": ["grid", "grid2"], "ahead": 2}),
     "next_value": ({"inputs": ["steps", "load"]}, {"inputs": ["steps2", "load"], "horizon": 2}),
     "next_token": ({"inputs": ["past", "text"], "vocabulary": 6}, {"inputs": ["past2", "text"], "vocabulary": 7}),
+    "nt_xent": (
+        {"inputs": "code", "views": "one", "projector": [6]},
+        {"inputs": "other", "views": ["one", "two"], "projector": [7], "temperature": 1},
+    ),
+    "clip": ({"inputs": ["code", "other"]}, {"inputs": ["code", "shares"], "temperature": 1}),
+    "barlow_twins": (
+        {"inputs": "code", "views": "one", "projector": [6]},
+        {"inputs": "other", "views": ["one", "two"], "projector": [7], "redundancy": 1},
+    ),
+    "simsiam": (
+        {"inputs": "code", "views": "one", "projector": [6]},
+        {"inputs": "other", "views": ["one", "two"], "projector": [7], "predictor": [5]},
+    ),
+    "byol": (
+        {"inputs": "code", "views": "one", "projector": [6]},
+        {"inputs": "other", "views": ["one", "two"], "projector": [7], "predictor": [5], "momentum": 0.5},
+    ),
+    "moco": (
+        {"inputs": "code", "views": "one", "projector": [6]},
+        {
+            "inputs": "other",
+            "views": ["one", "two"],
+            "projector": [7],
+            "queue": 16,
+            "temperature": 1,
+            "momentum": {"start": 0.5, "end": 1},
+        },
+    ),
+    "dino": (
+        {"inputs": "code", "views": ["one", "two"], "crops": [1, 1], "projector": [6]},
+        {
+            "inputs": "other",
+            "views": ["two", "one"],
+            "crops": [2, 1],
+            "projector": [7],
+            "prototypes": 5,
+            "temperature": 1,
+            "slow_temperature": 1,
+            "center_momentum": 0.1,
+            "momentum": 0.5,
+        },
+    ),
+    "swav": (
+        {"inputs": "code", "views": ["one", "two"], "crops": [1, 1], "projector": [6]},
+        {
+            "inputs": "other",
+            "views": ["two", "one"],
+            "crops": [2, 1],
+            "projector": [7],
+            "prototypes": 5,
+            "temperature": 1,
+            "epsilon": 1,
+            "iterations": 1,
+        },
+    ),
+    "lejepa": (
+        {"inputs": "code", "views": ["one", "two"], "crops": [1, 1], "projector": [6]},
+        {
+            "inputs": "other",
+            "views": ["two", "one"],
+            "crops": [2, 1],
+            "projector": [7],
+            "slices": 8,
+            "regularization": 0.5,
+        },
+    ),
     "l1": ({"inputs": "code"}, {"inputs": "other"}),
     "l2": ({"inputs": "code"}, {"inputs": "other"}),
     "orthogonality": ({"inputs": "grid"}, {"inputs": "grid2"}),
@@ -195,7 +261,7 @@ def look(objective: dict[str, Any]) -> list[Any]:
     if isinstance(held, WithMomentum):  # what follows the weights is seen once these have moved
         with torch.no_grad():
             for node in nodes:
-                model.node(node).get_parameter("weight").mul_(2)
+                model.node(node).get_parameter("weight").square_()
         held.after_update()
         losses.append(model.losses(batch(), *held.when[:1]).get("o"))
     return [[None if loss is None else loss.detach().tolist() for loss in losses], held.weight]

@@ -11,6 +11,7 @@ from jumpml.core._spec import Spec
 Strength = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Power = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 ClassWeights = Literal["balanced"] | tuple[Strength, ...] | dict[str, Strength]
 PositiveWeight = Literal["balanced"] | Positive
 

@@ -23,7 +23,18 @@ from jumpml.core._relation_spec import (
     SupervisedContrastiveSpec,
     TripletSpec,
 )
-from jumpml.core._self_supervised_spec import VICRegSpec
+from jumpml.core._self_supervised_spec import (
+    BarlowTwinsSpec,
+    BYOLSpec,
+    CLIPSpec,
+    DINOSpec,
+    LeJEPASpec,
+    MoCoSpec,
+    NTXentSpec,
+    SimSiamSpec,
+    SwAVSpec,
+    VICRegSpec,
+)
 from jumpml.core._semi_supervised_spec import FixMatchSpec, MeanTeacherSpec, PseudoLabelSpec
 from jumpml.core._sequence_spec import CPCSpec, NextTokenSpec, NextValueSpec, TS2VecSpec
 from jumpml.core._supervised_spec import (
@@ -69,6 +80,15 @@ ObjectiveSpec = Annotated[
     | DecorrelationSpec
     | JacobianSpec
     | VICRegSpec
+    | NTXentSpec
+    | CLIPSpec
+    | BarlowTwinsSpec
+    | SimSiamSpec
+    | BYOLSpec
+    | MoCoSpec
+    | DINOSpec
+    | SwAVSpec
+    | LeJEPASpec
     | PseudoLabelSpec
     | FixMatchSpec
     | MeanTeacherSpec

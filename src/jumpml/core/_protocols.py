@@ -72,13 +72,13 @@ class Objective(Protocol):
 
     Attributes:
         inputs: The nodes, fields or ``node.part`` that are read, in the order of ``forward``'s arguments.
-        views: The views that are drawn: empty, one policy, or two, each once. With views, ``forward`` receives each
-            input once a draw: ``(first@view0, first@view1, second@view0, ...)``.
+        views: The views that are drawn: empty, one policy, or two. With views, ``forward`` receives each input once a
+            draw: ``(first@view0, first@view1, second@view0, ...)``.
         parameters_of: Patterns of the nodes whose parameters are read instead; empty where none are.
         weight: What the loss is multiplied by in the sum; where there is a schedule, its last weight.
         schedule: What the loss is multiplied by in training instead; None where the weight does not move.
         when: The phases in which it is active, or ``("all",)``.
-        draws: How often a policy is drawn, where it is one.
+        draws: How often a policy is drawn, where it is one; of two how often each, once where it is one number.
         per_example: Whether ``forward`` returns one loss a row. One of a whole batch never gets a batch of one row.
         differentiates: The places of the inputs that ``forward`` takes gradients by: these then have one, be they
             fields or frozen. Empty for all but penalties on gradients.
@@ -90,7 +90,7 @@ class Objective(Protocol):
     weight: float
     schedule: WeightSchedule | None
     when: tuple[str, ...]
-    draws: int
+    draws: int | tuple[int, int]
     per_example: bool
     differentiates: tuple[int, ...]
 

@@ -71,7 +71,8 @@ class BroughtLoss(nn.Module):
         except ValueError as error:
             raise ObjectiveError(f"BroughtLoss: {error}") from None
         self.when = (when,) if isinstance(when, str) else tuple(when)
-        self.per_example, self.differentiates, self.draws = True, (), 2
+        self.per_example, self.differentiates = True, ()
+        self.draws: int | tuple[int, int] = 2
         if len(self.inputs) != 1:
             raise ObjectiveError(f"BroughtLoss: expected one input, node.loss; got {len(self.inputs)}.")
 

@@ -19,10 +19,11 @@ def draws_of(objective: Objective) -> tuple[str, ...]:
     """The draws that an objective's views stand for: one policy is drawn as often as it says, two are drawn once each.
 
     ``("strong",)`` are ``("strong.0", "strong.1")`` where it says twice, and ``("weak", "strong")`` are ``("weak.0",
-    "strong.0")``.
+    "strong.0")``; or, where it says ``(1, 2)``, ``("weak.0", "strong.0", "strong.1")``.
     """
-    views = objective.views
-    drawn = [*views] * objective.draws if len(views) == 1 else [*views]
+    views, draws = objective.views, objective.draws
+    counts = draws if isinstance(draws, tuple) else (draws,) if len(views) == 1 else (1, 1)
+    drawn = [view for view, count in zip(views, counts, strict=False) for _ in range(count)]
     return tuple(f"{view}.{drawn[:position].count(view)}" for position, view in enumerate(drawn))
 
 

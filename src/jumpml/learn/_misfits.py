@@ -8,6 +8,7 @@ import torch
 from torch.optim import SGD
 
 from jumpml.core import GraphError, LearnerError, Problem, did_you_mean, field_of, refusal
+from jumpml.learn._idle_encoders import idle_encoders
 from jumpml.learn._validation import wrong_figure
 from jumpml.learn.continual._consolidation import why_vain
 from jumpml.learn.schedules._schedules import TorchSchedule, plateaus_of, schedules_of
@@ -115,7 +116,8 @@ def find_misfits(
         *_idle_phases(model, phases),
         *_vain_consolidation(model, phases),
         *_unmeasured_plateaus(model, phases, measured),
-        *([] if patterns else _no_gradient(model, phases)),
+        *_long_batches(model, loaders, phases),
+        *([] if patterns else [*_no_gradient(model, phases), *idle_encoders(model, phases)]),
         *(patterns or _lone_rows(model, loaders, phases)),
     ]
 
@@ -304,6 +306,16 @@ def _reached(model: Model, phase: str) -> set[str]:
 
 def _learns(model: Model, node: str) -> bool:
     return any(True for _ in model.node(node).parameters())
+
+
+def _long_batches(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -> Iterator[Problem]:
+    """Objectives that keep earlier rows, and not enough for a batch."""
+    active = {active for name, phase in phases.items() if phase.epochs for active in model.active(name)}
+    for name in model.objectives:
+        most = getattr(model.objectives[name], "most_rows", None)
+        if name in active and most is not None and min(loaders.batch_size, len(loaders.train.rows)) > most:
+            text = f"its queue has place for {most} rows of a batch, and batch_size is {loaders.batch_size}."
+            yield Problem(_place(model, name, "queue"), text, f"Give it {2 * loaders.batch_size} or more.")
 
 
 def _lone_rows(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -> list[Problem]:

@@ -26,10 +26,18 @@ from jumpml.objectives._similarity import CKA, Decorrelation
 from jumpml.objectives._start import L2SP
 from jumpml.objectives._synaptic import SI
 from jumpml.objectives._triplets import BatchHardTriplet, Triplet
+from jumpml.objectives.self_supervised._barlow_twins import BarlowTwins
+from jumpml.objectives.self_supervised._byol import BYOL
 from jumpml.objectives.self_supervised._cpc import CPC
+from jumpml.objectives.self_supervised._dino import DINO
+from jumpml.objectives.self_supervised._lejepa import LeJEPA
+from jumpml.objectives.self_supervised._moco import MoCo
 from jumpml.objectives.self_supervised._momentum import WithMomentum
 from jumpml.objectives.self_supervised._next_token import NextToken
 from jumpml.objectives.self_supervised._next_value import NextValue
+from jumpml.objectives.self_supervised._nt_xent import CLIP, NTXent
+from jumpml.objectives.self_supervised._simsiam import SimSiam
+from jumpml.objectives.self_supervised._swav import SwAV
 from jumpml.objectives.self_supervised._ts2vec import TS2Vec
 from jumpml.objectives.self_supervised._two_views import TwoViews
 from jumpml.objectives.self_supervised._vicreg import VICReg
@@ -63,6 +71,15 @@ __all__ = [
     "TwoViews",
     "WithMomentum",
     "VICReg",
+    "NTXent",
+    "CLIP",
+    "BarlowTwins",
+    "SimSiam",
+    "BYOL",
+    "MoCo",
+    "DINO",
+    "SwAV",
+    "LeJEPA",
     "PseudoLabel",
     "FixMatch",
     "MeanTeacher",

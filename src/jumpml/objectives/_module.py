@@ -57,8 +57,12 @@ class ObjectiveModule(nn.Module, ABC):
     """The places of the inputs of which single elements of a row may be missing, as a table's; `connect` finds them."""
     optional: ClassVar[int] = 0
     """How many of the last inputs may be left out."""
-    draws: int = 2
-    """How often a view is drawn, where it is one."""
+    needs_learning: ClassVar[bool] = False
+    """Whether it makes sense only where a node that it reads, or that one of these reads, trains."""
+    most_rows: int | None = None
+    """How many rows a batch may have, where it keeps a number of earlier ones."""
+    draws: int | tuple[int, int] = 2
+    """How often a view is drawn, where it is one; a pair says it of each of two, which are else drawn once."""
     nodes_on: int | None = None
     """On how many of the draws, the first ones, nodes are computed; fields are read on all. None: nodes on all too."""
     if_collapsed: ClassVar[str] = ""

@@ -43,6 +43,7 @@ class WithMomentum(ObjectiveModule):
         ObjectiveError: The momentum is not from 0 to 1.
     """
 
+    needs_learning = True
     slow_parts: ClassVar[tuple[str, ...]] = ()
     """Names of the objective's own modules that have a slow copy too: of ``projector`` it is ``slow_projector``."""
     slow_evaluates: ClassVar[bool] = False

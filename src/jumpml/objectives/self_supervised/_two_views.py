@@ -9,6 +9,7 @@ from torch import nn
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives.self_supervised._precision import in_full_precision
 from jumpml.objectives.self_supervised._projector import embedding_width, make_projector, rows_that_count
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class TwoViews(ObjectiveModule):
 
     roles = ("embedding",)
     per_example = False
+    needs_learning = True
     why_two: ClassVar[str] = "variance needs two"
     """What a single row is too few for; errors say it."""
 
@@ -55,32 +57,41 @@ class TwoViews(ObjectiveModule):
             raise self.error("expected one view, which is drawn twice, or two; got none.")
         self.widths = tuple(projector)
         self.projector = nn.Sequential()
+        self.width = 0
+        """Of a projection, once it is connected."""
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one vector a row and make the projector, from torch's global generator."""
         super().connect(values, parameters)
-        self.projector = make_projector(embedding_width(self, values[0]), self.widths)
+        width = embedding_width(self, values[0])
+        self.projector, self.width = make_projector(width, self.widths), (width, *self.widths)[-1]
 
-    def forward(self, first: Tensor, second: Tensor, present: Tensor | None = None) -> Loss:
-        """The loss of the whole batch.
+    def forward(self, *inputs: Tensor, present: Tensor | None = None) -> Loss:
+        """The loss of the whole batch, computed in float32 where the rest is in half precision.
 
         Args:
-            first: The embedding of one view, ``[batch, width]``.
-            second: That of the other.
+            inputs: The embedding of each draw, ``[batch, width]``; then, each as often, what else `inputs` names.
             present: bool ``[batch]``, the rows that count; None where all do. A table's rows of which single numbers
                 are missing do not count.
 
         Raises:
             ObjectiveError: Fewer than two rows count.
         """
-        first, second = rows_that_count(self, present, first, second, why=self.why_two)
-        return Loss(self.compare(self.projector(first), self.projector(second)))
+        kept = rows_that_count(self, present, *inputs, why=self.why_two)
+        return Loss(in_full_precision(self.compare, *self.projections(kept)))
+
+    def projections(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """What is compared: here the projection of each draw.
+
+        Args:
+            inputs: What `forward` was given, of the rows that count.
+        """
+        return [self.projector(embedding) for embedding in inputs]
 
     @abstractmethod
-    def compare(self, first: Tensor, second: Tensor) -> Tensor:
+    def compare(self, *projections: Tensor) -> Tensor:
         """The loss, a scalar.
 
         Args:
-            first: The projection of one view, ``[rows, width]``, two rows at least.
-            second: That of the other.
+            projections: What `projections` makes: of each draw, ``[rows, width]``, two rows at least.
         """

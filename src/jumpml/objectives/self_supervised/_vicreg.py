@@ -67,8 +67,9 @@ class VICReg(TwoViews):
             raise self.error("expected the widths of one projector layer or more, got none.")
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
 
-    def compare(self, first: Tensor, second: Tensor) -> Tensor:
+    def compare(self, *projections: Tensor) -> Tensor:
         """The loss of two projections, ``[rows, width]``; a scalar."""
+        first, second = projections
         loss = self.invariance * F.mse_loss(first, second)
         for view in (first, second):
             centred = view - view.mean(0)

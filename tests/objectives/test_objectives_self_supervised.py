@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
+from torch import nn
 
+from jumpml.blocks import TCN, CausalDecoder
+from jumpml.data import Column, DataLoaders, MaskSteps, Noise, random_split
+from jumpml.graph import Node
+from jumpml.objectives import CPC, NextToken, NextValue, TS2Vec
 from jumpml.objectives._build import KINDS
 from jumpml.testing import check_self_supervised
 
@@ -20,7 +26,39 @@ SELF_SUPERVISED = [kind for kind, made in KINDS.items() if ".self_supervised." i
 OPTIONS: dict[str, dict[str, Any]] = {
     "vicreg": {"projector": (16, 16)},
 }
-EXAMPLES: dict[str, Callable[[], dict[str, Any]]] = {}
+
+
+def of_series(made: Any, node: nn.Module | None = None) -> dict[str, Any]:
+    """Waves of some lengths, and a node that reads no later step."""
+    generator = torch.Generator().manual_seed(0)
+    length, start = torch.rand(2, 96, 1, generator=generator)
+    waves = torch.sin((torch.arange(12) + 12 * start) * (0.3 + length)).unsqueeze(2)
+    noisy = waves + 0.1 * torch.randn(96, 12, 1, generator=generator)
+    views = {"noisy": {"steps": [Noise(0.2), MaskSteps(0.3)]}}
+    columns = {"steps": Column(noisy, "series")}
+    loaders = DataLoaders(columns, random_split(96), views=views, batch_size=16)
+    return {"objective": made, "loaders": loaders, "nodes": {"encoder": Node(node or TCN([8, 8]), "steps")}}
+
+
+def of_texts() -> dict[str, Any]:
+    """Tokens that run through the numbers, upwards or downwards."""
+    generator = torch.Generator().manual_seed(0)
+    start, up = torch.randint(8, (2, 96, 1), generator=generator)
+    tokens = (start + torch.where(up % 2 == 0, 1, -1) * torch.arange(10)) % 8 + 2
+    nodes = {
+        "words": Node(nn.Embedding(10, 8), "message"),
+        "encoder": Node(CausalDecoder(depth=1, heads=2), "words"),
+    }
+    loaders = DataLoaders({"message": Column(tokens, "text")}, random_split(96), batch_size=16)
+    return {"objective": NextToken(("encoder", "message"), vocabulary=10), "loaders": loaders, "nodes": nodes}
+
+
+EXAMPLES: dict[str, Callable[[], dict[str, Any]]] = {
+    "ts2vec": lambda: of_series(TS2Vec("encoder", views="noisy")),
+    "cpc": lambda: of_series(CPC("encoder", ahead=3)),
+    "next_value": lambda: of_series(NextValue(("encoder", "steps"), horizon=2)),
+    "next_token": of_texts,
+}
 """By kind, the arguments of `check_self_supervised`."""
 
 

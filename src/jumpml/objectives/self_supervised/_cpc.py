@@ -50,6 +50,7 @@ class CPC(ObjectiveModule):
     """
 
     roles = ("latent", "context")
+    if_collapsed = "foretell more steps (`ahead`), or take larger batches, which have more rows to be told from"
     optional = 1
     per_example = False
 

@@ -50,6 +50,7 @@ class NextValue(ObjectiveModule):
     """
 
     roles = ("past", "series")
+    if_collapsed = "foretell more steps (`horizon`), for which it has to know more than the last value"
 
     def __init__(
         self,

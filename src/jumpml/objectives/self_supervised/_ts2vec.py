@@ -52,6 +52,7 @@ class TS2Vec(ObjectiveModule):
     """
 
     roles = ("steps",)
+    if_collapsed = "let views hide more, or take larger batches, which have more rows to be told from"
     per_example = False
 
     def __init__(

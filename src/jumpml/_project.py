@@ -229,9 +229,15 @@ class Project:
         return folder
 
     def _report(self, folder: Path, loaders: DataLoaders, learner: Learner, say: _Stages) -> None:
+        from jumpml.learn import evaluate_beside
+
         model, history = learner.ema_model or learner.model, learner.history
         say("evaluate", "on the test rows")
         results = eval_model(loaders, model)
+        if learner.adaptation:
+            say("adapt", f"to the test rows, by {learner.adaptation.method.name}")
+            adapted = evaluate_beside(results, model, learner.adapt())
+            results.record = results.record.model_copy(update={"adapted": adapted})
         _save(folder / "evaluation.json", results.record)
         say("diagnose", "attribution, hard examples, out-of-domain")
         diagnosis = diagnose(loaders, model, history)

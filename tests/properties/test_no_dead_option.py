@@ -686,6 +686,73 @@ CASES |= {
     ),
     "learner.statistics": Case(LEARN, {"statistics": True}, see=see_steps),
 }
+
+
+# --- test time ---
+def see_adapting(spec: LearnerSpec, folder: Path) -> Any:
+    """What an adapting copy makes of the test rows."""
+    loaders = jumpml.create_dataloader(DIGITS)
+    net = copy.deepcopy(NET)
+    wide = {"module": "torch.nn.LazyLinear", "args": {"out_features": 16}}
+    net["nodes"]["norm"] = {"layers": [wide, "torch.nn.LazyBatchNorm1d", "torch.nn.ReLU"], "inputs": "flat"}
+    last = {"module": "torch.nn.LayerNorm", "args": {"normalized_shape": 16}}
+    net["nodes"]["encoder"] = {"layers": [wide, last], "inputs": "norm"}
+    net["objectives"] = {"agree": {**net["objectives"]["agree"], "when": ["supervised", "test_time"]}}
+    model = jumpml.load_model(net, loaders)
+    learner = jumpml.create_learner(loaders, model, None, spec, run=folder)
+    learner.fit()
+    adapted = None if learner.adaptation is None else learner.adapt()
+    outputs = learner.predict("test", adapt=adapted)["digit"].output
+    return digest([outputs, adapted and adapted.told])
+
+
+ADAPT: dict[str, dict[str, Any]] = {
+    "statistics": {"kind": "statistics"},
+    "entropy": {"kind": "entropy", "lr": 0.1, "steps": 2, "reliable": 1.0},
+    "ttt": {"kind": "ttt", "lr": 0.1},
+    "memo": {"kind": "memo", "lr": 0.1, "view": "one", "copies": 3},
+}
+ONCE: dict[str, Any] = {
+    **LEARN,
+    "phases": {"self_supervised": {"epochs": 0}, "supervised": {"epochs": 2}},
+    "checkpoint": None,
+    "log": [],
+}
+
+
+def adapting(kind: str, key: str, value: Any, **before: Any) -> Case:
+    """A change of a key of `adapt`."""
+    return Case(ONCE, {f"adapt.{key}": value}, {"adapt": {**ADAPT[kind], **before}}, see=see_adapting)
+
+
+CASES["learner.adapt"] = Case(ONCE, {"adapt": ADAPT["statistics"]}, see=see_adapting)
+for each, said in ADAPT.items():
+    key = f"learner.adapt[{each}]"
+    other = {"adapt": ADAPT["entropy" if each != "entropy" else "statistics"]}
+    spoilt = {"statistics": {}, "entropy": {"lr": 3.0}, "ttt": {"lr": 0.5}, "memo": {"lr": 3.0}}[each]
+    CASES[f"{key}.kind"] = Case(ONCE, other, {"adapt": said}, see=see_adapting)
+    CASES[f"{key}.probe"] = adapting(each, "probe", None, **spoilt)
+    CASES[f"{key}.probe.rows"] = adapting(each, "probe", {"rows": 0}, **spoilt)
+    if each != "memo":
+        CASES[f"{key}.episodic"] = adapting(each, "episodic", True, probe=None)
+    if each != "statistics":
+        CASES[f"{key}.probe.tolerance"] = adapting(each, "probe", {"tolerance": 9.0}, **spoilt)
+        CASES[f"{key}.lr"] = adapting(each, "lr", 0.05, probe=None)
+        CASES[f"{key}.steps"] = adapting(each, "steps", 3, probe=None)
+TENT = {"kind": "entropy", "lr": 0.1, "probe": None}
+CASES |= {
+    "learner.adapt[statistics].prior": adapting("statistics", "prior", 16, probe=None),
+    "learner.adapt[statistics].memory": adapting("statistics", "memory", 32, probe=None),
+    "learner.adapt[entropy].guarded": Case(ONCE, {"adapt.guarded": False}, {"adapt": TENT}, see=see_adapting),
+    "learner.adapt[entropy].reliable": adapting("entropy", "reliable", 0.3, probe=None),
+    "learner.adapt[entropy].nodes": adapting("entropy", "nodes", "norm", probe=None),
+    "learner.adapt[ttt].nodes": adapting("ttt", "nodes", "norm", probe=None),
+    "learner.adapt[memo].nodes": adapting("memo", "nodes", "encoder", probe=None),
+    "learner.adapt[entropy].prior": adapting("entropy", "prior", None, probe=None),
+    "learner.adapt[entropy].memory": adapting("entropy", "memory", None, probe=None),
+    "learner.adapt[memo].view": adapting("memo", "view", "two", probe=None),
+    "learner.adapt[memo].copies": adapting("memo", "copies", 5, probe=None),
+}
 PROBED = {"embeddings": [{"node": "encoder", "label": "label"}]}
 
 

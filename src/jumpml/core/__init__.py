@@ -1,5 +1,6 @@
 """What files may say, named errors, run records, the protocols between layers. Imports neither torch nor a sibling."""
 
+from jumpml.core._adapt_spec import AdaptSpec
 from jumpml.core._data_spec import Dataset, DataSpec, SplitSources
 from jumpml.core._deploy_spec import DeploySpec
 from jumpml.core._errors import (
@@ -23,6 +24,8 @@ from jumpml.core._errors import (
     did_you_mean,
 )
 from jumpml.core._evaluation_record import (
+    AdaptedEvaluation,
+    AdaptedTask,
     Calibration,
     Continuation,
     DecidedMap,
@@ -127,6 +130,9 @@ __all__ = [
     "DiagnosisRecord",
     "EpochRecord",
     "EvaluationError",
+    "AdaptSpec",
+    "AdaptedEvaluation",
+    "AdaptedTask",
     "EvaluationRecord",
     "ExampleHistory",
     "FieldInfo",

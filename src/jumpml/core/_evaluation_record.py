@@ -117,6 +117,33 @@ class TaskEvaluation(Record):
     """Of language modelling, a few."""
 
 
+class AdaptedTask(Record):
+    """One task's figures by a model that adapts to the rows that it predicts."""
+
+    figures: dict[str, Figure]
+    """By metric."""
+    headline: str
+    """The metric whose change is told."""
+    change: Figure
+    """That of the adapted model less that of the model as it is, on the same rows, with the interval of paired rows."""
+
+
+class AdaptedEvaluation(Record):
+    """What an adapting copy of the model made of the same rows."""
+
+    method: str
+    episodic: bool
+    """Whether each batch began with the unadapted model."""
+    moved: int
+    """Numbers of the copy that moved: weights and statistics."""
+    batches: int
+    checked: bool
+    """Whether a probe could have undone it."""
+    undone: tuple[str, ...] = ()
+    """By batch that was predicted by the unadapted model, why."""
+    tasks: dict[str, AdaptedTask]
+
+
 class EvaluationRecord(Record):
     """All tasks' figures on one split."""
 
@@ -126,3 +153,5 @@ class EvaluationRecord(Record):
     """Whether the weights are an exponential moving average."""
     notes: tuple[str, ...] = ()
     """What a reader of the figures must know."""
+    adapted: AdaptedEvaluation | None = None
+    """The same rows by a copy that adapts to them, where the learner file asks for one."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from jumpml.core._adapt_spec import AdaptSpec
 from jumpml.core._embeddings_spec import EmbeddingsSpec
 from jumpml.core._grow_spec import GrowSpec
 from jumpml.core._initialize_spec import InitializeSpec
@@ -196,6 +197,8 @@ class LearnerSpec(FileSpec):
     of each. A node stands here once."""
     grow: tuple[GrowSpec, ...] = ()
     """What is done to the model while it learns, and when; it computes the same afterwards, and can learn more."""
+    adapt: AdaptSpec | None = None
+    """Let a copy of the model adapt to the test rows, without their labels, and tell its figures beside the model's."""
     checkpoint: CheckpointSpec | None = CheckpointSpec()
     """What is saved; `null` saves nothing, and then nothing can be resumed."""
     record_examples: bool = True

@@ -7,7 +7,17 @@ from jumpml.learn._learner import Learner
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Progress, Saving
 from jumpml.learn._told import told_by
-from jumpml.learn.adapting import MEMO, TTT, Adaptation, AdaptationMethod, Adapted, BatchStatistics, Entropy, Probe
+from jumpml.learn.adapting import (
+    MEMO,
+    TTT,
+    Adaptation,
+    AdaptationMethod,
+    Adapted,
+    BatchStatistics,
+    Entropy,
+    Probe,
+    evaluate_beside,
+)
 from jumpml.learn.continual._fisher import fisher_information
 from jumpml.learn.continual._replay import Replay
 from jumpml.learn.continual._reservoir import Reservoir
@@ -110,6 +120,7 @@ __all__ = [
     "WandbLog",
     "build_learner",
     "build_phases",
+    "evaluate_beside",
     "fisher_information",
     "has_average",
     "is_average",

@@ -16,6 +16,7 @@ from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Saving
 from jumpml.learn._told import told_by
 from jumpml.learn._validation import wrong_figure
+from jumpml.learn.adapting import build_adaptation, find_adaptation_problems
 from jumpml.learn.continual._replay import Replay
 from jumpml.learn.hooks._build_hooks import build_hooks, build_probes, find_hook_problems
 from jumpml.learn.hooks._embedding_probe import find_probe_problems, measured_by
@@ -113,6 +114,7 @@ def build_learner(
         raise with_lines(refusal(LearnerError, _placed(error.problems, spec)), spec) from None
     learner.files = told_by(spec, model.spec, loaders.spec)
     learner.initialized = initialized
+    learner.adaptation = build_adaptation(spec.adapt)
     return learner
 
 
@@ -128,6 +130,7 @@ def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimi
     problems += find_growth_problems(build_rules(spec), model, phases, loaders, measured)
     problems += find_probe_problems(build_probes(spec), model, loaders)
     problems += find_drawing_problems(build_drawing(spec), model)
+    problems += find_adaptation_problems(spec.adapt, model, loaders)
     if problems:
         raise with_lines(refusal(LearnerError, _placed(problems, spec)), spec)
     return phases

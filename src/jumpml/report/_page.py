@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.report import _words as words
+from jumpml.report._adapted import adapted_sections
 from jumpml.report._attribution import attribution_section
 from jumpml.report._blocks import Page
 from jumpml.report._data import data_section
@@ -27,6 +28,7 @@ def page_of(record: CardRecord) -> Page:
         data_section(record),
         learning_section(record.epochs),
         quality_section(record.evaluation),
+        *adapted_sections(record.evaluation),
         attribution_section(record),
         struggles_section(record),
         foreign_section(record.diagnosis),

@@ -2,6 +2,8 @@
 
 from jumpml.learn.adapting._adaptation import Adaptation, adapt_to
 from jumpml.learn.adapting._adapted import Adapted
+from jumpml.learn.adapting._beside import evaluate_beside
+from jumpml.learn.adapting._build_adapting import build_adaptation, find_adaptation_problems
 from jumpml.learn.adapting._entropy import Entropy
 from jumpml.learn.adapting._memo import MEMO
 from jumpml.learn.adapting._method import AdaptationMethod
@@ -19,4 +21,7 @@ __all__ = [
     "Entropy",
     "Probe",
     "adapt_to",
+    "build_adaptation",
+    "evaluate_beside",
+    "find_adaptation_problems",
 ]

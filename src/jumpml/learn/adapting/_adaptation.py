@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jumpml.core import LearnerError, did_you_mean
+from jumpml.core import NEXT, PRESENT, TOLD, LearnerError, did_you_mean
 from jumpml.learn.adapting._adapted import Adapted
 from jumpml.learn.adapting._method import AdaptationMethod
 from jumpml.learn.adapting._probe import Probe
@@ -55,21 +55,25 @@ def adapt_to(
         )
     if isinstance(how, AdaptationMethod):
         how = Adaptation(method=how)
-    _refuse_unknown_views(loaders, model, how.method)
+    problem = view_problem(loaders, model, how.method)
+    if problem:
+        raise LearnerError(f"{how.method.name}: {problem}")
+    loaders.bind([value for value in how.method.reads(model) if value.endswith((NEXT, PRESENT, *TOLD))])
     known = known_rows(loaders, model, how.probe.rows) if how.probe else ()
     return Adapted(model, how.method, episodic=how.episodic, probe=how.probe, known=known, seed=seed)
 
 
-def _refuse_unknown_views(loaders: DataLoaders, model: Model, method: AdaptationMethod) -> None:
-    """Refuse draws of views that the data lacks, or that change nothing of what the tasks read."""
+def view_problem(loaders: DataLoaders, model: Model, method: AdaptationMethod) -> str:
+    """Why draws cannot be served, or change nothing of what the tasks read; empty where they can and do."""
     read = frozenset().union(*(model.ancestors(task.output) for task in model.tasks.values()))
     for view in dict.fromkeys(draw.rpartition(".")[0] for draw in method.draws(model)):
         if view not in loaders.view_fields:
             near = did_you_mean(view, loaders.view_fields) if loaders.view_fields else "It has none: give it `views`."
-            raise LearnerError(f"{method.name}: the data has no view {view!r}. {near}")
+            return f"the data has no view {view!r}. {near}"
         if not loaders.view_fields[view] & read:
             touched = ", ".join(sorted(loaders.view_fields[view]))
-            raise LearnerError(f"{method.name}: the view {view!r} changes {touched}, and no task reads that.")
+            return f"the view {view!r} changes {touched}, and no task reads that."
+    return ""
 
 
 def known_rows(loaders: DataLoaders, model: Model, rows: int) -> Iterable[Mapping[str, Tensor]]:

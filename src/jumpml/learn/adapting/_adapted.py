@@ -76,7 +76,7 @@ class Adapted:
     ) -> None:
         problem = method.problem(model)
         if problem:
-            raise LearnerError(problem)
+            raise LearnerError(f"{method.name}: {problem}")
         self.episodic = episodic or method.always_episodic
         self.method, self.probe, self.seed = copy.deepcopy(method), probe, seed
         self._source = _still(model)

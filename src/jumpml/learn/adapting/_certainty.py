@@ -49,14 +49,12 @@ def classifies(task: Task) -> bool:
     return kind.at == "row" and kind.decides in {"class", "labels"}
 
 
-def no_classes(method: str, model: Model) -> str:
+def no_classes(model: Model) -> str:
     """Why a method that goes by the entropy of answers cannot adapt a model; empty where it can."""
     if any(classifies(task) for task in model.tasks.values()):
         return ""
     kinds = ", ".join(f"{name!r} ({task.kind})" for name, task in model.tasks.items()) or "none"
-    return (
-        f"{method}: it makes classes more certain, and no task of the model decides classes of rows; there is {kinds}."
-    )
+    return f"it makes classes more certain, and no task of the model decides classes of rows; there is {kinds}."
 
 
 def chances_of(model: Model, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Chances]:

@@ -10,7 +10,7 @@ import torch
 from jumpml.core import LearnerError
 from jumpml.learn.adapting._certainty import chances_of, no_classes
 from jumpml.learn.adapting._method import Descending
-from jumpml.learn.adapting._normalization import AFFINE, Normalizer, norms_of
+from jumpml.learn.adapting._normalization import AFFINE, Normalizer, foreign_rows, norms_of
 from jumpml.learn.adapting._statistics import rows_of
 
 if TYPE_CHECKING:
@@ -72,12 +72,12 @@ class Entropy(Descending):
 
     def problem(self, model: Model) -> str:
         """That no task decides classes, or no layer normalizes."""
-        if problem := no_classes(self.name, model):
+        if problem := no_classes(model):
             return problem
         if self.movable(model):
-            return ""
+            return foreign_rows(model) if self.prior is not None and norms_of(model) else ""
         where = "the model" if self.nodes == ("all",) else f"of {', '.join(self.nodes)} none"
-        return f"entropy: {where} has no normalization layer with a scale and a shift to move. Adapt by ttt or memo."
+        return f"{where} has no normalization layer with a scale and a shift to move. Adapt by ttt or memo."
 
     def movable(self, model: Model) -> list[str]:
         """Scales and shifts of the nodes' normalization layers."""

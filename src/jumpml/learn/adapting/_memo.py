@@ -50,10 +50,10 @@ class MEMO(Descending):
 
     def problem(self, model: Model) -> str:
         """That no task decides classes, or nothing moves."""
-        if problem := no_classes(self.name, model):
+        if problem := no_classes(model):
             return problem
         if not self.movable(model):
-            return f"memo: of {', '.join(self.nodes)} no node with parameters leads to a task with classes."
+            return f"of {', '.join(self.nodes)} no node with parameters leads to a task with classes."
         return ""
 
     def draws(self, model: Model) -> tuple[str, ...]:

@@ -47,6 +47,10 @@ class AdaptationMethod(ABC):
         """The draws of views that batches must hold, such as ``("strong.0", "strong.1")``."""
         return ()
 
+    def reads(self, model: Model) -> tuple[str, ...]:
+        """What batches must hold beside what the model's nodes read, such as ``image.answer`` of a draw."""
+        return ()
+
     @abstractmethod
     def begin(self, model: Model) -> None:
         """Take a model to adapt: its own from now on, in evaluation mode, and nothing of it has a gradient."""

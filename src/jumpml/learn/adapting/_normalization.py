@@ -32,6 +32,14 @@ def norms_of(model: nn.Module) -> dict[str, _BatchNorm]:
     }
 
 
+def foreign_rows(model: Model) -> str:
+    """Why a batch's statistics would be of more than its rows; empty where they are not."""
+    lacking = sorted(name for name, info in model.fields.items() if info.lacking and name in model.inputs)
+    if not lacking:
+        return ""
+    return f"some data sets lack {', '.join(lacking)}, and their rows would count in the statistics of what reads it."
+
+
 def moments(value: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of each channel, ``[channels]``.
 

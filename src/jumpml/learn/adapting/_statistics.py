@@ -8,7 +8,7 @@ import torch
 
 from jumpml.core import LearnerError
 from jumpml.learn.adapting._method import AdaptationMethod
-from jumpml.learn.adapting._normalization import Normalizer, norms_of
+from jumpml.learn.adapting._normalization import Normalizer, foreign_rows, norms_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,9 +52,9 @@ class BatchStatistics(AdaptationMethod):
     def problem(self, model: Model) -> str:
         """That no layer normalizes by statistics."""
         if norms_of(model):
-            return ""
+            return foreign_rows(model)
         return (
-            "statistics: the model has no batch normalization, whose statistics these are. Layer and group "
+            "the model has no batch normalization, whose statistics these are. Layer and group "
             "normalization have none: adapt by ttt, or by entropy."
         )
 

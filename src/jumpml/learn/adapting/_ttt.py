@@ -45,24 +45,27 @@ class TTT(Descending):
         """That there is nothing to learn, or only with targets."""
         active = model.active(TEST_TIME)
         if not active:
-            return "ttt: no objective is active at test time. Give one without targets `when: [supervised, test_time]`."
+            return "no objective is active at test time. Give one without targets `when: [supervised, test_time]`."
         targets = {task.target for task in model.tasks.values()} - {*model.inputs}
         for name in active:
             read = next((value for value in model.objectives[name].inputs if value in targets), None)
             if read:
-                return f"ttt: objective {name!r} reads the target {read!r}, which rows to predict do not have."
+                return f"objective {name!r} reads the target {read!r}, which rows to predict do not have."
         if not self.movable(model):
-            return f"ttt: of {', '.join(self.nodes)} no node with parameters leads to {', '.join(active)}."
+            return f"of {', '.join(self.nodes)} no node with parameters leads to {', '.join(active)}."
         return ""
 
     def draws(self, model: Model) -> tuple[str, ...]:
         """The draws that the objectives compare."""
         return model.draws(TEST_TIME)
 
+    def reads(self, model: Model) -> tuple[str, ...]:
+        """What the objectives read."""
+        return tuple(value for name in model.active(TEST_TIME) for value in model.objectives[name].inputs)
+
     def movable(self, model: Model) -> list[str]:
         """The parameters of the nodes that the objectives are computed from."""
-        read = [value for name in model.active(TEST_TIME) for value in model.objectives[name].inputs]
-        return self.leading_to(model, read)
+        return self.leading_to(model, self.reads(model))
 
     def adapt(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Step, and give the outputs after the steps."""

@@ -16,6 +16,7 @@ _FREE = (
     "data.root",
     "data.storage",
     "data.workers",
+    "learner.adapt",
     "learner.checkpoint.every",
     "learner.checkpoint.keep",
     "learner.device",

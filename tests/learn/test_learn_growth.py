@@ -10,16 +10,17 @@ import pytest
 import torch
 
 import jumpml
-from jumpml.core import Figure, GraphError, ModelSpec, SpecError, load_spec
+from jumpml.core import Figure, GraphError, ModelSpec, PretrainedError, SpecError, load_spec
 from jumpml.graph import Classes, Shrink, Widen
-from jumpml.learn import Grow
+from jumpml.learn import Grow, Hook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from torch import Tensor
 
+    from jumpml.graph import Growth, Surgery
     from jumpml.learn import Learner
 
 DATA: dict[str, Any] = {
@@ -81,7 +82,8 @@ def state_of(learner: Learner) -> dict[str, Tensor]:
     state = {f"model/{name}": value for name, value in learner.model.state_dict().items()}
     if learner.ema_model is not None:
         state |= {f"ema/{name}": value for name, value in learner.ema_model.state_dict().items()}
-    for index, moments in learner.optimizer.state_dict()["state"].items():
+    held = [parameter for group in learner.optimizer.param_groups for parameter in group["params"]]
+    for index, moments in enumerate(learner.optimizer.state.get(parameter, {}) for parameter in held):
         state |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in moments.items()}
     return state
 
@@ -96,7 +98,7 @@ class KilledError(Exception):
 
 def run_until(learner: Learner, step: int) -> None:
     """Learn, and die at a step."""
-    take = learner.step
+    take = type(learner).step.__get__(learner)
 
     def stepping(*batches: Any) -> None:
         if learner.progress.step == step:
@@ -276,6 +278,96 @@ def test_a_surgery_that_cannot_be_done_leaves_the_learner_as_it_was(tmp_path: Pa
     assert same(state_of(learner), before) and learner.history.epochs == []
 
 
+class Stumbles(Hook):
+    """Cannot follow a growth, and forgets itself over it."""
+
+    name = "stumbles"
+
+    def __init__(self) -> None:
+        self.grown = 0
+
+    def grew(self, growth: Growth) -> None:
+        self.grown += 1
+        raise KilledError(growth.text)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"grown": self.grown}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.grown = state["grown"]
+
+
+class Follows(Hook):
+    """Keeps something beside a parameter, and remembers what it was told."""
+
+    name = "follows"
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.beside = torch.rand(8, 64)
+
+    def grew(self, growth: Growth) -> None:
+        self.told.append(growth.text)
+        self.beside = growth.index_map.carry("node_encoder.layers.1.weight", self.beside)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"beside": self.beside}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.beside = state["beside"]
+
+
+@pytest.mark.parametrize(
+    "surgery", [Widen("encoder.layers.1", 2.0), Shrink("encoder.layers.1", 0.5)], ids=["grow", "shrink"]
+)
+@pytest.mark.parametrize(
+    "optimizer", [{"kind": "adam"}, {"kind": "sgd", "momentum": 0.9, "groups": [{"nodes": "digit", "kind": "adam"}]}]
+)
+def test_a_growth_that_a_hook_cannot_follow_leaves_all_as_it_was(
+    tmp_path: Path, surgery: Surgery, optimizer: dict[str, Any]
+) -> None:
+    def made(name: str, *hooks: Hook) -> Learner:
+        loaders = jumpml.create_dataloader(DATA)
+        options = {**OPTIONS, "grow": [], "optimizer": {"lr": 0.01, **optimizer}}
+        learner = jumpml.create_learner(
+            loaders, jumpml.load_model(MODEL, loaders), None, options, run=tmp_path / name, hooks=hooks
+        )
+        run_until(learner, 7)
+        learner._run.states.read()  # as a growth does
+        return learner
+
+    plain, follows = made("plain"), Follows()
+    learner = made("fails", follows, Stumbles())
+    before, beside = copy.deepcopy(learner._loop.state_dict()), follows.beside.clone()
+    parameters = [*learner.model.parameters()]
+    with pytest.raises(KilledError, match=r"encoder\.layers\.1 8 -> "):
+        learner.grow(surgery)
+    assert len(follows.told) == 2 and follows.told[1] == f"took back: {follows.told[0]}"
+    assert torch.equal(follows.beside, beside)
+    assert str(learner._loop.state_dict()) == str(before)
+    assert all(one is other for one, other in zip(learner.model.parameters(), parameters, strict=True))
+    assert same(state_of(learner), state_of(plain))
+    for each in (plain, learner):
+        run_until(each, 19)
+    assert same(state_of(learner), state_of(plain))
+
+
+def test_what_a_growth_has_replaced_holds_no_memory(tmp_path: Path) -> None:
+    learner = make(tmp_path, grow=[])
+    run_until(learner, 3)
+    models = [learner.model, learner.ema_model]
+    held = [tensor for model in models if model for tensor in (*model.parameters(), *model.buffers())]
+    for _ in range(2):
+        learner.grow(Widen("encoder", 1.5))
+        held += learner.model.parameters()
+    now = {id(tensor) for model in models if model for tensor in (*model.parameters(), *model.buffers())}
+    replaced = {id(tensor): tensor for tensor in held if id(tensor) not in now}
+    assert len(replaced) > 10
+    assert not sum(tensor.numel() for tensor in replaced.values())
+    assert len(learner.model.regrow(())) == 2  # and yet it can be taken back
+    assert [p.shape for p in learner.model.parameters()] == [p.shape for p in make(tmp_path / "new").model.parameters()]
+
+
 @pytest.mark.parametrize("step", [7, 12, 18, 23])
 def test_depth_and_branches_of_low_rank_are_resumed_to_the_bit(tmp_path: Path, step: int) -> None:
     rules = [
@@ -408,6 +500,26 @@ def test_a_node_of_a_run_that_grew_comes_in_its_shape(tmp_path: Path, whole: Lea
         assert learner.ema_model is not None
         expected = learner.ema_model(batch, outputs=["encoder"])["encoder"]
         assert torch.equal(model(batch, outputs=["encoder"])["encoder"], expected)
+
+
+def test_nodes_that_do_not_all_fit_a_run_that_grew_stay_in_their_shape(tmp_path: Path) -> None:
+    make(tmp_path).fit()
+    loaders = jumpml.create_dataloader(DATA)
+    extra = {"module": "torch.nn.LazyLinear", "inputs": "norm", "args": {"out_features": 2}}
+    small = {"kind": "l2", "inputs": "extra"}
+    other = {"nodes": {**MODEL["nodes"], "extra": extra}, "objectives": {**MODEL["objectives"], "small": small}}
+    model = jumpml.load_model({**MODEL, **other}, loaders)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(PretrainedError, match="has no weights of a node 'extra'"):
+        model.load_nodes(tmp_path)
+    assert same(dict(model.state_dict()), before) and model.lineage == ()
+    assert [*model.load_nodes(tmp_path, strict=False)] == ["encoder", "norm", "digit"]
+    assert len(model.lineage) == 2
+    deeper = {"module": "jumpml.blocks.MLP", "inputs": "image", "args": {"widths": [8, 6, 6]}}
+    model = jumpml.load_model({**MODEL, "nodes": {**MODEL["nodes"], "encoder": deeper}}, loaders)
+    with pytest.raises(GraphError, match=r"names units of 'encoder\.layers\.4'"):  # of the second growth
+        model.load_weights("encoder", tmp_path)
+    assert model.lineage == ()
 
 
 @pytest.mark.parametrize("options", [{"compile": {"backend": "eager"}}, {"accumulate": 2, "clip_norm": 1.0}])

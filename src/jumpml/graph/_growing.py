@@ -17,6 +17,7 @@ from jumpml.graph._structure import NOTHING
 from jumpml.graph._trainable import Trainable
 from jumpml.graph._wiring import Wiring
 from jumpml.graph.growth._operations import operate
+from jumpml.graph.growth._past import Past
 from jumpml.graph.growth._snapshot import Snapshot
 from jumpml.graph.growth._surgery import Growth, Surgery, index_map, inverse
 from jumpml.graph.growth._survey import precision_of, rows_of
@@ -47,7 +48,7 @@ class Growing(Trainable):
         super().__init__(**parts)
         self._lineage: list[Entry] = []
         self._unconnected: tuple[str, ...] = ()  # objectives that a surgery is putting in
-        self._grown: list[tuple[Snapshot, Growth]] = []  # what each of the last surgeries was done to
+        self._past = Past()  # what takes the last surgeries back
 
     @property
     def lineage(self) -> tuple[dict[str, Any], ...]:
@@ -85,6 +86,7 @@ class Growing(Trainable):
         if not isinstance(surgery, Surgery):
             raise GraphError(f"expected a surgery of jumpml.graph, such as Widen('encoder', 2.0), got {surgery!r}.")
         entry = surgery.resolve(cast("Model", self), seed + len(self._lineage))
+        self.let_go()
         return self._operate(entry, exact=surgery.preserves, perform=surgery.perform)
 
     def regrow(self, lineage: Sequence[Mapping[str, Any]]) -> list[Growth]:
@@ -103,21 +105,28 @@ class Growing(Trainable):
         while shared < min(len(wanted), len(self._lineage)) and wanted[shared] == self._lineage[shared]:
             shared += 1
         back = len(self._lineage) - shared
-        if back > len(self._grown):
+        if back > len(self._past):
             raise GraphError(
                 f"the model has had {len(self._lineage)} surgeries, and the lineage shares the first {shared} with it; "
-                f"only the last {len(self._grown)} can be taken back. Build the model anew."
+                f"only the last {len(self._past)} can be taken back. Build the model anew."
             )
         done = []
         for _ in range(back):
-            snapshot, growth = self._grown.pop()
-            snapshot.restore()
+            growth = self._past.take_back()
             self._changed()
             done.append(inverse(growth))
         return done + [self._operate(entry, exact=False) for entry in wanted[shared:]]
 
+    def let_go(self) -> None:
+        """Free the values of parameters that surgeries have put others in the place of.
+
+        `Growth.before` has the very parameters still, which is all that an optimizer needs to know them by. A learner
+        lets go by itself, and so does the next surgery.
+        """
+        self._past.let_go(self)
+
     def copied(self, output: str, *, surgeries_back: int = 0) -> Model:
-        """A copy of the model up to a node, in a shape that it had; its weights are then those of that time.
+        """A copy of the model up to a node, in a shape that it had; in a former one its weights are to be loaded.
 
         Args:
             output: The node.
@@ -126,17 +135,19 @@ class Growing(Trainable):
         Raises:
             GraphError: There was no such node, or those surgeries cannot be taken back.
         """
-        if surgeries_back > len(self._grown):
-            raise GraphError(f"only the last {len(self._grown)} surgeries can be taken back, not {surgeries_back}.")
+        if surgeries_back > len(self._past):
+            raise GraphError(f"only the last {len(self._past)} surgeries can be taken back, not {surgeries_back}.")
         now = Snapshot(self)
         try:
             if surgeries_back:
-                self._grown[-surgeries_back][0].restore()
+                self._past.restore(surgeries_back)
                 self._changed()
             return copy.deepcopy(cast("Model", self).until(output))
         finally:
             now.restore()
             self._changed()
+            if surgeries_back:
+                self.let_go()
 
     def take_shape(self, name: str, weights: Weights) -> None:
         """Do to a node what was done to the one that weights are of, if that has grown.
@@ -176,7 +187,7 @@ class Growing(Trainable):
         growth = Growth(
             text=entry["text"], index_map=found, before=_parameters(before), after=dict(self.named_parameters())
         )
-        self._grown.append((snapshot, growth))
+        self._past.add(snapshot, growth)
         return growth
 
     def insert(
@@ -262,7 +273,7 @@ class Growing(Trainable):
 
     def __getstate__(self) -> dict[str, Any]:
         # a copy has other modules than those that a surgery could be taken back on
-        return {**self.__dict__, "_grown": []}
+        return {**self.__dict__, "_past": Past()}
 
 
 def _tensors(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 from jumpml.core import JumpMLError, PretrainedError, did_you_mean
 from jumpml.graph._structure import Structure
 from jumpml.graph.growth._adapters import ADAPTERS
-from jumpml.pretrained import Weights, fill, read_weights
+from jumpml.pretrained import Weights, fill, match, read_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from torch import Tensor
 
     from jumpml.core import ModelSpec, WeightsRecord
+    from jumpml.graph.growth._surgery import Growth
 
 _LOG = logging.getLogger("jumpml")
 
@@ -79,14 +83,15 @@ class Trainable(Structure):
 
         Raises:
             GraphError: There is no such node.
-            PretrainedError: The file cannot be read, or does not fit.
+            PretrainedError: The file cannot be read, or does not fit; the node is as it was.
         """
         module = self.node(name)
         found = weights if isinstance(weights, Weights) else read_weights(Path(weights), part=part)
-        if found.nodes or node is not None:
-            found = found.of_node(node or name)
-            self.take_shape(name, found)
-        self._loaded[name] = fill(module, found, strip=strip, prefix=prefix, strict=strict)
+        with self._shape_or_former():
+            if found.nodes or node is not None:
+                found = found.of_node(node or name)
+                self.take_shape(name, found)
+            self._loaded[name] = fill(module, found, strip=strip, prefix=prefix, strict=strict)
         return self._loaded[name]
 
     def load_nodes(
@@ -107,7 +112,7 @@ class Trainable(Structure):
 
         Raises:
             PretrainedError: The weights cannot be read or do not fit, or no node has a namesake; with all that is
-                wrong. Some nodes have theirs then, and others have not.
+                wrong. All nodes are as they were.
             GraphError: A pattern names no node.
         """
         found = read_weights(Path(weights), part=part)
@@ -115,22 +120,33 @@ class Trainable(Structure):
         asked = {name for name in self.select(nodes) if name not in self._loaded}
         modules = {name: self.node(name) for name in self.given if name in asked}
         owners = {id(module): name for name, module in reversed(modules.items()) if module.state_dict()}
-        told: dict[str, WeightsRecord] = {}
+        parts: dict[str, Weights] = {}
+        matched: dict[str, tuple[WeightsRecord, dict[str, Tensor]]] = {}
         misfits: list[str] = []
-        for name in reversed(owners.values()):
-            if not strict and found.nodes and name not in known:
-                _LOG.warning("Node %r has no namesake in %s. %s", name, weights, did_you_mean(name, known))
-                continue
-            try:
-                told[name] = self.load_weights(name, found, node=name, strict=strict)
-            except JumpMLError as error:
-                misfits.append(str(error))
-        if misfits or not told:
-            raise PretrainedError("\n".join(misfits) or f"{weights} has weights of none of the nodes asked for.")
-        for name, record in told.items():
+        with self._shape_or_former():
+            for name in reversed(owners.values()):
+                if not strict and found.nodes and name not in known:
+                    _LOG.warning("Node %r has no namesake in %s. %s", name, weights, did_you_mean(name, known))
+                    continue
+                try:
+                    parts[name] = found.of_node(name)
+                    self.take_shape(name, parts[name])
+                except JumpMLError as error:
+                    misfits.append(str(error))
+                    parts.pop(name, None)
+            for name, part_of_it in parts.items():
+                try:
+                    matched[name] = match(self.node(name), part_of_it, strict=strict)
+                except JumpMLError as error:
+                    misfits.append(str(error))
+            if misfits or not matched:
+                raise PretrainedError("\n".join(misfits) or f"{weights} has weights of none of the nodes asked for.")
+        for name, (record, tensors) in matched.items():
+            self.node(name).load_state_dict(tensors, strict=False)
+            self._loaded[name] = record
             if not record.whole:
                 _LOG.warning("Node %r begins with %s.", name, record)
-        return told
+        return {name: record for name, (record, _) in matched.items()}
 
     def train_only(self, nodes: Collection[str]) -> None:
         """Freeze every other node: no gradient, and evaluation mode even in training.
@@ -175,6 +191,25 @@ class Trainable(Structure):
     def _frozen_nodes(self) -> list[str]:
         names = self._wiring.names
         return [name for name in self.node_names if self._frozen.issuperset(names.units(name))]
+
+    @contextmanager
+    def _shape_or_former(self) -> Iterator[None]:
+        """Inside, what fails leaves the model in the shape that it had."""
+        before = self.lineage
+        try:
+            yield
+        except BaseException:
+            self.regrow(before)
+            raise
+
+    @property
+    @abstractmethod
+    def lineage(self) -> tuple[dict[str, Any], ...]:
+        """What surgeries have been done to it."""
+
+    @abstractmethod
+    def regrow(self, lineage: Sequence[Mapping[str, Any]]) -> list[Growth]:
+        """Bring the model into the shape of a lineage."""
 
     @abstractmethod
     def take_shape(self, name: str, weights: Weights) -> None:

@@ -135,6 +135,7 @@ class Hooks:
 
     def __init__(self, hooks: Iterable[Hook]) -> None:
         self._by_name: dict[str, Hook] = {}
+        self.heard: list[Hook] = []  # those that have followed the last growth
         for hook in hooks:
             if hook.name in self._by_name:
                 raise LearnerError(f"two hooks have the name {hook.name!r}: give one of them another.")
@@ -146,11 +147,17 @@ class Hooks:
         self.read: list[Callable[[], Mapping[str, float]]] = self._that_care("read")
         self.validated: list[Callable[[str, int], Mapping[str, float]]] = self._that_care("validated")
         self.closed: list[Callable[[EpochRecord], None]] = self._that_care("closed")
-        self.grew: list[Callable[[Growth], None]] = self._that_care("grew")
         self.left: list[Callable[[str], None]] = self._that_care("left")
 
     def __iter__(self) -> Iterator[Hook]:
         return iter(self._by_name.values())
+
+    def grew(self, growth: Growth) -> None:
+        """Tell all of a growth."""
+        self.heard = []
+        for hook in self:
+            hook.grew(growth)
+            self.heard.append(hook)
 
     def state_dict(self) -> dict[str, Any]:
         """By name."""

@@ -256,7 +256,7 @@ class Learner:
             What became of the parameters.
 
         Raises:
-            GraphError: It cannot be done; all is as it was.
+            GraphError: It cannot be done. Then, and also where a hook cannot follow, all is as it was.
             LearnerError: Likewise, since the weights are being averaged by SWA.
         """
         return self._run.grow(surgery)

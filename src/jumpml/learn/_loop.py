@@ -232,8 +232,7 @@ class Loop:
         self._weights.update(came)
         self._meter.take_in(came)
         self.loaders.bind([name for name in self.model.inputs if name in self.loaders.readable])
-        for grew in self.hooks.grew:
-            grew(growth)
+        self.hooks.grew(growth)
         if self.stage is None:
             return
         held, state = {id(p) for group in self.optimizer.param_groups for p in group["params"]}, self.stage.state_dict()
@@ -247,6 +246,7 @@ class Loop:
         """Bring the model, and what stands beside it, into the shape of a lineage; weights are to be loaded then."""
         for growth in self.model.regrow(lineage):
             self.grew(growth)
+        self.model.let_go()
 
     def close_epoch(self, name: str) -> dict[str, float]:
         """The open epoch is over: the next batch is of the next one. All steps must have been read.

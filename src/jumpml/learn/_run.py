@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jumpml.core import EpochRecord, derive_seed
 from jumpml.learn._misfits import refuse_idle
+from jumpml.learn._undo import Undo
 from jumpml.learn._validation import improves, validate
 from jumpml.learn.continual._consolidation import consolidate
 from jumpml.learn.hooks._averaging import EMA
@@ -138,9 +139,16 @@ class Run:
         self.states.read()
         if isinstance(self.average, SWA):
             self.average.check_growth()
+        undo = Undo(loop)
         growth = loop.model.grow(with_fields(surgery, loop.model, loop.loaders), seed=loop.seed)
-        loop.grew(growth)
+        try:
+            loop.grew(growth)
+        except BaseException:
+            undo.back()
+            raise
         self.states.hold()
+        for model in (loop.model, *([self.average.model] if isinstance(self.average, EMA) else [])):
+            model.let_go()
         if not surgery.preserves:  # what was measured is not what there is now
             loop.progress.best = None
         self.journal.note(growth.text)

@@ -1,6 +1,6 @@
 """Models and weights that were made elsewhere: files, checkpoints, hubs. Nothing that a file holds is run."""
 
-from jumpml.pretrained._fill import fill, load_weights
+from jumpml.pretrained._fill import fill, load_weights, match
 from jumpml.pretrained._onnx import OnnxModel, has_onnx
 from jumpml.pretrained._splice import put_files_in
 from jumpml.pretrained._timm import TimmModel
@@ -17,6 +17,7 @@ __all__ = [
     "fill",
     "has_onnx",
     "load_weights",
+    "match",
     "put_files_in",
     "read_weights",
     "tokens_problem",

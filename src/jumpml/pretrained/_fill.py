@@ -59,6 +59,19 @@ def fill(
     """Fill a module from weights that are read; see `load_weights`.
 
     Raises:
+        PretrainedError: They do not fit; the module is as it was.
+    """
+    record, matched = match(module, weights, strip=strip, prefix=prefix, strict=strict)
+    module.load_state_dict(matched, strict=False)
+    return record
+
+
+def match(
+    module: nn.Module, weights: Weights, *, strip: str = "", prefix: str = "", strict: bool = True
+) -> tuple[WeightsRecord, dict[str, Tensor]]:
+    """What `fill` would put into a module, and what is to be told of it.
+
+    Raises:
         PretrainedError: They do not fit.
     """
     own = {name: value for name, value in module.state_dict(keep_vars=True).items() if isinstance(value, Tensor)}
@@ -77,8 +90,7 @@ def fill(
     )
     if not matched or (strict and not record.whole):
         raise PretrainedError(_misfit(module, record, own, weights.tensors, (strip, prefix)))
-    module.load_state_dict(matched, strict=False)
-    return record
+    return record, matched
 
 
 def _difference(own: Tensor, given: Tensor) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Iterator
+
+    from torch import Tensor, nn
 
 
 @final
@@ -20,6 +22,13 @@ class Snapshot:
 
     def __init__(self, model: nn.Module) -> None:
         self._modules = [(module, _own_values(vars(module))) for module in model.modules()]
+
+    def tensors(self) -> Iterator[Tensor]:
+        """The parameters and buffers that there were."""
+        for _, attributes in self._modules:
+            for tensor in (*attributes["_parameters"].values(), *attributes["_buffers"].values()):
+                if tensor is not None:
+                    yield tensor
 
     def restore(self) -> None:
         """Put everything back."""

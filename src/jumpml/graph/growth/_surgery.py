@@ -79,7 +79,8 @@ class Growth:
     Attributes:
         text: The surgery in words: ``grew encoder.layers.1 6 -> 48``.
         index_map: Where parameters and buffers come from.
-        before: The parameters that the model had, by the names that they had.
+        before: The parameters that the model had, by the names that they had; their values are there until the model
+            grows again or lets them go.
         after: Those that it has.
     """
 

@@ -102,4 +102,5 @@ class EMA(Hook):
         """Go on from a state."""
         self._updates = state["updates"]
         self.model.load_state_dict({name.removeprefix("module."): v for name, v in state["average"].items()})
+        self.model.let_go()
         self.pair()  # loading may have made copies anew, of a model that has grown

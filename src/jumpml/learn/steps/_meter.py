@@ -33,10 +33,13 @@ class Meter:
 
     Args:
         weights: By objective, what its mean is multiplied by in the total.
+
+    Attributes:
+        weights: The same, with those of objectives that have come since.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
-        self._weights = dict(weights)
+        self.weights = dict(weights)
         self._window: list[tuple[int, Sequence[float], Mapping[str, Loss], int, Mapping[str, float]]] = []
         self._sums: dict[str, float] = {}
         self._rows: dict[str, float] = {}
@@ -46,7 +49,7 @@ class Meter:
 
     def take_in(self, weights: Mapping[str, float]) -> None:
         """Know of objectives that have come."""
-        self._weights.update(weights)
+        self.weights.update(weights)
 
     def add(
         self,
@@ -102,7 +105,7 @@ class Meter:
         """By objective, the means of every step, and ``total``, their weighted sum."""
         means = {name: reduce_all([losses[name] for losses in steps]) for name in steps[0]}
         weighted = [
-            mean * (mean.new_tensor([moved[name] for moved in weights]) if name in weights[0] else self._weights[name])
+            mean * (mean.new_tensor([moved[name] for moved in weights]) if name in weights[0] else self.weights[name])
             for name, mean in means.items()
         ]
         means["total"] = sum(weighted[1:], start=weighted[0])

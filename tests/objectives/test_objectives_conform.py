@@ -21,6 +21,7 @@ from jumpml.objectives import (
     CTC,
     DINO,
     EWC,
+    JEPA,
     L1,
     L2,
     L2SP,
@@ -41,6 +42,7 @@ from jumpml.objectives import (
     Huber,
     Jacobian,
     KullbackLeibler,
+    LatentPrediction,
     LeJEPA,
     LossModule,
     LwF,
@@ -189,6 +191,16 @@ CASES = {
         lambda: (normal(3), normal(3), normal(4), normal(4)),
         {"fields": ["x"]},
     ),
+    "latent_prediction": Case(
+        lambda: foretelling(LatentPrediction(("out", "x"), views="v")),
+        lambda: (normal(4, 3), codes(2, 4, 2) > 0, normal(4, 2), normal(4, 2)),
+        {"fields": ["x.hidden", "x.whole", "x"]},
+    ),
+    "jepa": Case(
+        lambda: foretelling(JEPA(("out", "x"), views="v", width=4, depth=1, heads=2, beta=0)),
+        lambda: (normal(4, 3), codes(2, 4, 2) > 0, normal(4, 2), normal(4, 2)),
+        {"fields": ["x.hidden", "x.whole", "x"]},
+    ),
     "ts2vec": Case(lambda: TS2Vec("out", views="v"), lambda: (normal(5, 3), normal(5, 3))),
     "cpc": Case(lambda: CPC(PAIR, ahead=2), lambda: (normal(5, 3), normal(5, 2)), {"fields": []}),
     "next_value": Case(lambda: NextValue(PAIR, horizon=2), lambda: (normal(5, 3), normal(5, 2))),
@@ -237,6 +249,13 @@ def following(objective: ObjectiveModule) -> ObjectiveModule:
         nodes={"out": Node(nn.Linear(4, 2), "x")},
         objectives={"agree": objective},
     )
+    return objective
+
+
+def foretelling(objective: ObjectiveModule) -> ObjectiveModule:
+    """An objective of a model of steps, of which it holds a slow copy."""
+    nodes = {"out": Node(nn.Linear(2, 3), "x")}
+    Model(inputs={"x": ValueInfo(shape=(4, 2))}, nodes=nodes, objectives={"o": objective})
     return objective
 
 

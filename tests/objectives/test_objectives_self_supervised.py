@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from jumpml.blocks import TCN, CausalDecoder
-from jumpml.data import Column, DataLoaders, MaskSteps, Noise, random_split
+from jumpml.blocks import TCN, CausalDecoder, TransformerEncoder
+from jumpml.data import Column, DataLoaders, Hide, MaskSteps, Noise, random_split
 from jumpml.graph import Node
-from jumpml.objectives import CPC, NextToken, NextValue, TS2Vec
+from jumpml.objectives import CPC, JEPA, LatentPrediction, NextToken, NextValue, TS2Vec
 from jumpml.objectives._build import KINDS
 from jumpml.testing import check_self_supervised
 
@@ -53,8 +53,20 @@ def of_texts() -> dict[str, Any]:
     return {"objective": NextToken(("encoder", "message"), vocabulary=10), "loaders": loaders, "nodes": nodes}
 
 
+def of_hidden_steps(made: Any) -> dict[str, Any]:
+    """The same waves, of which a view hides stretches, and a node that reads all that is left."""
+    given = of_series(made)
+    columns = {"steps": Column(given["loaders"].train.maker.table.values["steps"], "series")}
+    views = {"noisy": {"steps": [Hide(0.5, patch=3)]}}
+    loaders = DataLoaders(columns, random_split(96), views=views, batch_size=16)
+    reader = nn.Sequential(nn.Linear(1, 16), TransformerEncoder(depth=1, heads=2))
+    return {**given, "loaders": loaders, "nodes": {"encoder": Node(reader, "steps")}}
+
+
 EXAMPLES: dict[str, Callable[[], dict[str, Any]]] = {
     "ts2vec": lambda: of_series(TS2Vec("encoder", views="noisy")),
+    "latent_prediction": lambda: of_hidden_steps(LatentPrediction(("encoder", "steps"), views="noisy", momentum=0.99)),
+    "jepa": lambda: of_hidden_steps(JEPA(("encoder", "steps"), views="noisy", width=16, heads=2, momentum=0.99)),
     "cpc": lambda: of_series(CPC("encoder", ahead=3)),
     "next_value": lambda: of_series(NextValue(("encoder", "steps"), horizon=2)),
     "next_token": of_texts,

@@ -104,6 +104,22 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"inputs": "logits", "views": "one"},
         {"inputs": "logits2", "views": ["two", "one"], "momentum": 0.5},
     ),
+    "latent_prediction": (
+        {"inputs": ["steps", "load"], "views": "one"},
+        {"inputs": ["steps2", "load"], "views": "two", "predictor": [5], "beta": 0.5, "momentum": 0.5},
+    ),
+    "jepa": (
+        {"inputs": ["steps", "load"], "views": "one"},
+        {
+            "inputs": ["steps2", "load"],
+            "views": "two",
+            "width": 32,
+            "depth": 1,
+            "heads": 2,
+            "beta": 0.5,
+            "momentum": 0.5,
+        },
+    ),
     "ts2vec": ({"inputs": "grid", "views": "one"}, {"inputs": "grid2", "views": ["one", "two"], "instance": 0.9}),
     "cpc": ({"inputs": "grid", "ahead": 1}, {"inputs": ["grid", "grid2"], "ahead": 2}),
     "next_value": ({"inputs": ["steps", "load"]}, {"inputs": ["steps2", "load"], "horizon": 2}),
@@ -221,6 +237,10 @@ def _functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def batch() -> dict[str, torch.Tensor]:
     g = torch.Generator().manual_seed(0)
     x = {f"x@{draw}": torch.randn(ROWS, 5, generator=g) for draw in ("one.0", "one.1", "two.0")}
+    load = torch.randn(ROWS, 4, 2, generator=torch.Generator().manual_seed(1))
+    for draw, step in (("one.0", 1), ("two.0", 2)):  # each hides another step
+        hidden = (torch.arange(4) == step)[:, None].expand(ROWS, 4, 2)
+        x |= {f"load.hidden@{draw}": hidden, f"load.whole@{draw}": load, f"load@{draw}": load.masked_fill(hidden, 0.0)}
     return x | {
         "x": torch.randn(ROWS, 5, generator=g),
         "y": torch.rand(ROWS, 1, generator=g) * 3,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from jumpml.core._continual_spec import EWCSpec, L2SPSpec, LwFSpec, SISpec
 from jumpml.core._errors import did_you_mean
 from jumpml.core._foreign_spec import BroughtLossSpec, FunctionSpec, LossModuleSpec
+from jumpml.core._latent_spec import JEPASpec, LatentPredictionSpec
 from jumpml.core._objective_base import ClassWeights, ObjectiveBase, Positive, PositiveWeight, Power
 from jumpml.core._penalty_spec import L1Spec, L2Spec, OrthogonalitySpec, TotalVariationSpec
 from jumpml.core._relation_spec import (
@@ -92,6 +93,8 @@ ObjectiveSpec = Annotated[
     | PseudoLabelSpec
     | FixMatchSpec
     | MeanTeacherSpec
+    | LatentPredictionSpec
+    | JEPASpec
     | TS2VecSpec
     | CPCSpec
     | NextValueSpec

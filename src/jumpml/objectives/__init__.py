@@ -30,6 +30,8 @@ from jumpml.objectives.self_supervised._barlow_twins import BarlowTwins
 from jumpml.objectives.self_supervised._byol import BYOL
 from jumpml.objectives.self_supervised._cpc import CPC
 from jumpml.objectives.self_supervised._dino import DINO
+from jumpml.objectives.self_supervised._jepa import JEPA
+from jumpml.objectives.self_supervised._latent_prediction import LatentPrediction
 from jumpml.objectives.self_supervised._lejepa import LeJEPA
 from jumpml.objectives.self_supervised._moco import MoCo
 from jumpml.objectives.self_supervised._momentum import WithMomentum
@@ -83,6 +85,8 @@ __all__ = [
     "PseudoLabel",
     "FixMatch",
     "MeanTeacher",
+    "LatentPrediction",
+    "JEPA",
     "TS2Vec",
     "CPC",
     "NextValue",

@@ -42,6 +42,8 @@ from jumpml.objectives.self_supervised._barlow_twins import BarlowTwins
 from jumpml.objectives.self_supervised._byol import BYOL
 from jumpml.objectives.self_supervised._cpc import CPC
 from jumpml.objectives.self_supervised._dino import DINO
+from jumpml.objectives.self_supervised._jepa import JEPA
+from jumpml.objectives.self_supervised._latent_prediction import LatentPrediction
 from jumpml.objectives.self_supervised._lejepa import LeJEPA
 from jumpml.objectives.self_supervised._moco import MoCo
 from jumpml.objectives.self_supervised._next_token import NextToken
@@ -96,6 +98,8 @@ KINDS: Mapping[str, Callable[..., Objective]] = {
     "pseudo_label": PseudoLabel,
     "fixmatch": FixMatch,
     "mean_teacher": MeanTeacher,
+    "latent_prediction": LatentPrediction,
+    "jepa": JEPA,
     "ts2vec": TS2Vec,
     "cpc": CPC,
     "next_value": NextValue,

@@ -26,6 +26,7 @@ from jumpml.objectives import (
     L2,
     L2SP,
     SI,
+    VIME,
     BarlowTwins,
     BatchHardTriplet,
     BinaryCrossEntropy,
@@ -46,6 +47,7 @@ from jumpml.objectives import (
     LeJEPA,
     LossModule,
     LwF,
+    Masked,
     MeanAbsoluteError,
     MeanSquaredError,
     MeanTeacher,
@@ -57,6 +59,7 @@ from jumpml.objectives import (
     Orthogonality,
     PoissonNLL,
     PositionDistillation,
+    Pretext,
     PseudoLabel,
     Quantile,
     Ranking,
@@ -108,6 +111,14 @@ def parameters() -> dict[str, Any]:
     return {"parameters": dict(nn.Conv1d(2, 3, 3).named_parameters())}
 
 
+def hidden(*shape: int) -> Tensor:
+    """Some elements of each row but the last."""
+    drawn = torch.rand(ROWS, *shape) < 0.5
+    drawn[:-1].flatten(1)[:, 0], drawn[-1] = True, False
+    return drawn
+
+
+TOLD = {"fields": ["target.hidden", "target.whole"]}
 LABEL = torch.tensor([0, 1, 0, 2, 1, 0])
 WEIGHTS = [1.0, 2.0, 0.5]
 CASES = {
@@ -163,6 +174,23 @@ CASES = {
         {"without": ["gradient"]},  # likewise its assignments: test_objectives_slow_views.py
     ),
     "lejepa": Case(lambda: LeJEPA("out", views="v", projector=(3,), slices=8), numbers),
+    "masked": Case(
+        lambda: Masked(PAIR, views="v", normalize=True), lambda: (normal(5), hidden(1, 4, 4), normal(1, 4, 4)), TOLD
+    ),
+    "masked_patches": Case(
+        lambda: Masked(PAIR, views="v", decoder=(), layers=1, heads=2),
+        lambda: (normal(4, 6), hidden(2, 4, 4), normal(2, 4, 4)),
+        TOLD,
+    ),
+    "masked_map": Case(
+        lambda: Masked(PAIR, views="v"), lambda: (normal(3, 2, 1), hidden(1, 4, 4), normal(1, 4, 4)), TOLD
+    ),
+    "vime": Case(
+        lambda: VIME(PAIR, views="v", decoder=(4,)),
+        lambda: (normal(4), normal(3), hidden(3), normal(3)),
+        {"fields": ["target", "target.hidden", "target.whole"]},
+    ),
+    "pretext": Case(lambda: Pretext(PAIR, views="v", answers=4), lambda: (normal(4), codes(4)), {}),
     "l1": Case(lambda: L1("out"), lambda: (normal(2, 2),)),
     "l2": Case(lambda: L2("out"), lambda: (normal(2, 2),)),
     "orthogonality": Case(lambda: Orthogonality("out"), lambda: (normal(3, 2),)),

@@ -46,6 +46,8 @@ NODES: dict[str, Any] = {
     "deep2": {"module": "jumpml.blocks.VariationalBottleneck", "inputs": "x", "args": {"width": 2}},
     "logits": {"module": LINEAR, "inputs": "x", "args": {"out_features": 12}},
     "logits2": {"module": LINEAR, "inputs": "x", "args": {"out_features": 12}},
+    "wide": {"module": LINEAR, "inputs": "x", "args": {"out_features": 20}},
+    "places": {"module": "torch.nn.Unflatten", "inputs": "wide", "args": {"dim": 1, "unflattened_size": [5, 4]}},
     "out": {"module": LINEAR, "inputs": "x", "args": {"out_features": 1}},
     "out2": {"module": LINEAR, "inputs": "x", "args": {"out_features": 1}},
 }
@@ -94,6 +96,18 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "variance": 1,
             "covariance": 5,
         },
+    ),
+    "masked": (
+        {"inputs": ["places", "x"], "views": "one", "decoder": [6], "layers": 1, "heads": 4},
+        {"inputs": ["code", "x"], "views": "two", "decoder": [7], "layers": 0, "heads": 2, "normalize": True},
+    ),
+    "vime": (
+        {"inputs": ["code", "x"], "views": "one"},
+        {"inputs": ["other", "x"], "views": "two", "decoder": [7], "values": 1.0},
+    ),
+    "pretext": (
+        {"inputs": ["code", "x"], "views": "one", "answers": 4},
+        {"inputs": ["other", "x"], "views": "two", "classifier": [7], "answers": 5},
     ),
     "pseudo_label": ({"inputs": ["logits", "sure"], "threshold": 0.1}, {"inputs": "logits", "threshold": 0.3}),
     "fixmatch": (
@@ -241,6 +255,10 @@ def batch() -> dict[str, torch.Tensor]:
     for draw, step in (("one.0", 1), ("two.0", 2)):  # each hides another step
         hidden = (torch.arange(4) == step)[:, None].expand(ROWS, 4, 2)
         x |= {f"load.hidden@{draw}": hidden, f"load.whole@{draw}": load, f"load@{draw}": load.masked_fill(hidden, 0.0)}
+    for view in ("one", "two"):  # what steps of views tell
+        x[f"x.hidden@{view}.0"] = torch.rand(ROWS, 5, generator=g) < 0.4
+        x[f"x.whole@{view}.0"] = torch.randn(ROWS, 5, generator=g)
+        x[f"x.answer@{view}.0"] = torch.randint(4, (ROWS,), generator=g)
     return x | {
         "x": torch.randn(ROWS, 5, generator=g),
         "y": torch.rand(ROWS, 1, generator=g) * 3,
@@ -331,6 +349,9 @@ def test_no_key_of_an_objective_is_dead(kind: str, key: str) -> None:
             (look if kind != "lwf" else live)({**before, "kind": kind + "s"})
         return
     after = {**before, **{"weight": {"weight": 0.7}, "when": {"when": ["other"]}}.get(key, {key: others.get(key)})}
+    if (kind, key) in {("masked", "inputs"), ("masked", "normalize")}:  # of a vector a row, which layers do not read
+        before, after = ({**told, "inputs": ["code", "x"], "layers": 0} for told in (before, after))
+        before["inputs"] = ["other" if key == "inputs" else "code", "x"]
     if key == "parameters" and kind in PARAMETERS:
         before, after = ({"kind": kind, "parameters": node} for node in PARAMETERS[kind])
     if key == "per_example":

@@ -11,6 +11,7 @@ from jumpml.core._continual_spec import EWCSpec, L2SPSpec, LwFSpec, SISpec
 from jumpml.core._errors import did_you_mean
 from jumpml.core._foreign_spec import BroughtLossSpec, FunctionSpec, LossModuleSpec
 from jumpml.core._latent_spec import JEPASpec, LatentPredictionSpec
+from jumpml.core._masked_spec import MaskedSpec, PretextSpec, VIMESpec
 from jumpml.core._objective_base import ClassWeights, ObjectiveBase, Positive, PositiveWeight, Power
 from jumpml.core._penalty_spec import L1Spec, L2Spec, OrthogonalitySpec, TotalVariationSpec
 from jumpml.core._relation_spec import (
@@ -90,6 +91,9 @@ ObjectiveSpec = Annotated[
     | DINOSpec
     | SwAVSpec
     | LeJEPASpec
+    | MaskedSpec
+    | VIMESpec
+    | PretextSpec
     | PseudoLabelSpec
     | FixMatchSpec
     | MeanTeacherSpec

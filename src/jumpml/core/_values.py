@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class ValueInfo:
             empty where all do, or nothing is known. So a table's vector says which elements are to be embedded.
         gaps: Whether single elements of a row may be missing, as of a table.
         elements: What the elements of a row are that features made of a table; else empty.
+        axes: The axes of a row along which a view's step `hide` cuts it into parts; known of what that tells alone.
         class_counts: How many train rows, or their positions, each class has, by name in the order of the codes, where
             that is known; a row may have several classes of a multilabel.
         counted: Of how many rows or positions that is; of a multilabel more or less than the sum.
@@ -59,6 +60,7 @@ class ValueInfo:
     counted: int | None = field(default=None, compare=False)
     gaps: bool = field(default=False, compare=False)
     elements: tuple[Element, ...] = field(default=(), compare=False)
+    axes: tuple[int, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return f"[{', '.join(['batch', *map(str, self.shape)])}] {self.dtype}"
@@ -127,6 +129,26 @@ def nexts_of(fields: Mapping[str, FieldInfo]) -> dict[str, ValueInfo]:
     return {name + NEXT: info.value for name, info in fields.items() if info.kind == "text"}
 
 
+def axes_of(kind: str, dims: int) -> tuple[int, ...]:
+    """The axes of a row along which it can be cut into parts; none where the kind has no such rows.
+
+    Args:
+        kind: The field's.
+        dims: How many axes a row has.
+
+    Example:
+        >>> axes_of("image", 3), axes_of("series", 2), axes_of("audio", 2), axes_of("audio", 3)
+        ((-2, -1), (0,), (-1,), (-2, -1))
+    """
+    if kind in {"text", "table"} or (kind == "tensor" and dims == 1):
+        return (0,) if dims == 1 else ()
+    if kind == "series":
+        return (0,) if dims == 2 else ()
+    if kind == "audio" and dims == 2:
+        return (-1,)
+    return (-2, -1) if dims >= 2 else ()
+
+
 def told_of(
     fields: Mapping[str, FieldInfo], values: Mapping[str, ValueInfo], views: Sequence[str]
 ) -> dict[str, ValueInfo]:
@@ -143,7 +165,9 @@ def told_of(
         if field_of(name) != name:
             continue
         if info is None or {*views} <= info.hides:
-            told |= {name + HIDDEN: ValueInfo(shape=value.shape, dtype="bool"), name + WHOLE: value}
+            axes = axes_of(info.kind, len(value.shape)) if info else ()
+            told[name + HIDDEN] = ValueInfo(shape=value.shape, dtype="bool", axes=axes)
+            told[name + WHOLE] = replace(value, axes=axes)
         if info is None or {*views} <= info.answers.keys():
             counts = {info.answers[view] for view in views} if info else set()
             told[name + ANSWER] = ValueInfo(shape=(), dtype="int64", classes=counts.pop() if len(counts) == 1 else None)

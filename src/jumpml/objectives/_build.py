@@ -45,14 +45,17 @@ from jumpml.objectives.self_supervised._dino import DINO
 from jumpml.objectives.self_supervised._jepa import JEPA
 from jumpml.objectives.self_supervised._latent_prediction import LatentPrediction
 from jumpml.objectives.self_supervised._lejepa import LeJEPA
+from jumpml.objectives.self_supervised._masked import Masked
 from jumpml.objectives.self_supervised._moco import MoCo
 from jumpml.objectives.self_supervised._next_token import NextToken
 from jumpml.objectives.self_supervised._next_value import NextValue
 from jumpml.objectives.self_supervised._nt_xent import CLIP, NTXent
+from jumpml.objectives.self_supervised._pretext import Pretext
 from jumpml.objectives.self_supervised._simsiam import SimSiam
 from jumpml.objectives.self_supervised._swav import SwAV
 from jumpml.objectives.self_supervised._ts2vec import TS2Vec
 from jumpml.objectives.self_supervised._vicreg import VICReg
+from jumpml.objectives.self_supervised._vime import VIME
 from jumpml.objectives.semi_supervised._fixmatch import FixMatch
 from jumpml.objectives.semi_supervised._mean_teacher import MeanTeacher
 from jumpml.objectives.semi_supervised._pseudo_label import PseudoLabel
@@ -95,6 +98,9 @@ KINDS: Mapping[str, Callable[..., Objective]] = {
     "dino": DINO,
     "swav": SwAV,
     "lejepa": LeJEPA,
+    "masked": Masked,
+    "vime": VIME,
+    "pretext": Pretext,
     "pseudo_label": PseudoLabel,
     "fixmatch": FixMatch,
     "mean_teacher": MeanTeacher,

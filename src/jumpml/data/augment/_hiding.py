@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import torch
 
-from jumpml.core import HIDDEN, WHOLE
+from jumpml.core import HIDDEN, WHOLE, axes_of
 from jumpml.data.augment._augmentation import Made, Telling, only_for, uniform
-from jumpml.data.augment._units import Parts, axes_of, hidden_parts, parts_of
+from jumpml.data.augment._units import Parts, hidden_parts, parts_of
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

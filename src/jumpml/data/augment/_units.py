@@ -17,24 +17,6 @@ if TYPE_CHECKING:
     from jumpml.core import Element
 
 
-def axes_of(kind: str, dims: int) -> tuple[int, ...]:
-    """The axes of a row that are cut; none where the kind has no such rows.
-
-    Args:
-        kind: The field's.
-        dims: How many axes a row has.
-    """
-    if kind in {"text", "table"}:
-        return (0,) if dims == 1 else ()
-    if kind == "series":
-        return (0,) if dims == 2 else ()
-    if kind == "tensor" and dims == 1:
-        return (0,)
-    if kind == "audio" and dims == 2:
-        return (-1,)
-    return (-2, -1) if dims >= 2 else ()
-
-
 class Parts(NamedTuple):
     """The parts of a row.
 

@@ -139,6 +139,21 @@ CONFIGURATIONS = {
             }
         },
     ),
+    "what a view hid, and how it turned": Configuration(
+        ("model", "objective_hid.decoder"),
+        data={
+            "views": {
+                "masked": {"image": [{"noise": {"std": 0.1}}, {"hide": {"share": 0.5, "patch": 2, "fill": "noise"}}]},
+                "turned": {"image": [{"quarter_turn": {}}]},
+            }
+        },
+        model={
+            "objectives": {
+                "hid": {"kind": "masked", "inputs": ["encoder", "image"], "views": "masked", "decoder": [8]},
+                "turn": {"kind": "pretext", "inputs": ["encoder", "image"], "views": "turned"},
+            }
+        },
+    ),
     "EWC between phases": Configuration(
         ("model", "objective_keep"),
         model={"objectives": KEEP},

@@ -218,6 +218,30 @@ def test_it_learns_from_files(name: str, tmp_path: Path) -> None:
     assert all(np.isfinite(losses))
 
 
+def test_scarf_is_a_row_and_itself_with_columns_of_others(tmp_path: Path) -> None:
+    write(tmp_path, "which columns are another row's")
+    for kind in ("data", "model"):
+        path = tmp_path / f"p.{kind}.yaml"
+        content = yaml.safe_load(path.read_text())
+        if kind == "data":
+            content["views"] = {"plain": {"body": []}, "corrupted": {"body": [{"hide": {**OTHERS, "share": 0.6}}]}}
+        else:
+            scarf = {"kind": "nt_xent", "inputs": "encoder", "views": ["plain", "corrupted"], "temperature": 1.0}
+            content["objectives"] = {"o": {**scarf, "projector": [16, 16], "when": ["self_supervised"]}}
+        path.write_text(yaml.safe_dump(content))
+    learner = Project.find(tmp_path).make_learner()
+    batch = next(learner.remaining())
+    loaders = Project.find(tmp_path).build()[0]
+    loaders.bind(["body"])
+    rows = torch.cat([each["body"] for each in loaders.train.plain()])
+    plain, corrupted = batch["body@plain.0"], batch["body@corrupted.0"]
+    assert all(bool((rows == row).all(1).any()) for row in plain), "one view is the row as it is"
+    assert set(corrupted[:, 0].tolist()) <= set(plain[:, 0].tolist()), "what came in stood in another row"
+    assert not torch.equal(plain, corrupted)
+    losses = [record.losses["o"] for record in learner.fit().epochs if "o" in record.losses]
+    assert sum(losses[-3:]) < sum(losses[:3])
+
+
 @pytest.mark.parametrize(
     "name", ["patches of pictures", "tokens of a text", "columns of a table as vectors", "jigsaws"]
 )

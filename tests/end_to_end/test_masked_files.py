@@ -229,15 +229,16 @@ def test_scarf_is_a_row_and_itself_with_columns_of_others(tmp_path: Path) -> Non
             scarf = {"kind": "nt_xent", "inputs": "encoder", "views": ["plain", "corrupted"], "temperature": 1.0}
             content["objectives"] = {"o": {**scarf, "projector": [16, 16], "when": ["self_supervised"]}}
         path.write_text(yaml.safe_dump(content))
-    learner = Project.find(tmp_path).make_learner()
-    batch = next(learner.remaining())
-    loaders = Project.find(tmp_path).build()[0]
-    loaders.bind(["body"])
+    loaders, model = Project.find(tmp_path).build()
+    assert model.draws("self_supervised") == ("plain.0", "corrupted.0")
+    loaders.train.serve([], model.draws("self_supervised"))
+    batch = next(iter(loaders.train))
     rows = torch.cat([each["body"] for each in loaders.train.plain()])
     plain, corrupted = batch["body@plain.0"], batch["body@corrupted.0"]
     assert all(bool((rows == row).all(1).any()) for row in plain), "one view is the row as it is"
     assert set(corrupted[:, 0].tolist()) <= set(plain[:, 0].tolist()), "what came in stood in another row"
     assert not torch.equal(plain, corrupted)
+    learner = Project.find(tmp_path).make_learner()
     losses = [record.losses["o"] for record in learner.fit().epochs if "o" in record.losses]
     assert sum(losses[-3:]) < sum(losses[:3])
 

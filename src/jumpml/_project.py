@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jumpml.data import DataLoaders
+    from jumpml.diagnose import MappedNode
     from jumpml.graph import Model
     from jumpml.learn import Learner, RelivedStep
 
@@ -228,6 +229,12 @@ class Project:
             raise CheckpointError(f"the run is done and {folder / 'card.html'} is written, but {learner.unsaved}")
         return folder
 
+    def _maps(self) -> list[MappedNode]:
+        """The nodes whose values the learner file watches."""
+        from jumpml.diagnose import MappedNode
+
+        return [MappedNode(node=one.node, label=one.label, layout=one.map) for one in self.learner.embeddings]
+
     def _report(self, folder: Path, loaders: DataLoaders, learner: Learner, say: _Stages) -> None:
         from jumpml.learn import evaluate_beside
 
@@ -240,7 +247,7 @@ class Project:
             results.record = results.record.model_copy(update={"adapted": adapted})
         _save(folder / "evaluation.json", results.record)
         say("diagnose", "attribution, hard examples, out-of-domain")
-        diagnosis = diagnose(loaders, model, history)
+        diagnosis = diagnose(loaders, model, history, maps=self._maps())
         _save(folder / "diagnosis.json", diagnosis.record)
         say("deploy", ", ".join(["float32", *self.deploy.variants]))
         deployment = deploy_model(results, model, self.deploy, folder=folder, trust=self.trust)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jumpml.core import SpecSource as Source
     from jumpml.data import DataLoaders
     from jumpml.deploy import Deployment
-    from jumpml.diagnose import Diagnosis
+    from jumpml.diagnose import Diagnosis, MappedNode
     from jumpml.evaluate import EvalResults
     from jumpml.learn import Hook, Learner
     from jumpml.report import Card
@@ -179,17 +179,21 @@ def eval_model(
     return evaluate(dataloader, model, metrics, split, averaged=is_average(model), notes=notes)
 
 
-def diagnose(dataloader: DataLoaders, model: Model, history: History | None = None) -> Diagnosis:
+def diagnose(
+    dataloader: DataLoaders, model: Model, history: History | None = None, *, maps: Sequence[MappedNode] = ()
+) -> Diagnosis:
     """Ask why the model answers as it does, where it struggles, and what is foreign to it.
 
     Args:
         dataloader: The data.
         model: The model.
         history: The learner's (``learner.history``); without it hard examples and training health are left out.
+        maps: Nodes whose values are laid flat in the card (`jumpml.diagnose.MappedNode`), beside those that the outputs
+            of tasks of classes read.
     """
     from jumpml.diagnose import diagnose as engine
 
-    return engine(dataloader, model, history)
+    return engine(dataloader, model, history, maps=maps)
 
 
 def report_card(

@@ -767,6 +767,9 @@ CASES |= {
     "learner.embeddings.view": Case(LEARN, probed(view="two"), PROBED),
     "learner.embeddings.every": Case(LEARN, probed(every=2), PROBED),
     "learner.embeddings.rows": Case(LEARN, probed(rows=20), PROBED),
+    "learner.embeddings.map": Case(
+        LEARN, probed(map="umap"), PROBED, refused="the package 'umap-learn' is not installed"
+    ),
     "learner.embeddings.figures": Case(LEARN, probed(figures=["knn"]), PROBED),
 }
 EAGER = {"compile": {"backend": "eager"}}

@@ -34,6 +34,7 @@ SECTIONS = (
     "How it learned",
     "How good it is",
     "Why it answers as it does",
+    "Which rows are alike to it",
     "Where it struggles",
     "What is foreign to it",
     "Deployment",

@@ -29,5 +29,8 @@ class EmbeddingsSpec(Spec):
     """After so many epochs, and after a phase's last."""
     rows: Annotated[int, Field(ge=2)] = 2000
     """Rows of a split at most, the same each time."""
+    map: Literal["pca", "umap"] = "pca"
+    """How the card lays the test rows flat, coloured by the label: in the two directions of most variance, or by UMAP
+    (the extra `umap`), which keeps neighbours together and says nothing by its distances."""
     figures: Annotated[tuple[EmbeddingFigure, ...], Field(min_length=1)] | None = None
     """Which; all that can be measured where nothing is said."""

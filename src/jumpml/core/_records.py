@@ -75,12 +75,33 @@ class OutOfDomain(Record):
     """How well the score tells test rows from strangers, by the kind of stranger."""
 
 
+class EmbeddingMap(Record):
+    """A node's values on test rows, laid flat: a point a row."""
+
+    node: str
+    label: str = ""
+    """The field whose classes colour the points; empty where none does."""
+    layout: str
+    """``pca`` or ``umap``."""
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    """Of the same length."""
+    codes: tuple[int, ...]
+    """Each row's class, a place in ``classes``; -1 where that is not known."""
+    classes: tuple[str, ...] = ()
+    share: float | None = None
+    """Of the values' variance, what both axes hold; only of ``pca``."""
+    alike: float | None = None
+    """How often a row's nearest other one is of its class, in all dimensions; by chance as often as classes are."""
+
+
 class DiagnosisRecord(Record):
     """Why the model answers as it does, where it struggles, and what is foreign to it."""
 
     attributions: tuple[Attribution, ...] = ()
     hard_examples: tuple[HardExample, ...] = ()
     out_of_domain: tuple[OutOfDomain, ...] = ()
+    maps: tuple[EmbeddingMap, ...] = ()
     warnings: tuple[str, ...] = ()
     """Training health: what a reader should look into, with what to do."""
     notes: tuple[str, ...] = ()

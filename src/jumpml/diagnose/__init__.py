@@ -8,11 +8,13 @@ from jumpml.diagnose._diagnose import Diagnosis, diagnose
 from jumpml.diagnose._distance import KNN, Mahalanobis
 from jumpml.diagnose._embedding import embedding_node
 from jumpml.diagnose._health import training_warnings
+from jumpml.diagnose._map import MappedNode
 
 __all__ = [
     "KNN",
     "Diagnosis",
     "Mahalanobis",
+    "MappedNode",
     "diagnose",
     "embedding_node",
     "training_warnings",

@@ -13,15 +13,17 @@ from jumpml.diagnose._attribution import attribute
 from jumpml.diagnose._embedding import embedding_node
 from jumpml.diagnose._hard_examples import hard_examples
 from jumpml.diagnose._health import training_warnings
+from jumpml.diagnose._map import draw_map, mapped_nodes
 from jumpml.diagnose._out_of_domain import out_of_domain
 from jumpml.diagnose._summary import summary
 from jumpml.evaluate import Positions, evaluation_mode, predict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from jumpml.core import Attribution, HardExample, History, OutOfDomain
+    from jumpml.core import Attribution, EmbeddingMap, HardExample, History, OutOfDomain
     from jumpml.data import DataLoaders
+    from jumpml.diagnose._map import MappedNode
     from jumpml.evaluate import Predictions
     from jumpml.graph import Model
 
@@ -45,7 +47,14 @@ class Diagnosis:
         return self.summary()
 
 
-def diagnose(loaders: DataLoaders, model: Model, history: History | None = None, *, seed: int = 0) -> Diagnosis:
+def diagnose(
+    loaders: DataLoaders,
+    model: Model,
+    history: History | None = None,
+    *,
+    maps: Sequence[MappedNode] = (),
+    seed: int = 0,
+) -> Diagnosis:
     """Ask why a model answers as it does, where it struggles, and what is foreign to it.
 
     The model and torch's global generators are as they were when this returns.
@@ -55,6 +64,7 @@ def diagnose(loaders: DataLoaders, model: Model, history: History | None = None,
         model: The model.
         history: Of the learner that trained it (``learner.history``); without it hard examples and training health are
             left out, which the notes say.
+        maps: Nodes whose values are laid flat, beside those that the outputs of tasks of classes read.
         seed: Of the rows that are drawn, the random orders and the strangers.
 
     Raises:
@@ -90,13 +100,15 @@ def diagnose(loaders: DataLoaders, model: Model, history: History | None = None,
         warnings += doubts
     with _undisturbed(model):
         attributions, foreign, left_out = _probe(loaders, model, seed)
+        drawn, undrawn = _maps(loaders, model, maps, seed)
     return Diagnosis(
         DiagnosisRecord(
             attributions=tuple(attributions),
             hard_examples=tuple(hard),
             out_of_domain=tuple(foreign),
             warnings=tuple(warnings),
-            notes=(*notes, *left_out),
+            maps=tuple(drawn),
+            notes=(*notes, *left_out, *undrawn),
         )
     )
 
@@ -130,6 +142,14 @@ def _probe(loaders: DataLoaders, model: Model, seed: int) -> tuple[list[Attribut
         foreign += scores
         notes += left_out
     return attributions, foreign, notes
+
+
+def _maps(
+    loaders: DataLoaders, model: Model, named: Sequence[MappedNode], seed: int
+) -> tuple[list[EmbeddingMap], list[str]]:
+    """The maps, and what was left out."""
+    found = [draw_map(loaders, model, mapped, seed) for mapped in mapped_nodes(loaders, model, named)]
+    return [drawn for drawn, _ in found if drawn is not None], [note for _, note in found if note]
 
 
 def _validate_outputs(predictions: Mapping[str, Predictions | Positions]) -> None:

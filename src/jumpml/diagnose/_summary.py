@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jumpml.core import Attribution, DiagnosisRecord, HardExample, OutOfDomain
+    from jumpml.core import Attribution, DiagnosisRecord, EmbeddingMap, HardExample, OutOfDomain
 
 
 def summary(record: DiagnosisRecord) -> str:
@@ -17,6 +17,7 @@ def summary(record: DiagnosisRecord) -> str:
         "Attribution": list(_attributions(record.attributions)),
         "Hard examples": list(_hard(record.hard_examples)),
         "Out of domain": [_foreign(score) for score in record.out_of_domain],
+        "Maps": [_map(one) for one in record.maps],
         "Warnings": list(record.warnings),
         "Notes": list(record.notes),
     }
@@ -38,6 +39,12 @@ def _hard(examples: tuple[HardExample, ...]) -> Iterator[str]:
         suggestion = f", the model prefers {example.suggestion}" if example.suggestion else ""
         doubt = ", suspicious" if example.suspicious else ""
         yield f"{example.task}, row {example.row}: {example.target}, margin {example.margin:.3g}{suggestion}{doubt}"
+
+
+def _map(one: EmbeddingMap) -> str:
+    share = f", {one.share:.0%} of the variance" if one.share is not None else ""
+    alike = f"; the nearest other row is of the same {one.label} for {one.alike:.1%}" if one.alike is not None else ""
+    return f"{one.node}, {len(one.x)} test rows by {one.layout}{share}{alike}"
 
 
 def _foreign(score: OutOfDomain) -> str:

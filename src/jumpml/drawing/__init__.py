@@ -17,11 +17,13 @@ from jumpml.drawing._graph import draw_graph
 from jumpml.drawing._history import draw_history
 from jumpml.drawing._lines import Line, draw_line, few_ticks, plain
 from jumpml.drawing._panels import Panel, bar_panel, draw_panels, line_panel
+from jumpml.drawing._points import draw_points
 from jumpml.drawing._text import count
 
 __all__ = [
     "draw_graph",
     "draw_history",
+    "draw_points",
     "count",
     "Panel",
     "Line",

@@ -26,6 +26,7 @@ from jumpml.evaluate._intervals import num_resamples, percentiles, resamples, wi
 from jumpml.evaluate._measure import measure
 from jumpml.evaluate._metric import FunctionMetric, metric
 from jumpml.evaluate._named import figure_names, higher_is_better, metric_names, own_metrics
+from jumpml.evaluate._neighbours import find_neighbours
 from jumpml.evaluate._positions import PositionCounter, Positions
 from jumpml.evaluate._predictions import Predictions, evaluation_mode, predict
 from jumpml.evaluate._results import EvalResults
@@ -63,6 +64,7 @@ __all__ = [
     "uniformity",
     "spread",
     "EMBEDDING_FIGURES",
+    "find_neighbours",
     "LABELLED_FIGURES",
     "embed",
     "embed_split",

@@ -13,6 +13,7 @@ from jumpml.report._deployment import deployment_section
 from jumpml.report._foreign import foreign_section
 from jumpml.report._health import health_section
 from jumpml.report._learning import learning_section
+from jumpml.report._map import map_section
 from jumpml.report._overview import overview, title
 from jumpml.report._quality import quality_section
 from jumpml.report._repeat import graph_section, repeat_section
@@ -30,6 +31,7 @@ def page_of(record: CardRecord) -> Page:
         quality_section(record.evaluation),
         *adapted_sections(record.evaluation),
         attribution_section(record),
+        map_section(record.diagnosis),
         struggles_section(record),
         foreign_section(record.diagnosis),
         deployment_section(record.deployment),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from jumpml.core import Problem, did_you_mean
@@ -37,7 +38,16 @@ def build_hooks(spec: LearnerSpec) -> list[Hook]:
 
 def build_probes(spec: LearnerSpec) -> list[EmbeddingProbe]:
     """What the file measures of embeddings."""
-    return [EmbeddingProbe(**{**dict(one), "figures": one.figures or ()}) for one in spec.embeddings]
+    said = [one.model_dump(exclude={"map"}) for one in spec.embeddings]  # which the card draws
+    return [EmbeddingProbe(**{**one, "figures": one["figures"] or ()}) for one in said]
+
+
+def find_map_problems(spec: LearnerSpec) -> Iterator[Problem]:
+    """Maps that cannot be drawn when all is learned."""
+    for place, one in enumerate(spec.embeddings):
+        if one.map == "umap" and not find_spec("umap"):
+            text = "the package 'umap-learn' is not installed."
+            yield Problem(("embeddings", place, "map"), text, "pip install 'jumpml[umap]', or leave it at pca.")
 
 
 def find_hook_problems(
@@ -60,5 +70,6 @@ def find_hook_problems(
         yield Problem(("swa", "anneal"), "there is no rate to go to.", "Set lr beside it, or leave it out.")
     if spec.early_stop:
         yield from wrong_figure(("early_stop", "metric"), spec.early_stop.metric, model, spec.early_stop.mode, measured)
+    yield from find_map_problems(spec)
     if spec.statistics and not spec.log:
         yield Problem(("statistics",), "nothing is logged.", "Name a log, or leave them out.")

@@ -11,7 +11,9 @@ from torch import nn
 
 import jumpml
 from jumpml.core import FieldInfo, GraphError, LearnerError, ObjectiveError, SpecError, ValueInfo
+from jumpml.data import Column, DataLoaders, Hide, random_split
 from jumpml.graph import Model, Node
+from jumpml.learn import Learner, Phase
 from jumpml.objectives import JEPA, LatentPrediction, reduce
 
 if TYPE_CHECKING:
@@ -335,6 +337,39 @@ def test_what_makes_no_sense_is_refused(make: Any, text: str) -> None:
     with pytest.raises(ObjectiveError) as caught:
         make()
     assert str(caught.value) == text
+
+
+class Windows(nn.Module):
+    """A recording as a vector for every eight of its samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv1d(1, 4, 8, 8)
+
+    def forward(self, sound: Tensor) -> Tensor:
+        return self.layer(sound).transpose(1, 2)
+
+
+def test_stretches_of_a_recording_are_positions() -> None:
+    sounds = Column(torch.rand(24, 1, 64, generator=torch.Generator().manual_seed(0)), "audio")
+    views = {"hidden": {"sound": [Hide(0.5, patch=16)]}}
+    loaders = DataLoaders({"sound": sounds}, random_split(24), views=views, batch_size=6)
+    loaders.bind(["sound"])
+    objective = JEPA(("code", "sound"), views="hidden", width=8, depth=1, heads=2)
+    made = Model(
+        inputs={"sound": loaders.info("sound")},
+        nodes={"code": Node(Windows(), "sound")},
+        objectives={"o": objective},
+        fields=loaders.fields,
+        seed=0,
+    )
+    one = Learner(loaders, made, torch.optim.Adam(made.parameters()), phases={"supervised": Phase(epochs=1)})
+    given = next(one.remaining())
+    asked = objective.hidden_positions(given["sound.hidden@hidden.0"])
+    assert asked.shape == (6, 8)
+    assert asked.sum(1).tolist() == [4] * 6  # two stretches of sixteen samples
+    assert asked.view(6, 4, 2).all(2).equal(asked.view(6, 4, 2).any(2))
+    one.step(given)
 
 
 def test_tokens_are_positions_one_by_one() -> None:

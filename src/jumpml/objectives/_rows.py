@@ -66,8 +66,3 @@ def filled(x: Tensor, present: Tensor | None) -> Tensor:
     if present is None or not x.is_floating_point():
         return x
     return torch.where(present.view(-1, *[1] * (x.dim() - 1)), x, 0.0)
-
-
-def in_single(x: Tensor) -> Tensor:
-    """Numbers of half precision, as autocast makes them, in float32; others as they are."""
-    return x.float() if x.dtype in {torch.float16, torch.bfloat16} else x

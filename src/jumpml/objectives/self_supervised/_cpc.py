@@ -9,8 +9,9 @@ from torch import nn
 
 from jumpml.core import Loss, ValueInfo
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, in_single
+from jumpml.objectives._rows import filled
 from jumpml.objectives.self_supervised._causal import check_steps, refuse_peeking
+from jumpml.objectives.self_supervised._precision import in_full_precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +116,7 @@ class CPC(ObjectiveModule):
             fix = "Choose a batch_size that leaves no single row over at the end of an epoch."
             raise self.error(f"expected two rows or more in a batch, to tell them apart; got {len(latent)}. {fix}")
         context = filled(latent if context is None else context, present)
-        latent = filled(in_single(latent), present)
+        latent = filled(latent, present)
         losses = [self._foretold(k, layer(context[:, :-k]), latent[:, k:], present) for k, layer in self._layers()]
         return Loss(torch.stack(losses).mean())
 
@@ -124,8 +125,7 @@ class CPC(ObjectiveModule):
 
     def _foretold(self, k: int, foretold: Tensor, latent: Tensor, present: Tensor | None) -> Tensor:
         """InfoNCE of what is foretold, ``[batch, steps - k, width]``, for the latent vectors of these steps."""
-        with torch.autocast(latent.device.type, enabled=False):
-            similarity = in_single(foretold).transpose(0, 1) @ latent.permute(1, 2, 0)  # [steps - k, batch, batch]
+        similarity = in_full_precision(torch.matmul, foretold.transpose(0, 1), latent.permute(1, 2, 0))  # by step
         if present is None:
             return -similarity.log_softmax(2).diagonal(dim1=1, dim2=2).mean()
         # rows that are not there are told from each other, so that no softmax is of nothing, and do not count

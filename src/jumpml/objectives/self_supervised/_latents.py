@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from jumpml.core import HIDDEN, WHOLE, Loss, ValueInfo
-from jumpml.objectives._rows import filled, in_single
+from jumpml.objectives._rows import filled
 from jumpml.objectives.self_supervised._momentum import WithMomentum
 from jumpml.objectives.self_supervised._patches import as_positions, cut, grid_of
+from jumpml.objectives.self_supervised._precision import in_single
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,7 +79,7 @@ class Latents(WithMomentum):
         shape = embedding.shape
         if len(shape) == 1 or (len(shape) == 2 and whole.shape == shape[:1]):
             return None
-        axes = (0,) if len(whole.shape) < 3 else (-2, -1)
+        axes = whole.axes or ((0,) if len(whole.shape) < 3 else (-2, -1))
         grid = grid_of(whole.shape, axes, shape)
         if grid is None:
             sizes = " x ".join(str(whole.shape[axis]) for axis in axes)

@@ -28,6 +28,11 @@ def in_full_precision(compute: Callable[..., Tensor], *values: Tensor) -> Tensor
     """
     device = values[0].device.type
     if not torch.is_autocast_enabled(device):
-        return compute(*(value.float() if value.dtype in HALF else value for value in values))
+        return compute(*map(in_single, values))
     with torch.autocast(device, enabled=False):
-        return compute(*(value.float() if value.dtype in HALF else value for value in values))
+        return compute(*map(in_single, values))
+
+
+def in_single(x: Tensor) -> Tensor:
+    """Numbers of half precision, as autocast makes them, in float32; others as they are."""
+    return x.float() if x.dtype in HALF else x

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives._rows import filled, in_single
+from jumpml.objectives._rows import filled
 from jumpml.objectives.self_supervised._causal import check_steps
+from jumpml.objectives.self_supervised._precision import in_full_precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +91,7 @@ class TS2Vec(ObjectiveModule):
         if len(first) < 2:
             fix = "Choose a batch_size that leaves no single row over at the end of an epoch."
             raise self.error(f"expected two rows or more in a batch, to tell them apart; got {len(first)}. {fix}")
-        first, second = (filled(in_single(view), present) for view in (first, second))
+        first, second = (filled(view, present) for view in (first, second))
         there = torch.ones(len(first), dtype=torch.bool, device=first.device) if present is None else present
         scales: list[Tensor] = []
         while True:
@@ -123,8 +124,7 @@ def pairs_apart(first: Tensor, second: Tensor, there: Tensor) -> Tensor:
     """
     items = first.shape[1]
     both = torch.cat([first, second], 1)
-    with torch.autocast(both.device.type, enabled=False):
-        similarity = both @ both.transpose(1, 2)
+    similarity = in_full_precision(lambda x: x @ x.transpose(1, 2), both)
     itself = torch.eye(2 * items, dtype=torch.bool, device=both.device)
     known = torch.cat([there, there], 1)
     # one that is not there has partners of zeros to be told from, so that no softmax is of nothing

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, final
 
 from jumpml.core import Loss
 from jumpml.graph import probabilities
-from jumpml.objectives._rows import filled, in_single, mean_of_rows
+from jumpml.objectives._rows import filled, mean_of_rows
 from jumpml.objectives.self_supervised._momentum import WithMomentum
+from jumpml.objectives.self_supervised._precision import in_single
 from jumpml.objectives.semi_supervised._decisions import check_kind, check_output, kind_in
 
 if TYPE_CHECKING:

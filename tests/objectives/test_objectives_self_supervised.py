@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from jumpml.blocks import TCN, CausalDecoder, TransformerEncoder
-from jumpml.data import Column, DataLoaders, Hide, MaskSteps, Noise, random_split
+from jumpml.data import Column, DataLoaders, Hide, MaskSteps, Noise, QuarterTurn, random_split
 from jumpml.graph import Node
-from jumpml.objectives import CPC, JEPA, LatentPrediction, NextToken, NextValue, TS2Vec
+from jumpml.objectives import CLIP, CPC, JEPA, VIME, LatentPrediction, Masked, NextToken, NextValue, Pretext, TS2Vec
 from jumpml.objectives._build import KINDS
 from jumpml.testing import check_self_supervised
 
@@ -63,7 +63,40 @@ def of_hidden_steps(made: Any) -> dict[str, Any]:
     return {**given, "loaders": loaders, "nodes": {"encoder": Node(reader, "steps")}}
 
 
+def of_cells(made: Any, step: Any) -> dict[str, Any]:
+    """Rows of two numbers that are each other's mirror, some of which a view hides."""
+    half = torch.randn(96, 4, generator=torch.Generator().manual_seed(0))
+    columns = {"x": Column(torch.cat([half, -half], 1), "tensor")}
+    loaders = DataLoaders(columns, random_split(96), views={"noisy": {"x": [step]}}, batch_size=16)
+    net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 16))
+    return {"objective": made, "loaders": loaders, "nodes": {"encoder": Node(net, "x")}}
+
+
+def of_pictures(made: Any) -> dict[str, Any]:
+    """Pictures that grow brighter from below, which a view turns."""
+    rise = torch.linspace(0, 1, 6).reshape(1, 1, 6, 1) * torch.rand(96, 1, 6, 6)
+    columns = {"image": Column(rise, "image")}
+    loaders = DataLoaders(columns, random_split(96), views={"noisy": {"image": [QuarterTurn()]}}, batch_size=16)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(36, 32), nn.ReLU(), nn.Linear(32, 16))
+    return {"objective": made, "loaders": loaders, "nodes": {"encoder": Node(net, "image")}}
+
+
+def of_pairs() -> dict[str, Any]:
+    """Two fields of the same rows, each with an encoder of its own."""
+    generator = torch.Generator().manual_seed(0)
+    row, noise = torch.randn(2, 96, 8, generator=generator)
+    columns = {"left": Column(row, "tensor"), "right": Column(row.flip(1) + 0.3 * noise, "tensor")}
+    loaders = DataLoaders(columns, random_split(96), batch_size=16)
+    nodes = {name: Node(nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 16)), name[:-5]) for name in BOTH}
+    return {"objective": CLIP(BOTH), "loaders": loaders, "nodes": nodes}
+
+
+BOTH = ("left_code", "right_code")
 EXAMPLES: dict[str, Callable[[], dict[str, Any]]] = {
+    "clip": of_pairs,
+    "masked": lambda: of_cells(Masked(("encoder", "x"), views="noisy"), Hide(0.4)),
+    "vime": lambda: of_cells(VIME(("encoder", "x"), views="noisy"), Hide(0.4, fill="others")),
+    "pretext": lambda: of_pictures(Pretext(("encoder", "image"), views="noisy")),
     "ts2vec": lambda: of_series(TS2Vec("encoder", views="noisy")),
     "latent_prediction": lambda: of_hidden_steps(LatentPrediction(("encoder", "steps"), views="noisy", momentum=0.99)),
     "jepa": lambda: of_hidden_steps(JEPA(("encoder", "steps"), views="noisy", width=16, heads=2, momentum=0.99)),

@@ -41,7 +41,7 @@ class ByPlace(Good):
 
 class NoGradient(Good):
     def forward(self, first: Tensor, second: Tensor, present: Tensor | None = None) -> Loss:
-        return super().forward(first.detach(), second.detach(), present)
+        return super().forward(first.detach(), second.detach(), present=present)
 
 
 class Attracting(Good):
@@ -62,14 +62,14 @@ class Forgetful(Good):
 
     def forward(self, first: Tensor, second: Tensor, present: Tensor | None = None) -> Loss:
         self.calls += self.training
-        return Loss(super().forward(first, second, present).value * (1 + 0.1 * self.calls))
+        return Loss(super().forward(first, second, present=present).value * (1 + 0.1 * self.calls))
 
 
 class TakesOne(Good):
     def forward(self, first: Tensor, second: Tensor, present: Tensor | None = None) -> Loss:
         if len(first) == 1:
             return Loss((first - second).square().mean())
-        return super().forward(first, second, present)
+        return super().forward(first, second, present=present)
 
 
 class CountsAbsent(Good):

@@ -45,6 +45,23 @@ class _First(Hook):
             self.batch = step.batch
 
 
+class _Stopped(Exception):  # noqa: N818 (nothing is wrong)
+    """What a killed process would be."""
+
+
+class _Stop(Hook):
+    """Stops the run at a step; at none where that is 0."""
+
+    name = "stop"
+
+    def __init__(self, at: int = 0) -> None:
+        self._at = at
+
+    def updated(self, step: Step) -> None:
+        if step.number == self._at:
+            raise _Stopped
+
+
 @dataclass(frozen=True)
 class SelfSupervisedCase:
     """What is checked, and on what.
@@ -88,7 +105,7 @@ class SelfSupervisedCase:
             model,
             Adam(model.parameters(), lr=self.lr),
             phases={"supervised": Phase(epochs=self.epochs)},  # the one that can be run epoch by epoch
-            saving=None if folder is None else Saving(folder=folder),
+            saving=None if folder is None else Saving(folder=folder, epochs=None, steps=1),
             hooks=hooks,
             log=(),
         )
@@ -181,21 +198,16 @@ def check_collapse(case: SelfSupervisedCase) -> str:
 
 def check_checkpoint(case: SelfSupervisedCase) -> str:
     """A run that is stopped within an epoch and resumed ends with the same bits."""
-    epochs = min(case.epochs, 3)
+    whole = case.learner(hooks=[_Stop()])
+    steps = len(case.loaders.train)
     with tempfile.TemporaryDirectory() as folder:
-        whole, stopped = case.learner(), case.learner(Path(folder))
-        for _ in range(epochs):
-            whole.train_epoch()
-        if epochs > 1:
-            stopped.train_epoch()
-        for batches in stopped.windows():
-            stopped.step(*batches)
-            break
-        stopped.save()
-        resumed = case.learner(Path(folder))
-        resumed.resume()
-        while resumed.progress.closed("supervised") < epochs:
-            resumed.train_epoch()
+        stopped, resumed = (case.learner(Path(folder), [_Stop(at)]) for at in (steps + steps // 2 + 1, 0))
+        try:
+            _run(stopped, 3)
+        except _Stopped:
+            resumed.resume()
+        _run(whole, 3)
+        _run(resumed, 3)
         resumed.save()  # and wait for what is being written
     expected, got = whole.model.state_dict(), resumed.model.state_dict()
     unlike = next((name for name, value in expected.items() if not torch.equal(value, got[name])), None)
@@ -234,6 +246,13 @@ def check_absent_rows(case: SelfSupervisedCase) -> str:
     if torch.isclose(got, expected, TOLERANCE, TOLERANCE):
         return ""
     return f"expected absent rows to change nothing, {_told(expected)}; got {_told(got)}."
+
+
+def _run(learner: Learner, epochs: int) -> None:
+    for _ in learner.epochs():
+        learner.train_epoch()
+        if learner.progress.closed("supervised") == epochs:
+            return
 
 
 def _reduced(objective: Any, values: Sequence[Tensor], present: Tensor | None = None) -> Tensor:

@@ -34,24 +34,24 @@ class Good(VICReg):  # type: ignore[misc]
 class ByPlace(Good):
     """The first row weighs more."""
 
-    def forward(self, first: Tensor, second: Tensor, present: Tensor | None = None) -> Loss:
-        first, second = rows_that_count(self, present, first, second)
+    def forward(self, *inputs: Tensor, present: Tensor | None = None) -> Loss:
+        first, second = rows_that_count(self, present, *inputs)
         return Loss(super().forward(first, second).value + 10 * (first[0] - second[0]).square().sum())
 
 
 class NoGradient(Good):
-    def forward(self, first: Tensor, second: Tensor, present: Tensor | None = None) -> Loss:
-        return super().forward(first.detach(), second.detach(), present=present)
+    def forward(self, *inputs: Tensor, present: Tensor | None = None) -> Loss:
+        return super().forward(*(value.detach() for value in inputs), present=present)
 
 
 class Attracting(Good):
     """Nothing holds rows apart."""
 
-    def compare(self, first: Tensor, second: Tensor) -> Tensor:
+    def compare(self, *projections: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def forward(self, first: Tensor, second: Tensor, present: Tensor | None = None) -> Loss:
-        first, second = rows_that_count(self, present, first, second)
+    def forward(self, *inputs: Tensor, present: Tensor | None = None) -> Loss:
+        first, second = rows_that_count(self, present, *inputs)
         return Loss(-F.cosine_similarity(first, second).mean())
 
 
@@ -60,21 +60,21 @@ class Forgetful(Good):
 
     calls = 0
 
-    def forward(self, first: Tensor, second: Tensor, present: Tensor | None = None) -> Loss:
+    def forward(self, *inputs: Tensor, present: Tensor | None = None) -> Loss:
         self.calls += self.training
-        return Loss(super().forward(first, second, present=present).value * (1 + 0.1 * self.calls))
+        return Loss(super().forward(*inputs, present=present).value * (1 + 0.1 * self.calls))
 
 
 class TakesOne(Good):
-    def forward(self, first: Tensor, second: Tensor, present: Tensor | None = None) -> Loss:
-        if len(first) == 1:
-            return Loss((first - second).square().mean())
-        return super().forward(first, second, present=present)
+    def forward(self, *inputs: Tensor, present: Tensor | None = None) -> Loss:
+        if len(inputs[0]) == 1:
+            return Loss((inputs[0] - inputs[1]).square().mean())
+        return super().forward(*inputs, present=present)
 
 
 class CountsAbsent(Good):
-    def forward(self, first: Tensor, second: Tensor, present: Tensor | None = None) -> Loss:
-        return super().forward(first, second)
+    def forward(self, *inputs: Tensor, present: Tensor | None = None) -> Loss:
+        return super().forward(*inputs)
 
 
 class Follow(WithMomentum):

@@ -21,7 +21,7 @@ TOP = (  # with the cli, the only ones that know every room
     *("_search", "_tune_record", "_study", "_tune"),
 )
 ROOMS = (
-    *("core", "drawing", "pretrained", "data", "graph", "objectives", "evaluate"),
+    *("core", "drawing", "pretrained", "data", "graph", "objectives", "balance", "evaluate"),
     *("diagnose", "learn", "deploy", "report", "testing", "cli"),
 )
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -32,8 +32,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "graph": ("core", "drawing", "pretrained"),
     "objectives": ("core", "data", "graph"),
     "evaluate": ("core", "data", "graph", "objectives"),
+    "balance": ("core", "data", "graph", "objectives"),
     "diagnose": ("core", "data", "graph", "objectives", "evaluate"),
-    "learn": ("core", "drawing", "data", "graph", "objectives", "evaluate"),
+    "learn": ("core", "drawing", "data", "graph", "objectives", "evaluate", "balance"),
     "deploy": ("core", "pretrained", "data", "graph", "objectives", "evaluate", "diagnose"),
     "report": ("core", "drawing"),
     "testing": (*(room for room in ROOMS if room not in {"testing", "cli"}), "blocks"),

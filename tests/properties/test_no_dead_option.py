@@ -1476,6 +1476,35 @@ CASES |= {
     "data.workers": Case(TABLE, {"workers": 1}, refused="nothing is left for them to decode"),
 }
 
+BALANCED: dict[str, dict[str, Any]] = {  # by kind: what it needs, and another value for each of its keys
+    "uncertainty": {"lr": 0.2},
+    "dwa": {"temperature": 0.1},
+    "famo": {"lr": 0.2, "decay": 0.9},
+    "gradnorm": {"at": "digit", "alpha": 0.0, "lr": 0.2},
+    "feature_norm": {"at": "flat", "log": False},
+    "upgrad": {"at": "encoder"},
+    "pcgrad": {"at": "encoder"},
+    "cagrad": {"at": "encoder", "c": 0.1},
+    "mgda": {"at": "encoder"},
+    "nash_mtl": {"at": "encoder", "max_norm": 0.01},
+    "imtl_g": {"at": "encoder"},
+    "aligned_mtl": {"at": "encoder"},
+}
+PLAIN_SGD = {"optimizer": {"kind": "sgd", "lr": 0.05}, "phases.supervised.epochs": 4}
+CASES |= {
+    "learner.balance": Case(LEARN, {"balance": {"kind": "upgrad"}}, PLAIN_SGD),
+    "learner.balance[sum].kind": Case(LEARN, {"balance.kind": "famo"}, {**PLAIN_SGD, "balance": {"kind": "sum"}}),
+}
+for kind, others in BALANCED.items():
+    needed = {"kind": kind} | ({"at": "encoder"} if kind in {"gradnorm", "feature_norm"} else {})
+    before = {**PLAIN_SGD, "balance": needed}
+    own = "mgda" if kind != "mgda" else "upgrad"
+    CASES[f"learner.balance[{kind}].kind"] = Case(LEARN, {"balance": {"kind": own}}, before)
+    CASES[f"learner.balance[{kind}].over"] = Case(LEARN, {"balance.over": ["digit", "ce"]}, before)
+    for key, value in others.items():
+        refused = "depends on node 'flat'|no gradient" if kind == "feature_norm" and key == "at" else None
+        CASES[f"learner.balance[{kind}].{key}"] = Case(LEARN, {f"balance.{key}": value}, before, refused=refused)
+
 SEEN_BY: dict[str, Callable[[Any, Path], Any]] = {
     "data": see_data,
     "model": see_model,

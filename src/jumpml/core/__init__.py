@@ -1,6 +1,7 @@
 """What files may say, named errors, run records, the protocols between layers. Imports neither torch nor a sibling."""
 
 from jumpml.core._adapt_spec import AdaptSpec
+from jumpml.core._balance_spec import BalanceSpec
 from jumpml.core._data_spec import Dataset, DataSpec, SplitSources
 from jumpml.core._deploy_spec import DeploySpec
 from jumpml.core._errors import (
@@ -144,6 +145,7 @@ __all__ = [
     "FileSpec",
     "GateAnswer",
     "GraphError",
+    "BalanceSpec",
     "GrowSpec",
     "Growable",
     "HardExample",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from jumpml.core._adapt_spec import AdaptSpec
+from jumpml.core._balance_spec import BalanceSpec, SumSpec
 from jumpml.core._embeddings_spec import EmbeddingsSpec
 from jumpml.core._grow_spec import GrowSpec
 from jumpml.core._initialize_spec import InitializeSpec
@@ -181,6 +182,9 @@ class LearnerSpec(FileSpec):
     """The weights that it begins with; a run that goes on has its own."""
     phases: dict[Name, PhaseSpec] = {}
     """Phases by name, in their order. `self_supervised` and `supervised` are there already."""
+    balance: BalanceSpec = SumSpec(kind="sum")
+    """What each objective counts beside its own weight: their sum as it is, or by what their losses or gradients are
+    like."""
     replay: ReplaySpec | None = None
     """Keep rows that were learned from, and learn them again beside those of later phases."""
     ema: EMASpec | None = None

@@ -22,6 +22,7 @@ from jumpml.learn.continual._fisher import fisher_information
 from jumpml.learn.continual._replay import Replay
 from jumpml.learn.continual._reservoir import Reservoir
 from jumpml.learn.hooks._averaging import EMA, has_average, is_average
+from jumpml.learn.hooks._balancing import Balancing
 from jumpml.learn.hooks._early_stop import EarlyStop
 from jumpml.learn.hooks._embedding_probe import EmbeddingProbe
 from jumpml.learn.hooks._embeddings import Embeddings
@@ -57,6 +58,7 @@ __all__ = [
     "with_swa",
     "Statistics",
     "EarlyStop",
+    "Balancing",
     "Embeddings",
     "EmbeddingProbe",
     "SWA",

@@ -13,6 +13,7 @@ from jumpml.learn._hook import Hooks, Step
 from jumpml.learn._progress import Progress
 from jumpml.learn._random import RandomState
 from jumpml.learn._stage import Stage
+from jumpml.learn.hooks._balancing import Balancing
 from jumpml.learn.hooks._carry import carry_optimizer
 from jumpml.learn.optimizers._group_names import group_names
 from jumpml.learn.optimizers._joint import names_of
@@ -37,9 +38,12 @@ if TYPE_CHECKING:
     from jumpml.learn._phase import Phase
     from jumpml.learn.logs._logs import StepRecord
     from jumpml.learn.saving._identity import Changes
+    from jumpml.learn.steps._at_node import AtNode
+    from jumpml.learn.steps._combined import Combined
     from jumpml.learn.steps._execution import Execution
     from jumpml.learn.steps._relived import RelivedStep
     from jumpml.learn.steps._update import Update
+    from jumpml.learn.steps._weighed import Weighed
 
 
 class Loop:
@@ -84,7 +88,11 @@ class Loop:
         self._weights = {name: objective.weight for name, objective in model.objectives.items()}
         schedules = {name: objective.schedule for name, objective in model.objectives.items()}
         self._schedules = {name: schedule for name, schedule in schedules.items() if schedule is not None}
-        self._descend = Descent(self._weights, self._schedules, update.scale)
+        self._plain = Descent(self._weights, self._schedules, update.scale)
+        self._balancing = next((hook for hook in self.hooks if isinstance(hook, Balancing)), None)
+        if self._balancing and execution.compile is not None:
+            self._balancing.check_compiled()
+        self._descend: Descent | Weighed | Combined | AtNode = self._plain
         self._meter = Meter(self._weights)
         self._groups: Sequence[str] = ()  # whose learning rates are told one by one
 
@@ -97,11 +105,15 @@ class Loop:
         if name not in self.phases:
             raise LearnerError(f"there is no phase {name!r}. {did_you_mean(name, self.phases)}")
         self.stage = self._stage(name, trained=self.stage.trained if self.stage else ())
+        self._descend = self._descent(self.stage)
         self.progress.phase = name
         self._groups = self._told_apart()
         for enter in self.hooks.enter:
             enter(self.stage)
         return self.stage
+
+    def _descent(self, stage: Stage) -> Descent | Weighed | Combined | AtNode:
+        return self._balancing.on(stage, self._plain) if self._balancing else self._plain
 
     def _stage(self, name: str, trained: Collection[nn.Parameter]) -> Stage:
         return Stage(
@@ -151,6 +163,7 @@ class Loop:
         moved = self._move_weights(stage) if self._schedules else NONE_MOVES
         rates = [group["lr"] for group in self.optimizer.param_groups]
         steps, losses, rows = (self._learn_one if len(batches) == 1 else self._learn_all)(stage, batches)
+        self._descend.finish(losses)
         self._update.unscale()
         for differentiated in self.hooks.differentiated:
             differentiated(stage)
@@ -171,7 +184,7 @@ class Loop:
         """A batch's gradients, and what is told of it."""
         losses, values = stage.plan(batch)
         rows = rows_of(batch)
-        self._descend(losses, window, rows)
+        self._descend(losses, window, rows, values)
         kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
         return Step(self.progress.step + 1, self.optimizer.param_groups[0]["lr"], kept, values, batch, rows)
 
@@ -240,6 +253,7 @@ class Loop:
         for group, before in zip(self.optimizer.param_groups, groups, strict=True):
             group.update(before)
         self.stage.load_state_dict(state)
+        self._descend = self._descent(self.stage)
         self._groups = self._told_apart()
 
     def regrow(self, lineage: Sequence[Mapping[str, Any]]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from jumpml.balance import build_balancer
 from jumpml.core import Problem, did_you_mean
 from jumpml.learn._validation import wrong_figure
+from jumpml.learn.hooks._balancing import Balancing, find_balance_problems
 from jumpml.learn.hooks._early_stop import EarlyStop
 from jumpml.learn.hooks._embedding_probe import EmbeddingProbe
 from jumpml.learn.hooks._embeddings import Embeddings
@@ -14,15 +16,16 @@ from jumpml.learn.hooks._statistics import Statistics
 from jumpml.learn.hooks._swa import SWA
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from jumpml.core import LearnerSpec
     from jumpml.graph import Model
     from jumpml.learn._hook import Hook
+    from jumpml.learn._phase import Phase
 
 
 def build_hooks(spec: LearnerSpec) -> list[Hook]:
-    """What joins the loop as the file says: averaging of the last epochs, early stopping, statistics, embeddings."""
+    """What joins the loop as the file says: averaging of the last epochs, early stopping, figures, balancing."""
     hooks: list[Hook] = []
     if spec.swa:
         hooks.append(SWA(start=spec.swa.start, phase=spec.swa.phase))
@@ -33,6 +36,8 @@ def build_hooks(spec: LearnerSpec) -> list[Hook]:
         hooks.append(Statistics())
     if spec.embeddings:
         hooks.append(Embeddings(build_probes(spec)))
+    if (balancer := build_balancer(spec.balance)) is not None:
+        hooks.append(Balancing(balancer, spec.balance.over))
     return hooks
 
 
@@ -51,14 +56,14 @@ def find_map_problems(spec: LearnerSpec) -> Iterator[Problem]:
 
 
 def find_hook_problems(
-    spec: LearnerSpec, model: Model, phases: Collection[str], measured: Collection[str]
+    spec: LearnerSpec, model: Model, phases: Mapping[str, Phase], measured: Collection[str]
 ) -> Iterator[Problem]:
     """What a file says wrongly of them.
 
     Args:
         spec: The file.
         model: Its tasks are measured.
-        phases: The names of all phases.
+        phases: All of them, by name.
         measured: The figures that hooks measure.
     """
     if spec.swa and spec.ema:
@@ -73,3 +78,5 @@ def find_hook_problems(
     yield from find_map_problems(spec)
     if spec.statistics and not spec.log:
         yield Problem(("statistics",), "nothing is logged.", "Name a log, or leave them out.")
+    if (balancer := build_balancer(spec.balance)) is not None:
+        yield from find_balance_problems(balancer, spec.balance.over, model, phases)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from jumpml.core import LearnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from torch import Tensor
 
     from jumpml.core import Loss
     from jumpml.learn.steps._window import Window
+
+
+NONE: Mapping[str, Any] = {}
 
 
 @cache
@@ -50,6 +53,10 @@ class Descent:
         weights: By objective, what its mean is multiplied by; looked at in each step.
         moving: The objectives whose weight moves.
         scale: What is made of the gradients by losses before they go back.
+
+    Attributes:
+        weights: The same.
+        scale: The same.
     """
 
     def __init__(
@@ -58,38 +65,54 @@ class Descent:
         moving: Collection[str] = (),
         scale: Callable[[list[Tensor]], list[Tensor]] = list,
     ) -> None:
-        self._weights, self._moving, self._scale = weights, frozenset(moving), scale
+        self.weights, self.scale, self._moving = weights, scale, frozenset(moving)
         self._uniform: dict[tuple[torch.Size, float], Tensor] = {}
 
-    def __call__(self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0) -> None:
+    def __call__(
+        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0, values: Mapping[str, Any] = NONE
+    ) -> None:
         """Add the gradients to the parameters'.
 
         Args:
             losses: A batch's.
             window: The batches that it belongs to, where it is not alone.
             rows: Then the batch's.
+            values: What nodes gave; nothing to a plain sum.
 
         Raises:
             LearnerError: No loss depends on a parameter that trains.
         """
-        roots, gradients = [], []
+        self.back(self.starts(losses, window, rows).values())
+
+    def finish(self, losses: Mapping[str, Loss]) -> None:
+        """All batches of an update have gone by; these are their losses, as of one. A sum has done its work."""
+
+    def starts(
+        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """By objective that depends on what trains, its value, and the gradient by it of its weighted mean."""
+        found = {}
         for name, loss in losses.items():
             if loss.value.requires_grad:
-                roots.append(loss.value)
                 if window is None:
-                    gradients.append(self._gradient(name, *loss))
+                    found[name] = loss.value, self._gradient(name, *loss)
                 else:
-                    gradients.append(window.gradient(name, loss, self._weights[name], rows))
-        if not roots:
+                    found[name] = loss.value, window.gradient(name, loss, self.weights[name], rows)
+        if not found:
             names = ", ".join(repr(name) for name in losses)
             raise LearnerError(
                 f"nothing to learn: the losses ({names}) depend on no parameter that trains in this phase."
             )
+        return found
+
+    def back(self, starts: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """One backward pass from values and the gradients by them, which adds to the parameters' gradients."""
+        roots, gradients = zip(*starts, strict=True)
         on_cpu = roots[0].device.type == "cpu"  # elsewhere the engine has threads, for which torch prepares more
-        (directly() if on_cpu else torch.autograd.backward)(tuple(roots), tuple(self._scale(gradients)))
+        (directly() if on_cpu else torch.autograd.backward)(roots, tuple(self.scale([*gradients])))
 
     def _gradient(self, name: str, value: Tensor, present: Tensor | None) -> Tensor:
-        weight = self._weights[name]
+        weight = self.weights[name]
         if present is not None:
             return present.to(value.dtype) * (weight / present.sum().clamp(min=1).to(value.dtype))
         key = (value.shape, weight)

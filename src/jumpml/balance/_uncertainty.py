@@ -1,0 +1,69 @@
+"""Homoscedastic uncertainty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+
+from jumpml.balance._adam import SmallAdam
+from jumpml.balance._balancer import LossBalancer
+from jumpml.balance._check import positive
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+
+@final
+class Uncertainty(LossBalancer):
+    """Each loss over a variance of its own, which is learned: ``loss / variance + log(variance)``.
+
+    Kendall et al. 2018, https://arxiv.org/abs/1705.07115, as they have it of a regression, twice, for every objective:
+    a variance settles at the loss, whatever its units. All are 1 at first, which is the plain sum.
+
+    Args:
+        lr: The learning rate of the log-variances, which Adam moves.
+
+    Raises:
+        LearnerError: The rate is not above 0.
+
+    Example:
+        >>> import torch
+        >>> balancer = Uncertainty(lr=0.1)
+        >>> balancer.begin(["digit", "ink"], torch.device("cpu"))
+        >>> balancer.observe(torch.tensor([2.0, 0.1]), None)
+        >>> balancer.multipliers(None, None)
+        tensor([0.9048, 1.1052])
+    """
+
+    kind = "uncertainty"
+
+    def __init__(self, lr: float = 0.01) -> None:
+        self._lr = positive("uncertainty", "lr", lr)
+
+    def begin(self, names: Sequence[str], device: torch.device) -> None:
+        """All variances are 1."""
+        super().begin(names, device)
+        self._log_variances = SmallAdam(torch.zeros(len(names), device=device), self._lr)
+
+    def multipliers(self, means: Tensor | None, there: Tensor | None) -> Tensor:
+        """One over each variance."""
+        return torch.exp(-self._log_variances.value)
+
+    def observe(self, means: Tensor, there: Tensor | None) -> None:
+        """One step of the variances of those that are there."""
+        self._log_variances.step(1 - means * torch.exp(-self._log_variances.value), there)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The log-variances, with Adam's moments."""
+        return self._log_variances.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self._log_variances.load_state_dict(state)
+
+    def identity(self) -> str:
+        """Its rate."""
+        return f"uncertainty, lr {self._lr:g}"

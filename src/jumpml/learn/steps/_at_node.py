@@ -1,0 +1,111 @@
+"""Gradients that are combined at a node, before one backward pass of all that it reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+
+from jumpml.learn.steps._descent import NONE
+from jumpml.learn.steps._gramian import Weights, weigh
+from jumpml.learn.steps._means import means_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from jumpml.balance import GradientBalancer
+    from jumpml.core import Loss
+    from jumpml.learn.steps._descent import Descent
+    from jumpml.learn.steps._window import Window
+
+
+@final
+class AtNode:
+    """Takes the place of a `Descent`: what flows back into a node is combined as a balancer says.
+
+    Each objective's gradient by the node's value is taken first, which goes no further back than the node. Then one
+    backward pass goes from all losses, in which the combination takes the place of what arrives there. So everything
+    behind the node has its plain gradient, and what reaches the nodes before it by another way stays as it is. Several
+    batches of one update are combined each for itself.
+
+    Args:
+        plain: The sum.
+        balancer: What says it.
+        at: The node.
+    """
+
+    def __init__(self, plain: Descent, balancer: GradientBalancer, at: str) -> None:
+        self._plain, self._balancer, self._at = plain, balancer, at
+        self._weights: Weights | None = None
+
+    def __call__(
+        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0, values: Mapping[str, Any] = NONE
+    ) -> None:
+        """Add a batch's gradients to the parameters'."""
+        starts = self._plain.starts(losses, window, rows)
+        calls = [value for key, value in values.items() if key.partition("@")[0] == self._at and value.requires_grad]
+        found = self._gradients(starts, calls) if calls else {}
+        if not found:
+            self._plain.back(starts.values())
+            return
+        names = [*found]
+        vectors = torch.stack([torch.cat([part.flatten() for part in found[name]]).float() for name in names])
+        means = means_of(names, losses, self._plain.weights)
+        self._weights = weigh(self._balancer, names, vectors @ vectors.T, means, self._plain.scale)
+        combined = (self._weights.together.to(vectors) @ vectors).split([call.numel() for call in calls])
+        others = self._others([start for name, start in starts.items() if name not in found], calls)
+        handles = []
+        for call, part, other in zip(calls, combined, others, strict=True):
+            gradient = part.view_as(call).to(call.dtype)
+            handles.append(call.register_hook(_Instead(gradient if other is None else gradient + other)))
+        own = self._weights.own
+        self._plain.back(
+            (value, gradient if own.get(name, 1.0) == 1 else gradient * own[name])
+            for name, (value, gradient) in starts.items()
+        )
+        for handle in handles:
+            handle.remove()
+
+    def finish(self, losses: Mapping[str, Loss]) -> None:
+        """Each batch has been combined."""
+
+    def figures(self) -> dict[str, float]:
+        """The last batch's multipliers, and the cosines between gradients."""
+        return {} if self._weights is None else self._weights.figures()
+
+    def _gradients(
+        self, starts: Mapping[str, tuple[Tensor, Tensor]], calls: Sequence[Tensor]
+    ) -> dict[str, list[Tensor]]:
+        """By objective that depends on the node, the gradients by what it gave."""
+        found = {}
+        for name in self._balancer.names:
+            if name in starts:
+                value, gradient = starts[name]
+                by_call = torch.autograd.grad(
+                    value, calls, self._plain.scale([gradient]), retain_graph=True, allow_unused=True
+                )
+                if any(part is not None for part in by_call):
+                    found[name] = [
+                        torch.zeros_like(call) if part is None else part
+                        for call, part in zip(calls, by_call, strict=True)
+                    ]
+        return found
+
+    def _others(self, starts: Sequence[tuple[Tensor, Tensor]], calls: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        """What objectives that are not balanced send into the node."""
+        if not starts:
+            return [None] * len(calls)
+        values, gradients = zip(*starts, strict=True)
+        return torch.autograd.grad(values, calls, self._plain.scale([*gradients]), retain_graph=True, allow_unused=True)
+
+
+class _Instead:
+    """Gives another gradient than came."""
+
+    def __init__(self, gradient: Tensor) -> None:
+        self._gradient = gradient
+
+    def __call__(self, came: Tensor) -> Tensor:
+        return self._gradient

@@ -1,0 +1,132 @@
+"""Gradients that are taken objective by objective, and combined where parameters are shared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+
+from jumpml.balance import GradientBalancer
+from jumpml.learn.steps._descent import NONE
+from jumpml.learn.steps._gramian import Weights, weigh
+from jumpml.learn.steps._means import means_of, there_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from jumpml.balance import LossBalancer
+    from jumpml.core import Loss
+    from jumpml.learn.steps._descent import Descent
+    from jumpml.learn.steps._window import Window
+
+    Gradients = list[Tensor | None]
+
+
+@final
+class Combined:
+    """Takes the place of a `Descent`: a backward pass for each objective that is balanced, and one for all others.
+
+    The gradients on the parameters that two or more of them share are combined as a balancer says, once an update;
+    parameters of one objective alone have its own gradient.
+
+    Args:
+        plain: The sum.
+        balancer: What says it.
+        trained: The parameters that train.
+    """
+
+    def __init__(
+        self, plain: Descent, balancer: GradientBalancer | LossBalancer, trained: Sequence[nn.Parameter]
+    ) -> None:
+        self._plain, self._balancer, self._trained = plain, balancer, trained
+        self._found: dict[str, Gradients] = {}
+        self._weights: Weights | None = None
+        self.multipliers: Tensor | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether there are gradients that are not combined yet."""
+        return bool(self._found)
+
+    def __call__(
+        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0, values: Mapping[str, Any] = NONE
+    ) -> None:
+        """Take a batch's gradients; those of the objectives that are balanced wait for `finish`."""
+        starts = self._plain.starts(losses, window, rows)
+        names = [name for name in self._balancer.names if name in starts]
+        rest = [start for name, start in starts.items() if name not in names]
+        for name in names:
+            value, gradient = starts[name]
+            again = bool(rest) or name != names[-1]
+            scaled = self._plain.scale([gradient])
+            found = torch.autograd.grad(value, self._trained, scaled, retain_graph=again, allow_unused=True)
+            self._found[name] = _added(self._found.get(name), found)
+        if rest:
+            self._plain.back(rest)
+
+    def finish(self, losses: Mapping[str, Loss]) -> None:
+        """Combine the gradients, and add them to the parameters'."""
+        found, self._found = self._found, {}
+        if not found:
+            return
+        owners = [[name for name in found if found[name][place] is not None] for place in range(len(self._trained))]
+        shared = [place for place, names in enumerate(owners) if len(names) > 1]
+        names = [*found]
+        rows = _rows(names, found, self._trained, shared)
+        together, alone = self._ask(names, losses, rows)
+        if shared:
+            self._hand_out(shared, together.to(rows) @ rows)
+        for place, (parameter, own) in enumerate(zip(self._trained, owners, strict=True)):
+            if len(own) == 1 and (gradient := found[own[0]][place]) is not None:
+                factor = alone[own[0]]
+                _add(parameter, gradient if isinstance(factor, float) and factor == 1 else gradient * factor)
+
+    def _ask(
+        self, names: Sequence[str], losses: Mapping[str, Loss], rows: Tensor
+    ) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+        """What gradients count where they meet, in the order of the names, and where one is alone."""
+        balancer, weights = self._balancer, self._plain.weights
+        if isinstance(balancer, GradientBalancer):
+            asked = weigh(balancer, names, rows @ rows.T, means_of(names, losses, weights), self._plain.scale)
+            self._weights = asked
+            return asked.together, asked.own
+        means, there = means_of(balancer.names, losses, weights), there_of(balancer.names, losses, weights)
+        self.multipliers = balancer.multipliers(means, there)
+        by_name = dict(zip(balancer.names, self.multipliers.unbind(), strict=True))
+        return torch.stack([by_name[name] for name in names]), by_name
+
+    def figures(self) -> dict[str, float]:
+        """The last update's multipliers, and the cosines between gradients."""
+        return {} if self._weights is None else self._weights.figures()
+
+    def _hand_out(self, shared: Sequence[int], combined: Tensor) -> None:
+        parameters = [self._trained[place] for place in shared]
+        for parameter, part in zip(parameters, combined.split([p.numel() for p in parameters]), strict=True):
+            gradient = part.view_as(parameter)
+            # fused updates go through parameter and gradient as through one list
+            _add(parameter, gradient if parameter.is_contiguous() else torch.empty_like(parameter).copy_(gradient))
+
+
+def _added(before: Gradients | None, now: Sequence[Tensor | None]) -> Gradients:
+    if before is None:
+        return [*now]
+    return [b if a is None else a if b is None else a + b for a, b in zip(before, now, strict=True)]
+
+
+def _rows(
+    names: Sequence[str], found: Mapping[str, Gradients], trained: Sequence[nn.Parameter], shared: Sequence[int]
+) -> Tensor:
+    """Each objective's gradient on the parameters that are shared, ``[objectives, elements]``."""
+    if not shared:
+        return torch.zeros(len(names), 0, device=trained[0].device)
+    return torch.stack([torch.cat([_flat(found[name][place], trained[place]) for place in shared]) for name in names])
+
+
+def _flat(gradient: Tensor | None, parameter: nn.Parameter) -> Tensor:
+    return torch.zeros_like(parameter).flatten() if gradient is None else gradient.flatten()
+
+
+def _add(parameter: nn.Parameter, gradient: Tensor) -> None:
+    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient

@@ -1,0 +1,116 @@
+"""Losses that are multiplied before one backward pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+
+from jumpml.balance import GradNorm, LossBalancer
+from jumpml.learn.steps._combined import Combined
+from jumpml.learn.steps._descent import NONE
+from jumpml.learn.steps._means import means_of, there_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from jumpml.core import Loss
+    from jumpml.learn.steps._descent import Descent
+    from jumpml.learn.steps._window import Window
+
+
+@final
+class Weighed:
+    """Takes the place of a `Descent`: each loss is multiplied as a balancer says.
+
+    Where multipliers depend on the losses of an update, and that has several batches, gradients are taken objective by
+    objective, and multiplied when all losses are known.
+
+    Args:
+        plain: The sum.
+        balancer: What says it.
+        trained: The parameters that train.
+        looked_at: Those on which GradNorm compares gradients.
+    """
+
+    def __init__(
+        self,
+        plain: Descent,
+        balancer: LossBalancer,
+        trained: Sequence[nn.Parameter],
+        looked_at: Sequence[nn.Parameter] = (),
+    ) -> None:
+        self._plain, self._balancer, self._looked_at = plain, balancer, looked_at
+        self._observes = type(balancer).observe is not LossBalancer.observe
+        self._apart = Combined(plain, balancer, trained) if balancer.foresees else None
+        self._now: Sequence[Tensor] = ()  # the multipliers of the update that is under way
+        self._seen: dict[str, Tensor] = {}
+        self.multipliers: Tensor | None = None
+
+    def __call__(
+        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0, values: Mapping[str, Any] = NONE
+    ) -> None:
+        """Add the gradients to the parameters', as `Descent` does."""
+        if window is not None and self._apart is not None:
+            self._apart(losses, window, rows)
+            return
+        starts = self._plain.starts(losses, window, rows)
+        if self._looked_at:
+            self._look(starts)
+        if not self._now:
+            self._weigh(losses)
+        factors = dict(zip(self._balancer.names, self._now, strict=True))
+        self._plain.back(
+            (value, gradient * factors[name] if name in factors else gradient)
+            for name, (value, gradient) in starts.items()
+        )
+
+    def finish(self, losses: Mapping[str, Loss]) -> None:
+        """The balancer learns from the update."""
+        if self._apart is not None and self._apart.under_way:
+            self._apart.finish(losses)
+            self.multipliers = self._apart.multipliers
+            return
+        self._now = ()
+        if not self._observes:
+            return
+        names, weights = self._balancer.names, self._plain.weights
+        if isinstance(self._balancer, GradNorm):
+            self._balancer.look(self._norms())
+        self._balancer.observe(means_of(names, losses, weights), there_of(names, losses, weights))
+
+    def figures(self) -> dict[str, float]:
+        """The last update's multipliers, read from the device."""
+        values = [] if self.multipliers is None else self.multipliers.tolist()
+        return {f"balance/{name}": value for name, value in zip(self._balancer.names, values, strict=False)}
+
+    def _weigh(self, losses: Mapping[str, Loss]) -> None:
+        names, weights = self._balancer.names, self._plain.weights
+        if self._balancer.foresees:
+            means, there = means_of(names, losses, weights), there_of(names, losses, weights)
+        else:
+            means, there = None, None
+        self.multipliers = self._balancer.multipliers(means, there)
+        self._now = self.multipliers.unbind()
+
+    def _look(self, starts: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        """Add up each loss's gradient on the parameters that are compared."""
+        for name in self._balancer.names:
+            if name not in starts:
+                continue
+            value, gradient = starts[name]
+            found = torch.autograd.grad(
+                value, self._looked_at, self._plain.scale([gradient]), retain_graph=True, allow_unused=True
+            )
+            flat = [torch.zeros_like(p) if g is None else g for p, g in zip(self._looked_at, found, strict=True)]
+            vector = torch.cat([part.flatten() for part in flat])
+            self._seen[name] = self._seen[name] + vector if name in self._seen else vector
+
+    def _norms(self) -> Tensor:
+        seen, self._seen = self._seen, {}
+        zero = torch.zeros_like(next(iter(seen.values())))
+        norms = torch.stack([seen.get(name, zero).norm() for name in self._balancer.names])
+        (scale,) = self._plain.scale([torch.ones_like(norms)])
+        return norms / scale

@@ -195,8 +195,8 @@ def test_at_the_node_before_a_shared_linear_layer(table: Path, tmp_path: Path, k
     expected = torch.autograd.grad(node, [*trunk.values()], combined, retain_graph=True)  # pyright: ignore
     plain, _ = gradients_by_hand(learner, batch)
     found = gradients_after(learner, batch)
-    for name, through, penalty in zip(trunk, expected, alone, strict=True):
-        torch.testing.assert_close(found[f"node_body.{name}"], through + penalty, rtol=1e-4, atol=1e-5)
+    for name, through, own in zip(trunk, expected, alone, strict=True):
+        torch.testing.assert_close(found[f"node_body.{name}"], through + own, rtol=1e-4, atol=1e-5)
     for name in (n for n in found if not n.startswith(SHARED)):
         torch.testing.assert_close(found[name], sum(own.get(name, torch.zeros(())) for own in plain.values()))
 
@@ -268,7 +268,7 @@ def test_several_batches_are_as_one(table: Path, tmp_path: Path, balance: Any) -
 
 @pytest.mark.parametrize("balance", EVERY)
 def test_a_run_that_is_stopped_ends_with_the_same_bits(table: Path, tmp_path: Path, balance: Any) -> None:
-    options = {
+    options: dict[str, Any] = {
         "checkpoint": {"every": {"steps": 2}},
         "phases": {"supervised": {"epochs": 4}},
         "accumulate": 2,
@@ -299,7 +299,7 @@ def test_without_its_state_the_bits_differ(
     table: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     balance = {"kind": kind, **KINDS[kind]}
-    options = {"checkpoint": {"every": {"epochs": 1}}, "phases": {"supervised": {"epochs": 4}}}
+    options: dict[str, Any] = {"checkpoint": {"every": {"epochs": 1}}, "phases": {"supervised": {"epochs": 4}}}
     whole = learner_of(table, tmp_path / "whole", balance, **options)
     whole.fit()
     for withheld, expected in ((False, True), (True, False)):
@@ -446,8 +446,11 @@ def test_from_python_without_files(table: Path) -> None:
 
 # --- what is wrong ---------------------------------------------------------------------------------------------------
 
-ONE_TASK = {**NET, "tasks": {"y": NET["tasks"]["y"]}, "nodes": {k: v for k, v in NET["nodes"].items()}}
-ONE_TASK["nodes"] = {name: NET["nodes"][name] for name in ("join", "body", "amount")}
+ONE_TASK = {
+    **NET,
+    "tasks": {"y": NET["tasks"]["y"]},
+    "nodes": {name: NET["nodes"][name] for name in ("join", "body", "amount")},
+}
 WEIGHTLESS = {
     **NET,
     "tasks": {name: {**task, "objective": {"weight": 0}} for name, task in NET["tasks"].items()},
@@ -482,9 +485,15 @@ ONE_WEIGHT = {**WEIGHTLESS, "tasks": {**WEIGHTLESS["tasks"], "c": NET["tasks"]["
         ),
         (
             NET,
+            {"balance": {"kind": "mgda", "at": "join"}},
+            "balance.at: neither node 'join' nor one before it has parameters, so no gradient goes there. Name a node "
+            "behind what the objectives share.",
+        ),
+        (
+            NET,
             {"balance": {"kind": "mgda", "at": "flag"}},
-            "balance.at: of the objectives that are balanced 'f' depends on node 'flag'. Name a node that two of them or "
-            "more depend on.",
+            "balance.at: of the objectives that are balanced 'f' depends on node 'flag'. Name a node that two of them "
+            "or more depend on.",
         ),
         (
             WEIGHTLESS,
@@ -502,8 +511,8 @@ ONE_WEIGHT = {**WEIGHTLESS, "tasks": {**WEIGHTLESS["tasks"], "c": NET["tasks"]["
         (
             NET,
             {"balance": {"kind": "upgrad"}, "compile": {"backend": "eager"}},
-            "compile: upgrad takes gradients objective by objective, which code that torch.compile makes does not allow. "
-            "Leave it out, or balance by losses: uncertainty, dwa or famo.",
+            "compile: upgrad takes gradients objective by objective, which code that torch.compile makes does not "
+            "allow. Leave it out, or balance by losses: uncertainty, dwa or famo.",
         ),
     ],
 )
@@ -537,9 +546,9 @@ def test_losses_are_balanced_in_compiled_code_too(table: Path, tmp_path: Path) -
 
 
 def test_another_balancer_is_another_run(table: Path, tmp_path: Path) -> None:
-    options = {"checkpoint": {}, "phases": {"supervised": {"epochs": 2}}}
+    options: dict[str, Any] = {"checkpoint": {}, "phases": {"supervised": {"epochs": 2}}}
     learner_of(table, tmp_path, {"kind": "famo"}, **options).train_epoch()
-    with pytest.raises(JumpMLError, match='learner.balance.kind: "famo" then, "dwa" now'):
+    with pytest.raises(JumpMLError, match=r'learner\.balance\.kind: "famo" then, "dwa" now'):
         learner_of(table, tmp_path, {"kind": "dwa"}, **options).resume()
     loaders = loaders_of(table)
     said = {"log": [], "optimizer": {"kind": "sgd", "lr": 0.02, "momentum": 0.5}, "balance": {"kind": "dwa"}, **options}

@@ -1502,7 +1502,9 @@ for kind, others in BALANCED.items():
     CASES[f"learner.balance[{kind}].kind"] = Case(LEARN, {"balance": {"kind": own}}, before)
     CASES[f"learner.balance[{kind}].over"] = Case(LEARN, {"balance.over": ["digit", "ce"]}, before)
     for key, value in others.items():
-        refused = "depends on node 'flat'|no gradient" if kind == "feature_norm" and key == "at" else None
+        refused = (
+            "neither node 'flat' nor one before it has parameters" if kind == "feature_norm" and key == "at" else None
+        )
         CASES[f"learner.balance[{kind}].{key}"] = Case(LEARN, {f"balance.{key}": value}, before, refused=refused)
 
 SEEN_BY: dict[str, Callable[[Any, Path], Any]] = {

@@ -182,6 +182,12 @@ def _wrong_node(balancer: Balancer, found: Mapping[str, Sequence[str]], model: M
         text = f"node {at!r} has no parameters on which gradients could be compared."
         yield Problem(("balance", "at"), text, "Name the last node with parameters that all objectives share.")
         return
+    if not any(
+        True for node in {at, *model.ancestors(at)} & {*model.node_names} for _ in model.node(node).parameters()
+    ):
+        text = f"neither node {at!r} nor one before it has parameters, so no gradient goes there."
+        yield Problem(("balance", "at"), text, "Name a node behind what the objectives share.")
+        return
     if not any(sum(_reads(model, name, at) for name in names) > 1 for names in found.values()):
         told = dict.fromkeys(n for names in found.values() for n in names if _reads(model, n, at))
         text = f"of the objectives that are balanced {', '.join(map(repr, told)) or 'none'} depends on node {at!r}."

@@ -110,8 +110,12 @@ def epps_pulley(samples: Tensor) -> Tensor:
         >>> epps_pulley(torch.zeros(4, 1))  # 4 times the integral of (1 - exp(-t^2 / 2))^2 exp(-t^2 / 2)
         tensor([1.6082])
     """
-    t = torch.linspace(0, FARTHEST, KNOTS, dtype=samples.dtype, device=samples.device)
+    count = samples.shape[-2]
+    t = torch.linspace(0, FARTHEST, KNOTS, dtype=samples.dtype, device=samples.device)[1:]  # at 0 nothing differs
     normal = (-t.square() / 2).exp()
+    weights = 2 * FARTHEST / (KNOTS - 1) * normal
+    weights[-1] /= 2
     angles = samples.unsqueeze(-1) * t
-    error = (angles.cos().mean(-3) - normal).square() + angles.sin().mean(-3).square()
-    return samples.shape[-2] * 2 * torch.trapezoid(error * normal, t)
+    # a sum and a division of it cost less on the way back than a mean does
+    error = (angles.cos().sum(-3) / count - normal).square() + (angles.sin().sum(-3) / count).square()
+    return count * (error @ weights)

@@ -82,4 +82,4 @@ class SimSiam(TwoViews):
 
 def cosine(first: Tensor, second: Tensor) -> Tensor:
     """The mean over rows of the cosine between two vectors, ``[rows, width]`` each."""
-    return (F.normalize(first, dim=1) * F.normalize(second, dim=1)).sum(1).mean()
+    return F.cosine_similarity(first, second).mean()

@@ -24,8 +24,8 @@ def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
                 [0.2500, 0.2500, 0.2500, 0.2500]])
     """
     smallest = torch.finfo(scores.dtype).tiny
-    shares = ((scores - scores.max()) / epsilon).exp()
+    shares = (scores - scores.max()).div_(epsilon).exp_()
     for _ in range(iterations):
-        shares = shares / shares.sum(0).clamp(min=smallest)
-        shares = shares / shares.sum(1, keepdim=True).clamp(min=smallest)
+        shares.div_(shares.sum(0).clamp_(min=smallest))
+        shares.div_(shares.sum(1, keepdim=True).clamp_(min=smallest))
     return shares

@@ -173,6 +173,33 @@ def test_the_student_runs_on_its_own_view_alone() -> None:
     assert calls[0] is given["x@v.0"]
 
 
+def test_rows_that_do_not_count_have_no_part_in_the_slow_copys_statistics() -> None:
+    def made() -> Model:
+        torch.manual_seed(0)
+        body = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5))
+        return Model(
+            inputs={"x": info(4)},
+            nodes={"body": Node(body, "x"), "out": Node(nn.Linear(5, 3), "body")},
+            tasks={"y": Task(kind=MULTI, output="out", target="y")},
+            objectives={"o": MeanTeacher("out", views="v")},
+            seed=0,
+        ).train()
+
+    there = torch.tensor([True, False, True, True, False, True])
+    for few in (there, torch.arange(6) == 2, torch.zeros(6, dtype=torch.bool)):
+        teacher = cast("MeanTeacher", made().objectives["o"])
+        output, fields = torch.randn(6, 3), [torch.randn(6, 4) for _ in range(2)]
+        spoilt = [field.masked_fill(~few[:, None], 1e4) for field in fields]
+        value, present = teacher(output, output, *spoilt, present=few)
+        assert present is few
+        if few is there:  # one row, or none, is given the running statistics
+            alone = cast("MeanTeacher", made().objectives["o"])
+            expected = alone(output[few], output[few], *[field[few] for field in fields]).value
+            torch.testing.assert_close(value[few], expected)
+        assert bool(value.isfinite().all())
+        assert cast("Any", teacher.encoder).training
+
+
 def test_no_gradient_reaches_the_momentum_encoder() -> None:
     made = model(MeanTeacher("out", views="v"))
     made.losses(batch())["o"].sum().backward()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, final
 
 from jumpml.core import Loss
 from jumpml.graph import probabilities
-from jumpml.objectives._rows import filled, mean_of_rows
+from jumpml.objectives._rows import mean_of_rows
 from jumpml.objectives.self_supervised._momentum import WithMomentum
 from jumpml.objectives.self_supervised._precision import in_single
 from jumpml.objectives.semi_supervised._decisions import check_kind, check_output, kind_in
@@ -95,7 +95,17 @@ class MeanTeacher(WithMomentum):
             ObjectiveError: It is in no model.
         """
         output, (_, *fields) = inputs[0], self.of_draw(1, inputs)
-        slow = filled(self.slow(fields), present)
+        slow = self._slowly(fields, present)
         kind = str(self.kind)
         first, second = (probabilities(kind, in_single(logits)) for logits in (output, slow))
         return Loss(mean_of_rows((first - second).square().view(len(first), -1)), present)
+
+    def _slowly(self, fields: Sequence[Tensor], present: Tensor | None) -> Tensor:
+        """What the momentum encoder gives of the rows that count, for whose statistics no others count; else zeros."""
+        if present is None or self.encoder is None:
+            return self.slow(fields)
+        rows, training = present.nonzero().flatten(), self.encoder.training
+        self.encoder.train(training and len(rows) > 1)  # one row alone has no statistics
+        given = self.slow([field[rows] for field in fields])
+        self.encoder.train(training)
+        return given.new_zeros(len(present), *given.shape[1:]).index_copy(0, rows, given)

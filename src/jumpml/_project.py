@@ -260,7 +260,7 @@ class Project:
         card = report_card(results, diagnosis, deployment, epochs=history.epochs, run=run)
         card.save(folder)
         deployment.add_card(card.html)
-        say("report", str(folder / "card.html"))
+        say("report", "card.html, README.md and card.json")
 
     def save_specs(self, folder: Path) -> None:
         """The resolved files, which find what lies outside from anywhere: the folder alone repeats the run."""

@@ -52,6 +52,11 @@ def test_each_help_has_an_example_that_names_the_command(command: str) -> None:
     assert f"jumpml {command} " in examples
 
 
+def test_help_of_compare_says_that_it_takes_several_runs() -> None:
+    usage = _said("compare", "--help").splitlines()[0]
+    assert usage.endswith("...") and "...}" not in usage
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["schema", "data"], ["--version"]])
 def test_help_and_schema_load_nothing_heavy(arguments: list[str]) -> None:
     program = (

@@ -226,7 +226,7 @@ def test_a_run_with_changed_files_is_refused_with_the_list_and_goes_on_where_it_
     assert refused.exit_code == 1
     assert "belongs to another run:\n  learner.optimizer.lr: " in refused.stderr
     assert "  learner.phases.supervised.epochs: 3 then, 4 now\n" in refused.stderr
-    assert "jumpml resume RUN --allow-changes" in refused.stderr
+    assert f"jumpml resume {run} --allow-changes, or learner.resume(" in refused.stderr
     assert _jumpml("resume", str(run), *longer, "--allow-changes").exit_code == 0
     *_, last = (run / "history.jsonl").read_text().splitlines()
     assert "learner.phases.supervised.epochs: 3 then, 4 now" in json.loads(last)["notes"][0]

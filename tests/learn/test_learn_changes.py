@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,7 @@ def test_a_change_is_told_by_its_key_and_refused(
         made_with(begun, kind, path, value)
     assert str(refused.value) == (
         f"the checkpoint of step 7 belongs to another run:\n  {told}\n"
-        "Undo the changes, or start a new run; or go on with them: jumpml resume RUN --allow-changes, "
+        "Undo the changes, or start a new run; or go on with them: "
         "learner.resume(allow_changes=True)."
     )
 
@@ -134,6 +135,19 @@ def test_an_allowed_change_is_followed_and_stands_in_the_history(begun: Path, ca
     )
     assert learner.optimizer.param_groups[0]["lr"] < 0.002
     assert make(begun, options=longer).progress.step == 4 * BATCHES  # from now on these are its files
+
+
+def test_what_is_changed_once_all_is_over_stands_in_the_history_too(tmp_path: Path) -> None:
+    make(tmp_path).fit()
+    slower = changed(OPTIONS, ["optimizer", "lr"], 0.2)
+    learner = make(tmp_path, options=slower, allow=True)
+    told = "resumed at step 14 with changes: learner.optimizer.lr: 0.01 then, 0.2 now"
+    assert learner.history.epochs[-1].notes == (told,)
+    assert len(learner.fit().epochs) == 2
+    *_, last = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert json.loads(last)["notes"] == [told]
+    again = make(tmp_path, options=slower)  # from now on these are its files
+    assert again.history.epochs[-1].notes == (told,)
 
 
 def test_another_batch_size_begins_the_open_epoch_anew(begun: Path) -> None:

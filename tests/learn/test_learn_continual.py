@@ -254,7 +254,7 @@ def test_a_learner_a_task_goes_on_with_what_the_model_and_the_hook_keep(data: di
         "tasks": {"y": {"kind": "multiclass", "output": "out", "target": "y"}},
         "objectives": {"si": {"kind": "si"}, "ewc": {"kind": "ewc", "gamma": 1.0}},
     }
-    model, replay = jumpml.load_model(spec, loaders), Replay(rows=20)
+    model, replay = jumpml.load_model(spec, loaders), Replay(rows=20, batch=16)
     importance, fisher = [], []
     for name in PHASES:
         alone = jumpml.create_dataloader({**data, "datasets": {name: data["datasets"][name]}})

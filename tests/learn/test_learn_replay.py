@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,13 +14,14 @@ from hypothesis import strategies as st
 import jumpml
 from jumpml.core import LearnerError, SpecError
 from jumpml.data import Column, DataLoaders
-from jumpml.graph import Branch, Deepen
-from jumpml.learn import Learner, Phase, Replay, Reservoir
+from jumpml.graph import Branch, Classes, Deepen
+from jumpml.learn import Hook, Learner, Phase, Replay, Reservoir
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jumpml.graph import Model
+    from jumpml.learn._stage import Stage
 
 # --- the reservoir ----------------------------------------------------------------------------------------------------
 
@@ -107,7 +109,7 @@ def loaders(**more: Column) -> DataLoaders:
 def learner_with(replay: Replay | None, **options: Any) -> Learner:
     data = loaders()
     net = jumpml.load_model(NET, data)
-    hooks = [] if replay is None else [replay]
+    hooks = [*options.pop("hooks", ()), *([] if replay is None else [replay])]
     options.setdefault("phases", {"supervised": Phase(epochs=2)})
     return Learner(data, net, torch.optim.SGD(net.parameters(), lr=0.1), hooks=hooks, **options)
 
@@ -146,7 +148,7 @@ def test_a_step_adds_the_gradients_of_the_kept_rows(alpha: float, beta: float) -
 
 
 def test_outputs_are_kept_as_they_were_when_the_rows_came_by() -> None:
-    replay = Replay(rows=8, alpha=1.0)
+    replay = Replay(rows=8, batch=6, alpha=1.0)
     learner = learner_with(replay)
     batch = next(learner.remaining())
     with torch.no_grad():
@@ -196,19 +198,93 @@ def test_outputs_of_half_precision_are_kept_and_compared() -> None:
     assert all(bool(p.isfinite().all()) and not torch.equal(p, old) for p, old in zip(after, before, strict=True))
 
 
+class Alone(Hook):
+    """Forgets the gradients of the batch, so that those of the kept rows stand alone, and keeps these."""
+
+    name = "alone"
+
+    def __init__(self) -> None:
+        self.gradients: list[torch.Tensor] = []
+
+    def join(self, stage: Stage) -> None:
+        for parameter in stage.trained:
+            if parameter.grad is not None:
+                parameter.grad.zero_()
+
+    def differentiated(self, stage: Stage) -> None:
+        self.gradients = [p.grad.clone() for p in stage.trained if p.grad is not None]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_gradients_of_kept_rows_are_scaled_in_half_precision_as_those_of_the_batch(precision: Any) -> None:
+    beta = 1e-6  # of a mean over rows, which float16 has no number for; its least one is 6e-8
+    alone = Alone()
+    learner = learner_with(None, hooks=[alone, Replay(rows=16, batch=16, beta=beta)], precision=precision)
+    batch = next(learner.remaining())
+    learner.step(batch)
+    learner.step(batch)
+    assert len(alone.gradients) == 4
+    largest = [float(gradient.abs().max()) / beta for gradient in alone.gradients]
+    assert min(largest) > 1e-2
+    again = Alone()
+    plain = learner_with(None, hooks=[again, Replay(rows=16, batch=16, beta=1.0)])
+    plain.step(batch)
+    plain.step(batch)
+    wanted = [float(gradient.abs().max()) for gradient in again.gradients]
+    assert largest == pytest.approx(wanted, rel=0.02)
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c", "d"), ("a", "aa", "b", "c")], ids=["last", "between"])
+def test_rows_of_before_new_classes_came_are_compared_on_those_that_there_were(names: tuple[str, ...]) -> None:
+    replay = Replay(rows=32, batch=32, alpha=0.5, beta=1.0, seed=1)
+    first = learner_with(replay)
+    first.fit()
+    kept = {name: value.clone() for name, value in replay.state_dict()["rows"].items()}
+    model = first.model
+    model.grow(Classes("y", names))
+    generator = torch.Generator().manual_seed(1)
+    columns = {
+        "x": Column(torch.randn(36, 3, generator=generator), "tensor"),
+        "y": Column(torch.arange(36) % 4, "category", classes=names),
+    }
+    splits = {"train": torch.arange(32), "val": torch.arange(32, 34), "test": torch.arange(34, 36)}
+    data = DataLoaders(columns, splits, features={"x": []}, batch_size=8)
+    alone = Alone()
+    second = Learner(data, model, torch.optim.SGD(model.parameters(), lr=0.1), hooks=[alone, replay])
+    places = [names.index(label) for label in "abc"]
+    rows = replay.state_dict()["rows"]
+    assert torch.equal(rows["field/y"], torch.tensor(places)[kept["field/y"]])
+    assert torch.equal(rows["output/y"][:, places], kept["output/y"])
+    assert int(rows["output/y"].isnan().sum()) == len(rows["output/y"])  # of the class that there was not
+    shadow = Reservoir(32)
+    shadow.load_state_dict(replay.state_dict())
+    twin = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+    drawn, apart = shadow.draw(32), shadow.draw(32)
+    now = torch.func.functional_call(model, twin, ({"x": drawn["field/x"]},))["y"]
+    total = 2.0 * F.cross_entropy(now, drawn["field/y"])
+    now = torch.func.functional_call(model, twin, ({"x": apart["field/x"]},))["y"]
+    total = total + 0.5 * F.mse_loss(now[:, places], apart["output/y"][:, places])
+    total.backward()
+    second.step(next(second.remaining()))
+    wanted = [twin[name].grad for name, _ in model.named_parameters()]
+    for gradient, other in zip(alone.gradients, wanted, strict=True):
+        torch.testing.assert_close(gradient, other)
+    second.fit()
+
+
 def test_only_the_phases_that_are_named_keep_and_replay() -> None:
     phases = {"one": Phase(epochs=1), "two": Phase(epochs=1), "supervised": Phase(epochs=0)}
     net = {**NET, "tasks": {"y": {**NET["tasks"]["y"], "objective": {"when": ["one", "two"]}}}, "objectives": {}}
     data = loaders()
     model = jumpml.load_model(net, data)
-    replay = Replay(rows=64, when="two")
+    replay = Replay(rows=64, batch=6, when="two")
     learner = Learner(data, model, torch.optim.SGD(model.parameters(), lr=0.1), phases=phases, hooks=[replay])
     learner.fit()
     assert replay.state_dict()["seen"] == 32
 
 
 def test_the_next_learner_goes_on_with_what_was_kept() -> None:
-    replay = Replay(rows=16)
+    replay = Replay(rows=16, batch=6)
     learner_with(replay).fit()
     kept = {name: value.clone() for name, value in replay.state_dict()["rows"].items()}
     assert replay.state_dict()["seen"] == 64
@@ -228,7 +304,7 @@ def test_a_phase_that_learns_from_other_fields_is_told_to_be_left_out() -> None:
     data = loaders()
     model = jumpml.load_model(net, data)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    learner = Learner(data, model, optimizer, phases=phases, hooks=[Replay(rows=16)])
+    learner = Learner(data, model, optimizer, phases=phases, hooks=[Replay(rows=16, batch=6)])
     with pytest.raises(LearnerError) as caught:
         learner.fit()
     assert str(caught.value) == (
@@ -240,7 +316,7 @@ def test_a_phase_that_learns_from_other_fields_is_told_to_be_left_out() -> None:
 def test_kept_rows_lack_a_field_that_a_growth_has_brought() -> None:
     data = loaders(z=Column(torch.randn(36, 4), "tensor"))
     model = jumpml.load_model(NET, data)
-    learner = Learner(data, model, torch.optim.SGD(model.parameters(), lr=0.1), hooks=[Replay(rows=16)])
+    learner = Learner(data, model, torch.optim.SGD(model.parameters(), lr=0.1), hooks=[Replay(rows=16, batch=6)])
     learner.train_epoch()
     learner.grow(Deepen("out"))  # which reads nothing new: they are replayed on
     learner.train_epoch()
@@ -253,10 +329,17 @@ def test_numbers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LearnerError, match=r"^replay: expected a batch of one row or more, got 0\.$"):
         Replay(8, batch=0)
     with pytest.raises(LearnerError, match=r"^replay: expected alpha and beta from 0, and not both 0; got 0 and 0\.$"):
-        Replay(8, alpha=0, beta=0)
+        Replay(8, batch=6, alpha=0, beta=0)
     with pytest.raises(LearnerError, match=r"^replay: there is no phase 'twice'\. There is: supervised\.$"):
-        learner_with(Replay(8, when="twice"))
+        learner_with(Replay(8, batch=6, when="twice"))
+    told = "expected a batch of at most the rows that are kept, got 32 a step of 8. Lower batch, or keep more."
+    with pytest.raises(LearnerError, match=f"^replay: {re.escape(told)}$"):
+        Replay(8)
     data = loaders()
+    few = tmp_path / "few.learner.yaml"
+    few.write_text("replay:\n  kind: der++\n  rows: 8\n  batch: 32\n")
+    with pytest.raises(SpecError, match=rf"line 4, column 3: replay\.batch: {re.escape(told)}"):
+        jumpml.create_learner(data, jumpml.load_model(NET, data), None, few, run=tmp_path)
     spec = {"replay": {"kind": "reservoir", "when": ["suprevised"]}}
     with pytest.raises(SpecError, match=r"replay\.when: there is no phase 'suprevised'\. Did you mean 'supervised' or"):
         jumpml.create_learner(data, jumpml.load_model(NET, data), None, spec, run=tmp_path)
@@ -269,7 +352,7 @@ def test_what_cannot_be_kept_is_refused() -> None:
     model = jumpml.load_model(net, data)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with pytest.raises(LearnerError, match=r"^replay with alpha keeps the tasks' outputs, and the model has no task"):
-        Learner(data, model, optimizer, hooks=[Replay(8, alpha=1)])
+        Learner(data, model, optimizer, hooks=[Replay(8, batch=6, alpha=1)])
     texts = Column(
         torch.randint(1, 9, (36, 16)), "text", options={"tokenizer": {"padding": 0, "vocabulary": ["-", *"abcdefgh"]}}
     )
@@ -278,4 +361,4 @@ def test_what_cannot_be_kept_is_refused() -> None:
     nodes = {"code": {"module": "torch.nn.Embedding", "inputs": "t", "args": {"num_embeddings": 9, "embedding_dim": 2}}}
     model = jumpml.load_model({"nodes": nodes, "objectives": {"calm": {"kind": "l2", "inputs": "code"}}}, cut)
     with pytest.raises(LearnerError, match=r"^replay keeps rows of one shape, and `bucket` cuts texts to the longest"):
-        Learner(cut, model, torch.optim.SGD(model.parameters(), lr=0.1), hooks=[Replay(8)])
+        Learner(cut, model, torch.optim.SGD(model.parameters(), lr=0.1), hooks=[Replay(8, batch=6)])

@@ -434,6 +434,12 @@ def test_the_bottleneck_is_what_takes_longest(changes: dict[str, Any], told: str
     assert told in _profile(**changes).bottleneck
 
 
+def test_the_profiler_says_nothing_of_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    make().profile(steps=1)
+    said = capfd.readouterr()
+    assert said.out + said.err == ""
+
+
 def test_a_profile_adds_up() -> None:
     found = _profile()
     assert found.seconds == pytest.approx(1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -551,6 +552,14 @@ def test_a_rate_beside_a_one_cycle_schedule_is_refused(tmp_path: Path) -> None:
     phases = {"supervised": {"lr": 0.1, "schedule": {"kind": "one_cycle", "max_lr": 0.2}}}
     with pytest.raises(SpecError, match=r"phases\.supervised\.lr: a one_cycle schedule sets the learning rate itself"):
         make(tmp_path, options(phases=phases), {**MODEL, "objectives": {}})
+
+
+@pytest.mark.parametrize("decay", [1.5, 1.0, 0.0, -0.1, float("nan")])
+def test_a_decay_that_is_no_share_is_refused(decay: float) -> None:
+    loaders, model = parts()
+    told = f"ema: expected a decay above 0 and below 1, such as 0.999; got {decay:g}."
+    with pytest.raises(LearnerError, match=f"^{re.escape(told)}$"):
+        Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1), ema=decay)
 
 
 def test_the_average_warms_up() -> None:

@@ -9,7 +9,7 @@ import typer
 def compare(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Runs' folders, such as runs/digits/TIME, or folders that hold runs."),
+        typer.Argument(metavar="RUN", help="Runs' folders, such as runs/digits/TIME, or folders that hold runs."),
     ],
     out: Annotated[
         Path | None,

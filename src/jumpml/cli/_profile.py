@@ -43,8 +43,7 @@ def profile(  # noqa: PLR0917 (typer calls it by name)
     """
     if memory is not None and not sizes:
         raise typer.BadParameter("it says nothing without --batch-sizes.", param_hint="'--memory'")
-    for name, level in {"KINETO_LOG_LEVEL": "6", "TORCH_CPP_LOG_LEVEL": "ERROR"}.items():
-        os.environ.setdefault(name, level)  # before torch is loaded: its profiler tells of itself
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is loaded: its profiler tells of itself
     learner = project_of(folder, overrides, trust).make_learner()
     if sizes:
         measured = learner.batch_sizes(memory=memory, phase=phase)

@@ -17,7 +17,7 @@ from jumpml.learn._progress import Saving
 from jumpml.learn._told import told_by
 from jumpml.learn._validation import wrong_figure
 from jumpml.learn.adapting import build_adaptation, find_adaptation_problems
-from jumpml.learn.continual._replay import Replay
+from jumpml.learn.continual._replay import Replay, too_many
 from jumpml.learn.hooks._build_hooks import build_hooks, build_probes, find_hook_problems
 from jumpml.learn.hooks._embedding_probe import find_probe_problems, measured_by
 from jumpml.learn.hooks._grow import AtEpoch, Grow, GrowthRule, OnPlateau, find_growth_problems
@@ -274,6 +274,8 @@ def _problems(spec: LearnerSpec, model: Model, measured: Collection[str], *, own
         if phase.lr is not None and getattr(phase.schedule or spec.schedule, "kind", None) == "one_cycle":
             fix = "Set the schedule's max_lr instead."
             yield Problem(("phases", name, "lr"), "a one_cycle schedule sets the learning rate itself.", fix)
+    if spec.replay and spec.replay.batch > spec.replay.rows:
+        yield Problem(("replay", "batch"), too_many(spec.replay.batch, spec.replay.rows))
     for name in spec.replay.when if spec.replay and spec.replay.when != "all" else ():
         if name not in build_phases(spec):
             near = did_you_mean(name, build_phases(spec))

@@ -73,6 +73,9 @@ class Hook:
     def enter(self, stage: Stage) -> None:
         """A phase is set up, anew or on resume."""
 
+    def join(self, stage: Stage) -> Tensor | None:
+        """The batch's gradients are on their way: a scalar here is added to its loss, once an update."""
+
     def differentiated(self, stage: Stage) -> None:
         """The gradients of ``stage.trained`` are there; they are not clipped yet, and no weight has moved."""
 
@@ -142,6 +145,7 @@ class Hooks:
             self._by_name[hook.name] = hook
         self.enter: list[Callable[[Stage], None]] = self._that_care("enter")
         self.learned: list[Callable[[Step], None]] = self._that_care("learned")
+        self.join: list[Callable[[Stage], Tensor | None]] = self._that_care("join")
         self.differentiated: list[Callable[[Stage], None]] = self._that_care("differentiated")
         self.updated: list[Callable[[Step], None]] = self._that_care("updated")
         self.read: list[Callable[[], Mapping[str, float]]] = self._that_care("read")

@@ -164,6 +164,9 @@ class Loop:
         rates = [group["lr"] for group in self.optimizer.param_groups]
         steps, losses, rows = (self._learn_one if len(batches) == 1 else self._learn_all)(stage, batches)
         self._descend.finish(losses)
+        for join in self.hooks.join:
+            if (joining := join(stage)) is not None:
+                torch.autograd.backward([joining], self._update.scale([torch.ones_like(joining)]))
         self._update.unscale()
         for differentiated in self.hooks.differentiated:
             differentiated(stage)

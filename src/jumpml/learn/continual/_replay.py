@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
 import torch
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from jumpml.graph import Model
     from jumpml.learn._hook import Step
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
@@ -35,10 +37,10 @@ class Replay(Hook):
     2020, https://arxiv.org/abs/2004.07211).
 
     The kept rows pass the model on their own, so that what is logged and recorded is of the rows of now. Penalties on
-    parameters count once, with these. In ``float16`` their gradients are not scaled, as those of the rows of now are:
-    where they are small, ``bfloat16`` keeps more of them.
+    parameters count once, with these.
 
-    Handed to the next learner, it goes on with the rows that it has.
+    Handed to the next learner, it goes on with the rows that it has. Where that one's model has new classes, an output
+    that was kept is compared on the classes that there were.
 
     Args:
         rows: How many are kept.
@@ -71,6 +73,8 @@ class Replay(Hook):
     ) -> None:
         if batch < 1:
             raise LearnerError(f"replay: expected a batch of one row or more, got {batch}.")
+        if batch > rows > 0:
+            raise LearnerError(f"replay: {too_many(batch, rows)}")
         if min(alpha, beta) < 0 or alpha + beta == 0:
             raise LearnerError(f"replay: expected alpha and beta from 0, and not both 0; got {alpha} and {beta}.")
         self._reservoir = Reservoir(rows, seed)
@@ -79,13 +83,14 @@ class Replay(Hook):
         self._on = False
         self._kept: tuple[str, ...] = ()
         self._outputs: dict[str, str] = {}
+        self._classes: dict[str, tuple[str, ...]] = {}  # by target, those that the kept rows' codes are of
 
     def attach(self, learner: Learner) -> None:
         """Look at what there is to keep.
 
         Raises:
-            LearnerError: There is no such phase, texts are cut to the longest of a batch, or there is no output to
-                keep.
+            LearnerError: There is no such phase, texts are cut to the longest of a batch, there is no output to keep,
+                or a class of kept rows is gone.
         """
         unknown = next((name for name in self._when if name not in {*learner.phases, "all"}), None)
         if unknown is not None:
@@ -98,6 +103,7 @@ class Replay(Hook):
         if self._alpha and not learner.model.tasks:
             raise LearnerError("replay with alpha keeps the tasks' outputs, and the model has no task: leave it at 0.")
         self._learner = learner
+        self._meet_classes(learner.model)
         self._reservoir.to(learner.loaders.device)
 
     def enter(self, stage: Stage) -> None:
@@ -115,8 +121,8 @@ class Replay(Hook):
         self._outputs = tasks if self._alpha else {}
         self._refuse_lacking(stage.name)
 
-    def differentiated(self, stage: Stage) -> None:
-        """Add the kept rows' gradients.
+    def join(self, stage: Stage) -> Tensor | None:
+        """The kept rows' losses.
 
         Raises:
             LearnerError: The model has grown, and reads a field now that the rows lack.
@@ -124,7 +130,7 @@ class Replay(Hook):
         if self._on and self._kept != tuple(stage.plan.fields):
             self.enter(stage)
         if not (self._on and len(self._reservoir)):
-            return
+            return None
         terms: list[Tensor] = []
         with torch.enable_grad():
             if self._beta:
@@ -139,8 +145,7 @@ class Replay(Hook):
                     for task, output in self._outputs.items()
                 ]
             moving = [term for term in terms if term.requires_grad]
-            if moving:
-                torch.stack(moving).sum().backward()
+            return torch.stack(moving).sum() if moving else None
 
     def learned(self, step: Step) -> None:
         """Let the batch's rows go by."""
@@ -174,8 +179,32 @@ class Replay(Hook):
     def _away(self, now: Tensor, before: Tensor, output: str, batch: Mapping[str, Tensor]) -> Tensor:
         """How far outputs are from those of before: the mean square over the rows that have one."""
         wide = torch.promote_types(now.dtype, torch.float32)  # what was multiplied in 16 bits is compared in 32
-        square = F.mse_loss(now.to(wide), before.to(wide), reduction="none").flatten(1).mean(1)
-        return reduce(Loss(square, self._learner.model.rows([output], batch)))
+        new = before.isnan()  # classes that came after the row
+        square = F.mse_loss(now.to(wide), before.to(wide).where(~new, now.detach().to(wide)), reduction="none").flatten(
+            1
+        )
+        mean = square.sum(1) / (~new).flatten(1).sum(1)
+        return reduce(Loss(mean, self._learner.model.rows([output], batch)))
+
+    def _meet_classes(self, model: Model) -> None:
+        """Let kept codes and outputs be of the classes that the model knows now."""
+        targets = {name: task.target for name, task in model.tasks.items() if task.target in model.fields}
+        now = {target: tuple(model.fields[target].classes) for target in targets.values()}
+        for target, classes in now.items():
+            before = self._classes.get(target, classes)
+            if before == classes or not len(self._reservoir):
+                continue
+            if gone := [label for label in before if label not in classes]:
+                raise LearnerError(
+                    f"replay: rows that were kept have the {target!r} {gone[0]!r}, which is no class now."
+                )
+            places = [classes.index(label) for label in before]
+            if _FIELD + target in self._reservoir.names:
+                self._reservoir.change(_FIELD + target, partial(_recoded, places=places, count=len(classes)))
+            for output in (_OUTPUT + name for name, its in targets.items() if its == target):
+                if output in self._reservoir.names:
+                    self._reservoir.change(output, partial(_spread, places=places, count=len(classes)))
+        self._classes = now
 
     def _fields(self, drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: drawn[_FIELD + name] for name in self._kept}
@@ -191,3 +220,26 @@ class Replay(Hook):
                 f"replay: the rows that were kept and phase {phase!r} do not learn from the same: {told} is only in "
                 "one of them. Name with `when` the phases that do."
             )
+
+
+def too_many(batch: int, rows: int) -> str:
+    """That more rows are to be learned again at each step than are kept."""
+    return (
+        f"expected a batch of at most the rows that are kept, got {batch} a step of {rows}. Lower batch, or keep more."
+    )
+
+
+def _recoded(codes: Tensor, places: Sequence[int], count: int) -> Tensor:
+    """Targets by other codes; where each row has a number a class, the new classes' are 0."""
+    if codes.is_floating_point() or codes.dtype == torch.bool:
+        return _spread(codes, places, count, fill=0.0) if codes.shape[1:2] == (len(places),) else codes
+    found = torch.tensor(places, device=codes.device, dtype=codes.dtype)[codes.clamp(min=0).long()]
+    return torch.where(codes < 0, codes, found)
+
+
+def _spread(values: Tensor, places: Sequence[int], count: int, fill: float = float("nan")) -> Tensor:
+    """Outputs with a column for each class that there is now."""
+    if values.ndim < 2 or values.shape[1] != len(places):
+        return values
+    wide = values.new_full((len(values), count, *values.shape[2:]), fill)
+    return wide.index_copy(1, torch.tensor(places, device=values.device), values)

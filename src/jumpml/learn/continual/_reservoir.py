@@ -9,7 +9,7 @@ import torch
 from jumpml.core import LearnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
@@ -89,6 +89,15 @@ class Reservoir:
         kept = len(self)
         places = torch.randint(max(kept, 1), (min(count, kept),), generator=self._generator)
         return {name: values.index_select(0, places.to(values.device)) for name, values in self._rows.items()}
+
+    def change(self, name: str, how: Callable[[Tensor], Tensor]) -> None:
+        """Let something of every kept row be another.
+
+        Args:
+            name: What.
+            how: Makes ``[rows, *]`` of ``[rows, *]``.
+        """
+        self._rows[name] = how(self._rows[name])
 
     def to(self, device: torch.device | str) -> Reservoir:
         """Keep the rows on another device."""

@@ -8,6 +8,7 @@ from weakref import WeakSet
 
 import torch
 
+from jumpml.core import LearnerError
 from jumpml.learn._hook import Hook, Step
 
 if TYPE_CHECKING:
@@ -40,11 +41,16 @@ class EMA(Hook):
     Args:
         model: The model that learns.
         decay: The share of the old average that stays at each step, once the warm-up is over.
+
+    Raises:
+        LearnerError: The decay is no share.
     """
 
     name = "ema"
 
     def __init__(self, model: Model, decay: float) -> None:
+        if not 0 < decay < 1:
+            raise LearnerError(f"ema: expected a decay above 0 and below 1, such as 0.999; got {decay:g}.")
         self._learning = model
         self._decay = decay
         self._updates = 0

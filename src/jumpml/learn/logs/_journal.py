@@ -33,6 +33,13 @@ class Journal:
         """Say in the open epoch's record what happened."""
         self._notes.append(text)
 
+    def amend(self) -> None:
+        """Put what was noted into the last record, since no other will come."""
+        if self.records:
+            last = self.records[-1]
+            self.records[-1] = last.model_copy(update={"notes": (*last.notes, *self._notes)})
+            self._notes = []
+
     def begin(self, phase: str, epochs: int, done: int, steps: int) -> None:
         """A phase starts or goes on; see `Log.begin`."""
         for log in self.logs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from jumpml.core import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
 
 # What leaves the weights' bits as they are, or follows the machine.
 _FREE = (
@@ -113,19 +115,20 @@ class Changes:
             why = f"; changed was:\n{self}\nUndo the changes, or start a new run." if self else "."
             raise CheckpointError(f"the checkpoint does not fit {part}: {error}{why}") from error
 
-    def refuse(self, step: int) -> None:
+    def refuse(self, step: int, run: Path | None = None) -> None:
         """Say what was changed, and what to do.
 
         Args:
             step: The checkpoint's.
+            run: The run's folder, where it was made from files.
 
         Raises:
             CheckpointError: Always.
         """
+        shell = f"jumpml resume {shlex.quote(str(run))} --allow-changes, or " if run else ""
         raise CheckpointError(
             f"the checkpoint of step {step} belongs to another run:\n{self}\n"
-            "Undo the changes, or start a new run; or go on with them: jumpml resume RUN --allow-changes, "
-            "learner.resume(allow_changes=True)."
+            f"Undo the changes, or start a new run; or go on with them: {shell}learner.resume(allow_changes=True)."
         )
 
 

@@ -106,10 +106,13 @@ class States:
             if not progress.step:  # a start from nothing: what lies there is another's
                 self._journal.rewind(0)
             return False
-        self._load(state)
+        changes = self._load(state)
         if self.keeper:
             self.keeper.forget_after(progress.step)
             self._seek_best(self.keeper)
+        if changes and self._over():  # no epoch comes whose record could tell, and no checkpoint
+            self._journal.amend()
+            self.save()
         self._journal.rewind(progress.step)
         return True
 
@@ -145,16 +148,25 @@ class States:
         told = {"identity": self._loop.identity(), "files": json.dumps(self.files), **self._journal.state_dict()}
         return {**told, **self._loop.state_dict()}
 
-    def _load(self, state: dict[str, Any]) -> None:
+    def _over(self) -> bool:
+        """Whether no phase has anything left to do."""
+        loop = self._loop
+        phases = {name: phase.epochs for name, phase in loop.phases.items() if loop.model.active(name)}
+        return all(loop.progress.over(name, epochs) for name, epochs in phases.items())
+
+    def _load(self, state: dict[str, Any]) -> Changes:
+        """Go on from a state; what was changed since."""
         step = state["progress"]["step"]
         changes = Changes(state["identity"], self._loop.identity(), json.loads(state["files"]), self.files)
         if changes and not self._allow_changes:
-            changes.refuse(step)
+            folder = self.saving.folder.parent if self.saving else None
+            changes.refuse(step, folder if folder and (folder / "specs").is_dir() else None)
         self._loop.load_state_dict(state, changes)
         self._journal.load_state_dict(state)
         if changes:
             _LOG.warning("The run goes on from step %d with changes:\n%s", step, changes)
             self._journal.note(f"resumed at step {step} with changes: {changes.in_a_line}")
+        return changes
 
     def _seek_best(self, keeper: Keeper) -> None:
         """Where the best checkpoint is not there, what comes next is the best: it was never written, or was removed."""

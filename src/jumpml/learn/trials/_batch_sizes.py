@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.profiler import profile
 
 from jumpml.core import LearnerError, Record, text_table
 from jumpml.drawing import Line, draw_panels, line_panel
-from jumpml.learn.trials._memory import activities_of, bytes_of, held_by, peak_of, told_bytes
+from jumpml.learn.trials._memory import bytes_of, held_by, peak_of, profiled, told_bytes
 from jumpml.learn.trials._trial import batches_of, phase_of, read, trial_of
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ def _measure(learner: Learner, phase: str, size: int, device: torch.device) -> B
         batches, seconds = _full(batches_of(trial, phase), size), []
         trial.step(next(batches))  # what stays is allocated
         held, batch = held_by(trial), next(batches)
-        with profile(activities=activities_of(device), profile_memory=True, acc_events=True) as seen:
+        with profiled(device) as seen:
             trial.step(batch)
         peak = held + peak_of(seen, device)
         for _ in range(_TIMED):

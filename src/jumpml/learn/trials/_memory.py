@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.profiler import ProfilerActivity
+from torch.profiler import ProfilerActivity, profile
 
 from jumpml.core import LearnerError
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
     from jumpml.learn._learner import Learner
 
+_LEVEL = "KINETO_LOG_LEVEL"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
@@ -60,9 +63,18 @@ def bytes_by_node(model: Model) -> tuple[dict[str, int], dict[str, int]]:
     return parameters, held
 
 
-def activities_of(device: torch.device) -> list[ProfilerActivity]:
-    """What the profiler has to look at."""
-    return [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
+@contextmanager
+def profiled(device: torch.device) -> Iterator[profile]:
+    """Torch's profiler with memory, without what its library tells of itself on the terminal."""
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
+    told = os.environ.get(_LEVEL)
+    os.environ.setdefault(_LEVEL, "6")  # read when a process profiles for the first time
+    try:
+        with profile(activities=activities, profile_memory=True, acc_events=True) as seen:
+            yield seen
+    finally:
+        if told is None:
+            del os.environ[_LEVEL]
 
 
 def held_by(trial: Learner) -> int:

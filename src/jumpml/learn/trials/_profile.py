@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
-from torch.profiler import profile, record_function
+from torch.profiler import record_function
 
 from jumpml.core import LearnerError
-from jumpml.learn.trials._memory import activities_of, bytes_by_node, held_by, peak_of
+from jumpml.learn.trials._memory import bytes_by_node, held_by, peak_of, profiled
 from jumpml.learn.trials._step_profile import PartProfile, StepProfile
 from jumpml.learn.trials._trial import phase_of, read, trial_of, windows_of
 
@@ -114,7 +114,7 @@ def _profiled(trial: Learner, windows: Sequence[Sequence[Mapping[str, Tensor]]],
     """The profiler, after a step on each window; the first one wakes it, and is not marked."""
     with (
         _marked(trial.model),
-        profile(activities=activities_of(device), profile_memory=True, acc_events=True) as seen,
+        profiled(device) as seen,
     ):
         trial.step(*windows[0])
         for window in windows[1:]:

@@ -18,6 +18,7 @@ import jumpml
 from jumpml.core import LearnerError, Task, ValueInfo
 from jumpml.graph import Model, Node
 from jumpml.learn import Adaptation, AdaptationMethod, Adapted, BatchStatistics, Entropy, Learner, Probe
+from jumpml.objectives import BYOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -514,3 +515,16 @@ class Turn(AdaptationMethod):
 def test_nobody_has_said_how() -> None:
     with pytest.raises(LearnerError, match=r"nobody has said how to adapt. Give the learner file the key `adapt`, or"):
         learner_of().adapt()
+
+
+def test_what_objectives_hold_predicts_nothing() -> None:
+    torch.manual_seed(0)
+    agree = BYOL("net", views="strong", projector=(8, 4), when="self_supervised")
+    task = Task(kind="multiclass", output="net", target="y")
+    nodes = {"net": Node(net_of(), "x")}
+    model = Model(inputs={"x": ValueInfo(shape=(4,))}, nodes=nodes, tasks={"t": task}, objectives={"agree": agree})
+    known = [{**batch, "y": torch.arange(16) % 3} for batch in batches_of()]
+    adapted = Adapted(model, BatchStatistics(), known=known)
+    adapted(batches_of(1)[0])
+    moved = {name for name in adapted.method.moved if "running" in name}
+    assert moved == {"node_net.1.running_mean", "node_net.1.running_var"}

@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 AFFINE = (_BatchNorm, _InstanceNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
-def norms_of(model: nn.Module) -> dict[str, _BatchNorm]:
-    """By name, the layers that normalize by statistics of training."""
+def norms_of(model: Model) -> dict[str, _BatchNorm]:
+    """By name, the layers that normalize by statistics of training on the way to a task's output."""
+    outputs = [node for task in model.tasks.values() if (node := model.node_of(task.output)) is not None]
+    reached = {node for output in outputs for node in (output, *model.ancestors(output)) if node in model.reads}
+    predicting = {id(part) for node in reached for part in model.node(node).modules()}
     own = {id(buffer) for buffer in model.buffers()}
     return {
         name: layer
         for name, layer in model.named_modules()
-        if isinstance(layer, _BatchNorm) and layer.running_mean is not None and id(layer.running_mean) in own
+        if isinstance(layer, _BatchNorm)
+        and id(layer) in predicting  # a projector of an objective predicts nothing
+        and layer.running_mean is not None
+        and id(layer.running_mean) in own
     }
 
 

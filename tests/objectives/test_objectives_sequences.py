@@ -305,6 +305,38 @@ def test_a_context_may_move_where_the_latent_vectors_do_and_not_before() -> None
             assert model.losses({"sound": numbers(4, 1, 64).float()})["o"].shape == ()
 
 
+class Noisy(nn.Module):
+    """A causal node that draws, in evaluation mode too."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values + torch.randn_like(values)
+
+
+def test_what_is_no_step_is_left_alone() -> None:
+    """A mask, a vector as long as the steps by chance, and what a node draws."""
+    value = ValueInfo(shape=(10,), dtype="int64", classes=20)
+    still = {"message": value, "message.mask": info(10, dtype="bool"), "still": info(10)}
+
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(10, 8)
+
+        def forward(self, words: Tensor, mask: Tensor, still: Tensor) -> Tensor:
+            return words * mask.unsqueeze(2) + self.layer(still).unsqueeze(1)
+
+    nodes = {
+        "words": Node(nn.Embedding(20, 8), "message"),
+        "latent": Node(Reader(), ["words", "message.mask", "still"]),
+        "context": Node(CausalDecoder(depth=1, heads=2), "latent"),
+    }
+    Model(inputs=still, nodes=nodes, objectives={"o": CPC(("latent", "context"))}, fields=TEXT, seed=0)
+    noisy = nn.Sequential(Noisy(), TCN([4]))
+    before = torch.random.get_rng_state()
+    of_series(noisy, NextValue(("past", "load")))
+    assert torch.random.get_rng_state().equal(before)
+
+
 def test_latent_vectors_of_the_whole_series_are_refused() -> None:
     with pytest.raises(ObjectiveError, match=r"CPC: 'past' reads ahead: its output at step 1 of 12 changes"):
         of_series(Both(), CPC("past"))

@@ -54,8 +54,7 @@ def refuse_peeking(objective: ObjectiveModule, model: Model, field: str, node: s
     modes = [(module, module.training) for module in reader.modules()]
     try:
         reader.eval()
-        with torch.no_grad():
-            before, after = reader(plain), reader(changed)
+        before, after = _passed(reader, plain), _passed(reader, changed)
     finally:
         for module, training in modes:
             module.training = training
@@ -77,13 +76,23 @@ def _told(node: str, step: int, steps: int, field: str) -> str:
 
 def _time_axis(model: Model, field: str, steps: int) -> int | None:
     """Which axis of a field, rows counted, its steps are on; None where it has none, or nobody knows."""
-    known, shape = model.fields.get(field), model.inputs[field].shape
-    kind = known.kind if known else ""
+    known, value = model.fields.get(field), model.inputs[field]
+    kind, shape = known.kind if known else "", value.shape
     if kind == "audio":  # and so have spectrograms
         return len(shape)
-    if kind in {"series", "text"} or shape[:1] == (steps,):
+    if kind in {"series", "text"}:
         return 1
-    return len(shape) if shape[-1:] == (steps,) else None
+    if kind not in {"", "tensor"} or value.dtype == "bool" or (len(shape) < 2 and value.dtype == "float32"):
+        return None
+    return 1 if shape[:1] == (steps,) else len(shape) if shape[-1:] == (steps,) else None
+
+
+@torch.no_grad()
+def _passed(reader: Model, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What is given of a batch, with the same draws each time where a node makes some."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return reader(batch)
 
 
 def _batches(model: Model, field: str, axis: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

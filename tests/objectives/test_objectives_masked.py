@@ -143,6 +143,16 @@ def test_of_tokens_it_is_the_loss_of_bert(embedding: tuple[int, ...]) -> None:
     assert found.present.tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize("embedding", [(6, 6), (6,)], ids=["a vector a token", "one a text"])
+def test_texts_may_be_cut_to_a_batchs_longest(embedding: tuple[int, ...]) -> None:
+    objective = masked(embedding, ValueInfo(shape=(6,), dtype="int64", classes=8, axes=(0,)))
+    words, hidden = torch.randint(1, 8, (3, 6)), torch.rand(3, 6) < 0.5
+    words[:, 4:], hidden[:, 4:], hidden[:, 0] = 0, False, True
+    read = drawn(3, *embedding)
+    short = objective(read[:, :4] if len(embedding) == 2 else read, hidden[:, :4], words[:, :4])
+    torch.testing.assert_close(short.value, objective(read, hidden, words).value)
+
+
 # --- cells ------------------------------------------------------------------------------------------------------------
 
 # two numbers, of which the first may be missing, and a category of three classes, as `encode` gives them

@@ -12,13 +12,13 @@ def rows(labelled: bool) -> dict[str, np.ndarray]:
     Args:
         labelled: Which.
     """
-    digits = load_digits()
-    order = np.random.default_rng(0).permutation(len(digits.target))
+    pixels, digit = map(np.asarray, load_digits(return_X_y=True))
+    images = pixels.reshape(-1, 8, 8)
+    order = np.random.default_rng(0).permutation(len(digit))
     held_out, rest = order[:HELD_OUT], order[HELD_OUT:]
-    known = np.concatenate([rest[digits.target[rest] == digit][:LABELS] for digit in range(10)])
+    known = np.concatenate([rest[digit[rest] == one][:LABELS] for one in range(10)])
     if not labelled:
-        others = np.setdiff1d(rest, known)
-        return {"images": digits.images[others]}
+        return {"images": images[np.setdiff1d(rest, known)]}
     part = ["train"] * len(known) + ["val"] * (HELD_OUT // 4) + ["test"] * (HELD_OUT - HELD_OUT // 4)
     chosen = np.concatenate([known, held_out])
-    return {"images": digits.images[chosen], "digit": digits.target[chosen], "part": np.array(part)}
+    return {"images": images[chosen], "digit": digit[chosen], "part": np.array(part)}

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import torch
 
+import jumpml
+from jumpml.learn import Learner, Saving
 from jumpml.learn._random import RandomState
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def draw() -> tuple[float, float, float]:
@@ -58,3 +66,70 @@ def test_other_seeds_draw_otherwise() -> None:
     with RandomState(1):
         b = draw()
     assert all(x != y for x, y in zip(a, b, strict=True))
+
+
+def test_one_inside_itself_is_one() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(2).tolist()
+    torch.manual_seed(1)
+    state, plain = RandomState(3), RandomState(3)
+    with plain:
+        wanted = [draw(), draw()]
+    with state:
+        found = []
+        with state:
+            found.append(draw())
+        found.append(draw())
+    assert found == wanted
+    assert torch.rand(2).tolist() == expected
+
+
+DATA: dict[str, Any] = {
+    "datasets": {
+        "iris": {
+            "source": {"kind": "sklearn", "name": "iris"},
+            "fields": {
+                "x": {"kind": "tensor", "column": "data", "shape": [4]},
+                "species": {"kind": "category", "column": "target"},
+            },
+            "split": {"stratify": "species", "duplicates": "together"},
+        }
+    },
+    "batch_size": 16,
+}
+NET: dict[str, Any] = {
+    "seed": 0,
+    "nodes": {
+        "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 6], "dropout": 0.5}},
+        "out": {"module": "jumpml.blocks.Head", "inputs": "body"},
+    },
+    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
+}
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["the learner's generators", "the program's"])
+def test_a_loop_by_hand_is_resumed_to_the_bit_with_the_learners_generators(tmp_path: Path, own: bool) -> None:
+    def made(name: str) -> Learner:
+        loaders = jumpml.create_dataloader(DATA)
+        model = jumpml.load_model(NET, loaders)
+        saving = Saving(folder=tmp_path / name, epochs=None)
+        return Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1), saving=saving)
+
+    def step_until(learner: Learner, step: int) -> None:
+        with learner.random if own else nullcontext():
+            for batch in learner.remaining():
+                learner.step(batch)
+                if learner.progress.step == step:
+                    return
+
+    torch.manual_seed(0)
+    whole, stopped = made("whole"), made("stopped")
+    step_until(whole, 6)
+    step_until(stopped, 3)
+    stopped.save()
+    torch.rand(5)  # another program's generators stand elsewhere
+    again = made("stopped")
+    assert again.resume()
+    step_until(again, 6)
+    same = [torch.equal(one, two) for one, two in zip(whole.model.parameters(), again.model.parameters(), strict=True)]
+    assert all(same) is own

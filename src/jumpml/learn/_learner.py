@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Growth, Model, Surgery
     from jumpml.learn._hook import Hook
     from jumpml.learn._progress import Progress, Saving
+    from jumpml.learn._random import RandomState
     from jumpml.learn._stage import Stage
     from jumpml.learn.adapting import Adaptation, AdaptationMethod, Adapted
     from jumpml.learn.logs._logs import Log
@@ -509,6 +510,14 @@ class Learner:
     def stage(self) -> Stage | None:
         """The phase that is set up."""
         return self._loop.stage
+
+    @property
+    def random(self) -> RandomState:
+        """The learner's own global generators, inside ``with``: a loop by hand draws dropout's masks from them there.
+
+        Outside it draws from the program's, which no checkpoint holds.
+        """
+        return self._loop.random
 
     # --- a loop by hand ----------------------------------------------------------------------------------------------
 

@@ -43,16 +43,22 @@ class RandomState:
         np.random.seed(derive_seed(seed, "numpy") % 2**32)
         self._inner = _Streams.taken()
         self._outer: _Streams | None = None
+        self._depth = 0  # a learner works inside a loop by hand, too
         outer.install()
 
     def __enter__(self) -> Self:
-        self._outer = _Streams.taken()
-        self._inner.install()
+        self._depth += 1
+        if self._depth == 1:
+            self._outer = _Streams.taken()
+            self._inner.install()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._depth -= 1
+        if self._depth:
+            return
         self._inner = _Streams.taken()
         if self._outer is not None:
             self._outer.install()

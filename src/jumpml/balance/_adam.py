@@ -27,6 +27,7 @@ class SmallAdam:
     def __init__(self, value: Tensor, lr: float, decay: float = 0.0) -> None:
         self.value, self._lr, self._decay = value, lr, decay
         self._mean, self._square, self._count = (torch.zeros_like(value) for _ in range(3))
+        self._steps = 0  # of all elements, while none has sat out: then the host can count
 
     def step(self, gradient: Tensor, there: Tensor | None = None) -> None:
         """One step.
@@ -36,7 +37,13 @@ class SmallAdam:
             there: bool, the elements that move; all where None.
         """
         if self._decay:
-            gradient = gradient + self._decay * self.value
+            gradient = gradient.add(self.value, alpha=self._decay)
+        if there is None and self._steps >= 0:
+            self._step_all(gradient)
+            return
+        if self._steps >= 0:
+            self._count.fill_(self._steps)
+            self._steps = -1
         one = torch.ones_like(self.value) if there is None else there.to(self.value.dtype)
         self._count += one
         self._mean += 0.1 * one * (gradient - self._mean)
@@ -46,11 +53,23 @@ class SmallAdam:
         unbiased = self._mean / shares[0]
         self.value -= self._lr * one * unbiased / ((self._square / shares[1]).sqrt() + 1e-8)
 
+    def _step_all(self, gradient: Tensor) -> None:
+        """The same in a few calls, which is what a step of so few numbers costs."""
+        self._steps += 1
+        first, second = (1 - share**self._steps for share in (0.9, 0.999))
+        self._mean.lerp_(gradient, 0.1)
+        self._square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        size = self._square.sqrt().div_(math.sqrt(second)).add_(1e-8)
+        self.value.addcdiv_(self._mean, size, value=-self._lr / first)
+
     def state_dict(self) -> dict[str, Any]:
         """The vector and its moments."""
-        return {"value": self.value, "mean": self._mean, "square": self._square, "count": self._count}
+        told = {"value": self.value, "mean": self._mean, "square": self._square, "count": self._count}
+        return {**told, "steps": self._steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
         for name, own in self.state_dict().items():
-            own.copy_(state[name])
+            if isinstance(own, torch.Tensor):
+                own.copy_(state[name])
+        self._steps = int(state["steps"])

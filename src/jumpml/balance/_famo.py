@@ -55,6 +55,7 @@ class FAMO(LossBalancer):
         self._logits = SmallAdam(torch.zeros(len(names), device=device), self._lr, self._decay)
         self._before = torch.zeros(len(names), device=device)  # log losses of the update before
         self._known = torch.zeros(len(names), dtype=torch.bool, device=device)
+        self._whole = False  # whether all are known: what the host knows needs no mask
 
     def multipliers(self, means: Tensor | None, there: Tensor | None) -> Tensor:
         """Of an update with these means, whose fall since the last one moves the logits first."""
@@ -62,24 +63,33 @@ class FAMO(LossBalancer):
             raise TypeError("famo needs the means of the update")
         losses = means.clamp(min=0) + _LEAST
         now = losses.log()
-        both = self._known if there is None else self._known & there
-        shares = self._shares(both)
-        fell = torch.where(both, self._before - now, 0.0)
-        self._logits.step(shares * (fell - (shares * fell).sum()), both)
-        self._before = now if there is None else torch.where(there, now, self._before)
-        self._known = torch.ones_like(self._known) if there is None else self._known | there
+        if self._whole and there is None:
+            self._learn(self._before - now, None)
+            self._before = now
+        else:
+            both = self._known if there is None else self._known & there
+            self._learn(torch.where(both, self._before - now, 0.0), both)
+            self._before = now if there is None else torch.where(there, now, self._before)
+            self._known = torch.ones_like(self._known) if there is None else self._known | there
+            self._whole = self._whole or there is None
+        found = self._shares(there) / losses
+        return found / found.sum().clamp(min=_LEAST)
+
+    def _learn(self, fell: Tensor, there: Tensor | None) -> None:
+        """Move the logits by how far log losses fell."""
         shares = self._shares(there)
-        return shares / losses / (shares / losses).sum().clamp(min=_LEAST)
+        self._logits.step(shares * (fell - (shares * fell).sum()), there)
 
     def state_dict(self) -> dict[str, Any]:
         """The logits, with Adam's moments, and the last losses."""
-        return {"logits": self._logits.state_dict(), "before": self._before, "known": self._known}
+        return {"logits": self._logits.state_dict(), "before": self._before, "known": self._known, "whole": self._whole}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
         self._logits.load_state_dict(state["logits"])
         self._before.copy_(state["before"])
         self._known.copy_(state["known"])
+        self._whole = bool(state["whole"])
 
     def identity(self) -> str:
         """Its options."""
@@ -87,6 +97,7 @@ class FAMO(LossBalancer):
 
     def _shares(self, there: Tensor | None) -> Tensor:
         """The softmax over those that are there."""
-        sizes = torch.exp(self._logits.value - self._logits.value.max())
-        sizes = sizes if there is None else torch.where(there, sizes, 0.0)
+        if there is None:
+            return torch.softmax(self._logits.value, 0)
+        sizes = torch.where(there, torch.exp(self._logits.value - self._logits.value.max()), 0.0)
         return sizes / sizes.sum().clamp(min=_LEAST)

@@ -47,14 +47,16 @@ class Uncertainty(LossBalancer):
         """All variances are 1."""
         super().begin(names, device)
         self._log_variances = SmallAdam(torch.zeros(len(names), device=device), self._lr)
+        self._multipliers = torch.ones(len(names), device=device)
 
     def multipliers(self, means: Tensor | None, there: Tensor | None) -> Tensor:
         """One over each variance."""
-        return torch.exp(-self._log_variances.value)
+        return self._multipliers
 
     def observe(self, means: Tensor, there: Tensor | None) -> None:
         """One step of the variances of those that are there."""
-        self._log_variances.step(1 - means * torch.exp(-self._log_variances.value), there)
+        self._log_variances.step(1 - means * self._multipliers, there)
+        self._multipliers = torch.exp(-self._log_variances.value)
 
     def state_dict(self) -> dict[str, Any]:
         """The log-variances, with Adam's moments."""
@@ -63,6 +65,7 @@ class Uncertainty(LossBalancer):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
         self._log_variances.load_state_dict(state)
+        self._multipliers = torch.exp(-self._log_variances.value)
 
     def identity(self) -> str:
         """Its rate."""

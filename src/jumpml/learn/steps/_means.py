@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jumpml.objectives import reduce
+from jumpml.objectives import reduce_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def means_of(names: Sequence[str], losses: Mapping[str, Loss], weights: Mapping[str, float]) -> Tensor:
     """Each objective's mean times its own weight, ``[objectives]`` without a graph."""
     with torch.no_grad():
-        means = [weights[name] * reduce(losses[name]).float() for name in names]
-        return torch.stack(means)
+        means = reduce_all([losses[name] for name in names])
+        own = [weights[name] for name in names]
+        return means if all(weight == 1 for weight in own) else means * means.new_tensor(own)
 
 
 def there_of(names: Sequence[str], losses: Mapping[str, Loss], weights: Mapping[str, float]) -> Tensor | None:

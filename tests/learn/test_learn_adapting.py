@@ -381,6 +381,19 @@ def test_one_row_has_no_statistics(method: AdaptationMethod) -> None:
     Adapted(model_of(), BatchStatistics(prior=16))(batch)  # 16 rows of training have one
 
 
+def test_one_row_that_is_left_over_is_predicted_as_it_is() -> None:
+    model, (batch,) = model_of(), batches_of(1)
+    model.eval()
+    last = {"x": batch["x"][:1]}
+    known = [{**batch, "y": torch.zeros(16, dtype=torch.int64)}, {**last, "y": torch.zeros(1, dtype=torch.int64)}]
+    for probe in (Probe(tolerance=1), None):
+        adapted = Adapted(model, Entropy(), probe=probe, known=known)
+        adapted(batch)
+        undone = len(adapted.undone)
+        assert torch.equal(adapted(last)["t"], model(last)["t"])
+        assert adapted.undone[undone:] == ["batch 2: one row has no variance to normalize by"]
+
+
 def test_outputs_that_are_no_numbers_are_refused() -> None:
     (batch,) = batches_of(1)
     batch["x"][0, 0] = math.nan

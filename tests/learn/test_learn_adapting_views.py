@@ -206,6 +206,21 @@ def test_a_learner_serves_the_draws_and_repeats_them(learner: Learner, method: A
     assert adapted.batches == len(learner.loaders.val)
 
 
+def test_what_a_view_tells_is_served_where_only_test_time_asks() -> None:
+    net = copy.deepcopy(NET)
+    turned = {"kind": "pretext", "inputs": ["encoder", "image"], "views": "turned", "when": ["test_time"]}
+    net["objectives"] = {"turned": turned}
+    data = {**DIGITS, "views": {"turned": {"image": [{"quarter_turn": {}}]}}}
+    loaders = jumpml.create_dataloader(data)
+    model = jumpml.load_model(net, loaders)
+    fresh = jumpml.create_learner(loaders, model, None, {"log": [], "checkpoint": None})
+    adapted = fresh.adapt(method=TTT(lr=0.1))
+    assert "image.answer@turned.0" in next(loaders.test.plain(adapted.draws))
+    before, after = fresh.predict()["digit"].output, fresh.predict(adapt=adapted)["digit"].output
+    assert not torch.equal(before, after)
+    assert not any(name.startswith("objective") for name in adapted.method.moved)
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import torch
 
 from jumpml.core import LearnerError, derive_seed
 from jumpml.learn.adapting._label_shift import RowMoments
+from jumpml.learn.adapting._normalization import OneRowError
 from jumpml.learn.adapting._probe import KnownRows, Probe, worsened
 
 if TYPE_CHECKING:
@@ -102,12 +103,19 @@ class Adapted:
             Raw outputs by task.
 
         Raises:
-            LearnerError: A draw is not there, outputs are no finite numbers, or one row has no statistics.
+            LearnerError: A draw is not there, outputs are no finite numbers, or one row has no statistics; one that is
+                left over after other batches is predicted by the unadapted model.
         """
         self._refuse_without_draws(batch)
         with torch.inference_mode(False), torch.enable_grad(), self._drawing():
             batch = {key: value.clone() if value.is_inference() else value for key, value in batch.items()}
-            outputs = self._adapted(batch)
+            try:
+                outputs = self._adapted(batch)
+            except OneRowError:
+                if not self.batches:  # later it is what was left over of the rows
+                    raise
+                with torch.no_grad():
+                    outputs = self._left(self._source(batch), "one row has no variance to normalize by")
         self.batches += 1
         return {name: output.detach() for name, output in outputs.items()}
 

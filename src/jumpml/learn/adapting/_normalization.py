@@ -57,6 +57,10 @@ def moments(value: Tensor) -> tuple[Tensor, Tensor]:
     return mean, variance
 
 
+class OneRowError(LearnerError):
+    """A batch of one row has no variance."""
+
+
 class Normalizer:
     """Normalizes each batch by the statistics of all rows that were seen, among which those of training count as some.
 
@@ -92,12 +96,12 @@ class Normalizer:
             keep: Whether its statistics stay with the layers; without, they are its own alone.
 
         Raises:
-            LearnerError: One row has no variance, and nothing was seen before.
+            OneRowError: One row has no variance, and nothing was seen before.
         """
         before = (self.seen if self._memory is None else min(self.seen, self._memory)) if keep else 0.0
         share = rows / (rows + before)
         if rows == 1 and share == 1 and any(id(layer) in self._alone for layer in self._layers.values()):
-            raise LearnerError(
+            raise OneRowError(
                 "a batch of one row has no variance to normalize by. Give larger batches, or let the statistics of "
                 "training count: prior=16 takes them for those of 16 rows."
             )

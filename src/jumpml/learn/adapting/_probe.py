@@ -12,6 +12,7 @@ from jumpml.graph import decide
 from jumpml.learn.adapting._certainty import variety
 from jumpml.learn.adapting._label_shift import Classes, RowMoments
 from jumpml.learn.adapting._normalization import norms_of
+from jumpml.learn.adapting._statistics import rows_of
 from jumpml.objectives import reduce
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class KnownRows:
     def __init__(
         self, model: Model, batches: Iterable[Batch], outputs: Callable[[Batch], Mapping[str, Tensor]]
     ) -> None:
-        self._model, self._batches = model, [*batches]
+        # one row alone, left over, has no statistics to be normalized by
+        self._model, self._batches = model, [batch for batch in batches if rows_of(batch) > 1]
         self.errors = self.measure(outputs)
         self._classes = Classes(model, _joined(self._batches)) if self._batches and norms_of(model) else None
 

@@ -280,7 +280,7 @@ def pairs() -> dict[str, Pair]:
         "BYOL": (BYOL, {}),
         "MoCo": (MoCo, {"queue": 4096}),
         "DINO": (DINO, {}),
-        "SwAV": (SwAV, {}),
+        "SwAV": (SwAV, {"temperature": 0.1}),
         "LeJEPA": (LeJEPA, {}),
     }
     for name, (kind, options) in kinds.items():

@@ -134,8 +134,8 @@ class SwAVSpec(TwoViewsSpec):
     are assigned to prototypes."""
     prototypes: PositiveInt = 64
     """How many prototypes there are; not many more than rows in a batch."""
-    temperature: Positive = 0.1
-    """What scores are divided by."""
+    temperature: Positive = 0.2
+    """What scores are divided by; the paper has 0.1, for batches of thousands of rows."""
     epsilon: Positive = 0.05
     """What scores are divided by for the assignments: the smaller, the harder they are."""
     iterations: PositiveInt = 3

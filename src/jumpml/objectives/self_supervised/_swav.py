@@ -40,7 +40,7 @@ class SwAV(TwoViews):
         projector: Widths of the projector's layers, as `make_projector` makes them; none where empty. It belongs to the
             objective and is not deployed.
         prototypes: How many there are.
-        temperature: What scores are divided by; above 0.
+        temperature: What scores are divided by; above 0. The paper has 0.1, for batches of thousands of rows.
         epsilon: What scores are divided by for the assignments: the smaller, the harder they are; above 0.
         iterations: How often `sinkhorn` normalizes.
         weight: What the loss is multiplied by in the sum.
@@ -68,7 +68,7 @@ class SwAV(TwoViews):
         crops: Sequence[int] | None = None,
         projector: Sequence[int] = (128, 128),
         prototypes: int = 64,
-        temperature: float = 0.1,
+        temperature: float = 0.2,
         epsilon: float = 0.05,
         iterations: int = 3,
         weight: Weight = 1.0,

@@ -317,12 +317,14 @@ def test_projections_are_watched_beside_what_they_are_made_of(tmp_path: Path) ->
                             "differ more.")  # fmt: skip
 
 
-def labelled(known: Tensor, **probe: Any) -> Learner:
+def labelled(known: Tensor, *, val: int = 60, **probe: Any) -> Learner:
     generator = torch.Generator().manual_seed(0)
     y = torch.arange(400) % 2
     x = torch.randn(400, 4, generator=generator) + 3 * y[:, None]
     columns = {"x": Column(x, "tensor"), "y": Column(torch.where(known, y, -1), "category", ("no", "yes"))}
-    loaders = DataLoaders(columns, random_split(400), batch_size=16)
+    order = torch.randperm(400, generator=generator)
+    rows = {"train": order[:280], "val": order[280 : 280 + val], "test": order[340:]}
+    loaders = DataLoaders(columns, rows, batch_size=16)
     model = Model(
         inputs={"x": loaders.info("x")},
         nodes={"encoder": Node(nn.Linear(4, 4), "x"), "out": Node(nn.Linear(4, 2), "encoder")},
@@ -348,6 +350,11 @@ def test_rows_without_a_label_are_left_out_of_what_needs_one() -> None:
 def test_so_many_rows_are_measured_at_most() -> None:
     few = labelled(torch.ones(400, dtype=torch.bool), rows=3).train_epoch().val
     assert few["embedding/encoder/rank_me"] <= 3.01
+
+
+def test_a_single_validation_row_gives_no_figure() -> None:
+    found = labelled(torch.ones(400, dtype=torch.bool), val=1).train_epoch().val
+    assert len(found) == 5 and all(map(math.isnan, found.values()))
 
 
 def test_what_is_not_finite_gives_no_figure() -> None:

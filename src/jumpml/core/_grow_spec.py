@@ -13,7 +13,7 @@ class GrowPlateauSpec(Spec):
     """When a figure on the validation rows has not become better for a while."""
 
     metric: str = "val/loss"
-    """`val/<task>/<metric>` or `val/loss`."""
+    """`val/<task>/<metric>`, `val/embedding/<node>/<figure>` or `val/loss`."""
     patience: Annotated[int, Field(ge=0)] = 3
     """Epochs without a better figure that are put up with."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0

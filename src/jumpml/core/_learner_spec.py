@@ -62,7 +62,8 @@ class EarlyStopSpec(Spec):
     """When a phase is over before its epochs are."""
 
     metric: str = "val/loss"
-    """`val/<task>/<metric>` or `val/loss`. Phases in which no task is learned run their epochs."""
+    """`val/<task>/<metric>`, `val/embedding/<node>/<figure>` or `val/loss`. Phases in which it is not measured run all
+    their epochs."""
     patience: Annotated[int, Field(ge=0)] = 5
     """Epochs without a better figure that are put up with."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
@@ -92,7 +93,7 @@ class BestSpec(Spec):
     """Which checkpoint is the best, by a figure on the validation rows."""
 
     metric: str
-    """`val/<task>/<metric>` or `val/loss`."""
+    """`val/<task>/<metric>`, `val/embedding/<node>/<figure>` or `val/loss`."""
     mode: Literal["auto", "max", "min"] = "auto"
     """Whether more is better; `auto` asks the metric."""
 

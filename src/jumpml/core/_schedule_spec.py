@@ -100,7 +100,7 @@ class PlateauSpec(WarmedSpec):
     kind: Literal["plateau"]
     """The schedule's kind."""
     metric: str = "val/loss"
-    """`val/<task>/<metric>` or `val/loss`."""
+    """`val/<task>/<metric>`, `val/embedding/<node>/<figure>` or `val/loss`."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """What the rate is multiplied by."""
     patience: Annotated[int, Field(ge=0)] = 10

@@ -48,6 +48,8 @@ def watch(node: str, embeddings: Tensor, model: Model, phase: str) -> Iterator[W
         phase: The phase.
     """
     found = objectives_on(node, model, phase)
+    if len(embeddings) < 2:
+        return
     concerned = {name: objective for name, objective in found.items() if objective.views}
     # what a task reads may well lie on a line: two classes do
     yield from _watched(f"the embeddings of {node!r}", embeddings, concerned, any_rank=bool({*found} & {*model.tasks}))
@@ -61,7 +63,7 @@ def watch(node: str, embeddings: Tensor, model: Model, phase: str) -> Iterator[W
 
 
 def _watched(name: str, rows: Tensor, concerned: Mapping[str, Objective], *, any_rank: bool) -> Iterator[Watched]:
-    if not concerned or len(rows) < 2 or not rows.isfinite().all():
+    if not concerned or not rows.isfinite().all():
         return
     alive, text = spread(rows), ""
     if alive < LEAST_SPREAD:

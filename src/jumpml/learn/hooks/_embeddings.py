@@ -128,7 +128,9 @@ class Embeddings(Hook):
 
 
 def measure(probe: EmbeddingProbe, loaders: DataLoaders, model: Model) -> tuple[dict[str, float], Tensor]:
-    """A probe's figures, NaN where an embedding is not finite, and the validation rows' embeddings ``[rows, width]``.
+    """A probe's figures, and the validation rows' embeddings ``[rows, width]``.
+
+    Figures are NaN where an embedding is not finite, or where there are no two rows.
 
     Args:
         probe: What is measured.
@@ -140,6 +142,8 @@ def measure(probe: EmbeddingProbe, loaders: DataLoaders, model: Model) -> tuple[
     with torch.random.fork_rng(devices=devices), evaluation_mode(model):
         torch.manual_seed(derive_seed("embeddings"))  # a module may draw in evaluation too
         val = _some(probe, loaders, model, "val")
+        if len(val) < 2:  # the others' data sets lack what the node reads
+            return dict.fromkeys(wanted, math.nan), torch.empty(0, 0)
         rows = embed_split(loaders, model, probe.node, "val", val)
         if not rows.isfinite().all():
             return dict.fromkeys(wanted, math.nan), rows

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from jumpml import blocks
 from jumpml.core import FieldInfo, GraphError, ObjectiveError, Task, ValueInfo
@@ -120,6 +120,33 @@ def test_a_lineage_is_taken_back_as_far_as_the_model_knows_what_it_was() -> None
     assert back.index_map.axes["node_body.layers.1.weight"] == {0: (0, 1, 2, 3, 4, 5)}
     with pytest.raises(GraphError, match="only the last 0 can be taken back"):
         copied.regrow(())
+
+
+class TorchAttention(nn.Module):
+    """Attention of torch's among the units of a row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.heads(x.unsqueeze(1), x.unsqueeze(1), x.unsqueeze(1), need_weights=False)[0].squeeze(1)
+
+
+def test_what_of_a_transformer_cannot_grow_says_what_can() -> None:
+    normed = model(nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6)))
+    with pytest.raises(GraphError, match=r"whatever a new one gives; what can grow is what is read before its outputs"):
+        normed.grow(Widen("body", 2.0))
+    torchs = model(TorchAttention())
+    told = r"so that no head can be added alone\. Take jumpml\.blocks\.TransformerEncoder, whose heads can grow"
+    for name in ("body", "body.heads"):
+        with pytest.raises(GraphError, match=told):
+            torchs.grow(Widen(name, 2.0))
+    layer = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True)
+    whole = model(nn.Sequential(nn.Unflatten(1, (1, 4)), layer, nn.Flatten()))
+    before = answer(whole)
+    assert whole.grow(Widen("body", 2.0)).text == "grew body.1.linear1 6 -> 12"
+    torch.testing.assert_close(answer(whole), before)
 
 
 def test_what_stands_in_the_way_is_named() -> None:

@@ -96,7 +96,10 @@ def _layer_norm(call: Call) -> None:
     if place is None:
         return
     if place.axis >= values.ndim - over:
-        call.block("normalizes over them, so that its statistics would change")
+        call.block(
+            "normalizes over them, so that its statistics would change, whatever a new one gives; what can grow is "
+            "what is read before its outputs come there, as a feed-forward part's first layer or an attention's heads"
+        )
     call.put(place, place.axis)
 
 

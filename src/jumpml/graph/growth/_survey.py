@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from jumpml.core import GraphError, JumpMLError, Remembering, did_you_mean
 from jumpml.graph._inference import some_rows
@@ -16,7 +17,7 @@ from jumpml.graph.growth._rules import rule_of
 from jumpml.graph.growth._units import swept
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from jumpml.graph._model import Model
     from jumpml.graph.growth._units import Labels, Units
@@ -127,10 +128,7 @@ def chosen(model: Model, name: str) -> list[Units]:
     found = [units for units in survey(model) if any(_is_in(maker, name) for maker in units.makers)]
     if not found:
         names = {maker for units in survey(model) for maker in units.makers}
-        raise GraphError(
-            f"{name!r} makes no units: it has no linear, convolutional or recurrent layer and no attention of JumpML's."
-            f" {did_you_mean(name, names)}".rstrip()
-        )
+        raise GraphError(f"{name!r} makes no units: {_lacking(model, name)} {did_you_mean(name, names)}".rstrip())
     free = [units for units in found if not units.obstacles]
     if not free:
         told = "; ".join(f"of {units.makers[0]!r}: {units.obstacles[0]}" for units in found)
@@ -139,6 +137,16 @@ def chosen(model: Model, name: str) -> list[Units]:
             f"the units of {name!r} cannot become more or fewer without changing its outputs: {told}. {fix}"
         )
     return free
+
+
+def _lacking(model: Model, name: str) -> str:
+    """What a node has not that would make units."""
+    if any(isinstance(module, nn.MultiheadAttention) for module in model.node(name).modules()):
+        return (
+            "torch.nn.MultiheadAttention has one width for what it reads, for all its heads together and for what it "
+            "gives, so that no head can be added alone. Take jumpml.blocks.TransformerEncoder, whose heads can grow."
+        )
+    return "it has no linear, convolutional or recurrent layer and no attention of JumpML's."
 
 
 def _is_in(maker: str, name: str) -> bool:

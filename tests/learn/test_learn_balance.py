@@ -392,6 +392,27 @@ def test_phases_balance_what_is_active_in_them(table: Path, tmp_path: Path) -> N
     assert seen == [["balance/f", "balance/code"], [], ["balance/y", "balance/c", "balance/f"]]
 
 
+@pytest.mark.parametrize(
+    "balance", [{"kind": "gradnorm", "at": "body"}, {"kind": "mgda", "at": "body"}, {"kind": "mgda"}]
+)
+def test_where_what_is_shared_is_frozen_each_has_its_plain_gradient(table: Path, tmp_path: Path, balance: Any) -> None:
+    phases = {"supervised": {"epochs": 1, "freeze": ["body"]}}
+    frozen, plain = (learner_of(table, tmp_path, one, phases=phases) for one in (balance, None))
+    frozen.fit()
+    plain.fit()
+    assert same(weights_of(frozen), weights_of(plain))
+
+
+@pytest.mark.parametrize("balance", [{"kind": "gradnorm", "at": "body"}, {"kind": "upgrad"}, {"kind": "famo"}])
+def test_what_a_copy_finds_out_moves_nothing(table: Path, tmp_path: Path, balance: Any) -> None:
+    learner = learner_of(table, tmp_path, balance)
+    learner.train_epoch()
+    before = str(learner._loop._balancing.state_dict()), weights_of(learner)  # pyright: ignore
+    learner.overfit_batch(20)
+    assert str(learner._loop._balancing.state_dict()) == before[0]  # pyright: ignore
+    assert same(weights_of(learner), before[1])
+
+
 def test_a_weight_that_moves_is_what_is_multiplied(table: Path, tmp_path: Path) -> None:
     net = {**NET, "tasks": {**NET["tasks"], "y": {**NET["tasks"]["y"], "objective": {"weight": MOVING}}}}
     for balance in ({"kind": "uncertainty"}, {"kind": "famo"}, {"kind": "imtl_g"}, {"kind": "gradnorm", "at": "body"}):

@@ -74,8 +74,8 @@ class Weighed:
             self.multipliers = self._apart.multipliers
             return
         self._now = ()
-        if not self._observes:
-            return
+        if not self._observes or (isinstance(self._balancer, GradNorm) and not self._seen):
+            return  # in a phase in which the node is frozen there is nothing to compare: weights stay
         names, weights = self._balancer.names, self._plain.weights
         if isinstance(self._balancer, GradNorm):
             self._balancer.look(self._norms())

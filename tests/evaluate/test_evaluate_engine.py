@@ -79,7 +79,7 @@ def test_training_goes_on_after_a_prediction(loaders: DataLoaders, model: Model)
         ),
         (
             lambda data, m: (
-                SimpleNamespace(test=SimpleNamespace(plain=lambda: iter(())), fields=data.fields, bind=data.bind),
+                SimpleNamespace(test=SimpleNamespace(plain=lambda _: iter(())), fields=data.fields, bind=data.bind),
                 m,
                 "test",
             ),

@@ -26,7 +26,7 @@ class Fill(ObjectiveModule):
 
     roles = ("prediction", "hidden", "whole", "answer")
     optional = 1
-    draws = 1
+    draws: int | tuple[int, int] = 1
     known: Sequence[ValueInfo | None] = ()
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:

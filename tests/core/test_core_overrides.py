@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jumpml.core import DataSpec, LearnerSpec, SpecError, load_spec, parse_override
+from jumpml.core import DataSpec, LearnerSpec, SpecError, load_spec, parse_override, to_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,3 +174,19 @@ def test_what_is_no_setting_is_refused(text: str, told: str) -> None:
     with pytest.raises(SpecError) as caught:
         parse_override(text)
     assert str(caught.value).startswith(told)
+
+
+def test_another_kind_on_a_file_that_says_every_key_meets_no_default_of_the_old_one(tmp_path: Path) -> None:
+    written = {"balance": {"kind": "upgrad"}, "adapt": {"kind": "entropy", "episodic": True}, "seed": 3}
+    path = tmp_path / "a.learner.yaml"
+    path.write_text(to_yaml(load_spec(LearnerSpec, written).model_dump(mode="json")))  # as a run keeps it
+    found = load_spec(LearnerSpec, path, {"balance.kind": "dwa", "adapt.kind": "statistics", "adapt.prior": 0.0})
+    expected = {"balance": {"kind": "dwa"}, "adapt": {"kind": "statistics", "episodic": True}, "seed": 3}
+    assert found.model_dump() == load_spec(LearnerSpec, expected).model_dump()
+
+
+def test_what_was_chosen_of_the_old_kind_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.learner.yaml"
+    path.write_text("adapt: {kind: entropy, lr: 0.01, prior: 1.0}\n")
+    told = ["line 1, column 24: adapt.lr: this key is unknown. There is: episodic, kind, memory, prior, probe."]
+    assert refusal(path, {"adapt.kind": "statistics"}) == told

@@ -90,7 +90,7 @@ def test_what_is_too_wide_or_too_narrow_is_left_out_and_said(monkeypatch: pytest
         (MappedNode(node="body", label="z"), "the map of 'body': there is no field 'z'"),
         (
             MappedNode(node="body", label="age"),
-            "the field 'age' is a number: name one with classes, which colour",
+            "the field 'age' is of kind number: name one with classes, which colour",
         ),
     ],
 )

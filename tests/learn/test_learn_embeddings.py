@@ -383,7 +383,10 @@ def test_the_loader_stands_where_it_stood(tmp_path: Path) -> None:
         ({"node": "encoda"}, r"embeddings\[0\].node: there is no node 'encoda'. Did you mean 'encoder'\?"),
         ({"node": "x"}, "there is no node 'x'"),
         ({**PROBE, "label": "spezies"}, r"there is no field 'spezies'. Did you mean 'species'\?"),
-        ({**PROBE, "label": "x"}, "the field 'x' is a tensor. Name a category: what is measured is a class a row."),
+        (
+            {**PROBE, "label": "x"},
+            "the field 'x' is of kind tensor. Name a category: what is measured is a class a row.",
+        ),
         ({**PROBE, "view": "noise"}, r"the data has no view 'noise'. Did you mean 'noisy'\?"),
         ({"node": "encoder", "figures": ["knn"]}, "knn needs a label. Name a category field under `label`."),
         (

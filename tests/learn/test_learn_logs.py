@@ -426,6 +426,21 @@ def test_plain_lines_have_rate_and_what_is_left(capsys: pytest.CaptureFixture[st
     ]
 
 
+def test_a_line_has_one_figure_of_a_nodes_embeddings_and_those_that_are_watched(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    val = {"digit/accuracy": 0.5}
+    for node in ("encoder", "lstm.0"):
+        val |= {f"embedding/{node}/{name}": 0.25 for name in ("linear_probe", "knn", "rank_me", "spread", "alignment")}
+    log = ProgressLog(watched=["val/embedding/encoder/spread", "val/embedding/encoder/linear_probe"])
+    log.begin("supervised", 3, 0, 4)
+    log.epoch(epoch(1, 0.0).model_copy(update={"val": val}))
+    assert capsys.readouterr().err.splitlines() == [
+        "supervised 1/3  loss 0.25  val/digit/accuracy 0.5  encoder/linear_probe 0.25  encoder/spread 0.25  "
+        "lstm.0/linear_probe 0.25  lr 0.1  0.00 s"
+    ]
+
+
 def test_a_long_epoch_gets_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     log = ProgressLog(clock=clock)

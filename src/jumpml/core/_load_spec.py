@@ -18,7 +18,8 @@ from jumpml.core._errors import Mistake, SpecError, did_you_mean
 from jumpml.core._learner_spec import LearnerSpec
 from jumpml.core._mistakes import mistakes_of, said
 from jumpml.core._model_spec import ModelSpec
-from jumpml.core._overrides import override
+from jumpml.core._other_kind import drop_old_defaults
+from jumpml.core._overrides import override, path_of
 from jumpml.core._plain import plain
 from jumpml.core._spec import FileSpec, Origin
 from jumpml.core._yaml import parse_json, parse_yaml
@@ -54,7 +55,10 @@ def load_spec(cls: type[S], source: SpecSource, overrides: Mapping[str, Any] | N
     document = plain(origin.document, origin.source)
     if overrides:
         given = plain(Document(dict(overrides), overridden=frozenset({()})), origin.source)
-        document = override(document, given.value, origin.source)
+        changed = override(document, given.value, origin.source)
+        kinds = [path for path in map(path_of, given.value) if path[-1] == "kind"]
+        drop_old_defaults(cls, document, changed, kinds)
+        document = changed
     return _validate(cls, Origin(source=origin.source, folder=origin.folder, document=document))
 
 

@@ -53,6 +53,11 @@ def override(document: Document, overrides: Mapping[str, Any], source: str) -> D
     return Document(value, document.positions, frozenset(overridden))
 
 
+def path_of(key: str) -> Path_:
+    """The path that an override's key names; a number is taken for an element's."""
+    return tuple(int(part) if part.isdecimal() else part for part in _parts(key))
+
+
 class _CannotSetError(Exception):
     pass
 

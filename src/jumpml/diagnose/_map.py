@@ -105,7 +105,7 @@ def _check(loaders: DataLoaders, model: Model, mapped: MappedNode) -> None:
         raise DiagnosisError(f"the map of {mapped.node!r}: there is no field {mapped.label!r}. {near}")
     if mapped.label is not None and not loaders.fields[mapped.label].classes:
         kind = loaders.fields[mapped.label].kind
-        text = f"the field {mapped.label!r} is a {kind}: name one with classes, which colour the rows."
+        text = f"the field {mapped.label!r} is of kind {kind}: name one with classes, which colour the rows."
         raise DiagnosisError(f"the map of {mapped.node!r}: {text}")
 
 

@@ -241,7 +241,7 @@ def _logs(spec: LearnerSpec, model: Model, folder: Path) -> list[Log]:
     if model.spec is not None:
         settings["model"] = model.spec.model_dump(mode="json", exclude_defaults=True)
     made: dict[str, Callable[[], Log]] = {
-        "progress": ProgressLog,
+        "progress": lambda: ProgressLog(watched=_watched(spec)),
         "jsonl": lambda: JsonlLog(folder),
         "csv": lambda: CsvLog(folder),
         "tensorboard": lambda: TensorBoardLog(folder / "tensorboard"),
@@ -249,6 +249,12 @@ def _logs(spec: LearnerSpec, model: Model, folder: Path) -> list[Log]:
         "wandb": lambda: WandbLog(folder, settings),
     }
     return [made[name]() for name in dict.fromkeys(spec.log)]
+
+
+def _watched(spec: LearnerSpec) -> set[str]:
+    """The figures by which the best checkpoint is chosen and a phase ends."""
+    best = spec.checkpoint.best if spec.checkpoint else None
+    return {told.metric for told in (best, spec.early_stop) if told is not None}
 
 
 def _device(spec: LearnerSpec) -> torch.device:

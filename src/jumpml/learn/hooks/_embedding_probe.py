@@ -120,7 +120,7 @@ def _label_problems(path: tuple[str | int, ...], probe: EmbeddingProbe, loaders:
             (*path, "label"), f"there is no field {probe.label!r}.", did_you_mean(probe.label, loaders.fields)
         )
     elif (kind := loaders.fields[probe.label].kind) != "category":
-        text = f"the field {probe.label!r} is a {kind}."
+        text = f"the field {probe.label!r} is of kind {kind}."
         yield Problem((*path, "label"), text, "Name a category: what is measured is a class a row.")
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, final
 from jumpml.learn.logs._logs import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from jumpml.core import EpochRecord
     from jumpml.learn.logs._logs import StepRecord
 
+EMBEDDING = "val/embedding/"
 QUIET = 60.0  # seconds after which an epoch under way gets a line, where there is no bar
 
 
@@ -20,15 +21,23 @@ QUIET = 60.0  # seconds after which an epoch under way gets a line, where there 
 class ProgressLog(Log):
     """A line an epoch; in a terminal a bar too, with rate, remaining time and figures, elsewhere a line a minute.
 
+    Of a node's embeddings it shows the first figure, such as the linear probe; the others stand in the history.
+
     Args:
         label: What to call the training instead of its phase's name.
         clock: Seconds since some moment.
+        watched: Figures that are shown in any case, as something goes by them.
     """
 
-    def __init__(self, label: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        label: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        watched: Collection[str] = (),
+    ) -> None:
         from rich.console import Console
 
-        self._label, self._clock = label, clock
+        self._label, self._clock, self._watched = label, clock, {*watched}
         self._console = Console(stderr=True, highlight=False)
         self._bar: Any = None
         self._task: Any = None
@@ -60,7 +69,7 @@ class ProgressLog(Log):
 
     def epoch(self, record: EpochRecord) -> None:
         """Print the epoch's line."""
-        self._figures = {f"val/{name}": value for name, value in record.val.items()}
+        self._figures = _short({f"val/{name}": value for name, value in record.val.items()}, self._watched)
         losses = {"loss": record.losses["total"], **self._figures}
         parts = [_told(losses), f"lr {record.lr:.3g}", f"{record.seconds:.2f} s", _rate(self._steps, record.seconds)]
         ahead = (self._epochs - record.epoch) * record.seconds
@@ -97,6 +106,18 @@ class ProgressLog(Log):
         head = f"{self._label or phase} {epoch}/{max(self._epochs, epoch)}"
         self._console.print("  ".join([head, *filter(None, parts)]), markup=False, soft_wrap=True)
         self._spoken = self._clock()
+
+
+def _short(figures: Mapping[str, float], watched: Collection[str]) -> dict[str, float]:
+    """Figures as a line has room for them: of embeddings one a node and those that are watched, by node and figure."""
+    short, nodes = {}, set[str]()
+    for name, value in figures.items():
+        if not name.startswith(EMBEDDING):
+            short[name] = value
+        elif (node := name.rpartition("/")[0]) not in nodes or name in watched:
+            nodes.add(node)
+            short[name.removeprefix(EMBEDDING)] = value
+    return short
 
 
 def _told(figures: Mapping[str, float]) -> str:

@@ -76,6 +76,16 @@ def test_a_variance_settles_at_the_loss() -> None:
     torch.testing.assert_close(balancer.multipliers(None, None) * means, torch.ones(3), rtol=1e-3, atol=1e-3)
 
 
+def test_a_loss_that_is_not_above_zero_moves_no_variance() -> None:
+    """There is none at which it could settle: the multiplier would grow for ever."""
+    balancer, means = begun(Uncertainty(lr=0.05)), torch.tensor([-0.9, 0.0, 2.0])
+    for _ in range(1000):
+        balancer.observe(means, None)
+    multipliers = balancer.multipliers(None, None)
+    assert multipliers[:2].tolist() == [1.0, 1.0]
+    assert multipliers[2] == pytest.approx(0.5, rel=1e-2)
+
+
 def test_dwa_is_torchjds() -> None:
     own, other = begun(DWA(temperature=1.3)), torchjd.DWA(temperature=1.3)
     for means in losses(6):
@@ -160,6 +170,21 @@ def test_what_is_absent_is_left_out(balancer: Any) -> None:
         balancer.observe(means, now)
         waits = balancer.foresees and not step  # FAMO needs two updates to compare
         assert (moved(balancer)[1] == before[1]) == (step > 3 or waits)
+
+
+@pytest.mark.parametrize("there", [None, torch.tensor([True, True, False])])
+def test_gradnorm_rests_where_a_gradient_ran_over(there: Tensor | None) -> None:
+    """As in the first updates in float16, whose scale is too large at first."""
+    balancer = begun(GradNorm("body"))
+    balancer.look(torch.tensor([float("inf"), 1.0, 2.0]))
+    balancer.observe(torch.tensor([1.0, 2.0, 3.0]), there)
+    assert balancer.multipliers(None, None).tolist() == [1.0, 1.0, 1.0]
+    other = begun(GradNorm("body"))
+    for one in (balancer, other):
+        one.look(torch.tensor([3.0, 1.0, 2.0]))
+        one.observe(torch.tensor([1.0, 2.0, 3.0]), there)
+    assert balancer.multipliers(None, None).tolist() == pytest.approx(other.multipliers(None, None).tolist())
+    assert other.multipliers(None, None).tolist() != [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("absent_first", [True, False])

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import jumpml
-from jumpml.balance import UPGrad
+from jumpml.balance import Uncertainty, UPGrad
 from jumpml.core import JumpMLError, LearnerError
 from jumpml.graph import Widen
 from jumpml.learn import Balancing, Learner, Phase
@@ -314,6 +314,37 @@ def test_without_its_state_the_bits_differ(
         assert resumed.progress.step == 18
         resumed.fit()
         assert same(weights_of(whole), weights_of(resumed)) is expected
+
+
+def test_a_run_that_is_stopped_where_nothing_is_balanced_ends_with_the_same_bits(table: Path, tmp_path: Path) -> None:
+    """Orders of PCGrad that an earlier phase drew are not drawn on: of them the checkpoint knows nothing."""
+    tasks = {
+        name: {**task, "objective": {**task.get("objective", {}), "when": ["first", "supervised"]}}
+        for name, task in NET["tasks"].items()
+    }
+    net = {**NET, "tasks": tasks, "objectives": {"one": {"kind": "l1", "inputs": "body", "when": ["alone"]}}}
+    phases = {name: {"epochs": 1} for name in ("first", "alone", "supervised")}
+    options: dict[str, Any] = {"net": net, "checkpoint": {"every": {"epochs": 1}}, "phases": phases}
+    whole, stopped = (learner_of(table, tmp_path / name, {"kind": "pcgrad"}, **options) for name in ("whole", "part"))
+    whole.fit()
+    for phase in ("first", "alone"):
+        stopped._run.phase(phase)
+    resumed = learner_of(table, tmp_path / "part", {"kind": "pcgrad"}, **options)
+    assert resumed.progress.step == 12
+    resumed.fit()
+    assert same(weights_of(whole), weights_of(resumed))
+
+
+def test_with_another_learner_it_begins_afresh(table: Path) -> None:
+    balancing, found = Balancing(Uncertainty(lr=0.1)), []
+    for _ in range(2):
+        loaders = loaders_of(table)
+        model = jumpml.load_model(NET, loaders)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
+        learner = Learner(loaders, model, optimizer, phases={"supervised": Phase(epochs=1)}, hooks=[balancing])
+        learner.fit()
+        found.append(weights_of(learner))
+    assert same(*found)
 
 
 @pytest.mark.parametrize("balance", EVERY)

@@ -64,13 +64,16 @@ class GradNorm(LossBalancer):
         """Be told the norms of the gradients, before `observe`.
 
         Args:
-            norms: Of each loss's gradient on the node's parameters, not yet multiplied, ``[objectives]``.
+            norms: Of each loss's gradient on the node's parameters, not yet multiplied, ``[objectives]``. Where one is
+                not finite, as where float16 has run over, the weights stay as they are.
         """
-        self._norms = norms
+        self._whole = norms.isfinite().all()
+        self._norms = torch.where(self._whole, norms, 0.0)
 
     def observe(self, means: Tensor, there: Tensor | None) -> None:
         """One step of the weights of those that are there."""
         present = torch.ones_like(self._known) if there is None else there
+        present = present & self._whole
         self._first = torch.where(self._known | ~present, self._first, means)
         self._known = self._known | present
         value, count = self._weights.value, present.sum().clamp(min=1)

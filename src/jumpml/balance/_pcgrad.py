@@ -10,7 +10,7 @@ import torch
 from jumpml.balance._balancer import GradientBalancer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jumpml.balance._balancer import Array
 
@@ -36,6 +36,11 @@ class PCGrad(GradientBalancer):
     def __init__(self, at: str | None = None, *, seed: int = 0) -> None:
         super().__init__(at)
         self._generator, self._seed = torch.Generator().manual_seed(seed), seed
+
+    def begin(self, names: Sequence[str], device: torch.device) -> None:
+        """Orders are drawn from the first on."""
+        super().begin(names, device)
+        self._generator.manual_seed(self._seed)
 
     def multipliers(self, gramian: Array, means: Array) -> Array:
         """Of the sum."""

@@ -21,7 +21,8 @@ class Uncertainty(LossBalancer):
     """Each loss over a variance of its own, which is learned: ``loss / variance + log(variance)``.
 
     Kendall et al. 2018, https://arxiv.org/abs/1705.07115, as they have it of a regression, twice, for every objective:
-    a variance settles at the loss, whatever its units. All are 1 at first, which is the plain sum.
+    a variance settles at the loss, whatever its units. All are 1 at first, which is the plain sum. A loss that is
+    not above 0 has no variance at which it could settle, and leaves its own where it is.
 
     Args:
         lr: The learning rate of the log-variances, which Adam moves.
@@ -55,7 +56,7 @@ class Uncertainty(LossBalancer):
 
     def observe(self, means: Tensor, there: Tensor | None) -> None:
         """One step of the variances of those that are there."""
-        self._log_variances.step(1 - means * self._multipliers, there)
+        self._log_variances.step(torch.where(means > 0, 1 - means * self._multipliers, 0.0), there)
         self._multipliers = torch.exp(-self._log_variances.value)
 
     def state_dict(self) -> dict[str, Any]:

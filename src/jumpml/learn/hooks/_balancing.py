@@ -30,8 +30,8 @@ class Balancing(Hook):
     """Lets a balancer say what each objective counts, in each phase in which two or more that it balances are active.
 
     Objectives' own weights, and their ways over a phase, stay what losses are multiplied by first. With each phase what
-    the balancer has learned begins afresh. The log has ``balance/<objective>``, the multipliers, and of balancers that
-    look at gradients ``cosine/<objective>/<objective>``, between each two of them.
+    the balancer has learned begins afresh, and so with another learner. The log has ``balance/<objective>``, the
+    multipliers, and of balancers that look at gradients ``cosine/<objective>/<objective>``, between each two of them.
 
     Args:
         balancer: What says it.
@@ -60,6 +60,7 @@ class Balancing(Hook):
             LearnerError: There is no such objective or node, or nothing is to be balanced.
         """
         self._model, self._device = learner.model, learner.loaders.device
+        self._phase, self._descent = "", None  # another learner's phase has taught it nothing of this one's
         problems = [*find_balance_problems(self.balancer, self.over, learner.model, learner.phases)]
         if problems:
             raise refusal(LearnerError, problems)

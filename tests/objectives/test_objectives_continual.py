@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import TYPE_CHECKING, cast
 
 import pytest
 import torch
 from torch import nn
 
-from jumpml.core import ObjectiveError, Task, ValueInfo
-from jumpml.graph import Model, Node
-from jumpml.objectives import L2SP, SI, Distillation, LwF
+from jumpml.core import FieldInfo, GraphError, ObjectiveError, Task, ValueInfo
+from jumpml.graph import Classes, Model, Node, Widen
+from jumpml.objectives import L2SP, SI, CrossEntropy, Distillation, LwF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -276,6 +277,47 @@ def test_classes_that_came_since_then_are_not_held() -> None:
         output = model.eval()(batch())["kind"]
         wider = torch.cat([output, torch.randn(8, 2)], dim=1)
     assert torch.equal(objective(wider, *given).value, objective(output, *given).value)
+
+
+def animals(output: str = "out") -> tuple[Model, LwF]:
+    value, classes = ValueInfo(shape=(), dtype="int64", classes=3), ("bee", "dog", "elk")
+    model = Model(
+        inputs={"x": ValueInfo(shape=(4,))},
+        nodes={"body": Node(nn.Linear(4, 6), "x"), "out": Node(nn.Linear(6, 3), "body")},
+        tasks={"animal": Task(kind="multiclass", output="out", target="y")},
+        objectives={"animal": CrossEntropy(("out", "y")), "before": LwF(output, when="all")},
+        fields={"y": FieldInfo(name="y", kind="category", value=value, classes=classes)},
+        seed=0,
+    )
+    return model, cast("LwF", model.objectives["before"])
+
+
+def test_classes_that_come_between_others_leave_these_what_they_were() -> None:
+    """Known by their names: the logits of then are the same, and so nothing is away from them."""
+    model, objective = animals()
+    objective.consolidate(model)
+    batch = {"x": torch.randn(5, 4), "y": torch.tensor([0, 1, 2, 3, 4])}
+    for classes in (["ape", "bee", "cat", "dog", "elk"], ["ape", "bee", "boa", "cat", "dog", "elk"]):
+        model.grow(Classes("y", classes))
+        assert model.losses(batch)["before"].abs().max() < 1e-6
+        fresh, _ = animals()
+        fresh.regrow(json.loads(json.dumps(model.lineage)))
+        fresh.load_state_dict(model.state_dict())
+        with torch.no_grad():  # what is there of a class of then counts, and what is there of a new one does not
+            fresh.node("out").bias[classes.index("cat")] += 5.0
+            assert fresh.losses(batch)["before"].abs().max() < 1e-6
+            fresh.node("out").bias[classes.index("dog")] += 5.0
+            assert fresh.losses(batch)["before"].min() > 0
+    model.grow(Widen("body", 2.0))
+    assert model.losses(batch)["before"].abs().max() < 1e-6
+    objective.consolidate(model)
+    assert cast("Model", objective.before)({"x": batch["x"]})["out"].shape == (5, 6)
+
+
+def test_of_a_node_that_is_no_tasks_output_nobody_knows_the_columns() -> None:
+    model, _ = animals("body")
+    with pytest.raises(GraphError, match="objective 'before' keeps a copy of what gives them"):
+        model.grow(Widen("body", 2.0))
 
 
 def test_what_lwf_cannot_hold_is_refused() -> None:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from jumpml.core import ObjectiveError, Task, ValueInfo, WeightSchedule
-from jumpml.graph import Model, Node
-from jumpml.objectives import FixMatch, MeanTeacher, ObjectiveModule, PseudoLabel, reduce
+from jumpml.core import FieldInfo, ObjectiveError, Task, ValueInfo, WeightSchedule
+from jumpml.graph import Classes, Model, Node
+from jumpml.objectives import CrossEntropy, FixMatch, MeanTeacher, ObjectiveModule, PseudoLabel, reduce
 
 MULTI = "multiclass"
 LOGITS = torch.tensor([[0.0, 2.0, 0.0], [0.0, 0.5, 0.0], [3.0, 0.0, 0.0]])
@@ -316,3 +316,28 @@ def test_a_momentum_may_move_over_the_phase() -> None:
         before = kept.clone()
         teacher.after_update(epoch, 10.0)
         assert kept.equal(weight if moves else before)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: PseudoLabel("out"), lambda: FixMatch("out", views=("w", "s")), lambda: MeanTeacher("out", views="w")],
+)
+def test_new_classes_can_come(make: Any) -> None:
+    """None keeps anything as wide as the output; a momentum encoder gets the same classes."""
+    value = ValueInfo(shape=(), dtype="int64", classes=2)
+    net = Model(
+        inputs={"x": info(4)},
+        nodes={"out": Node(nn.Linear(4, 2), "x")},
+        tasks={"kind": Task(kind=MULTI, output="out", target="y")},
+        objectives={"kind": CrossEntropy(("out", "y")), "agree": make()},
+        fields={"y": FieldInfo(name="y", kind="category", value=value, classes=("bee", "elk"))},
+    )
+    net.grow(Classes("y", ["ape", "bee", "cat", "elk"]))
+    x = torch.rand(3, 4)
+    views = {f"x@{draw}": x for draw in ("w.0", "w.1", "s.0")}
+    losses = net.losses({"x": x, "y": torch.tensor([0, 1, 3]), **views})
+    assert losses["agree"].shape == (3,)
+    agree = net.objectives["agree"]
+    if isinstance(agree, MeanTeacher):
+        assert losses["agree"].tolist() == [0.0, 0.0, 0.0]
+        assert torch.equal(agree.slow([x]), net({"x": x})["kind"])

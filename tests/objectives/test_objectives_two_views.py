@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from jumpml.core import ObjectiveError, ValueInfo
+from jumpml.graph import Model, Node, Widen
 from jumpml.objectives import CLIP, BarlowTwins, NTXent, SimSiam
 
 if TYPE_CHECKING:
@@ -252,3 +253,14 @@ def test_what_is_refused(make: Any, text: str) -> None:
     with pytest.raises(ObjectiveError) as caught:
         make()
     assert str(caught.value) == text
+
+
+def test_a_look_at_the_units_moves_no_statistics_of_a_projector() -> None:
+    nodes = {"body": Node(nn.Linear(4, 6), "x"), "encoder": Node(nn.Linear(6, 5), "body")}
+    objective = SimSiam("encoder", views="strong")
+    model = Model(inputs={"x": ValueInfo(shape=(4,))}, nodes=nodes, objectives={"agree": objective}).train()
+    before = {name: value.clone() for name, value in objective.named_buffers()}
+    model.grow(Widen("body", 2.0))
+    assert before
+    assert all(torch.equal(value, before[name]) for name, value in objective.named_buffers())
+    assert objective.training

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, cast, final
 
 import torch
 
@@ -101,6 +101,9 @@ class LwF(ObjectiveModule):
             (output, output), kind=kinds[0] if kinds else "regression", temperature=self.temperature
         )
         self._of = (model,)
+        self.follows_width = bool(
+            kinds
+        )  # by the names of the classes; of another node nobody knows which column is which
         self.before = frozen(model.copied(output, surgeries_back=surgeries_back)).eval()
 
     @torch.no_grad()
@@ -121,7 +124,8 @@ class LwF(ObjectiveModule):
         """The loss of each row.
 
         Args:
-            output: The output now, ``[batch, *]``; of one that has more classes than then, the first ones count.
+            output: The output now, ``[batch, *]``; of one that has more classes than then, those of then count,
+                wherever they stand; the first ones where the model knows no classes by name.
             fields: What it was computed from, in the order of `inputs`.
             present: bool ``[batch]``, the rows that count; None where all do.
 
@@ -133,9 +137,20 @@ class LwF(ObjectiveModule):
         with torch.no_grad():
             before = self.before(dict(zip(self.inputs[1:], fields, strict=True)))[self.inputs[0]]
         if output.ndim == before.ndim == 2 and output.shape[1] > before.shape[1]:
-            output = output[:, : before.shape[1]]  # classes that came since then are none that it could forget
+            output = self._of_then(output, before.shape[1])
         value, present = self._distance(output, before, present=present)
         return Loss(self.get_buffer("active") * value, present)
+
+    def _of_then(self, output: Tensor, width: int) -> Tensor:
+        """The columns that there were then: a class that came since is none that it could forget."""
+        for task in self._of[0].tasks.values():
+            if task.output == self.inputs[0] and task.target in self._of[0].fields:
+                before = cast("Model", self.before).fields[task.target].classes
+                now = self._of[0].fields[task.target].classes
+                if (len(before), len(now)) == (width, output.shape[1]):
+                    # stretches side by side: an index would have to be put on the device in each step
+                    return torch.cat([output[:, start:end] for start, end in _stretches(before, now)], dim=1)
+        return output[:, :width]
 
     def outgrow(self, model: Model, index_map: IndexMap) -> None:
         """Stay: what is compared with is the model as it was, in the shape that it had."""
@@ -152,6 +167,17 @@ class LwF(ObjectiveModule):
         if self.before is not None:
             self.before.eval()
         return self
+
+
+def _stretches(before: Sequence[str], now: Sequence[str]) -> list[tuple[int, int]]:
+    """Where classes of before stand now, in their order: from, and up to, by as few stretches as do."""
+    found: list[tuple[int, int]] = []
+    for place in map(now.index, before):
+        if found and found[-1][1] == place:
+            found[-1] = (found[-1][0], place + 1)
+        else:
+            found.append((place, place + 1))
+    return found
 
 
 def _fit_copy(objective: LwF, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:

@@ -65,6 +65,8 @@ class ObjectiveModule(nn.Module, ABC):
     """How often a view is drawn, where it is one; a pair says it of each of two, which are else drawn once."""
     nodes_on: int | None = None
     """On how many of the draws, the first ones, nodes are computed; fields are read on all. None: nodes on all too."""
+    follows_width: bool = False
+    """Whether surgery may give its first input more columns, and nothing that it keeps stands in the way."""
     if_collapsed: ClassVar[str] = ""
     """Of a self-supervised kind, what to change where the embeddings under it have become one and the same."""
     per_example: bool = True

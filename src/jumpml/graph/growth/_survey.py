@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from jumpml.core import GraphError, JumpMLError, Remembering, did_you_mean
+from jumpml.core import GraphError, JumpMLError, did_you_mean
 from jumpml.graph._inference import some_rows
 from jumpml.graph._inferred import ROWS
 from jumpml.graph._objectives import draws_of
@@ -17,6 +18,8 @@ from jumpml.graph.growth._rules import rule_of
 from jumpml.graph.growth._units import swept
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
     from jumpml.graph._model import Model
@@ -35,7 +38,7 @@ def survey(model: Model) -> list[Units]:
         for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
             owners.setdefault(id(tensor), name)
     follower = Follower(owners, _declared(names), rule_of)
-    with watching(follower, names):
+    with watching(follower, names), _evaluating(model):  # no objective notes these rows, nor draws
         values = rows_of(model)
         for name, task in model.tasks.items():
             _block(follower, values[task.output], f"they are the output of task {name!r}")
@@ -43,7 +46,10 @@ def survey(model: Model) -> list[Units]:
             for name in model({field: values[field] for field in model.inputs}):
                 _block(follower, values[name], f"they are the model's output {name!r}")
         for name, objective in model.objectives.items():
-            _ask(follower, name, objective, [values.get(reference) for reference in objective.inputs])
+            if not getattr(objective, "follows_width", False):
+                copied = any(isinstance(module, type(model)) for module in objective.modules())  # type: ignore[attr-defined]
+                given = [values.get(reference) for reference in objective.inputs]
+                _ask(follower, name, objective, given, copied=copied)
     return [units for units in follower.all if units.root is units]
 
 
@@ -52,12 +58,18 @@ def rows_of(model: Model) -> dict[str, Tensor]:
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     dtype = precision_of(model)
     batch = {name: some_rows(value, ROWS, dtype).to(device) for name, value in model.inputs.items()}
+    with torch.no_grad(), _evaluating(model):
+        wanted = [name for name in model.values if model.node_of(name) is not None]
+        return {**batch, **model.plan(wanted, tuple(batch))(batch)}
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Inside, all of a model is in evaluation mode."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.no_grad():
-            wanted = [name for name in model.values if model.node_of(name) is not None]
-            return {**batch, **model.plan(wanted, tuple(batch))(batch)}
+        yield
     finally:
         for module, training in modes:
             module.training = training
@@ -98,12 +110,12 @@ def _block(follower: Follower, value: Tensor, why: str) -> None:
         place.block(why)
 
 
-def _ask(follower: Follower, name: str, objective: Any, given: list[Tensor | None]) -> None:
+def _ask(follower: Follower, name: str, objective: Any, given: list[Tensor | None], *, copied: bool) -> None:
     """Follow units into an objective that has weights of its own."""
     tracked = [value for value in given if value is not None and follower.place(value) is not None]
     if not tracked or not any(True for _ in (*objective.parameters(), *objective.buffers())):
         return
-    if isinstance(objective, Remembering):
+    if copied:
         _block(follower, tracked[0], f"objective {name!r} keeps a copy of what gives them")
         return
     drawn = [value for value in given for _ in draws_of(objective) or (None,)]

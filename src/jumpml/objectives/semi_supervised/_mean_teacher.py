@@ -52,6 +52,7 @@ class MeanTeacher(WithMomentum):
     """
 
     roles = ("output",)
+    follows_width = True  # the momentum encoder grows along, and nothing reads its output
     nodes_on = 1  # the second view is the momentum encoder's alone
 
     def __init__(

@@ -37,6 +37,7 @@ class WithThreshold(ObjectiveModule):
         ObjectiveError: The threshold is not between 0 and 1, or the kind decides otherwise.
     """
 
+    follows_width = True
     told: Tensor
 
     def __init__(self, inputs: str | Sequence[str], *, threshold: float, kind: str | None, **others: Any) -> None:

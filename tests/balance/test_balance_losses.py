@@ -175,11 +175,12 @@ def test_what_is_absent_is_left_out(balancer: Any) -> None:
 @pytest.mark.parametrize("there", [None, torch.tensor([True, True, False])])
 def test_gradnorm_rests_where_a_gradient_ran_over(there: Tensor | None) -> None:
     """As in the first updates in float16, whose scale is too large at first."""
-    balancer = begun(GradNorm("body"))
+    balancer, other = GradNorm("body"), GradNorm("body")
+    begun(balancer)
+    begun(other)
     balancer.look(torch.tensor([float("inf"), 1.0, 2.0]))
     balancer.observe(torch.tensor([1.0, 2.0, 3.0]), there)
     assert balancer.multipliers(None, None).tolist() == [1.0, 1.0, 1.0]
-    other = begun(GradNorm("body"))
     for one in (balancer, other):
         one.look(torch.tensor([3.0, 1.0, 2.0]))
         one.observe(torch.tensor([1.0, 2.0, 3.0]), there)

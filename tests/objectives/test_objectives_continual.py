@@ -304,9 +304,10 @@ def test_classes_that_come_between_others_leave_these_what_they_were() -> None:
         fresh.regrow(json.loads(json.dumps(model.lineage)))
         fresh.load_state_dict(model.state_dict())
         with torch.no_grad():  # what is there of a class of then counts, and what is there of a new one does not
-            fresh.node("out").bias[classes.index("cat")] += 5.0
+            bias = fresh.node("out").get_parameter("bias")
+            bias[classes.index("cat")] += 5.0
             assert fresh.losses(batch)["before"].abs().max() < 1e-6
-            fresh.node("out").bias[classes.index("dog")] += 5.0
+            bias[classes.index("dog")] += 5.0
             assert fresh.losses(batch)["before"].min() > 0
     model.grow(Widen("body", 2.0))
     assert model.losses(batch)["before"].abs().max() < 1e-6

@@ -216,6 +216,27 @@ def test_what_is_not_balanced_still_flows_through_the_node(table: Path, tmp_path
         torch.testing.assert_close(before[name], value, rtol=1e-4, atol=1e-4)
 
 
+def test_at_a_node_of_which_a_part_is_read(table: Path, tmp_path: Path) -> None:
+    """What a recurrent layer gives is no tensor, and the part of it that others read stands for it."""
+    recurrent = {"input_size": 1, "hidden_size": 6, "batch_first": True}
+    nodes = {
+        "join": NET["nodes"]["join"],
+        "steps": {"module": "torch.nn.Unflatten", "args": {"dim": 1, "unflattened_size": [2, 1]}, "inputs": "join"},
+        "body": {"module": "torch.nn.GRU", "args": recurrent, "inputs": "steps"},
+        "flat": {"module": "torch.nn.Flatten", "inputs": "body.0"},
+        **{name: {**NET["nodes"][name], "inputs": "flat"} for name in ("amount", "kind", "flag")},
+    }
+    learner, plain = (
+        learner_of(table, tmp_path, one, net={**NET, "nodes": nodes})
+        for one in ({"kind": "upgrad", "at": "body"}, None)
+    )
+    batch = first_batch(learner)
+    found, summed = gradients_after(learner, batch), gradients_after(plain, batch)
+    assert learner._loop._balancing.read().keys() >= {"balance/y", "cosine/y/c"}  # pyright: ignore
+    assert not torch.equal(found["node_body.weight_ih_l0"], summed["node_body.weight_ih_l0"])
+    assert torch.equal(found["node_kind.weight"], summed["node_kind.weight"])
+
+
 def test_gradnorm_compares_gradients_on_the_nodes_parameters(table: Path, tmp_path: Path) -> None:
     learner = learner_of(table, tmp_path, {"kind": "gradnorm", "at": "body", "lr": 0.1})
     batch = first_batch(learner)

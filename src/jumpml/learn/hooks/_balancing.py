@@ -127,7 +127,7 @@ class Balancing(Hook):
             return (
                 Combined(plain, balancer, stage.trained)
                 if balancer.at is None
-                else AtNode(plain, balancer, balancer.at)
+                else AtNode(plain, balancer, _given(self._model, balancer.at))
             )
         raise TypeError(f"expected a LossBalancer or a GradientBalancer, got {type(balancer).__name__}")
 
@@ -205,6 +205,12 @@ def _balanced(over: Sequence[str] | None, model: Model, phase: str, *, weightles
 def _reads(model: Model, objective: str, node: str) -> bool:
     read = [model.node_of(value) or value for value in model.objectives[objective].inputs]
     return node in read or any(node in model.ancestors(name) for name in read if name in model.node_names)
+
+
+def _given(model: Model, node: str) -> frozenset[str]:
+    """A node's value, or the parts of it; what modules inside it give is none."""
+    inner = {f"{node}.{path}" for path, _ in model.node(node).named_modules()}
+    return frozenset({node, *(name for name in model.values if model.node_of(name) == node and name not in inner)})
 
 
 def _parameters(balancer: GradNorm, model: Model, trained: Sequence[nn.Parameter]) -> list[nn.Parameter]:

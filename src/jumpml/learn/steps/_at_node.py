@@ -11,7 +11,7 @@ from jumpml.learn.steps._gramian import Weights, weigh
 from jumpml.learn.steps._means import means_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from torch import Tensor
 
@@ -33,10 +33,10 @@ class AtNode:
     Args:
         plain: The sum.
         balancer: What says it.
-        at: The node.
+        at: What the node gives: its value, or each part of it.
     """
 
-    def __init__(self, plain: Descent, balancer: GradientBalancer, at: str) -> None:
+    def __init__(self, plain: Descent, balancer: GradientBalancer, at: Collection[str]) -> None:
         self._plain, self._balancer, self._at = plain, balancer, at
         self._weights: Weights | None = None
 
@@ -45,7 +45,7 @@ class AtNode:
     ) -> None:
         """Add a batch's gradients to the parameters'."""
         starts = self._plain.starts(losses, window, rows)
-        calls = [value for key, value in values.items() if key.partition("@")[0] == self._at and value.requires_grad]
+        calls = [value for key, value in values.items() if key.partition("@")[0] in self._at and value.requires_grad]
         found = self._gradients(starts, calls) if calls else {}
         if not found:
             self._plain.back(starts.values())

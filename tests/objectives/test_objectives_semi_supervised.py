@@ -341,3 +341,25 @@ def test_new_classes_can_come(make: Any) -> None:
     if isinstance(agree, MeanTeacher):
         assert losses["agree"].tolist() == [0.0, 0.0, 0.0]
         assert torch.equal(agree.slow([x]), net({"x": x})["kind"])
+
+
+def test_a_batch_of_which_no_row_counts_costs_nothing() -> None:
+    """Many a module cannot read no rows: ``x.view(len(x), -1)`` is one."""
+
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x.view(len(x), -1))
+
+    objective = MeanTeacher("out", views="w")
+    tasks = {"kind": Task(kind=MULTI, output="out", target="y")}
+    Model(inputs={"x": info(2, 2)}, nodes={"out": Node(Flat(), "x")}, tasks=tasks, objectives={"agree": objective})
+    output, x = torch.rand(2, 3, requires_grad=True), torch.rand(2, 2, 2)
+    loss = reduce(objective(output, output, x, x, present=torch.zeros(2, dtype=torch.bool)))
+    loss.backward()
+    assert loss == 0
+    assert output.grad is not None
+    assert output.grad.abs().max() == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
+import torch
+
 from jumpml.core import Loss
 from jumpml.graph import probabilities
 from jumpml.objectives._rows import mean_of_rows
@@ -96,16 +98,18 @@ class MeanTeacher(WithMomentum):
             ObjectiveError: It is in no model.
         """
         output, (_, *fields) = inputs[0], self.of_draw(1, inputs)
-        slow = self._slowly(fields, present)
+        slow = self._slowly(output, fields, present)
         kind = str(self.kind)
         first, second = (probabilities(kind, in_single(logits)) for logits in (output, slow))
         return Loss(mean_of_rows((first - second).square().view(len(first), -1)), present)
 
-    def _slowly(self, fields: Sequence[Tensor], present: Tensor | None) -> Tensor:
+    def _slowly(self, output: Tensor, fields: Sequence[Tensor], present: Tensor | None) -> Tensor:
         """What the momentum encoder gives of the rows that count, for whose statistics no others count; else zeros."""
         if present is None or self.encoder is None:
             return self.slow(fields)
         rows, training = present.nonzero().flatten(), self.encoder.training
+        if not len(rows):  # many a module fails on nothing
+            return torch.zeros_like(output)
         self.encoder.train(training and len(rows) > 1)  # one row alone has no statistics
         given = self.slow([field[rows] for field in fields])
         self.encoder.train(training)

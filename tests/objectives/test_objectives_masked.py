@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from jumpml.core import Element, ObjectiveError, ValueInfo
+from jumpml.core import Element, FieldInfo, ObjectiveError, ValueInfo, told_of
 from jumpml.objectives import VIME, Masked, Pretext
 from jumpml.objectives.self_supervised._patches import cut, grid_of
 
@@ -104,6 +104,19 @@ SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple
     "a map that does not divide": ((3, 32, 16), (-2, -1), (8, 5, 2), None),
     "a map of a series": ((96, 7), (0,), (8, 4, 2), None),
 }
+
+
+@pytest.mark.parametrize(("kind", "grid"), [("image", (8, 8)), ("audio", (1, 64))])
+def test_as_many_squares_as_columns_are_squares_of_a_picture_and_frames_of_a_sound(
+    kind: str, grid: tuple[int, ...]
+) -> None:
+    """64 pixels wide, in squares of 8 by 8: as a picture's transformer has them."""
+    value = ValueInfo(shape=(1, 64, 64))
+    field = FieldInfo(name="x", kind=kind, value=value, hides=frozenset({"part"}))
+    told = told_of({"x": field}, {"x": value}, ["part"])
+    objective = Masked(("encoder", "x"), views="part")
+    objective.connect([ValueInfo(shape=(64, 8)), told["x.hidden"], told["x.whole"]], {})
+    assert cast("Any", objective.answer).grid == grid
 
 
 @pytest.mark.parametrize(("shape", "axes", "embedding", "grid"), SHAPES.values(), ids=SHAPES)

@@ -47,6 +47,7 @@ class ValueInfo:
         gaps: Whether single elements of a row may be missing, as of a table.
         elements: What the elements of a row are that features made of a table; else empty.
         axes: The axes of a row along which a view's step `hide` cuts it into parts; known of what that tells alone.
+        timed: Whether the last of several axes is time, as a spectrogram's; likewise.
         class_counts: How many train rows, or their positions, each class has, by name in the order of the codes, where
             that is known; a row may have several classes of a multilabel.
         counted: Of how many rows or positions that is; of a multilabel more or less than the sum.
@@ -61,6 +62,7 @@ class ValueInfo:
     gaps: bool = field(default=False, compare=False)
     elements: tuple[Element, ...] = field(default=(), compare=False)
     axes: tuple[int, ...] = field(default=(), compare=False)
+    timed: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"[{', '.join(['batch', *map(str, self.shape)])}] {self.dtype}"
@@ -167,7 +169,7 @@ def told_of(
         if info is None or {*views} <= info.hides:
             axes = axes_of(info.kind, len(value.shape)) if info else ()
             told[name + HIDDEN] = ValueInfo(shape=value.shape, dtype="bool", axes=axes)
-            told[name + WHOLE] = replace(value, axes=axes)
+            told[name + WHOLE] = replace(value, axes=axes, timed=info is not None and info.kind == "audio")
         if info is None or {*views} <= info.answers.keys():
             counts = {info.answers[view] for view in views} if info else set()
             told[name + ANSWER] = ValueInfo(shape=(), dtype="int64", classes=counts.pop() if len(counts) == 1 else None)

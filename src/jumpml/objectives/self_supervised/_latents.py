@@ -80,7 +80,7 @@ class Latents(WithMomentum):
         if len(shape) == 1 or (len(shape) == 2 and whole.shape == shape[:1]):
             return None
         axes = whole.axes or ((0,) if len(whole.shape) < 3 else (-2, -1))
-        grid = grid_of(whole.shape, axes, shape)
+        grid = grid_of(whole.shape, axes, shape, timed=whole.timed)
         if grid is None:
             sizes = " x ".join(str(whole.shape[axis]) for axis in axes)
             expected = f"a vector for each of equal patches that make up {sizes} of {self.field!r}"

@@ -114,7 +114,7 @@ class Masked(ToldByView):
                 raise self._misfit(f"[batch, {whole.shape[0]}, width], one vector an element", embedding)
             return Cells(whole, apart=len(embedding) > 1)
         axes = whole.axes or ((0,) if len(whole.shape) < 3 else (-2, -1))
-        grid = grid_of(whole.shape, axes, embedding)
+        grid = grid_of(whole.shape, axes, embedding, timed=whole.timed)
         if grid is None:
             sizes = " x ".join(str(whole.shape[axis]) for axis in axes)
             many = f"with as many positions as {sizes} of {self.field!r} has equal patches"

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def grid_of(shape: Sequence[int], axes: Sequence[int], embedding: Sequence[int]) -> tuple[int, ...] | None:
+def grid_of(
+    shape: Sequence[int], axes: Sequence[int], embedding: Sequence[int], *, timed: bool = False
+) -> tuple[int, ...] | None:
     """Into how many patches a row is cut along each axis, so that each position of a node stands for one.
 
     Args:
@@ -19,6 +21,7 @@ def grid_of(shape: Sequence[int], axes: Sequence[int], embedding: Sequence[int])
         axes: Along which it is cut.
         embedding: The shape of what the node gives: ``[width]`` stands for the whole row, ``[positions, width]`` for
             stretches, whole frames or squares, ``[width, rows, columns]`` for rectangles.
+        timed: Whether positions as many as columns are frames though as many squares fit; else squares come first.
 
     Returns:
         None where no such patches are equally large.
@@ -36,11 +39,12 @@ def grid_of(shape: Sequence[int], axes: Sequence[int], embedding: Sequence[int])
     positions = embedding[0]
     if len(axes) == 1:
         return (positions,) if _divide((positions,), sizes) else None
-    if positions == sizes[1]:
-        return (1, positions)
+    frames = (1, positions) if positions == sizes[1] else None
+    if timed and frames:
+        return frames
     side = isqrt(sizes[0] * sizes[1] // positions)
     grid = (sizes[0] // max(side, 1), sizes[1] // max(side, 1))
-    return grid if grid[0] * grid[1] == positions and _divide(grid, sizes) else None
+    return grid if grid[0] * grid[1] == positions and _divide(grid, sizes) else frames
 
 
 def _divide(grid: Sequence[int], sizes: Sequence[int]) -> bool:

@@ -27,7 +27,7 @@ def in_full_precision(compute: Callable[..., Tensor], *values: Tensor) -> Tensor
         torch.float32
     """
     device = values[0].device.type
-    if not torch.is_autocast_enabled(device):
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
         return compute(*map(in_single, values))
     with torch.autocast(device, enabled=False):
         return compute(*map(in_single, values))

@@ -11,7 +11,6 @@ import torch
 from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_mean, refusal, with_lines
 from jumpml.graph import Branch, Deepen, LowRank, Merge, Shrink, Widen
 from jumpml.learn._learner import Learner
-from jumpml.learn._misfits import find_misfits, idle
 from jumpml.learn._phase import Phase
 from jumpml.learn._progress import Saving
 from jumpml.learn._told import told_by
@@ -28,6 +27,8 @@ from jumpml.learn.logs._csv_log import CsvLog
 from jumpml.learn.logs._logs import JsonlLog, Log, TensorBoardLog
 from jumpml.learn.logs._progress_log import ProgressLog
 from jumpml.learn.logs._trackers import MLflowLog, WandbLog
+from jumpml.learn.misfits._misfits import find_misfits
+from jumpml.learn.misfits._wrong_phases import idle
 from jumpml.learn.optimizers._joint import joined, names_of
 from jumpml.learn.optimizers._optimizers import find_optimizer_problems, make_optimizer
 from jumpml.learn.optimizers._param_groups import Group

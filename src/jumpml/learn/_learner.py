@@ -11,7 +11,6 @@ from jumpml.core import EpochRecord, LearnerError
 from jumpml.evaluate import evaluate, predict
 from jumpml.learn._history import RunHistory
 from jumpml.learn._loop import Loop
-from jumpml.learn._misfits import check_fit, check_lengths, check_steps
 from jumpml.learn._phase import Phase, self_supervised
 from jumpml.learn._run import Run
 from jumpml.learn.adapting import adapt_to
@@ -20,6 +19,9 @@ from jumpml.learn.hooks._averaging import EMA
 from jumpml.learn.hooks._examples import ExampleRecorder
 from jumpml.learn.hooks._objectives import TellObjectives
 from jumpml.learn.hooks._swa import SWA
+from jumpml.learn.misfits._misfits import check_fit
+from jumpml.learn.misfits._wrong_data import check_lengths
+from jumpml.learn.misfits._wrong_steps import check_steps
 from jumpml.learn.optimizers._joint import joined
 from jumpml.learn.steps._execution import Compile, Execution
 from jumpml.learn.steps._relived import load_step

@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from jumpml.core import EpochRecord, derive_seed
-from jumpml.learn._misfits import refuse_idle
 from jumpml.learn._undo import Undo
 from jumpml.learn._validation import improves, validate
 from jumpml.learn.continual._consolidation import consolidate
@@ -15,6 +14,7 @@ from jumpml.learn.hooks._averaging import EMA
 from jumpml.learn.hooks._grow import with_fields
 from jumpml.learn.hooks._swa import SWA
 from jumpml.learn.logs._journal import Journal
+from jumpml.learn.misfits._wrong_phases import refuse_idle
 from jumpml.learn.saving._states import States
 from jumpml.learn.saving._stopper import Stopper
 from jumpml.learn.schedules._schedules import plateaus_of

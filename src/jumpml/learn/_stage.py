@@ -9,7 +9,7 @@ import torch
 from torch.optim import SGD
 
 from jumpml.core import COVERED, NEXT, PRESENT, TOLD, LearnerError, Problem, field_of, refusal
-from jumpml.learn._misfits import refuse_idle
+from jumpml.learn.misfits._wrong_phases import refuse_idle
 from jumpml.learn.optimizers._joint import members_of
 from jumpml.learn.schedules._rates import Rates
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import Problem
+from jumpml.learn.misfits._no_gradient import has_weights, reached
 from jumpml.objectives import ObjectiveModule, WithMomentum
 
 if TYPE_CHECKING:
@@ -30,9 +31,8 @@ def idle_encoders(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem
 
 def _idle_encoder(model: Model, phase: str, said: Phase, name: str, objective: ObjectiveModule) -> Iterator[Problem]:
     read = {node for value in objective.inputs if (node := model.node_of(value)) is not None}
-    reached = read.union(*(model.ancestors(node) for node in read)) & {*model.node_names}
-    fixed = model.without_gradient
-    able = [unit for unit in model.units if model.node_of(unit) in reached - fixed and _has_weights(model, unit)]
+    reaching = reached(model, [name]) - model.without_gradient
+    able = [unit for unit in model.units if model.node_of(unit) in reaching and has_weights(model, unit)]
     if {*able} & ({*model.select(said.train)} - {*model.select(said.freeze)}):
         return
     alone = "its momentum encoder would follow weights that stand still"
@@ -43,7 +43,3 @@ def _idle_encoder(model: Model, phase: str, said: Phase, name: str, objective: O
     text = f"objective {name!r} ({type(objective).__name__}) reads {reads}, and {which}: {alone}."
     train = f"Train it (train: [{able[-1]}])" if able else "Name a node with weights"
     yield Problem(("phases", phase, "train"), text, f"{train}, or leave the objective out of the phase, by its `when`.")
-
-
-def _has_weights(model: Model, unit: str) -> bool:
-    return any(True for _ in model.node(unit).parameters())

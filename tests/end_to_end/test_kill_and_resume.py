@@ -218,6 +218,7 @@ import torch
 import jumpml
 from jumpml.learn import Hook
 from jumpml.learn.saving import _checkpoints
+from jumpml.learn.saving._states import States
 from jumpml.learn._loop import Loop
 
 torch.set_num_threads(1)
@@ -234,9 +235,6 @@ class Killer(Hook):
     def closed(self, record):
         if kill == ["epoch", sum(learner.progress.epochs.values())]:
             die()
-    def left(self, phase):
-        if kill == ["phase", phase]:
-            die()
 
 def die_after(count, function):
     calls = []
@@ -247,6 +245,14 @@ def die_after(count, function):
         return function(*arguments)
     return counted
 
+def save_unless_over(states):
+    phase = learner.progress.phase
+    if kill == ["phase", phase] and learner.progress.over(phase, learner.phases[phase].epochs):
+        die()
+    save(states)
+
+if kill[:1] == ["phase"]:
+    save, States.save = States.save, save_unless_over
 if kill[:1] == ["file"]:
     _checkpoints.write_packed = die_after(kill[1], _checkpoints.write_packed)
 if kill[:1] == ["name"]:

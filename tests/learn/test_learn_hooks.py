@@ -47,9 +47,6 @@ class Diary(Hook):
     def closed(self, record: EpochRecord) -> None:
         self.lines.append(f"closed {record.epoch} {sorted(record.val)}")
 
-    def left(self, phase: str) -> None:
-        self.lines.append(f"left {phase}")
-
 
 class Shake(Hook):
     """Moves each gradient by a number that depends on how many there were."""
@@ -114,9 +111,9 @@ def test_a_hook_is_told_of_every_moment_in_order() -> None:
     assert diary.lines == [
         "attach ['first', 'supervised']",
         *("enter first", *step, "updated 1 ['y'] 5", *step, "updated 2 ['y'] 3"),
-        *("closed 1 ['loss']", "left first"),
+        "closed 1 ['loss']",
         *("enter supervised", *step, "updated 3 ['y'] 5", *step, "updated 4 ['y'] 3"),
-        *("closed 1 ['loss']", "left supervised"),
+        "closed 1 ['loss']",
     ]
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from jumpml.core import EpochRecord
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -373,7 +375,7 @@ def test_a_dry_run_finds_what_fails_at_the_end() -> None:
     class Failing(Hook):
         name = "failing"
 
-        def left(self, phase: str) -> None:
+        def closed(self, record: EpochRecord) -> None:
             raise LearnerError("the last thing of all")
 
     with pytest.raises(LearnerError, match="the last thing of all"):

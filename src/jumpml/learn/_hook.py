@@ -104,9 +104,6 @@ class Hook:
     def closed(self, record: EpochRecord) -> None:
         """An epoch is over and validated. Here a hook may end the phase, or tell what it did by ``learner.note``."""
 
-    def left(self, phase: str) -> None:
-        """A phase is over."""
-
     def grew(self, growth: Growth) -> None:
         """The model has grown, or a growth was taken back: take along what you keep beside parameters.
 
@@ -151,7 +148,6 @@ class Hooks:
         self.read: list[Callable[[], Mapping[str, float]]] = self._that_care("read")
         self.validated: list[Callable[[str, int], Mapping[str, float]]] = self._that_care("validated")
         self.closed: list[Callable[[EpochRecord], None]] = self._that_care("closed")
-        self.left: list[Callable[[str], None]] = self._that_care("left")
 
     def __iter__(self) -> Iterator[Hook]:
         return iter(self._by_name.values())

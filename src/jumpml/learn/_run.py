@@ -187,8 +187,8 @@ class Run:
             closed(record)
         record = self.journal.epoch(record)
         over = record.epoch == loop.phases[name].epochs or name in loop.progress.ended
-        if over:
-            self._leave(name)
+        if over and loop.phases[name].consolidate:
+            self.consolidate()
         grew, self._grew = self._grew, False  # a growth is lived again from a checkpoint that has it
         if saving and (over or improved or grew or saving.after_epoch(record.epoch)):
             self.states.save()
@@ -204,12 +204,6 @@ class Run:
         for validated in loop.hooks.validated:
             val |= validated(name, loop.progress.closed(name))
         return val
-
-    def _leave(self, name: str) -> None:
-        if self.loop.phases[name].consolidate:
-            self.consolidate()
-        for left in self.loop.hooks.left:
-            left(name)
 
     def _stop(self) -> None:
         """Save what was learned, and do what Ctrl-C or SIGTERM asked for."""

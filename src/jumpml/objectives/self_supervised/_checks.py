@@ -61,8 +61,8 @@ def checked_count(objective: ObjectiveModule, count: int, name: str, least: int 
     return count
 
 
-def drawn_crops(objective: ObjectiveModule, crops: Sequence[int] | None) -> tuple[int, int]:
-    """How often each of two policies is drawn; one policy is drawn twice.
+def drawn_crops(objective: ObjectiveModule, crops: Sequence[int] | None) -> tuple[int, int | tuple[int, int]]:
+    """How many draws are global crops, and `ObjectiveModule.draws`; one policy is drawn twice.
 
     Args:
         objective: It has its views already.
@@ -75,8 +75,8 @@ def drawn_crops(objective: ObjectiveModule, crops: Sequence[int] | None) -> tupl
         if crops is not None:
             told = "crops say how often each of two views is drawn"
             raise objective.error(f"{told}; there is one, {objective.views[0]!r}, which is drawn twice.")
-        return 2, 0
+        return 2, 2
     first, *rest = CROPS if crops is None else crops
     if len(rest) != 1 or min(first, *rest) < 1:
         raise objective.error(f"expected two crops above 0, one for each view; got {list(crops or ())}.")
-    return first, rest[0]
+    return first, (first, rest[0])

@@ -80,8 +80,7 @@ class DINO(WithMomentum, TwoViews):
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, momentum=momentum, views=views, projector=projector, weight=weight, when=when)
-        self.targets, local = drawn_crops(self, crops)
-        self.draws = (self.targets, local) if local else self.targets
+        self.targets, self.draws = drawn_crops(self, crops)
         self.num_prototypes = checked_count(self, prototypes, "prototypes", least=2)
         self.temperature = checked_temperature(self, temperature)
         self.slow_temperature = checked_temperature(self, slow_temperature, "a slow_temperature")

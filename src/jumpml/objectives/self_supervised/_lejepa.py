@@ -71,8 +71,7 @@ class LeJEPA(TwoViews):
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, views=views, projector=projector, weight=weight, when=when)
-        self.targets, local = drawn_crops(self, crops)
-        self.draws = (self.targets, local) if local else self.targets
+        self.targets, self.draws = drawn_crops(self, crops)
         self.slices = checked_count(self, slices, "slices")
         if not 0 <= regularization <= 1:
             raise self.error(f"expected a regularization from 0 to 1, got {regularization}.")

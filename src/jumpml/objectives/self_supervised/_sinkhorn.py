@@ -23,9 +23,7 @@ def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
         tensor([[0.2500, 0.2500, 0.2500, 0.2500],
                 [0.2500, 0.2500, 0.2500, 0.2500]])
     """
-    smallest = torch.finfo(scores.dtype).tiny
-    shares = (scores - scores.max()).div_(epsilon).exp_()
+    logs = scores / epsilon  # by their logarithms: no exponential of a small epsilon is 0 for a whole row
     for _ in range(iterations):
-        shares.div_(shares.sum(0).clamp_(min=smallest))
-        shares.div_(shares.sum(1, keepdim=True).clamp_(min=smallest))
-    return shares
+        logs = logs.log_softmax(0).log_softmax(1)
+    return logs.exp()

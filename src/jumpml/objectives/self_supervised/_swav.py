@@ -75,8 +75,7 @@ class SwAV(TwoViews):
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, views=views, projector=projector, weight=weight, when=when)
-        self.targets, local = drawn_crops(self, crops)
-        self.draws = (self.targets, local) if local else self.targets
+        self.targets, self.draws = drawn_crops(self, crops)
         self.num_prototypes = checked_count(self, prototypes, "prototypes", least=2)
         self.temperature = checked_temperature(self, temperature)
         self.epsilon = checked_temperature(self, epsilon, "an epsilon")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
@@ -340,6 +340,24 @@ def test_what_lwf_cannot_hold_is_refused() -> None:
             nodes={"out": Node(nn.Linear(4, 2), "x"), "codes": Node(Codes(), "out")},
             objectives={"before": LwF("codes")},
         )
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "shape"), [("segmentation", "pixels", (3, 4, 4)), ("token_labelling", "tokens", (6, 4))]
+)
+def test_lwf_refuses_the_output_of_a_task_that_decides_at_positions(kind: str, at: str, shape: tuple[int, ...]) -> None:
+    made: dict[str, Any] = {
+        "inputs": {"x": ValueInfo(shape=shape)},
+        "nodes": {"body": Node(nn.Tanh(), "x"), "out": Node(nn.Identity(), "body")},
+        "tasks": {"where": Task(kind=kind, output="out", target="y")},
+    }
+    with pytest.raises(ObjectiveError) as caught:
+        Model(**made, objectives={"before": LwF("out")})
+    expected = f"LwF: expected an output that decides once a row; 'out' is that of a {kind} task, which decides at {at}"
+    fix = "Name a node before it, which is held by the squared difference."
+    assert f"{expected}. {fix}" in str(caught.value)
+    held = Model(**made, objectives={"before": LwF("body", when="all")})
+    assert held.losses({"x": torch.randn(2, *shape)}, "supervised")["before"].shape == (2,)
 
 
 class Codes(nn.Module):

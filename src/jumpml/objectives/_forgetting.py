@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, cast, final
 
 import torch
 
-from jumpml.core import GraphError, Loss
+from jumpml.core import TASK_KINDS, GraphError, Loss
 from jumpml.objectives._copied import frozen
 from jumpml.objectives._distillation import Distillation
 from jumpml.objectives._module import ObjectiveModule
@@ -31,8 +31,8 @@ class LwF(ObjectiveModule):
     evaluation mode.
 
     Args:
-        inputs: The output: a node. The fields that it is computed from join it when the model is built; rows that lack
-            a value of one do not count.
+        inputs: The output: a node, but not that of a task that decides at positions. The fields that it is computed
+            from join it when the model is built; rows that lack a value of one do not count.
         temperature: What logits are divided by; above 0.
         weight: What the loss is multiplied by in the sum.
         when: The phases in which it is active, or ``"all"``.
@@ -91,19 +91,20 @@ class LwF(ObjectiveModule):
             surgeries_back: Of a model that has grown since the copy was made: without how many of the last surgeries.
 
         Raises:
-            ObjectiveError: The output is no node's.
+            ObjectiveError: The output is no node's, or that of a task that decides at positions.
         """
         output = self.inputs[0]
         if model.node_of(output) is None:
             raise self.error(f"expected a node's output, got the field {output!r}, which nothing forgets.")
-        kinds = [task.kind for task in model.tasks.values() if task.output == output]
-        self._distance = Distillation(
-            (output, output), kind=kinds[0] if kinds else "regression", temperature=self.temperature
-        )
+        kind = next((task.kind for task in model.tasks.values() if task.output == output), None)
+        if kind is not None and TASK_KINDS[kind].at != "row":
+            told = f"{output!r} is that of a {kind} task, which decides at {TASK_KINDS[kind].at}"
+            fix = "Name a node before it, which is held by the squared difference."
+            raise self.error(f"expected an output that decides once a row; {told}. {fix}")
+        self._distance = Distillation((output, output), kind=kind or "regression", temperature=self.temperature)
         self._of = (model,)
-        self.follows_width = bool(
-            kinds
-        )  # by the names of the classes; of another node nobody knows which column is which
+        # by the names of the classes; of another node nobody knows which column is which
+        self.follows_width = kind is not None
         self.before = frozen(model.copied(output, surgeries_back=surgeries_back)).eval()
 
     @torch.no_grad()

@@ -319,17 +319,18 @@ def told(*shapes: tuple[int, ...]) -> list[ValueInfo | None]:
         ),
         (
             lambda: LatentPrediction(("code", "image"), views="v").connect(told((5, 4), (1, 8, 8)), {}),
-            "LatentPrediction: expected embedding as a vector for each of equal patches that make up 8 x 8 of 'image'; "
-            "'code' is [batch, 5, 4] float32. Or let the node give one vector a row.",
+            "LatentPrediction: expected embedding as [batch, positions, width], with as many positions as 8 x 8 of "
+            "'image' has equal patches; 'code' is [batch, 5, 4] float32. Or let the node give one vector a row.",
         ),
         (
             lambda: LatentPrediction(("code", "image"), views="v").connect([ValueInfo(shape=(4,)), None, None], {}),
-            "LatentPrediction: the shapes of 'code' and 'image' must be known. Give it the data.",
+            "LatentPrediction: what is known of 'image.whole'? Name a field that nodes read.",
         ),
         (
             lambda: LatentPrediction(("code", "x"), views="v").connect(told((), (6, 2)), {}),
-            "LatentPrediction: expected embedding as [batch, width], [batch, positions, width] or [batch, width, rows, "
-            "columns] float32; 'code' is [batch] float32. Name a node that gives vectors.",
+            "LatentPrediction: expected embedding as [batch, width] or [batch, positions, width] or [batch, width, "
+            "rows, columns] float32; 'code' is [batch] float32. Flatten or pool it in a node first, such as "
+            "torch.nn.Flatten.",
         ),
     ],
 )

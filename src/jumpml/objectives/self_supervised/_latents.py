@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from jumpml.core import HIDDEN, WHOLE, Loss, ValueInfo
+from jumpml.core import HIDDEN, WHOLE, Loss
 from jumpml.objectives._rows import filled
 from jumpml.objectives.self_supervised._momentum import WithMomentum
-from jumpml.objectives.self_supervised._patches import as_positions, cut, grid_of
+from jumpml.objectives.self_supervised._patches import as_positions, cut
 from jumpml.objectives.self_supervised._precision import in_single
+from jumpml.objectives.self_supervised._told import ToldByView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor, nn
 
+    from jumpml.core import ValueInfo
 
-class Latents(WithMomentum):
+
+class Latents(WithMomentum, ToldByView):
     """A loss between what is foretold of hidden positions and what the momentum encoder gives there.
 
     The model reads one draw of a view that hides parts of a field; the momentum encoder reads the field as it was, and
@@ -31,10 +34,8 @@ class Latents(WithMomentum):
     Args:
         inputs: The node, ``[batch, width]``, ``[batch, positions, width]`` or ``[batch, width, rows, columns]``, and
             the field that the view hides parts of.
-        views: The view, which is drawn once.
         beta: The difference at which a square becomes a line (smooth L1); 0 for squares everywhere.
-        momentum: The share of the momentum encoder that stays at each update, from 0 to 1, or a schedule of it.
-        others: As `ObjectiveModule` has them.
+        others: As `ToldByView` and `WithMomentum` have them.
 
     Raises:
         ObjectiveError: There are not one node, one field and one view, ``beta`` is below 0, or the momentum is not
@@ -42,50 +43,26 @@ class Latents(WithMomentum):
     """
 
     roles = ("embedding", "hidden", "whole")
-    draws: int | tuple[int, int] = 1
+    tells = (HIDDEN, WHOLE)
     slow_evaluates = True
 
-    def __init__(self, inputs: Sequence[str], *, views: str | Sequence[str], beta: float, **others: Any) -> None:
-        given = (inputs,) if isinstance(inputs, str) else tuple(inputs)
-        field = given[1] if len(given) == 2 else ""
-        super().__init__((*given[:1], field + HIDDEN, field + WHOLE), views=views, **others)
-        if len(given) != 2:
-            raise self.error(f"expected a node and a field, got {', '.join(given) or 'nothing'}.")
-        if len(self.views) != 1:
-            raise self.error(f"expected one view, which is drawn once; got {', '.join(self.views) or 'none'}.")
+    def __init__(self, inputs: Sequence[str], *, beta: float, **others: Any) -> None:
+        super().__init__(inputs, **others)
         if not 0 <= beta < float("inf"):
             raise self.error(f"expected beta of 0 or more, got {beta}.")
-        self.field, self.beta = field, beta
-        self._grid: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # axes that are cut, and into how many
-        self._one = False
+        self.beta = beta
+        self._cut: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+        """Along which axes the field is cut into what positions stand for, and how often; None where one by one."""
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Find which part of a row each position stands for, and make what foretells, from torch's global generator."""
         super().connect(values, parameters)
-        embedding, _, whole = values[:3]
-        if embedding is None or whole is None:
-            raise self.error(f"the shapes of {self.inputs[0]!r} and {self.field!r} must be known. Give it the data.")
-        if len(embedding.shape) not in {1, 2, 3} or embedding.dtype != "float32":
-            expected = "[batch, width], [batch, positions, width] or [batch, width, rows, columns] float32"
-            raise self.wrong_shape(0, expected, embedding, "Name a node that gives vectors.")
-        self._grid, shape = self._cut(embedding, whole), embedding.shape
-        self._one = len(shape) == 1
+        shape, whole = self.embedding(values[0], (1, 2, 3)), self.told(values[2], 2)
+        one_by_one = len(shape) == 2 and whole.shape == shape[:1]
+        self._cut = None if one_by_one else self.patches(shape, whole)
         width = shape[1] if len(shape) == 2 else shape[0]
         positions = 1 if len(shape) == 1 else shape[0] if len(shape) == 2 else shape[1] * shape[2]
         self.build(positions, width)
-
-    def _cut(self, embedding: ValueInfo, whole: ValueInfo) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-        """How the field is cut into what positions stand for; None where it stands as a whole, or one by one."""
-        shape = embedding.shape
-        if len(shape) == 1 or (len(shape) == 2 and whole.shape == shape[:1]):
-            return None
-        axes = whole.axes or ((0,) if len(whole.shape) < 3 else (-2, -1))
-        grid = grid_of(whole.shape, axes, shape, timed=whole.timed)
-        if grid is None:
-            sizes = " x ".join(str(whole.shape[axis]) for axis in axes)
-            expected = f"a vector for each of equal patches that make up {sizes} of {self.field!r}"
-            raise self.wrong_shape(0, expected, embedding, "Or let the node give one vector a row.")
-        return tuple(axes), grid
 
     @abstractmethod
     def build(self, positions: int, width: int) -> None:
@@ -107,9 +84,7 @@ class Latents(WithMomentum):
 
     def hidden_positions(self, hidden: Tensor) -> Tensor:
         """Bool ``[batch, positions]``: those of which something was hidden, of bool ``[batch, *]``."""
-        if self._grid is not None:
-            return cut(hidden, *self._grid).any(2)
-        return hidden.flatten(1).any(1, keepdim=True) if self._one else hidden
+        return hidden if self._cut is None else cut(hidden, *self._cut).any(2)
 
     def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
         """The rows of which something was hidden."""

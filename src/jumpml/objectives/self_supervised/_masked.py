@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import nn
 
-from jumpml.core import HIDDEN, WHOLE, Loss, ValueInfo
+from jumpml.core import HIDDEN, WHOLE, Loss
 from jumpml.objectives._rows import filled
 from jumpml.objectives.self_supervised._answers import Answer, Numbers, Tokens
 from jumpml.objectives.self_supervised._cells import Cells
-from jumpml.objectives.self_supervised._patches import as_positions, grid_of
+from jumpml.objectives.self_supervised._patches import as_positions
 from jumpml.objectives.self_supervised._told import ToldByView, make_layers
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.core import ObjectiveError, Weight
+    from jumpml.core import ValueInfo, Weight
 
 
 @final
@@ -111,14 +111,9 @@ class Masked(ToldByView):
             return self._tokens(embedding, whole)
         if whole.elements:
             if len(embedding) > 1 and embedding[:-1] != whole.shape:
-                raise self._misfit(f"[batch, {whole.shape[0]}, width], one vector an element", embedding)
+                raise self.misfit(f"[batch, {whole.shape[0]}, width], one vector an element", embedding)
             return Cells(whole, apart=len(embedding) > 1)
-        axes = whole.axes or ((0,) if len(whole.shape) < 3 else (-2, -1))
-        grid = grid_of(whole.shape, axes, embedding, timed=whole.timed)
-        if grid is None:
-            sizes = " x ".join(str(whole.shape[axis]) for axis in axes)
-            many = f"with as many positions as {sizes} of {self.field!r} has equal patches"
-            raise self._misfit(f"[batch, positions, width], {many}", embedding)
+        axes, grid = self.patches(embedding, whole)
         return Numbers(axes, grid, prod(whole.shape) // prod(grid), normalize=self.normalize)
 
     def _tokens(self, embedding: Sequence[int], whole: ValueInfo) -> Answer:
@@ -127,12 +122,8 @@ class Masked(ToldByView):
             raise self.error(f"{told}. Build the model with the data: Model(..., fields=data.fields).")
         (length,) = whole.shape
         if len(embedding) > 1 and embedding[:-1] != whole.shape:
-            raise self._misfit(f"[batch, {length}, width], one vector a token", embedding)
+            raise self.misfit(f"[batch, {length}, width], one vector a token", embedding)
         return Tokens(whole.classes, length if len(embedding) == 1 else 1)
-
-    def _misfit(self, expected: str, embedding: Sequence[int]) -> ObjectiveError:
-        fix = "Or let the node give one vector a row."
-        return self.wrong_shape(0, expected, ValueInfo(shape=tuple(embedding)), fix)
 
     def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
         """The rows of which something was hidden."""

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import nn
 
+from jumpml.core import ValueInfo
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives.self_supervised._patches import grid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jumpml.core import ValueInfo, Weight
+    from jumpml.core import ObjectiveError, Weight
 
 
 class ToldByView(ObjectiveModule):
@@ -75,6 +77,29 @@ class ToldByView(ObjectiveModule):
         if value is None:
             raise self.error(f"what is known of {self.inputs[place]!r}? Name a field that nodes read.")
         return value
+
+    def patches(self, embedding: Sequence[int], whole: ValueInfo) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Along which axes the field is cut into what each position of the node stands for, and into how many patches.
+
+        Args:
+            embedding: The shape of what the node gives for a row; one vector stands for all of it.
+            whole: What is known of the field as it was.
+
+        Raises:
+            ObjectiveError: There are no such patches of equal size.
+        """
+        axes = whole.axes or ((0,) if len(whole.shape) < 3 else (-2, -1))
+        grid = grid_of(whole.shape, axes, embedding, timed=whole.timed)
+        if grid is None:
+            sizes = " x ".join(str(whole.shape[axis]) for axis in axes)
+            many = f"with as many positions as {sizes} of {self.field!r} has equal patches"
+            raise self.misfit(f"[batch, positions, width], {many}", embedding)
+        return tuple(axes), grid
+
+    def misfit(self, expected: str, embedding: Sequence[int]) -> ObjectiveError:
+        """An error that says what a node with several positions would have to give."""
+        fix = "Or let the node give one vector a row."
+        return self.wrong_shape(0, expected, ValueInfo(shape=tuple(embedding)), fix)
 
 
 def make_layers(width: int, widths: Sequence[int], last: Callable[[int], nn.Module]) -> nn.Sequential:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jumpml.core import did_you_mean
 from jumpml.testing._case import Case, Inputs
 from jumpml.testing._error import ConformanceError
 from jumpml.testing._node_checks import (
@@ -27,6 +26,7 @@ from jumpml.testing._node_checks import (
     check_shapes,
 )
 from jumpml.testing._node_export import check_export
+from jumpml.testing._run import chosen, run
 
 NODE_CHECKS: Mapping[str, Callable[[Case], str]] = MappingProxyType(
     {
@@ -85,18 +85,13 @@ def check_node(node: nn.Module | Callable[[], nn.Module], inputs: Inputs, *, wit
         ...     print(*error.findings)
         rows
     """
-    for name in without:
-        if name not in NODE_CHECKS:
-            raise ValueError(f"there is no check {name!r}. {did_you_mean(name, NODE_CHECKS)}")
+    checks = chosen(NODE_CHECKS, without)
     names, values, named = _example(inputs)
-    checks = {name: check for name, check in NODE_CHECKS.items() if name not in without}
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         torch.manual_seed(0)
         warnings.filterwarnings("ignore", message="Lazy modules are a new feature", category=UserWarning)
         case = _case(node, names, values, named)
-        findings = {name: told for name, check in checks.items() if (told := _told(check, case))}
-    if findings:
-        raise ConformanceError(f"check_node: {type(case.module).__name__}", findings, len(checks))
+        run(f"check_node: {type(case.module).__name__}", checks, case)
 
 
 def _example(inputs: Inputs) -> tuple[tuple[str, ...], tuple[Tensor, ...], bool]:
@@ -144,13 +139,3 @@ def _scrambled(module: nn.Module) -> nn.Module:
             if value.is_floating_point():
                 value.uniform_()
     return copied
-
-
-def _told(check: Callable[[Case], str], case: Case) -> str:
-    """What a check finds; what it stumbles over is a finding too."""
-    try:
-        return check(case)
-    except ImportError:
-        raise  # a package that is not installed says nothing of the node
-    except Exception as error:
-        return f"expected it to run; {type(error).__name__}: {str(error).strip()}"

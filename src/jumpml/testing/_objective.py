@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jumpml.core import ValueInfo, did_you_mean
-from jumpml.testing._error import ConformanceError
 from jumpml.testing._objective_checks import (
     ObjectiveCase,
     check_absence,
@@ -22,6 +21,7 @@ from jumpml.testing._objective_checks import (
     check_shapes,
     check_types,
 )
+from jumpml.testing._run import chosen, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -92,17 +92,11 @@ def check_objective(
         ...     print(*error.findings)
         rows masks
     """
-    for name in without:
-        if name not in OBJECTIVE_CHECKS:
-            raise ValueError(f"there is no check {name!r}. {did_you_mean(name, OBJECTIVE_CHECKS)}")
-    what = f"check_objective: {type(objective).__name__}"
-    checks = {name: check for name, check in OBJECTIVE_CHECKS.items() if name not in without}
+    checks = chosen(OBJECTIVE_CHECKS, without)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         case = _case(objective, values, fields, parameters)
-        findings = {name: told for name, check in checks.items() if (told := _told(check, case))}
-    if findings:
-        raise ConformanceError(what, findings, len(checks))
+        run(f"check_objective: {type(objective).__name__}", checks, case)
 
 
 def _case(
@@ -129,11 +123,3 @@ def _case(
 def _told_of(value: Tensor) -> ValueInfo:
     dtype = "float32" if value.is_floating_point() else str(value.dtype).removeprefix("torch.")
     return ValueInfo(shape=tuple(value.shape[1:]), dtype=dtype)
-
-
-def _told(check: Callable[[ObjectiveCase], str], case: ObjectiveCase) -> str:
-    """What a check finds; what it stumbles over is a finding too."""
-    try:
-        return check(case)
-    except Exception as error:
-        return f"expected it to run; {type(error).__name__}: {str(error).strip()}"

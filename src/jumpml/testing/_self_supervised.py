@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from jumpml.core import did_you_mean
 from jumpml.data import Column, DataLoaders, Noise, random_split
 from jumpml.graph import Node
-from jumpml.testing._error import ConformanceError
+from jumpml.testing._run import chosen, run
 from jumpml.testing._self_supervised_checks import (
     SelfSupervisedCase,
     check_absent_rows,
@@ -83,9 +82,7 @@ def check_self_supervised(
         >>> from jumpml.objectives import VICReg
         >>> check_self_supervised(VICReg("encoder", views="noisy", projector=(16, 16)), epochs=2)
     """
-    for name in without:
-        if name not in SELF_SUPERVISED_CHECKS:
-            raise ValueError(f"there is no check {name!r}. {did_you_mean(name, SELF_SUPERVISED_CHECKS)}")
+    checks = chosen(SELF_SUPERVISED_CHECKS, without)
     if (loaders is None) != (nodes is None):
         raise ValueError("expected data with the nodes that read it, got one of the two.")
     made = copy.deepcopy(objective)
@@ -95,10 +92,7 @@ def check_self_supervised(
         if loaders is None or nodes is None:
             loaders, nodes = _example(objective)
         case = SelfSupervisedCase(made, loaders, nodes, epochs, lr, least_spread)
-        checks = {name: check for name, check in SELF_SUPERVISED_CHECKS.items() if name not in without}
-        findings = {name: told for name, check in checks.items() if (told := _told(check, case))}
-    if findings:
-        raise ConformanceError(f"check_self_supervised: {type(objective).__name__}", findings, len(checks))
+        run(f"check_self_supervised: {type(objective).__name__}", checks, case)
 
 
 def _example(objective: Any) -> tuple[DataLoaders, dict[str, Node]]:
@@ -117,11 +111,3 @@ def _example(objective: Any) -> tuple[DataLoaders, dict[str, Node]]:
     )
     net = nn.Sequential(nn.Linear(WIDTH, 32), nn.ReLU(), nn.Linear(32, 16))
     return loaders, {objective.inputs[0]: Node(net, "x")}
-
-
-def _told(check: Callable[[SelfSupervisedCase], str], case: SelfSupervisedCase) -> str:
-    """What a check finds; what it stumbles over is a finding too."""
-    try:
-        return check(case)
-    except Exception as error:
-        return f"expected it to run; {type(error).__name__}: {str(error).strip()}"

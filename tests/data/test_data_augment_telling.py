@@ -380,11 +380,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"views": {"v": {"image": [QuarterTurn()], "image, label": [Mixup()]}}},
-        "view 'v': what tells 'image.answer' of each row stands before 'image, label', which mixes rows. Put it last.",
+        "view 'v', 'image, label': what tells 'image.answer' of each row comes before a mixture of rows. Put that "
+        "first.",
     ),
     (
         {"views": {"v": {"image": [QuarterTurn(), Jigsaw(2)]}}},
-        "view 'v': two steps would tell 'image.answer'. Leave one out, or make another view of it.",
+        "view 'v', 'image': a step before tells 'image.answer' already. Leave one out, or make another view of it.",
     ),
     (
         {"views": {"v": {"age": [Hide(0.5)]}}},
@@ -518,6 +519,29 @@ def test_a_file_is_refused_with_its_line(
         jumpml.create_dataloader(data_spec(told))
     assert text in str(caught.value)
     assert "line 9, column" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("view", "text"),
+    [
+        (
+            "{image: [{hide: {share: 0.5}}, {hide: {share: 0.2}}]}",
+            "line 9, column 37: views.v.image[1]: a step before tells 'image.hidden' already. Leave one out, or make "
+            "another view of it.",
+        ),
+        (
+            '{image: [{quarter_turn: {}}], "image, label": [{mixup: {}}]}',
+            "line 9, column 53: views.v.image, label[0]: what tells 'image.answer' of each row comes before a mixture "
+            "of rows. Put that first.",
+        ),
+    ],
+)
+def test_a_file_whose_view_would_tell_wrongly_is_refused_with_its_line(
+    view: str, text: str, data_spec: Callable[[str], DataSpec]
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        jumpml.create_dataloader(data_spec(FILE.replace("{WHERE}", "views").replace("{KEY}: [{STEP}]", f"v: {view}")))
+    assert text in str(caught.value)
 
 
 def test_a_file_asks_for_what_a_view_tells(data_spec: Callable[[str], DataSpec]) -> None:

@@ -168,6 +168,7 @@ def test_a_view_that_does_not_tell_is_found_before_training(view: str, names: tu
     with pytest.raises(GraphError) as caught:
         model(loaders, view, *names)
     assert text in str(caught.value)
+    assert str(caught.value).count("image.hidden") + str(caught.value).count("image.whole") < 2, "once is enough"
     late = model(None, view, *names)  # nothing is known of the data yet
     with pytest.raises(GraphError) as caught:
         late.check_fields(loaders.fields)

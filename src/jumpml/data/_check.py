@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, final
 
 from jumpml.core import FieldInfo, JumpMLError, TextField, TokenLabelsField, did_you_mean
 from jumpml.data._steps import augment_steps
-from jumpml.data.augment._group import group_problems, names_of
+from jumpml.data.augment._group import group_problems, names_of, telling_problems
 from jumpml.data.features._build import build_feature
 from jumpml.data.features._feature_map import steps_problem
 from jumpml.data.kinds import KINDS
@@ -151,12 +151,15 @@ class Checker:
                     self._add(("features", name, problem[0]), problem[1])
 
     def _check_changes(self, path: KeyPath, by_field: Mapping[str, tuple[Any, ...]]) -> None:
-        for key, steps in by_field.items():
+        changes = {key: augment_steps(steps) for key, steps in by_field.items()}
+        for key, steps in changes.items():
             known = [self._known((*path, key), name) for name in names_of(key)]  # all of them are told
             if all(known):
                 infos = [self._fields[name] for name in names_of(key)]
-                for position, problem in group_problems(augment_steps(steps), infos, telling=path[0] == "views"):
+                for position, problem in group_problems(steps, infos, telling=path[0] == "views"):
                     self._add((*path, key, position), problem)
+        for key, position, problem in telling_problems(changes):
+            self._add((*path, key, position), problem)
 
     def _known(self, path: KeyPath, name: str) -> bool:
         if name not in self._fields:

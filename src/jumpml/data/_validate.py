@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jumpml.core import DataError, did_you_mean, field_of
-from jumpml.data.augment._augmentation import Mixing, Telling
-from jumpml.data.augment._group import group_problems, names_of
+from jumpml.core import DataError, did_you_mean
+from jumpml.data.augment._group import group_problems, names_of, telling_problems
 from jumpml.data.features._feature_map import steps_problem
 from jumpml.data.splits._splits import SPLITS
 
@@ -76,27 +75,8 @@ def validate_steps(
             problem = next((problem for _, problem in group_problems(steps, infos, telling=where != "augment")), "")
             if problem:
                 raise DataError(f"{where}, {key!r}: {problem}")
-        problem = _told_wrongly(by_field)
-        if problem:
-            raise DataError(f"{where}: {problem}")
-
-
-def _told_wrongly(by_field: Mapping[str, Sequence[Change]]) -> str:
-    """Why what the steps of a view tell would not be so; empty where it would."""
-    told: list[str] = []
-    for key, steps in by_field.items():
-        for step in steps:
-            mixed = [name for name in told if field_of(name) in names_of(key)] if isinstance(step, Mixing) else []
-            if mixed:
-                return f"what tells {mixed[0]!r} of each row stands before {key!r}, which mixes rows. Put it last."
-            tells = [
-                name + suffix for name in names_of(key) for suffix in (step.tells if isinstance(step, Telling) else ())
-            ]
-            twice = [name for name in tells if name in told]
-            if twice:
-                return f"two steps would tell {twice[0]!r}. Leave one out, or make another view of it."
-            told += tells
-    return ""
+        for key, _, problem in telling_problems(by_field):
+            raise DataError(f"{where}, {key!r}: {problem}")
 
 
 def _known(field: str, fields: Mapping[str, FieldInfo], where: str) -> FieldInfo:

@@ -139,12 +139,15 @@ def untold(
         views: Likewise.
         fields: The data's fields.
     """
+    asked: dict[tuple[str, str, bool], str] = {}  # one step tells what was hidden and what stood there: one problem
+    for objective, names in reads.items():
+        for name in names:
+            if name.endswith(TOLD) and field_of(name) in fields:
+                asked.setdefault((objective, field_of(name), name.endswith(ANSWER)), name)
     return [
         Problem(("objectives", objective, "views"), text, fix)
-        for objective, names in reads.items()
-        for name in names
-        if name.endswith(TOLD) and field_of(name) in fields
-        for text, fix in _untold(name, fields[field_of(name)], views[objective])
+        for (objective, field, _), name in asked.items()
+        for text, fix in _untold(name, fields[field], views[objective])
     ]
 
 

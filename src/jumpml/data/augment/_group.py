@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast, final
 
-from jumpml.core import ANSWER
+from jumpml.core import ANSWER, field_of
 from jumpml.data.augment._augmentation import Augmentation, Made, Mixing, Telling
 from jumpml.data.augment._mixing import shares
 
@@ -126,6 +126,29 @@ def group_problems(steps: Sequence[Change], infos: Sequence[FieldInfo], *, telli
         if problem:
             yield position, problem
         late = position if _is_late(step) else late
+
+
+def telling_problems(by_field: Mapping[str, Sequence[Change]]) -> Iterator[tuple[str, int, str]]:
+    """What the changes of a view would tell wrongly: the key and the position of the step, and why.
+
+    Args:
+        by_field: The view's changes, by the fields that they are made in.
+    """
+    told: list[str] = []
+    for key, steps in by_field.items():
+        for position, step in enumerate(steps):
+            if isinstance(step, Mixing):
+                mixed = [name for name in told if field_of(name) in names_of(key)]
+                if mixed:
+                    problem = f"what tells {mixed[0]!r} of each row comes before a mixture of rows. Put that first."
+                    yield key, position, problem
+            elif isinstance(step, Telling):
+                tells = [name + suffix for name in names_of(key) for suffix in step.tells]
+                twice = [name for name in tells if name in told]
+                if twice:
+                    problem = f"a step before tells {twice[0]!r} already. Leave one out, or make another view of it."
+                    yield key, position, problem
+                told += tells
 
 
 def _problem(step: Change, infos: Sequence[FieldInfo]) -> str:

@@ -106,7 +106,7 @@ def parse_search(text: str) -> tuple[str, Space]:
     kind, _, rest = key.partition(".")
     if not (equals and rest and said.strip()) or kind not in SPECS:
         near = did_you_mean(kind, SPECS) if rest else ""
-        expected = f"expected a key that begins with data., model., learner. or deploy., and {_FORMS} behind it"
+        expected = f"expected a key that begins with data., model. or learner., and {_FORMS} behind it"
         raise _refused(f"{expected}; got {text!r}.", near)
     return key, space_of(key, said)
 

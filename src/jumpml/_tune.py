@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jumpml.data import DataLoaders
 
 _PLAN = "study.json"
+_UNREAD = ("deploy", "learner.adapt", "learner.checkpoint.best")  # by trials: `by` stands in the last one's place
 _COMBINATIONS = 16  # of values that are checked where none of the first ones passes
 
 
@@ -36,7 +37,7 @@ def tune(
     seed: int = 0,
     out: str | Path = "runs",
 ) -> TuningRecord:
-    """Search keys of the four files for the values with the best figure on the validation rows.
+    """Search keys of the data, model and learner files for the values with the best figure on the validation rows.
 
     Each trial is a run's folder that has learned and is not evaluated; `resume` finishes one. The first trial is the
     project as its files say, where that lies within the search. All is a function of the seed.
@@ -104,10 +105,16 @@ def is_search(folder: Path) -> bool:
 
 
 def _refuse_unfit(project: Project, key: str, space: Space) -> None:
-    """Refuse a key that a file does not know, and values that it cannot hold."""
+    """Refuse a key that a file does not know or no trial reads, and values that the file cannot hold."""
     kind, _, rest = key.partition(".")
     if kind not in SPECS or not rest:
-        problem = f"expected a key that begins with data., model., learner. or deploy., got {key!r}."
+        problem = f"expected a key that begins with data., model. or learner., got {key!r}."
+        raise SpecError("--search", [Mistake(key="", problem=problem)])
+    if any(f"{key}.".startswith(f"{one}.") for one in _UNREAD):
+        problem = (
+            f"{key}: no trial reads it. A trial learns, and is measured on the validation rows by one figure (`--by`): "
+            "it reads the data, model and learner files, but for learner.adapt and learner.checkpoint.best."
+        )
         raise SpecError("--search", [Mistake(key="", problem=problem)])
     for value in space.samples():
         _with(project, {key: value})

@@ -92,7 +92,7 @@ def test_ranges_and_choices(said: str, space: Range | Choices) -> None:
     [
         (
             "learner.optimizer.lr",
-            "expected a key that begins with data., model., learner. or deploy., and log:1e-4..1e-1",
+            "expected a key that begins with data., model. or learner., and log:1e-4..1e-1",
         ),
         ("lerner.seed=1,2", "Did you mean 'learner'?"),
         ("learner.seed=", "got 'learner.seed='"),
@@ -121,7 +121,16 @@ def test_a_key_that_is_searched_twice_is_told() -> None:
         ({"learner.optimizer.lr": "-1..1"}, "optimizer.lr"),
         (
             {"model.nodes.encoder.args.widths": "[8],[9]", "lr": "1..2"},
-            "begins with data., model., learner. or deploy.",
+            "begins with data., model. or learner., got 'lr'.",
+        ),
+        *(
+            (
+                {"learner.optimizer.lr": "1e-4..1", key: "16,32"},
+                f"{key}: no trial reads it. A trial learns, and is measured on the validation rows by one figure "
+                "(`--by`): it reads the data, model and learner files, but for learner.adapt and "
+                "learner.checkpoint.best.",
+            )
+            for key in ("deploy.opset", "learner.adapt", "learner.adapt.prior", "learner.checkpoint.best.metric")
         ),
         ({}, "expected at least one key to search and one trial, got 0 and 20."),
     ],

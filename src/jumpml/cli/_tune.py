@@ -17,8 +17,8 @@ def tune(  # noqa: PLR0917 (typer calls it by name)
         typer.Option(
             "--search",
             metavar="KEY=SPACE",
-            help="A key of the four files and what it may be: log:1e-4..1e-1, 0.0..0.5, 16..64, or values with commas, "
-            "16,32,64. May be given several times.",
+            help="A key of the data, model or learner file and what it may be: log:1e-4..1e-1, 0.0..0.5, 16..64, or "
+            "values with commas, 16,32,64. May be given several times.",
         ),
     ],
     trials: Annotated[int, typer.Option("--trials", min=1, help="How many are tried.")] = 20,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from jumpml.cli import app
-from jumpml.core import EvaluationRecord, Figure, RunError
+from jumpml.core import AdaptedEvaluation, AdaptedTask, EvaluationRecord, Figure, RunError
 from jumpml.report import compare_runs
 from jumpml.report._verdicts import Measured, verdict
 
@@ -65,6 +65,23 @@ def test_a_run_is_better_only_where_its_interval_lies_apart(two: list[Path], rec
     again = str(compare_runs(two))
     assert "is better" not in again.replace("more is better", "")
     assert "not told apart" in again
+
+
+def test_what_a_copy_that_adapts_reached_stands_on_lines_of_its_own(two: list[Path]) -> None:
+    assert "adapted" not in str(compare_runs(two))
+    path = two[1] / "evaluation.json"
+    record = EvaluationRecord.model_validate_json(path.read_text())
+    copied = AdaptedTask(figures={"accuracy": figure(2, 3)}, headline="accuracy", change=figure(0.1, 0.2))
+    adapted = AdaptedEvaluation(
+        method="statistics", episodic=False, moved=1, batches=1, checked=True, tasks={"digit": copied}
+    )
+    path.write_text(record.model_copy(update={"adapted": adapted}).model_dump_json())
+    found = compare_runs(two)
+    assert [(each.run, each.figure, each.better) for each in found.figures["digit/accuracy, adapted"]] == [
+        ("b", figure(2, 3), True)
+    ]
+    assert re.search(r"digit/accuracy, adapted +\N{EN DASH} +2\.5 \(2\.0 to 3\.0\)", str(found))
+    assert "digit/accuracy, adapted" in found.html
 
 
 spans = st.tuples(st.floats(-1e6, 1e6), st.floats(0, 1e6)).map(lambda pair: figure(pair[0], pair[0] + pair[1]))

@@ -11,6 +11,7 @@ from jumpml.core import (
     DeploymentRecord,
     EpochRecord,
     EvaluationRecord,
+    Figure,
     History,
     RunError,
     RunRecord,
@@ -26,7 +27,7 @@ from jumpml.report._values import value_text
 from jumpml.report._verdicts import Measured, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jumpml.report._blocks import Chart
 
@@ -111,13 +112,12 @@ class Comparison:
 
     @cached_property
     def figures(self) -> dict[str, tuple[Measured, ...]]:
-        """By ``task/metric``, what each run that measured it reached."""
+        """By ``task/metric``, what each run that has it reached; ``task/metric, adapted``, its copy that adapts."""
         found: dict[str, list[Measured]] = {}
-        for each in self.runs:
-            for task, evaluated in each.evaluation.tasks.items() if each.evaluation else ():
-                for metric, figure in evaluated.figures.items():
-                    better = evaluated.higher_is_better.get(metric)
-                    found.setdefault(f"{task}/{metric}", []).append(Measured(each.name, figure, better))
+        for adapted in (False, True):
+            for each in self.runs:
+                for name, figure, better in _reached(each.evaluation, adapted=adapted):
+                    found.setdefault(name, []).append(Measured(each.name, figure, better))
         return {name: tuple(measured) for name, measured in found.items()}
 
     @cached_property
@@ -251,6 +251,17 @@ def _read_run(folder: Path, name: str) -> ComparedRun:
         evaluation=read_if_there(folder / "evaluation.json", EvaluationRecord),
         deployment=read_if_there(folder / "deployment.json", DeploymentRecord),
     )
+
+
+def _reached(evaluation: EvaluationRecord | None, *, adapted: bool) -> Iterator[tuple[str, Figure, bool | None]]:
+    """Each figure of the model as it is, or of a copy that adapts: its name, and whether more is better."""
+    for task, evaluated in evaluation.tasks.items() if evaluation else ():
+        better = evaluated.higher_is_better
+        if not adapted:
+            yield from ((f"{task}/{name}", figure, better.get(name)) for name, figure in evaluated.figures.items())
+        elif evaluation.adapted and task in evaluation.adapted.tasks:
+            copied = evaluation.adapted.tasks[task].figures
+            yield from ((f"{task}/{name}, adapted", figure, better.get(name)) for name, figure in copied.items())
 
 
 def _says_rows(key: str) -> bool:

@@ -118,24 +118,24 @@ LAYER = PLAIN.replace("torch.nn.ReLU", "{module: torch.nn.LayerNorm, args: {norm
     [
         ("{kind: statistics}", PLAIN, "adapt: the model has no batch normalization, whose statistics these are."),
         ("{kind: entropy}", PLAIN, "adapt: the model has no normalization layer with a scale and a shift to move."),
-        ("{kind: ttt}", PLAIN, "adapt: no objective is active at test time."),
+        ("{kind: ttt}", PLAIN, "adapt: no objective is active at test time. Give one without targets `when"),
         ("{kind: memo, view: weak}", MODEL, "adapt.view: the data has no view 'weak'. There is: strong."),
         (
             "{kind: entropy}",
             NUMBERS,
-            "no task of the model decides classes of rows; there is 'digit'",
+            "adapt: it makes classes more certain, and no task of the model decides classes of rows; there is 'digit'",
         ),
-        ("{kind: entropy, nodes: decoder}", MODEL, "adapt.nodes: "),
+        ("{kind: entropy, nodes: decoder}", MODEL, "adapt.nodes: the pattern 'decoder' names no node. Did you"),
         (
             "{kind: entropy, guarded: false, reliable: 0.2}",
             MODEL,
-            "adapt.reliable: without guards every row",
+            "adapt.reliable: without guards every row is learned from. Leave one of the two out.",
         ),
         ("{kind: entropy, prior: null, memory: 9}", MODEL, "adapt.memory: without prior no statistics are taken."),
-        ("{kind: statistics, episodic: true, memory: 9}", MODEL, "adapt.memory: each batch begins anew"),
+        ("{kind: statistics, episodic: true, memory: 9}", MODEL, "adapt.memory: each batch begins anew and remembers"),
         ("{kind: entropy, prior: 4}", LAYER, "adapt.prior: the model has no batch normalization."),
-        ("{kind: memo}", MODEL, "adapt.view: "),
-        ("{kind: tent}", MODEL, "adapt"),
+        ("{kind: memo}", MODEL, "adapt.view: this key is missing."),
+        ("{kind: tent}", MODEL, "adapt.kind: expected one of statistics, entropy, ttt, memo, got 'tent'."),
     ],
 )
 def test_what_would_not_adapt_is_refused_before_training(tmp_path: Path, adapt: str, model: str, told: str) -> None:

@@ -26,8 +26,8 @@ def test_it_shows_the_rows_and_says_what_the_picture_cannot() -> None:
     for text in (card.html, card.markdown):
         assert "Which rows are alike to it" in text
         assert "Map of 4 test rows of 2 classes at the node encoder." in text
-        assert "Together they hold 61% of the variance." in text
-        assert "the nearest other row is of the same class for 75% of them, where chance would give 33%." in text
+        assert "The two directions hold 61% of the variance." in text
+        assert "the nearest other row is of the same class for 75% of the rows, where chance would give 33%." in text
     assert "Node encoder, by digit" in card.html
     assert card.html.count(">one</text>") == 2  # beside the frame, and at the middle of its rows
 

@@ -255,13 +255,13 @@ def _read_run(folder: Path, name: str) -> ComparedRun:
 
 def _reached(evaluation: EvaluationRecord | None, *, adapted: bool) -> Iterator[tuple[str, Figure, bool | None]]:
     """Each figure of the model as it is, or of a copy that adapts: its name, and whether more is better."""
-    for task, evaluated in evaluation.tasks.items() if evaluation else ():
-        better = evaluated.higher_is_better
-        if not adapted:
-            yield from ((f"{task}/{name}", figure, better.get(name)) for name, figure in evaluated.figures.items())
-        elif evaluation.adapted and task in evaluation.adapted.tasks:
-            copied = evaluation.adapted.tasks[task].figures
-            yield from ((f"{task}/{name}, adapted", figure, better.get(name)) for name, figure in copied.items())
+    found = evaluation and (evaluation.adapted if adapted else evaluation)
+    if evaluation is None or found is None:
+        return
+    for task, measured in found.tasks.items():
+        better = evaluation.tasks[task].higher_is_better
+        for name, figure in measured.figures.items():
+            yield f"{task}/{name}{', adapted' if adapted else ''}", figure, better.get(name)
 
 
 def _says_rows(key: str) -> bool:

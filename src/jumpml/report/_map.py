@@ -49,9 +49,9 @@ def _note(drawn: EmbeddingMap) -> str:
     """What the picture cannot hold: how much of the values it shows, and how alike rows are in all of them."""
     parts = []
     if drawn.share is not None:
-        parts.append(f"Together they hold {drawn.share:.0%} of the variance.")
+        parts.append(f"The two directions hold {drawn.share:.0%} of the variance.")
     if drawn.alike is not None:
-        text = f"In all dimensions the nearest other row is of the same class for {drawn.alike:.0%} of them"
+        text = f"In all dimensions the nearest other row is of the same class for {drawn.alike:.0%} of the rows"
         counts = Counter(code for code in drawn.codes if code >= 0)
         total = sum(counts.values())
         chance = sum(count * (count - 1) for count in counts.values()) / max(total * (total - 1), 1)

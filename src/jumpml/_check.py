@@ -70,7 +70,7 @@ def check_parts(
         lambda: _try(loaders, model, learner),
         lambda: check_deployment(deploy, model, partial(load_model, dataloader=loaders, trust=trust)),
     )
-    findings = (*loaders.findings(), *_unmet(model), *_untrained(model))
+    findings = (*loaders.findings(), *_unmet(model), *_untrained(model), *_idle_at_test(model, learner))
     return CheckReport(findings=findings, data=loaders.summary(findings=False), model=str(model))
 
 
@@ -96,6 +96,16 @@ def _untrained(model: Model) -> Iterator[str]:
         ):
             fix = "Give the task an objective, or another one that reads it."
             yield f"task {name!r}: no objective of any phase trains its output {task.output!r}. {fix}"
+
+
+def _idle_at_test(model: Model, learner: LearnerSpec) -> Iterator[str]:
+    """Objectives that are to be learned at test time, which nothing in the learner file does."""
+    if learner.adapt is not None and learner.adapt.kind == "ttt":
+        return
+    for name, objective in model.objectives.items():
+        if "test_time" in objective.when:
+            fix = "Give the learner file that key, or leave test_time out of the objective's `when`."
+            yield f"objective {name!r}: only `adapt: {{kind: ttt}}` runs its phase test_time. {fix}"
 
 
 def _raise_all(files: Sequence[FileSpec], *checks: Callable[[], None]) -> None:

@@ -100,8 +100,8 @@ def test_a_run_without_the_key_says_nothing_of_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("adapt", ["", f"adapt: {ADAPT['memo']}"], ids=["no key", "another way"])
 def test_an_objective_that_nothing_runs_at_test_time_is_told(tmp_path: Path, adapt: str) -> None:
     told = (
-        "objective 'agree': only `adapt: {kind: ttt}` runs its phase test_time. Give the learner file that key, or leave "
-        "test_time out of the objective's `when`."
+        "objective 'agree': only `adapt: {kind: ttt}` runs its phase test_time. Give the learner file that key, or "
+        "leave test_time out of the objective's `when`."
     )
     assert Project.find(folder_of(tmp_path, adapt)).check().findings == (told,)
     assert Project.find(folder_of(tmp_path, f"adapt: {ADAPT['ttt']}")).check().findings == ()

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from iris_files import iris_data, iris_model, mlp
 from torch import Tensor, nn
 from torch.optim import SGD
 
@@ -156,27 +157,8 @@ def test_one_that_counts_otherwise_than_it_told_is_found_when_the_log_is_read(tm
 
 # --- through the learner ----------------------------------------------------------------------------------------------
 
-DATA: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "batch_size": 16,
-}
-NET = {
-    "seed": 0,
-    "nodes": {
-        "encoder": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 6]}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "encoder"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-}
+DATA = iris_data()
+NET = iris_model({"encoder": mlp(8, 6)})
 
 
 def learner_of(folder: Path, batch_size: int, **options: Any) -> Learner:

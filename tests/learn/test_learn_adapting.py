@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from iris_files import batch_norm, iris_data, iris_model, mlp
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -424,29 +425,8 @@ def test_numbers_that_make_no_sense_are_refused(make: Any, text: str) -> None:
 
 # --- a learner's ------------------------------------------------------------------------------------------------------
 
-IRIS: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "features": {"x": [{"standardize": {}}]},
-    "batch_size": 16,
-}
-NET: dict[str, Any] = {
-    "seed": 0,
-    "nodes": {
-        "encoder": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 6]}},
-        "norm": {"module": "torch.nn.BatchNorm1d", "inputs": "encoder", "args": {"num_features": 6}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "norm"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-}
+IRIS = iris_data(features={"x": [{"standardize": {}}]})
+NET = iris_model({"encoder": mlp(8, 6), "norm": batch_norm("encoder", 6)})
 
 
 def learner_of(**options: Any) -> Learner:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from iris_files import iris_data, iris_model, mlp
 
 import jumpml
 from jumpml.core import CheckpointError
@@ -19,27 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-DATA: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "batch_size": 16,
-}
-MODEL: dict[str, Any] = {
-    "seed": 0,
-    "nodes": {
-        "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8]}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "body"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-}
+DATA = iris_data()
+MODEL = iris_model({"body": mlp(8)})
 OPTIONS: dict[str, Any] = {
     "optimizer": {"kind": "adam", "lr": 0.01},
     "phases": {"supervised": {"epochs": 2, "schedule": {"kind": "cosine"}}},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 import torch.nn.functional as F
+from iris_files import iris_data, iris_model, mlp
 from torch import nn
 
 import jumpml
@@ -28,33 +29,19 @@ if TYPE_CHECKING:
 
     from jumpml.core import ValueInfo
 
-DATA: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "views": {"noisy": {"x": [{"noise": {"std": 0.3}}]}, "other": {"x": [{"noise": {"std": 0.1}}]}},
-    "batch_size": 16,
-}
-NET: dict[str, Any] = {
-    "seed": 0,
-    "nodes": {
-        "encoder": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 6], "dropout": 0.2}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "encoder"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-    "objectives": {
+DATA = iris_data(views={"noisy": {"x": [{"noise": {"std": 0.3}}]}, "other": {"x": [{"noise": {"std": 0.1}}]}})
+NET = iris_model(
+    {"encoder": mlp(8, 6, dropout=0.2)},
+    objectives={
         "agree": {
-            "kind": "vicreg", "inputs": "encoder", "views": "noisy", "projector": [8], "when": ["self_supervised"],
+            "kind": "vicreg",
+            "inputs": "encoder",
+            "views": "noisy",
+            "projector": [8],
+            "when": ["self_supervised"],
         }
     },
-}  # fmt: skip
+)
 LEARN: dict[str, Any] = {
     "optimizer": {"lr": 0.01},
     "phases": {"self_supervised": {"epochs": 3}, "supervised": {"epochs": 2}},

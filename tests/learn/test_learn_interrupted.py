@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from iris_files import iris_data, iris_model, mlp
 
 import jumpml
 from jumpml.core import CheckpointError, Terminated
@@ -25,27 +26,8 @@ if TYPE_CHECKING:
 
     from jumpml.learn import Step
 
-DATA = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "batch_size": 16,
-}
-MODEL = {
-    "seed": 0,
-    "nodes": {
-        "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8], "dropout": 0.2}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "body"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-}
+DATA = iris_data()
+MODEL = iris_model({"body": mlp(8, dropout=0.2)})
 OPTIONS: dict[str, Any] = {
     "optimizer": {"kind": "adam", "lr": 0.01},
     "ema": {"decay": 0.9},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from iris_files import IRIS
 
 import jumpml
 from jumpml.learn import Hook, JointOptimizer, Learner, Phase
@@ -16,14 +17,6 @@ if TYPE_CHECKING:
 
     from jumpml.learn import Step
 
-IRIS = {
-    "source": {"kind": "sklearn", "name": "iris"},
-    "fields": {
-        "x": {"kind": "tensor", "column": "data", "shape": [4]},
-        "species": {"kind": "category", "column": "target"},
-    },
-    "split": {"stratify": "species", "duplicates": "together"},
-}
 WINE = {
     "source": {"kind": "sklearn", "name": "wine"},
     "fields": {

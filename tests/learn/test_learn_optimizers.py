@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from iris_files import batch_norm, iris_data, iris_model, mlp
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
@@ -20,28 +21,8 @@ from jumpml.objectives import CrossEntropy
 if TYPE_CHECKING:
     from pathlib import Path
 
-DATA = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "features": {"x": [{"standardize": {}}]},
-}
-NET = {
-    "seed": 0,
-    "nodes": {
-        "encoder": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 6]}},
-        "norm": {"module": "torch.nn.BatchNorm1d", "inputs": "encoder", "args": {"num_features": 6}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "norm"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-}
+DATA = iris_data(batch_size=64, features={"x": [{"standardize": {}}]})
+NET = iris_model({"encoder": mlp(8, 6), "norm": batch_norm("encoder", 6)})
 
 
 def learner_of(options: dict[str, Any], folder: Path, optimizer: Any = None) -> Learner:

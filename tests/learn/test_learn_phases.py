@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from iris_files import iris_data, iris_model, mlp
 
 import jumpml
 from jumpml.core import LearnerError
@@ -16,33 +17,14 @@ if TYPE_CHECKING:
 
     from jumpml.learn import Learner
 
-DATA: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "views": {"noisy": {"x": [{"noise": {"std": 0.1}}]}},
-    "batch_size": 16,
-}
-MODEL: dict[str, Any] = {
-    "seed": 0,
-    "nodes": {
-        "low": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8]}},
-        "high": {"module": "jumpml.blocks.MLP", "inputs": "low", "args": {"widths": [8]}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "high"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-    "objectives": {
+DATA = iris_data(views={"noisy": {"x": [{"noise": {"std": 0.1}}]}})
+MODEL = iris_model(
+    {"low": mlp(8), "high": mlp(8, reads="low")},
+    objectives={
         "early": {"kind": "vicreg", "inputs": "low", "views": "noisy", "projector": [8], "when": ["first"]},
         "late": {"kind": "vicreg", "inputs": "high", "views": "noisy", "projector": [8], "when": ["second"]},
     },
-}
+)
 PHASES: dict[str, Any] = {
     "first": {"epochs": 2, "train": "low"},
     "second": {"epochs": 1, "freeze": ["low"], "lr": 0.001},

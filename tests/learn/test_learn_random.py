@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from iris_files import iris_data, iris_model, mlp
 
 import jumpml
 from jumpml.learn import Learner, Saving
@@ -84,27 +85,8 @@ def test_one_inside_itself_is_one() -> None:
     assert torch.rand(2).tolist() == expected
 
 
-DATA: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "batch_size": 16,
-}
-NET: dict[str, Any] = {
-    "seed": 0,
-    "nodes": {
-        "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 6], "dropout": 0.5}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "body"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-}
+DATA = iris_data()
+NET = iris_model({"body": mlp(8, 6, dropout=0.5)})
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["the learner's generators", "the program's"])

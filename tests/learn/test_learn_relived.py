@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from iris_files import batch_norm, iris_data, iris_model, mlp
 from typer.testing import CliRunner
 
 import jumpml
@@ -21,28 +22,8 @@ if TYPE_CHECKING:
 
     from jumpml.learn import Learner
 
-DATA: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "batch_size": 16,
-}
-MODEL: dict[str, Any] = {
-    "seed": 0,
-    "nodes": {
-        "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8], "dropout": 0.5}},
-        "norm": {"module": "torch.nn.BatchNorm1d", "inputs": "body", "args": {"num_features": 8}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "norm"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-}
+DATA = iris_data()
+MODEL = iris_model({"body": mlp(8, dropout=0.5), "norm": batch_norm("body", 8)})
 OPTIONS: dict[str, Any] = {
     "optimizer": {"kind": "sgd", "lr": 0.1},
     "phases": {"supervised": {"epochs": 3}},

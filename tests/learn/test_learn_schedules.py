@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from iris_files import iris_data, iris_model
 from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, ReduceLROnPlateau, StepLR
@@ -244,23 +245,8 @@ def test_a_rate_that_is_a_tensor_is_set_in_place() -> None:
 
 # --- through the learner ----------------------------------------------------------------------------------------------
 
-DATA = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    }
-}
-NET = {
-    "seed": 0,
-    "nodes": {"out": {"module": "jumpml.blocks.Head", "inputs": "x"}},
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-}
+DATA = iris_data(batch_size=64)
+NET = iris_model({})
 
 
 def learner_of(options: dict[str, Any], folder: Path) -> Learner:

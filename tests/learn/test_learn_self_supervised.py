@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from iris_files import IRIS, iris_data
 
 import jumpml
 
@@ -18,20 +19,11 @@ if TYPE_CHECKING:
 
     from jumpml.learn import Learner
 
-DATA: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"duplicates": "together"},
-        }
-    },
-    "views": {"strong": {"x": [{"noise": {"std": 0.2}}]}, "local": {"x": [{"noise": {"std": 0.5}}]}},
-    "batch_size": 15,
-}
+DATA = iris_data(
+    datasets={"iris": {**IRIS, "split": {"duplicates": "together"}}},
+    views={"strong": {"x": [{"noise": {"std": 0.2}}]}, "local": {"x": [{"noise": {"std": 0.5}}]}},
+    batch_size=15,
+)
 CROPS = {"views": ["strong", "local"], "crops": [2, 1]}
 METHODS: dict[str, dict[str, Any]] = {
     "nt_xent": {},

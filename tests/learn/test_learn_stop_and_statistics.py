@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from iris_files import iris_data, iris_model, mlp
 from torch import nn
 from torch.optim import SGD
 
@@ -23,27 +24,8 @@ if TYPE_CHECKING:
 
     from jumpml.learn import Learner
 
-DATA: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "batch_size": 16,
-}
-NET: dict[str, Any] = {
-    "seed": 0,
-    "nodes": {
-        "encoder": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 6]}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "encoder"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-}
+DATA = iris_data()
+NET = iris_model({"encoder": mlp(8, 6)})
 
 
 def learner_of(folder: Path, **options: Any) -> Learner:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from iris_files import batch_norm, iris_data, iris_model, mlp
 from torch import Tensor, nn
 from torch.optim import SGD
 
@@ -21,28 +22,8 @@ if TYPE_CHECKING:
 
     from jumpml.core import EpochRecord
 
-DATA: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "batch_size": 16,
-}
-NET: dict[str, Any] = {
-    "seed": 0,
-    "nodes": {
-        "encoder": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 6], "dropout": 0.1}},
-        "norm": {"module": "torch.nn.BatchNorm1d", "inputs": "encoder", "args": {"num_features": 6}},
-        "out": {"module": "jumpml.blocks.Head", "inputs": "norm"},
-    },
-    "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-}
+DATA = iris_data()
+NET = iris_model({"encoder": mlp(8, 6, dropout=0.1), "norm": batch_norm("encoder", 6)})
 
 
 class Weights(Hook):

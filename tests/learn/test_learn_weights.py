@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from iris_files import iris_data
 
 import jumpml
 from jumpml.core import ObjectiveError, SpecError, WeightSchedule
@@ -19,19 +20,7 @@ from jumpml.objectives import L2, CrossEntropy, reduce
 if TYPE_CHECKING:
     from pathlib import Path
 
-DATA: dict[str, Any] = {
-    "datasets": {
-        "iris": {
-            "source": {"kind": "sklearn", "name": "iris"},
-            "fields": {
-                "x": {"kind": "tensor", "column": "data", "shape": [4]},
-                "species": {"kind": "category", "column": "target"},
-            },
-            "split": {"stratify": "species", "duplicates": "together"},
-        }
-    },
-    "batch_size": 32,
-}
+DATA = iris_data(batch_size=32)
 WARM = {"start": 0.0, "end": 0.8, "after": 0.5, "over": 1.0, "shape": "cosine"}
 
 

@@ -165,8 +165,7 @@ def test_what_is_absent_is_left_out(balancer: Any) -> None:
         means[~there] = 0.0 if step > 3 else means[~there]
         before = moved(balancer)
         assert balancer.multipliers(means if balancer.foresees else None, now).isfinite().all()
-        if isinstance(balancer, GradNorm):
-            balancer.look(means)
+        balancer.look(means)
         balancer.observe(means, now)
         waits = balancer.foresees and not step  # FAMO needs two updates to compare
         assert (moved(balancer)[1] == before[1]) == (step > 3 or waits)
@@ -195,8 +194,7 @@ def test_one_that_comes_late_is_taken_from_there(balancer: Any, absent_first: bo
     there = torch.tensor([True, not absent_first, True])
     for means in losses(5):
         balancer.multipliers(means * there, there)
-        if isinstance(balancer, GradNorm):
-            balancer.look(means * there)
+        balancer.look(means * there)
         balancer.observe(means * there, there)
     given = balancer.multipliers(losses(6)[5], None)
     assert given.isfinite().all()
@@ -208,8 +206,7 @@ def test_a_state_goes_on_and_without_it_does_not(make: Any) -> None:
     def run(balancer: Any, means: Tensor) -> None:
         for row in means:
             balancer.multipliers(row, None)
-            if isinstance(balancer, GradNorm):
-                balancer.look(row)
+            balancer.look(row)
             balancer.observe(row, None)
             balancer.closed(dict(zip(NAMES, row.tolist(), strict=True)))
 

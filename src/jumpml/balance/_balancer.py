@@ -62,11 +62,12 @@ class Balancer(ABC):
 
 
 class LossBalancer(Balancer):
-    """One whose multipliers need no gradients: losses are multiplied, and one backward pass is made.
+    """One that multiplies losses before one backward pass from their sum.
 
     Nothing here may read the device.
 
     Attributes:
+        at: The node on whose parameters gradients are taken for `look`; None where losses say enough.
         foresees: Whether the multipliers of an update depend on its own losses.
     """
 
@@ -79,6 +80,14 @@ class LossBalancer(Balancer):
         Args:
             means: Each objective's mean in the update, its own weight included; None where it does not foresee.
             there: bool ``[objectives]``, those of which a row is present; None where all are.
+        """
+
+    def look(self, norms: Tensor) -> None:
+        """Be told how long gradients are, before `observe`; never in a phase in which the node does not train.
+
+        Args:
+            norms: Of each loss's gradient on the node's parameters, not yet multiplied, ``[objectives]``. Where float16
+                has run over, one is not finite.
         """
 
     def observe(self, means: Tensor, there: Tensor | None) -> None:

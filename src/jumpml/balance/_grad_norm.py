@@ -61,12 +61,7 @@ class GradNorm(LossBalancer):
         return self._weights.value.clone()  # they move in place, and what is logged is of now
 
     def look(self, norms: Tensor) -> None:
-        """Be told the norms of the gradients, before `observe`.
-
-        Args:
-            norms: Of each loss's gradient on the node's parameters, not yet multiplied, ``[objectives]``. Where one is
-                not finite, as where float16 has run over, the weights stay as they are.
-        """
+        """Where one is not finite, the weights stay as they are."""
         self._whole = norms.isfinite().all()
         self._norms = torch.where(self._whole, norms, 0.0)
 

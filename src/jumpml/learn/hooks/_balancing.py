@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, final
 
-from jumpml.balance import GradientBalancer, GradNorm, LossBalancer
+from jumpml.balance import GradientBalancer, LossBalancer
 from jumpml.core import LearnerError, Problem, did_you_mean, refusal
 from jumpml.learn._hook import Hook
 from jumpml.learn.steps._at_node import AtNode
@@ -71,7 +71,7 @@ class Balancing(Hook):
         Raises:
             LearnerError: Of that no gradients can be taken objective by objective.
         """
-        if isinstance(self.balancer, (GradientBalancer, GradNorm)):
+        if isinstance(self.balancer, GradientBalancer) or self.balancer.at is not None:
             kind = self.balancer.kind
             text = f"{kind} takes gradients objective by objective, which code that torch.compile makes does not allow."
             fix = "Leave it out, or balance by losses: uncertainty, dwa or famo."
@@ -121,8 +121,7 @@ class Balancing(Hook):
     def _made(self, stage: Stage, plain: Descent) -> Weighed | Combined | AtNode:
         balancer = self.balancer
         if isinstance(balancer, LossBalancer):
-            looked_at = _parameters(balancer, self._model, stage.trained) if isinstance(balancer, GradNorm) else ()
-            return Weighed(plain, balancer, stage.trained, looked_at)
+            return Weighed(plain, balancer, stage.trained, _parameters(balancer.at, self._model, stage.trained))
         if isinstance(balancer, GradientBalancer):
             return (
                 Combined(plain, balancer, stage.trained)
@@ -179,7 +178,7 @@ def _too_few(
 
 def _wrong_node(balancer: Balancer, found: Mapping[str, Sequence[str]], model: Model) -> Iterator[Problem]:
     at = str(balancer.at)
-    if isinstance(balancer, GradNorm) and not any(True for _ in model.node(at).parameters()):
+    if isinstance(balancer, LossBalancer) and not any(True for _ in model.node(at).parameters()):
         text = f"node {at!r} has no parameters on which gradients could be compared."
         yield Problem(("balance", "at"), text, "Name the last node with parameters that all objectives share.")
         return
@@ -213,6 +212,7 @@ def _given(model: Model, node: str) -> frozenset[str]:
     return frozenset({node, *(name for name in model.values if model.node_of(name) == node and name not in inner)})
 
 
-def _parameters(balancer: GradNorm, model: Model, trained: Sequence[nn.Parameter]) -> list[nn.Parameter]:
-    own = {id(parameter) for parameter in model.node(str(balancer.at)).parameters()}
+def _parameters(node: str | None, model: Model, trained: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """Those of a node that train; none of none."""
+    own = set() if node is None else {id(parameter) for parameter in model.node(node).parameters()}
     return [parameter for parameter in trained if id(parameter) in own]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from jumpml.balance import GradNorm, LossBalancer
+from jumpml.balance import LossBalancer
 from jumpml.learn.steps._combined import Combined
 from jumpml.learn.steps._descent import NONE
 from jumpml.learn.steps._means import means_of, there_of
@@ -32,7 +32,7 @@ class Weighed:
         plain: The sum.
         balancer: What says it.
         trained: The parameters that train.
-        looked_at: Those on which GradNorm compares gradients.
+        looked_at: Those on which a balancer that has a node compares gradients, as far as they train.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class Weighed:
             self.multipliers = self._apart.multipliers
             return
         self._now = ()
-        if not self._observes or (isinstance(self._balancer, GradNorm) and not self._seen):
+        if not self._observes or (self._balancer.at is not None and not self._seen):
             return  # in a phase in which the node is frozen there is nothing to compare: weights stay
         names, weights = self._balancer.names, self._plain.weights
-        if isinstance(self._balancer, GradNorm):
+        if self._seen:
             self._balancer.look(self._norms())
         self._balancer.observe(means_of(names, losses, weights), there_of(names, losses, weights))
 

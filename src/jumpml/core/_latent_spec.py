@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
-from jumpml.core._objective_base import ObjectiveBase, Strength, WeightSpec
-
-Momentum = Annotated[float, Field(ge=0, le=1)]
+from jumpml.core._objective_base import ObjectiveBase, Share, Strength, WeightSpec
 
 
 class LatentPredictionSpec(ObjectiveBase):
@@ -27,7 +25,7 @@ class LatentPredictionSpec(ObjectiveBase):
     """Widths of the layers before the linear one that foretells; they belong to the objective and are not deployed."""
     beta: Strength = 0.0
     """The difference at which a square becomes a line (smooth L1); 0 for squares everywhere."""
-    momentum: Momentum | WeightSpec = 0.999
+    momentum: Share | WeightSpec = 0.999
     """The share of the momentum encoder that stays at each update: a number, or a mapping with its way over the
     phase."""
 
@@ -52,6 +50,6 @@ class JEPASpec(ObjectiveBase):
     """Of each layer's attention."""
     beta: Strength = 1.0
     """The difference at which a square becomes a line (smooth L1); 0 for squares everywhere."""
-    momentum: Momentum | WeightSpec = 0.996
+    momentum: Share | WeightSpec = 0.996
     """The share of the momentum encoder that stays at each update: a number, or a mapping with its way over the
     phase."""

@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from jumpml.core._objective_base import ObjectiveBase, Positive, WeightSpec
+from jumpml.core._objective_base import ObjectiveBase, Positive, Share, WeightSpec
 
 Threshold = Annotated[float, Field(gt=0, lt=1)]
-Momentum = Annotated[float, Field(ge=0, le=1)]
 
 
 class PseudoLabelSpec(ObjectiveBase):
@@ -55,6 +54,6 @@ class MeanTeacherSpec(ObjectiveBase):
     """A task's output."""
     views: str | tuple[str, str]
     """One policy, drawn twice, or two: the model's own, then the momentum encoder's."""
-    momentum: Momentum | WeightSpec = 0.999
+    momentum: Share | WeightSpec = 0.999
     """The share of the momentum encoder that stays at each update: a number, or a mapping with its way over the
     phase."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
-from jumpml.core._objective_base import ObjectiveBase
+from jumpml.core._objective_base import ObjectiveBase, Share
 
 
 class TS2VecSpec(ObjectiveBase):
@@ -21,7 +21,7 @@ class TS2VecSpec(ObjectiveBase):
     """The node, `[batch, steps, width]`."""
     views: str | tuple[str, str]
     """One policy, drawn twice, or two policies; they must leave steps where they are."""
-    instance: Annotated[float, Field(ge=0, le=1)] = 0.5
+    instance: Share = 0.5
     """How much the contrast with other rows counts; that with other steps counts the rest."""
 
 

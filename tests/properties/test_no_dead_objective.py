@@ -54,6 +54,10 @@ NODES: dict[str, Any] = {
 INPUTS = {"x": {"shape": [5]}, "load": {"shape": [4, 2]}, "text": {"shape": [6], "dtype": "int64"}}
 ROWS = 8
 PAIR = ["out", "y"]
+TWO_VIEWS: dict[str, Any] = {"inputs": "code", "views": "one", "projector": [6]}
+OTHER_VIEWS: dict[str, Any] = {"inputs": "other", "views": ["one", "two"], "projector": [7]}
+CROPS: dict[str, Any] = {"inputs": "code", "views": ["one", "two"], "crops": [1, 1], "projector": [6]}
+OTHER_CROPS: dict[str, Any] = {"inputs": "other", "views": ["two", "one"], "crops": [2, 1], "projector": [7]}
 # by kind: an objective, and for each of its own keys another value
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "cross_entropy": (
@@ -86,17 +90,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "cka": ({"inputs": ["code", "other"]}, {"inputs": ["code", "shares"]}),
     "decorrelation": ({"inputs": "code"}, {"inputs": ["code", "other"]}),
     "jacobian": ({"inputs": ["code", "x"], "projections": 0}, {"inputs": ["other", "x"], "projections": 2}),
-    "vicreg": (
-        {"inputs": "code", "views": "one", "projector": [6]},
-        {
-            "inputs": "other",
-            "views": ["one", "two"],
-            "projector": [7],
-            "invariance": 1,
-            "variance": 1,
-            "covariance": 5,
-        },
-    ),
+    "vicreg": (TWO_VIEWS, {**OTHER_VIEWS, "invariance": 1, "variance": 1, "covariance": 5}),
     "masked": (
         {"inputs": ["places", "x"], "views": "one", "decoder": [6], "layers": 1, "heads": 4},
         {"inputs": ["code", "x"], "views": "two", "decoder": [7], "layers": 0, "heads": 2, "normalize": True},
@@ -138,41 +132,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "cpc": ({"inputs": "grid", "ahead": 1}, {"inputs": ["grid", "grid2"], "ahead": 2}),
     "next_value": ({"inputs": ["steps", "load"]}, {"inputs": ["steps2", "load"], "horizon": 2}),
     "next_token": ({"inputs": ["past", "text"], "vocabulary": 6}, {"inputs": ["past2", "text"], "vocabulary": 7}),
-    "nt_xent": (
-        {"inputs": "code", "views": "one", "projector": [6]},
-        {"inputs": "other", "views": ["one", "two"], "projector": [7], "temperature": 1},
-    ),
+    "nt_xent": (TWO_VIEWS, {**OTHER_VIEWS, "temperature": 1}),
     "clip": ({"inputs": ["code", "other"]}, {"inputs": ["code", "shares"], "temperature": 1}),
-    "barlow_twins": (
-        {"inputs": "code", "views": "one", "projector": [6]},
-        {"inputs": "other", "views": ["one", "two"], "projector": [7], "redundancy": 1},
-    ),
-    "simsiam": (
-        {"inputs": "code", "views": "one", "projector": [6]},
-        {"inputs": "other", "views": ["one", "two"], "projector": [7], "predictor": [5]},
-    ),
-    "byol": (
-        {"inputs": "code", "views": "one", "projector": [6]},
-        {"inputs": "other", "views": ["one", "two"], "projector": [7], "predictor": [5], "momentum": 0.5},
-    ),
-    "moco": (
-        {"inputs": "code", "views": "one", "projector": [6]},
-        {
-            "inputs": "other",
-            "views": ["one", "two"],
-            "projector": [7],
-            "queue": 16,
-            "temperature": 1,
-            "momentum": {"start": 0.5, "end": 1},
-        },
-    ),
+    "barlow_twins": (TWO_VIEWS, {**OTHER_VIEWS, "redundancy": 1}),
+    "simsiam": (TWO_VIEWS, {**OTHER_VIEWS, "predictor": [5]}),
+    "byol": (TWO_VIEWS, {**OTHER_VIEWS, "predictor": [5], "momentum": 0.5}),
+    "moco": (TWO_VIEWS, {**OTHER_VIEWS, "queue": 16, "temperature": 1, "momentum": {"start": 0.5, "end": 1}}),
     "dino": (
-        {"inputs": "code", "views": ["one", "two"], "crops": [1, 1], "projector": [6]},
+        CROPS,
         {
-            "inputs": "other",
-            "views": ["two", "one"],
-            "crops": [2, 1],
-            "projector": [7],
+            **OTHER_CROPS,
             "prototypes": 5,
             "temperature": 1,
             "slow_temperature": 1,
@@ -180,30 +149,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "momentum": 0.5,
         },
     ),
-    "swav": (
-        {"inputs": "code", "views": ["one", "two"], "crops": [1, 1], "projector": [6]},
-        {
-            "inputs": "other",
-            "views": ["two", "one"],
-            "crops": [2, 1],
-            "projector": [7],
-            "prototypes": 5,
-            "temperature": 1,
-            "epsilon": 1,
-            "iterations": 1,
-        },
-    ),
-    "lejepa": (
-        {"inputs": "code", "views": ["one", "two"], "crops": [1, 1], "projector": [6]},
-        {
-            "inputs": "other",
-            "views": ["two", "one"],
-            "crops": [2, 1],
-            "projector": [7],
-            "slices": 8,
-            "regularization": 0.5,
-        },
-    ),
+    "swav": (CROPS, {**OTHER_CROPS, "prototypes": 5, "temperature": 1, "epsilon": 1, "iterations": 1}),
+    "lejepa": (CROPS, {**OTHER_CROPS, "slices": 8, "regularization": 0.5}),
     "l1": ({"inputs": "code"}, {"inputs": "other"}),
     "l2": ({"inputs": "code"}, {"inputs": "other"}),
     "orthogonality": ({"inputs": "grid"}, {"inputs": "grid2"}),
@@ -219,12 +166,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "function": (
         {"function": "statistics_of_ours:square", "inputs": PAIR},
-        {
-            "function": "statistics_of_ours:absolute",
-            "inputs": ["out2", "y"],
-            "args": {"by": 3.0},
-            "per_example": False,
-        },
+        {"function": "statistics_of_ours:absolute", "inputs": ["out2", "y"], "args": {"by": 3.0}, "per_example": False},
     ),
 }
 FUNCTIONS = """

@@ -78,10 +78,11 @@ class SimSiamSpec(TwoViewsSpec):
 
 
 class MomentumSpec(TwoViewsSpec):
-    """What all say whose target is a slow copy of the model."""
+    """What all say whose target is a slow copy of the model, the momentum encoder."""
 
     momentum: Share | WeightSpec = 0.99
-    """The share of the slow copy that stays at each update: a number, or a mapping with its way over the phase."""
+    """The share of the momentum encoder that stays at each update: a number, or a mapping with its way over the
+    phase."""
 
 
 class BYOLSpec(MomentumSpec):

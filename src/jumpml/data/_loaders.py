@@ -89,7 +89,7 @@ class DataLoaders:
         name: The data set's name.
         view_fields: The fields that each view touches.
         told: By view, what its steps tell of what they did: ``image.hidden``, ``image.whole``, ``image.answer``.
-        policies: What is drawn at random of the train rows.
+        policies: What is drawn at random: views, and of train rows augmentation.
         spec: The file that they were built from, where there was one.
 
     Raises:

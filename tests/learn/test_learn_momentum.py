@@ -15,7 +15,7 @@ import jumpml
 from jumpml.core import GraphError, Loss, ObjectiveError, ValueInfo, WeightSchedule
 from jumpml.graph import Model, Node, Widen
 from jumpml.learn import Learner, Phase, Saving
-from jumpml.objectives.self_supervised._momentum import WithMomentum
+from jumpml.objectives._momentum import WithMomentum
 from jumpml.objectives.self_supervised._projector import embedding_width, make_projector, rows_that_count
 
 if TYPE_CHECKING:

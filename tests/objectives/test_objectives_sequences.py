@@ -396,6 +396,11 @@ def test_latent_vectors_of_the_whole_series_are_refused() -> None:
             lambda: NextValue(("z", "y")).connect([info(6, 4), None], {}),
             "NextValue: the shapes of 'z' and 'y' must be known. Give it the data.",
         ),
+        (lambda: CPC("z").connect([None], {}), "CPC: the shapes of 'z' must be known. Name nodes."),
+        (
+            lambda: NextToken(("z", "y")).connect([None, info(6, dtype="int64")], {}),
+            "NextToken: the shape of 'z' must be known. Name a node.",
+        ),
         (
             lambda: NextToken(("z", "y")).connect([info(6, 4), None], {}),
             "NextToken: how many tokens 'y.next' may hold is not known. Give the model its data, or say it "

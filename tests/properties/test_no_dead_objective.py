@@ -17,7 +17,7 @@ from jumpml.core._objective_base import WeightSpec
 from jumpml.core._objective_spec import OBJECTIVE_SPECS
 from jumpml.data import Column, DataLoaders
 from jumpml.learn import Learner, Phase
-from jumpml.objectives.self_supervised._momentum import WithMomentum
+from jumpml.objectives._momentum import WithMomentum
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from jumpml.core import Loss
 from jumpml.data import Column, DataLoaders, Noise, random_split
 from jumpml.graph import Node
 from jumpml.objectives import CrossEntropy, ObjectiveModule, VICReg
-from jumpml.objectives.self_supervised._momentum import WithMomentum
+from jumpml.objectives._momentum import WithMomentum
 from jumpml.objectives.self_supervised._projector import embedding_width, make_projector, rows_that_count
 from jumpml.testing import ConformanceError, check_self_supervised
 

@@ -14,6 +14,7 @@ from jumpml.objectives._forgetting import LwF
 from jumpml.objectives._jacobian import Jacobian
 from jumpml.objectives._likelihoods import GaussianNLL, PoissonNLL
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives._momentum import WithMomentum
 from jumpml.objectives._ordinal import Corn
 from jumpml.objectives._overlap import Dice
 from jumpml.objectives._penalties import L1, L2, Orthogonality, TotalVariation
@@ -35,7 +36,6 @@ from jumpml.objectives.self_supervised._latent_prediction import LatentPredictio
 from jumpml.objectives.self_supervised._lejepa import LeJEPA
 from jumpml.objectives.self_supervised._masked import Masked
 from jumpml.objectives.self_supervised._moco import MoCo
-from jumpml.objectives.self_supervised._momentum import WithMomentum
 from jumpml.objectives.self_supervised._next_token import NextToken
 from jumpml.objectives.self_supervised._next_value import NextValue
 from jumpml.objectives.self_supervised._nt_xent import CLIP, NTXent

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
 from jumpml.objectives._rows import filled, shaped_like
+from jumpml.objectives._temperature import checked_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,9 +133,7 @@ class SupervisedContrastive(ObjectiveModule):
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, views=views, weight=weight, when=when)
-        if not 0 < temperature < float("inf"):
-            raise self.error(f"expected a temperature above 0, got {temperature}.")
-        self.temperature = temperature
+        self.temperature = checked_temperature(self, temperature)
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one vector and one class a row."""

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jumpml.core import TASK_KINDS, Loss, did_you_mean
 from jumpml.objectives._module import ObjectiveModule
 from jumpml.objectives._rows import filled, mean_of_rows, same_rows, shaped_like
+from jumpml.objectives._temperature import checked_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,9 +60,7 @@ class Distillation(ObjectiveModule):
         super().__init__(inputs, weight=weight, when=when)
         if kind not in TASK_KINDS:
             raise self.error(f"{kind!r} is no kind of task. {did_you_mean(kind, TASK_KINDS)}")
-        if not 0 < temperature < float("inf"):
-            raise self.error(f"expected a temperature above 0, got {temperature}.")
-        self.kind, self.temperature = kind, temperature
+        self.kind, self.temperature = kind, checked_temperature(self, temperature)
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for equal shapes, and for classes where the kind has them."""

@@ -10,6 +10,7 @@ from jumpml.core import TASK_KINDS, GraphError, Loss
 from jumpml.objectives._copied import frozen
 from jumpml.objectives._distillation import Distillation
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives._temperature import checked_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,9 +62,7 @@ class LwF(ObjectiveModule):
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, weight=weight, when=when)
-        if not 0 < temperature < float("inf"):
-            raise self.error(f"expected a temperature above 0, got {temperature}.")
-        self.temperature = temperature
+        self.temperature = checked_temperature(self, temperature)
         self.before: nn.Module | None = None
         self._of: tuple[Any, ...] = ()  # the model, which torch does not register; a copy of it has a copy of this
         self.register_buffer("active", torch.zeros(()))

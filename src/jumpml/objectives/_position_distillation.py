@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jumpml.core import TASK_KINDS, Loss, did_you_mean
 from jumpml.graph import scores
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives._temperature import checked_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,9 +58,7 @@ class PositionDistillation(ObjectiveModule):
         kinds = [name for name, brings in TASK_KINDS.items() if brings.at != "row"]
         if kind not in kinds:
             raise self.error(f"{kind!r} is no kind of task that decides at positions. {did_you_mean(kind, kinds)}")
-        if not 0 < temperature < float("inf"):
-            raise self.error(f"expected a temperature above 0, got {temperature}.")
-        self.kind, self.temperature = kind, temperature
+        self.kind, self.temperature = kind, checked_temperature(self, temperature)
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for equal shapes."""

@@ -94,10 +94,8 @@ class Tokens(Answer):
 
     def losses(self, decoded: Tensor, whole: Tensor) -> Tensor:
         """The cross-entropy of ``[batch, positions, tokens]``."""
-        logits = decoded.reshape(len(decoded), -1, self.classes)[:, : whole.shape[1]].transpose(
-            1, 2
-        )  # texts may be cut
-        return F.cross_entropy(logits, whole.clamp(min=0), reduction="none")
+        logits = decoded.reshape(len(decoded), -1, self.classes)[:, : whole.shape[1]]  # texts may be cut
+        return F.cross_entropy(logits.transpose(1, 2), whole.clamp(min=0), reduction="none")
 
     def hidden(self, hidden: Tensor, whole: Tensor) -> Tensor:
         """The tokens."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, final
 
 from torch import nn
 
+from jumpml.objectives._momentum import WithMomentum
 from jumpml.objectives.self_supervised._checks import checked_widths
-from jumpml.objectives.self_supervised._momentum import WithMomentum
 from jumpml.objectives.self_supervised._projector import make_projector
 from jumpml.objectives.self_supervised._simsiam import cosine
 from jumpml.objectives.self_supervised._slow_views import slow_projections

@@ -12,22 +12,6 @@ if TYPE_CHECKING:
 CROPS = (2, 4)  # two global crops and a few local ones, as in SwAV and DINO
 
 
-def checked_temperature(objective: ObjectiveModule, temperature: float, name: str = "a temperature") -> float:
-    """What logits are divided by.
-
-    Args:
-        objective: For the error.
-        temperature: The number.
-        name: What the objective calls it, with its article.
-
-    Raises:
-        ObjectiveError: It is not above 0.
-    """
-    if not 0 < temperature < float("inf"):
-        raise objective.error(f"expected {name} above 0, got {temperature}.")
-    return temperature
-
-
 def checked_widths(objective: ObjectiveModule, widths: Sequence[int], name: str) -> tuple[int, ...]:
     """The widths of layers of which there is one at least.
 

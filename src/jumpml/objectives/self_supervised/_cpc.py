@@ -9,9 +9,9 @@ from torch import nn
 
 from jumpml.core import Loss, ValueInfo
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives._precision import in_full_precision
 from jumpml.objectives._rows import filled
 from jumpml.objectives.self_supervised._causal import check_steps, refuse_peeking
-from jumpml.objectives.self_supervised._precision import in_full_precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,11 +117,9 @@ class CPC(ObjectiveModule):
             raise self.error(f"expected two rows or more in a batch, to tell them apart; got {len(latent)}. {fix}")
         context = filled(latent if context is None else context, present)
         latent = filled(latent, present)
-        losses = [self._foretold(k, layer(context[:, :-k]), latent[:, k:], present) for k, layer in self._layers()]
+        ahead = enumerate(self.predictor, start=1)
+        losses = [self._foretold(k, layer(context[:, :-k]), latent[:, k:], present) for k, layer in ahead]
         return Loss(torch.stack(losses).mean())
-
-    def _layers(self) -> list[tuple[int, nn.Module]]:
-        return list(enumerate(self.predictor, start=1))
 
     def _foretold(self, k: int, foretold: Tensor, latent: Tensor, present: Tensor | None) -> Tensor:
         """InfoNCE of what is foretold, ``[batch, steps - k, width]``, for the latent vectors of these steps."""

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from jumpml.core import HIDDEN, WHOLE, Loss
+from jumpml.objectives._momentum import WithMomentum
+from jumpml.objectives._precision import in_single
 from jumpml.objectives._rows import filled
-from jumpml.objectives.self_supervised._momentum import WithMomentum
 from jumpml.objectives.self_supervised._patches import as_positions, cut
-from jumpml.objectives.self_supervised._precision import in_single
 from jumpml.objectives.self_supervised._told import ToldByView
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from torch import nn
 
 from jumpml.core import Loss, ValueInfo
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives._precision import in_single
 from jumpml.objectives._rows import filled
 from jumpml.objectives.self_supervised._causal import check_steps, refuse_peeking
-from jumpml.objectives.self_supervised._precision import in_single
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,8 +11,8 @@ from torch import nn
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives.self_supervised._checks import checked_temperature
-from jumpml.objectives.self_supervised._precision import in_full_precision
+from jumpml.objectives._precision import in_full_precision
+from jumpml.objectives._temperature import checked_temperature
 from jumpml.objectives.self_supervised._projector import rows_that_count
 from jumpml.objectives.self_supervised._two_views import TwoViews
 

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from jumpml.objectives.self_supervised._checks import checked_count, checked_temperature, drawn_crops
+from jumpml.objectives._temperature import checked_temperature
+from jumpml.objectives.self_supervised._checks import checked_count, drawn_crops
 from jumpml.objectives.self_supervised._sinkhorn import sinkhorn
 from jumpml.objectives.self_supervised._two_views import TwoViews
 

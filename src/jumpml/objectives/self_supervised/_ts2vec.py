@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives._precision import in_full_precision
 from jumpml.objectives._rows import filled
 from jumpml.objectives.self_supervised._causal import check_steps
-from jumpml.objectives.self_supervised._precision import in_full_precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

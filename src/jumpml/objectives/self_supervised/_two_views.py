@@ -9,7 +9,7 @@ from torch import nn
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
-from jumpml.objectives.self_supervised._precision import in_full_precision
+from jumpml.objectives._precision import in_full_precision
 from jumpml.objectives.self_supervised._projector import embedding_width, make_projector, rows_that_count
 
 if TYPE_CHECKING:

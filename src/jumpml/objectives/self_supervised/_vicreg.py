@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 import torch
 import torch.nn.functional as F
 
+from jumpml.objectives.self_supervised._checks import checked_widths
 from jumpml.objectives.self_supervised._two_views import TwoViews
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ class VICReg(TwoViews):
         when: str | Sequence[str] = ("supervised",),
     ) -> None:
         super().__init__(inputs, views=views, projector=projector, weight=weight, when=when)
-        if not projector:
-            raise self.error("expected the widths of one projector layer or more, got none.")
+        checked_widths(self, projector, "projector")
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
 
     def compare(self, *projections: Tensor) -> Tensor:

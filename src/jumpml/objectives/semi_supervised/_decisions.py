@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
     from jumpml.objectives._module import ObjectiveModule
 
-DECIDED = (
-    "multiclass",
-    "binary",
-    "multilabel",
-)  # kinds of task that decide once a row, by logits
+DECIDED = ("multiclass", "binary", "multilabel")  # kinds of task that decide once a row, by logits
 _SHAPES = {
     "multiclass": "[batch, classes] float32 with two classes or more",
     "binary": "[batch] or [batch, 1] float32",

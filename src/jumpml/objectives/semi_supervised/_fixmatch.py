@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
+from jumpml.objectives._temperature import checked_temperature
 from jumpml.objectives.semi_supervised._with_threshold import WithThreshold
 
 if TYPE_CHECKING:
@@ -61,9 +62,7 @@ class FixMatch(WithThreshold):
         super().__init__(inputs, views=views, threshold=threshold, kind=kind, weight=weight, when=when)
         if len(self.views) != 2:
             raise self.error(f"expected two views, a weak one and a strong one; got {len(self.views)}.")
-        if temperature is not None and not 0 < temperature < float("inf"):
-            raise self.error(f"expected a temperature above 0, got {temperature}.")
-        self.temperature = temperature
+        self.temperature = None if temperature is None else checked_temperature(self, temperature)
 
     def forward(self, weak: Tensor, strong: Tensor, present: Tensor | None = None) -> Loss:
         """The loss of each row.

@@ -8,9 +8,9 @@ import torch
 
 from jumpml.core import Loss
 from jumpml.graph import probabilities
+from jumpml.objectives._momentum import WithMomentum
+from jumpml.objectives._precision import in_single
 from jumpml.objectives._rows import mean_of_rows
-from jumpml.objectives.self_supervised._momentum import WithMomentum
-from jumpml.objectives.self_supervised._precision import in_single
 from jumpml.objectives.semi_supervised._decisions import check_kind, check_output, kind_in
 
 if TYPE_CHECKING:

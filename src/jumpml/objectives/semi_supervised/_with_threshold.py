@@ -8,8 +8,8 @@ import torch
 
 from jumpml.core import Loss
 from jumpml.objectives._module import ObjectiveModule
+from jumpml.objectives._precision import in_single
 from jumpml.objectives._rows import mean_of_rows
-from jumpml.objectives.self_supervised._precision import in_single
 from jumpml.objectives.semi_supervised._decisions import check_kind, check_output, decide, kind_in, losses
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import jumpml
 from jumpml.core import LearnerError, SpecError
 from jumpml.data import Column, DataLoaders
 from jumpml.graph import Branch, Classes, Deepen
-from jumpml.learn import Hook, Learner, Phase, Replay, Reservoir
+from jumpml.learn import Hook, Learner, Phase, Replay, Reservoir, Saving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -270,6 +270,32 @@ def test_rows_of_before_new_classes_came_are_compared_on_those_that_there_were(n
     for gradient, other in zip(alone.gradients, wanted, strict=True):
         torch.testing.assert_close(gradient, other)
     second.fit()
+
+
+def test_new_classes_come_while_rows_are_replayed_and_a_resume_ends_in_the_same_bits(tmp_path: Path) -> None:
+    def made(name: str) -> tuple[Learner, Replay]:
+        replay = Replay(rows=32, batch=8, alpha=0.5, beta=1.0, seed=1)
+        saving = Saving(folder=tmp_path / name, steps=1)
+        return learner_with(replay, saving=saving, phases={"supervised": Phase(epochs=3)}), replay
+
+    whole, kept = made("whole")
+    parted, _ = made("parted")
+    for learner in (whole, parted):
+        learner.train_epoch()
+        learner.grow(Classes("y", ("a", "b", "c", "d")))
+        learner.save()  # no step has met the new class yet
+    whole.fit()
+    again, same = made("parted")
+    assert again.resume()
+    again.train_epoch()  # and now one has
+    again, same = made("parted")
+    assert again.resume()
+    again.fit()
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name])
+    rows, others = kept.state_dict()["rows"], same.state_dict()["rows"]
+    assert rows["output/y"].shape == (32, 4)
+    assert all(torch.equal(value.nan_to_num(9.0), others[name].nan_to_num(9.0)) for name, value in rows.items())
 
 
 def test_only_the_phases_that_are_named_keep_and_replay() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.graph import Model
+    from jumpml.graph import Growth, Model
     from jumpml.learn._hook import Step
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
@@ -84,6 +84,7 @@ class Replay(Hook):
         self._kept: tuple[str, ...] = ()
         self._outputs: dict[str, str] = {}
         self._classes: dict[str, tuple[str, ...]] = {}  # by target, those that the kept rows' codes are of
+        self._grown = False
 
     def attach(self, learner: Learner) -> None:
         """Look at what there is to keep.
@@ -127,6 +128,9 @@ class Replay(Hook):
         Raises:
             LearnerError: The model has grown, and reads a field now that the rows lack.
         """
+        if self._grown:
+            self._grown = False
+            self._meet_classes(self._learner.model)
         if self._on and self._kept != tuple(stage.plan.fields):
             self.enter(stage)
         if not (self._on and len(self._reservoir)):
@@ -153,6 +157,10 @@ class Replay(Hook):
             fields = {_FIELD + name: step.batch[name] for name in self._kept}
             outputs = {_OUTPUT + task: step.values[node] for task, node in self._outputs.items()}
             self._reservoir.add(fields | outputs)
+
+    def grew(self, growth: Growth) -> None:
+        """There may be new classes; the next step meets them, since a growth may yet be taken back."""
+        self._grown = True
 
     def state_dict(self) -> dict[str, Any]:
         """The reservoir."""

@@ -115,6 +115,11 @@ def test_famo_is_torchjds_on_the_losses_of_the_next_update() -> None:
         torch.testing.assert_close(own.multipliers(means, None), values.grad, rtol=1e-4, atol=1e-6)
 
 
+def test_famo_needs_the_means() -> None:
+    with pytest.raises(TypeError, match="famo needs the means of the update"):
+        begun(FAMO()).multipliers(None, None)
+
+
 class GradNormAsInThePaper:
     """Algorithm 1 of Chen et al. 2018, by autograd of its equation 2 with the targets held."""
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import jumpml
-from jumpml.balance import Uncertainty, UPGrad
+from jumpml.balance import Balancer, LossBalancer, Uncertainty, UPGrad
 from jumpml.core import JumpMLError, LearnerError
 from jumpml.graph import Widen
 from jumpml.learn import Balancing, Learner, Phase
@@ -600,6 +600,45 @@ def test_one_name_is_no_set(table: Path) -> None:
     with pytest.raises(LearnerError) as error:
         Balancing(UPGrad(), over=["y"])
     assert str(error.value) == "balance: expected `over` as two objectives' names or more, got ['y']."
+
+
+def test_a_balancer_says_whether_it_looks_at_losses_or_gradients() -> None:
+    class Neither(Balancer):
+        kind = "neither"
+
+        def identity(self) -> str:
+            return self.kind
+
+    with pytest.raises(LearnerError) as error:
+        Balancing(Neither())  # type: ignore[arg-type]
+    told = "balance: expected a LossBalancer or a GradientBalancer, got Neither. Derive it from one of the two."
+    assert str(error.value) == told
+
+
+def test_a_balancer_of_ones_own_may_be_told_how_long_gradients_are(table: Path) -> None:
+    class Told(LossBalancer):
+        kind = "told"
+        at = "body"
+
+        def multipliers(self, means: Tensor | None, there: Tensor | None) -> Tensor:
+            return torch.ones(len(self.names))
+
+        def look(self, norms: Tensor) -> None:
+            seen.append(norms)
+
+        def observe(self, means: Tensor, there: Tensor | None) -> None:
+            seen.append(means)
+
+        def identity(self) -> str:
+            return self.kind
+
+    seen: list[Tensor] = []
+    loaders = loaders_of(table)
+    model = jumpml.load_model(NET, loaders)
+    learner = Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1), hooks=[Balancing(Told())])
+    learner.train_epoch()
+    assert len(seen) == 2 * len(loaders.train)
+    assert all(norms.shape == (3,) and norms.isfinite().all() and norms.any() for norms in seen[::2])
 
 
 def test_a_balancer_in_python_is_looked_at_too(table: Path) -> None:

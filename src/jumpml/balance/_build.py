@@ -20,10 +20,10 @@ from jumpml.balance._upgrad import UPGrad
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jumpml.balance._balancer import Balancer
+    from jumpml.balance._balancer import GradientBalancer, LossBalancer
     from jumpml.core import BalanceSpec
 
-_KINDS: Mapping[str, Callable[..., Balancer]] = {
+_KINDS: Mapping[str, Callable[..., LossBalancer | GradientBalancer]] = {
     kind.kind: kind
     for kind in (
         *(Uncertainty, DWA, FAMO, GradNorm, FeatureNorm),
@@ -32,7 +32,7 @@ _KINDS: Mapping[str, Callable[..., Balancer]] = {
 }
 
 
-def build_balancer(spec: BalanceSpec) -> Balancer | None:
+def build_balancer(spec: BalanceSpec) -> LossBalancer | GradientBalancer | None:
     """The balancer that a file asks for; None where objectives are added up.
 
     Args:

@@ -38,7 +38,7 @@ class Balancing(Hook):
         over: The objectives, by name; the others are added. All but penalties on parameters where None.
 
     Raises:
-        LearnerError: Fewer than two are named.
+        LearnerError: Fewer than two are named, or the balancer is neither one of losses nor one of gradients.
 
     Example:
         ``Learner(loaders, model, optimizer, hooks=[Balancing(UPGrad(at="encoder"))])``
@@ -46,7 +46,10 @@ class Balancing(Hook):
 
     name = "balance"
 
-    def __init__(self, balancer: Balancer, over: Sequence[str] | None = None) -> None:
+    def __init__(self, balancer: LossBalancer | GradientBalancer, over: Sequence[str] | None = None) -> None:
+        if not isinstance(balancer, (LossBalancer, GradientBalancer)):
+            told = f"expected a LossBalancer or a GradientBalancer, got {type(balancer).__name__}"
+            raise LearnerError(f"balance: {told}. Derive it from one of the two.")
         self.balancer, self.over = balancer, None if over is None else tuple(over)
         if isinstance(over, str) or (over is not None and len(over) < 2):
             raise LearnerError(f"balance: expected `over` as two objectives' names or more, got {over!r}.")
@@ -122,13 +125,9 @@ class Balancing(Hook):
         balancer = self.balancer
         if isinstance(balancer, LossBalancer):
             return Weighed(plain, balancer, stage.trained, _parameters(balancer.at, self._model, stage.trained))
-        if isinstance(balancer, GradientBalancer):
-            return (
-                Combined(plain, balancer, stage.trained)
-                if balancer.at is None
-                else AtNode(plain, balancer, _given(self._model, balancer.at))
-            )
-        raise TypeError(f"expected a LossBalancer or a GradientBalancer, got {type(balancer).__name__}")
+        if balancer.at is None:
+            return Combined(plain, balancer, stage.trained)
+        return AtNode(plain, balancer, _given(self._model, balancer.at))
 
 
 def find_balance_problems(

@@ -11,7 +11,7 @@ from jumpml.core import LearnerError
 from jumpml.learn.adapting._certainty import chances_of, no_classes
 from jumpml.learn.adapting._method import Descending
 from jumpml.learn.adapting._normalization import AFFINE, Normalizer, foreign_rows, norms_of
-from jumpml.learn.adapting._statistics import rows_of
+from jumpml.learn.steps._window import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

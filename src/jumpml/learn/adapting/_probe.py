@@ -12,7 +12,7 @@ from jumpml.graph import decide
 from jumpml.learn.adapting._certainty import variety
 from jumpml.learn.adapting._label_shift import Classes, RowMoments
 from jumpml.learn.adapting._normalization import norms_of
-from jumpml.learn.adapting._statistics import rows_of
+from jumpml.learn.steps._window import rows_of
 from jumpml.objectives import reduce
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import torch
 from jumpml.core import LearnerError
 from jumpml.learn.adapting._method import AdaptationMethod
 from jumpml.learn.adapting._normalization import Normalizer, foreign_rows, norms_of
+from jumpml.learn.steps._window import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,8 +88,3 @@ class BatchStatistics(AdaptationMethod):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
         self._normalizer.seen = state["seen"]
-
-
-def rows_of(batch: Mapping[str, Tensor]) -> int:
-    """How many rows a batch has."""
-    return next(iter(batch.values())).shape[0]

@@ -298,7 +298,7 @@ def test_without_a_probe_nothing_is_undone() -> None:
     adapted = Adapted(model, Spoil(1.0, 100.0), probe=None, known=known_of(model))
     assert (adapted(batches_of(1)[0])["t"].argmax(1) == 0).all()
     assert not adapted.undone
-    assert adapted.told == "Adapted at test time by spoil, batch after batch: 1 batches, none of which was undone."
+    assert adapted.told == "Adapted at test time by spoil, batch after batch: 1 batch, none of which was undone."
 
 
 @pytest.fixture(scope="module")
@@ -438,7 +438,7 @@ def learner_of(**options: Any) -> Learner:
         "checkpoint": None,
         **options,
     }
-    learner = jumpml.create_learner(loaders, jumpml.load_model(NET, loaders), None, {**said, **options})
+    learner = jumpml.create_learner(loaders, jumpml.load_model(NET, loaders), None, said)
     learner.fit()
     return learner
 

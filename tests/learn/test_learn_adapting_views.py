@@ -266,9 +266,6 @@ def test_a_batch_without_draws_is_refused() -> None:
     )
 
 
-AGE: dict[str, Any] = {"other": {"age": [{"noise": {"std": 0.1}}]}}
-
-
 @pytest.mark.parametrize(
     ("views", "view", "text"),
     [

@@ -19,6 +19,7 @@ from jumpml.data import Column, DataLoaders, Noise, random_split
 from jumpml.evaluate import alignment, embed, knn, linear_probe, rank_me, spread, uniformity
 from jumpml.graph import Model, Node
 from jumpml.learn import EmbeddingProbe, Embeddings, Learner, Phase, Saving
+from jumpml.learn.hooks._collapse import Watched, watch
 from jumpml.objectives import CrossEntropy, ObjectiveModule
 
 if TYPE_CHECKING:
@@ -257,6 +258,17 @@ def test_what_does_not_collapse_is_not_told() -> None:
     assert not any(record.notes for record in learner.history.epochs)
 
 
+@pytest.mark.parametrize(("spreads", "told"), [((0.01, 0.02, 0.03), 3), ((0.01, 0.02, 0.015, 0.01), 3), ((0.01,), 1)])
+def test_what_is_low_and_rises_is_not_told_before_the_phase_is_over(
+    spreads: Sequence[float], told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    learner = collapsing()
+    hook: Any = next(hook for hook in learner._loop.hooks if hook.name == "embeddings")
+    for place, spread_then in enumerate(spreads, start=1):
+        hook._tell(Watched("it", spread_then, "it is low"), f"epoch {place}", last=place == len(spreads))
+    assert [record.getMessage() for record in caplog.records] == [f"epoch {told}: it is low"]
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_what_was_told_is_not_told_again_after_a_resume(tmp_path: Path, told: bool) -> None:
     whole = collapsing()
@@ -277,8 +289,6 @@ def test_what_was_told_is_not_told_again_after_a_resume(tmp_path: Path, told: bo
 
 
 def test_a_line_is_told_of_projections_and_of_embeddings_that_no_task_reads() -> None:
-    from jumpml.learn.hooks._collapse import watch
-
     learner = collapsing()
     rows = torch.outer(torch.linspace(-1, 1, 30).sign(), torch.arange(16.0) + 1)
     (watched,) = watch("encoder", rows, learner.model, "self_supervised")
@@ -287,8 +297,6 @@ def test_a_line_is_told_of_projections_and_of_embeddings_that_no_task_reads() ->
 
 
 def test_projections_are_watched_beside_what_they_are_made_of(tmp_path: Path) -> None:
-    from jumpml.learn.hooks._collapse import watch
-
     learner = learner_of(tmp_path)
     rows = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
     names = [watched.name for watched in watch("encoder", rows, learner.model, "self_supervised")]

@@ -121,6 +121,7 @@ def test_a_stop_in_the_middle_leaves_no_trace(tmp_path: Path, step: int) -> None
         first.fit()
     loaders = data()
     again = jumpml.create_learner(loaders, model(loaders), None, options(2), run=tmp_path / "run")
+    assert again.progress.step == step - 1  # the last checkpoint: at the start, and after the first epoch
     again.fit()
     states = [learner.model.state_dict() for learner in (whole, again)]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])

@@ -137,12 +137,13 @@ class Adapted:
     def told(self) -> str:
         """What became of it, in words."""
         how = "each batch anew" if self.episodic else "batch after batch"
-        begin = f"Adapted at test time by {self.method.name}, {how}: {self.batches} batches"
+        number = f"{self.batches} batch{'' if self.batches == 1 else 'es'}"
+        begin = f"Adapted at test time by {self.method.name}, {how}: {number}"
         if not self.undone:
             return f"{begin}, none of which was undone."
         reasons = Counter(text.partition(": ")[2] for text in self.undone)
         why = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
-        return f"{begin}, of which {len(self.undone)} were undone: {why}."
+        return f"{begin}, of which {len(self.undone)} {'was' if len(self.undone) == 1 else 'were'} undone: {why}."
 
     def state_dict(self) -> dict[str, Any]:
         """Where it stands: with it, another one of the same model and method goes on to the bit."""

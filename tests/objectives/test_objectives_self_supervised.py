@@ -116,6 +116,12 @@ def test_it_conforms(kind: str) -> None:
         check_self_supervised(KINDS[kind](inputs="encoder", views="noisy", **OPTIONS.get(kind, {})))
 
 
+@pytest.mark.parametrize("kind", SELF_SUPERVISED)
+def test_it_is_refused_where_nothing_that_it_reads_trains(kind: str) -> None:
+    """By what every kind says of itself; `test_learn_misfits.py` has the refusal."""
+    assert cast("Any", KINDS[kind]).needs_learning
+
+
 @pytest.mark.parametrize("kind", [kind for kind in SELF_SUPERVISED if cast("Any", KINDS[kind]).draws == 2])
 def test_a_collapse_under_two_views_says_what_to_change(kind: str) -> None:
     """`learn.Embeddings` tells it; what is masked or foretold cannot collapse so easily, and may say nothing."""

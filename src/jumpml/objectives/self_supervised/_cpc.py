@@ -51,6 +51,7 @@ class CPC(ObjectiveModule):
     """
 
     roles = ("latent", "context")
+    needs_learning = True
     if_collapsed = "foretell more steps (`ahead`), or take larger batches, which have more rows to be told from"
     optional = 1
     per_example = False

@@ -49,6 +49,7 @@ class NextToken(ObjectiveModule):
     """
 
     roles = ("past", "text")
+    needs_learning = True
     if_collapsed = "lower the learning rate, and see whether tokens that hardly differ fill the texts"
 
     def __init__(

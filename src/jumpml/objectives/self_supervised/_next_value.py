@@ -51,6 +51,7 @@ class NextValue(ObjectiveModule):
     """
 
     roles = ("past", "series")
+    needs_learning = True
     if_collapsed = "foretell more steps (`horizon`), for which it has to know more than the last value"
 
     def __init__(

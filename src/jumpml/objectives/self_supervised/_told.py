@@ -29,6 +29,7 @@ class ToldByView(ObjectiveModule):
         ObjectiveError: There are not one node and one field, or not one view.
     """
 
+    needs_learning = True
     draws: int | tuple[int, int] = 1
     tells: ClassVar[tuple[str, ...]]
     """What it reads of the field, as what stands behind its name; empty text for the field itself."""

@@ -53,6 +53,7 @@ class TS2Vec(ObjectiveModule):
     """
 
     roles = ("steps",)
+    needs_learning = True
     if_collapsed = "let views hide more, or take larger batches, which have more rows to be told from"
     per_example = False
 

@@ -10,6 +10,7 @@ from torch import nn
 from jumpml.core import (
     JumpMLError,
     ObjectiveError,
+    Spec,
     SpecError,
     WeightSchedule,
     brought,
@@ -65,7 +66,6 @@ if TYPE_CHECKING:
 
     from jumpml.core import Mistake, ModelSpec, Objective, Weight
 
-WAYS = ("weight", "momentum")  # options that may move over a phase
 KINDS: Mapping[str, Callable[..., Objective]] = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
@@ -171,7 +171,7 @@ def _wanted(spec: ModelSpec) -> list[tuple[tuple[str, ...], str, dict[str, Any]]
             wanted.append((("tasks", name, "objective"), kind, shared | changes.options()))
     for name, objective in spec.objectives.items():
         options: dict[str, Any] = objective.model_dump(exclude={"kind"}, exclude_none=True)
-        options |= {way: _weight(getattr(objective, way)) for way in WAYS if way in options}
+        options |= {key: _weight(value) for key, value in objective if isinstance(value, Spec)}  # ways over a phase
         if "parameters" in options:
             options["parameters_of"] = options.pop("parameters")
         wanted.append((("objectives", name), objective.kind, options))

@@ -8,7 +8,7 @@ import pytest
 from iris_files import iris_data, iris_model, mlp
 
 import jumpml
-from jumpml.core import LearnerError
+from jumpml.core import LearnerError, SpecError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,6 +108,17 @@ def test_phases_of_tasks_are_no_self_supervision() -> None:
     options = {"phases": phases, "log": [], "checkpoint": None}
     learner = jumpml.create_learner(loaders, model, options=options)
     assert [record.phase for record in learner.ss_learn()] == ["self_supervised", "first", "first", "second"]
+
+
+def test_self_supervision_behind_supervision_is_refused() -> None:
+    """As where `--set learner.phases.self_supervised.epochs=1` puts it, and the file names the other phase alone."""
+    objectives = {"agree": {"kind": "vicreg", "inputs": "low", "views": "noisy", "when": ["self_supervised"]}}
+    with pytest.raises(SpecError) as caught:
+        make(phases={"supervised": {"epochs": 1}, "self_supervised": {"epochs": 1}}, objectives=objectives)
+    assert str(caught.value) == (
+        "the learner spec: 1 mistake\n  phases.self_supervised: it would run after `supervised`, since phases follow "
+        "each other as they are written. Write it above `supervised`, or give it another name."
+    )
 
 
 def test_without_any_it_is_told_where_to_put_one() -> None:

@@ -277,6 +277,10 @@ def _problems(spec: LearnerSpec, model: Model, measured: Collection[str], *, own
     asked = spec.phases.get("self_supervised")
     if asked and asked.epochs != 0 and not model.active("self_supervised"):
         yield idle("self_supervised")
+    run = [name for name, phase in spec.phases.items() if phase.epochs != 0]
+    if "self_supervised" in run and "supervised" in run[: run.index("self_supervised")]:  # so `--set` may have put it
+        text = "it would run after `supervised`, since phases follow each other as they are written."
+        yield Problem(("phases", "self_supervised"), text, "Write it above `supervised`, or give it another name.")
     for name, phase in spec.phases.items():
         if phase.lr is not None and getattr(phase.schedule or spec.schedule, "kind", None) == "one_cycle":
             fix = "Set the schedule's max_lr instead."

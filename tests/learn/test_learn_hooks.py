@@ -10,7 +10,8 @@ import torch
 from jumpml import load_model
 from jumpml.core import LearnerError
 from jumpml.data import Column, DataLoaders
-from jumpml.learn import Hook, Learner, Phase, Saving
+from jumpml.graph import Deepen
+from jumpml.learn import Hook, Learner, Log, Phase, Saving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.core import EpochRecord
-    from jumpml.learn import Step
+    from jumpml.graph import Growth, Model
+    from jumpml.learn import Step, StepRecord
     from jumpml.learn._stage import Stage
 
 
@@ -37,6 +39,26 @@ class Diary(Hook):
 
     def enter(self, stage: Stage) -> None:
         self.lines.append(f"enter {stage.name}")
+
+    def measures(self, model: Model) -> list[str]:
+        return ["lines"]
+
+    def join(self, stage: Stage) -> None:
+        self.lines.append(f"join {all(p.grad is not None for p in stage.trained)}")
+
+    def learned(self, step: Step) -> None:
+        self.lines.append(f"learned {step.rows}")
+
+    def read(self) -> dict[str, float]:
+        self.lines.append("read")
+        return {}
+
+    def validated(self, phase: str, epoch: int) -> dict[str, float]:
+        self.lines.append(f"validated {phase} {epoch}")
+        return {"lines": len(self.lines)}
+
+    def grew(self, growth: Growth) -> None:
+        self.lines.append("grew")
 
     def differentiated(self, stage: Stage) -> None:
         self.lines.append(f"differentiated {all(p.grad is not None for p in stage.trained)}")
@@ -85,7 +107,17 @@ class Until(Hook):
             self.learner.end_phase("seen enough")
 
 
-def learner(hooks: Sequence[Hook], folder: Path | None = None, **phases: Phase) -> Learner:
+class Quiet(Log):
+    """Is told, and tells nobody."""
+
+    def steps(self, records: Sequence[StepRecord]) -> None:
+        pass
+
+    def epoch(self, record: EpochRecord) -> None:
+        pass
+
+
+def learner(hooks: Sequence[Hook], folder: Path | None = None, log: Sequence[Log] = (), **phases: Phase) -> Learner:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(12, 2, generator=generator)
     columns = {"x": Column(x, "tensor"), "y": Column(x.sum(1, keepdim=True), "number")}
@@ -97,7 +129,7 @@ def learner(hooks: Sequence[Hook], folder: Path | None = None, **phases: Phase) 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     saving = Saving(folder=folder) if folder else None
     made = phases or {"supervised": Phase(epochs=2)}
-    return Learner(loaders, model, optimizer, phases=made, saving=saving, hooks=hooks)
+    return Learner(loaders, model, optimizer, phases=made, saving=saving, log=log, hooks=hooks)
 
 
 def weights(of: Learner) -> Tensor:
@@ -106,15 +138,21 @@ def weights(of: Learner) -> Tensor:
 
 def test_a_hook_is_told_of_every_moment_in_order() -> None:
     diary = Diary()
-    learner([diary], first=Phase(epochs=1), supervised=Phase(epochs=1)).fit()
-    step = ["differentiated True"]
+    told = learner([diary], first=Phase(epochs=1), supervised=Phase(epochs=1), log=[Quiet()])
+    told.fit()
+    told.grow(Deepen("out"))
+    step = ["join True", "differentiated True"]
+    first, last = [*step, "learned 5"], [*step, "learned 3"]
     assert diary.lines == [
         "attach ['first', 'supervised']",
-        *("enter first", *step, "updated 1 ['y'] 5", *step, "updated 2 ['y'] 3"),
-        "closed 1 ['loss']",
-        *("enter supervised", *step, "updated 3 ['y'] 5", *step, "updated 4 ['y'] 3"),
-        "closed 1 ['loss']",
+        *("enter first", *first, "updated 1 ['y'] 5", *last, "updated 2 ['y'] 3", "read"),
+        *("validated first 1", "closed 1 ['lines', 'loss']"),
+        *("enter supervised", *first, "updated 3 ['y'] 5", *last, "updated 4 ['y'] 3", "read"),
+        *("validated supervised 1", "closed 1 ['lines', 'loss']"),
+        "grew",
     ]
+    moments = {name for name in vars(Hook) if not name.startswith("_")} - {"figures", "name"}
+    assert moments - {"state_dict", "load_state_dict", "identity"} <= vars(Diary).keys()
 
 
 def test_the_state_of_a_hook_stands_in_the_checkpoint(tmp_path: Path) -> None:

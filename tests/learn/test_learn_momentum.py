@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 import torch.nn.functional as F
+from iris_files import IRIS, iris_data
 from torch import nn
 
 import jumpml
@@ -54,13 +55,9 @@ class Evaluating(Follow):
 
 @pytest.fixture(scope="module")
 def loaders() -> jumpml.DataLoaders:
-    fields = {
-        "x": {"kind": "tensor", "column": "data", "shape": [4]},
-        "species": {"kind": "category", "column": "target"},
-    }
-    iris = {"source": {"kind": "sklearn", "name": "iris"}, "fields": fields, "split": {"duplicates": "together"}}
+    iris = {**IRIS, "split": {"duplicates": "together"}}
     views = {"strong": {"x": [{"noise": {"std": 0.1}}]}}
-    return jumpml.create_dataloader({"datasets": {"iris": iris}, "views": views, "batch_size": 16})
+    return jumpml.create_dataloader(iris_data(datasets={"iris": iris}, views=views))
 
 
 def make(objective: WithMomentum) -> Model:

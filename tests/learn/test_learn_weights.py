@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from iris_files import iris_data
+from iris_files import iris_data, iris_model
 
 import jumpml
 from jumpml.core import ObjectiveError, SpecError, WeightSchedule
@@ -26,15 +26,9 @@ WARM = {"start": 0.0, "end": 0.8, "after": 0.5, "over": 1.0, "shape": "cosine"}
 
 def parts(weight: Any) -> Any:
     data = jumpml.create_dataloader(DATA)
-    spec = {
-        "seed": 0,
-        "nodes": {
-            "code": {"module": "torch.nn.LazyLinear", "inputs": "x", "args": {"out_features": 6}},
-            "out": {"module": "jumpml.blocks.Head", "inputs": "code"},
-        },
-        "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species"}},
-        "objectives": {"small": {"kind": "l2", "inputs": "code", "weight": weight}},
-    }
+    code = {"module": "torch.nn.LazyLinear", "inputs": "x", "args": {"out_features": 6}}
+    small = {"kind": "l2", "inputs": "code", "weight": weight}
+    spec = iris_model({"code": code}, objectives={"small": small})
     return data, jumpml.load_model(spec, data)
 
 

@@ -256,7 +256,7 @@ def train(model: Model, loaders: DataLoaders, training: Any) -> None:
         loaders,
         model,
         torch.optim.Adam(model.parameters(), lr=training.lr),
-        phases={"supervised": Phase(epochs=training.epochs)},
+        phases={"supervised": Phase(epochs=training.epochs, freeze=training.freeze)},
         seed=training.seed,
         device=loaders.device,
         record_examples=False,

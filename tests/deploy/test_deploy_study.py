@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from torch import nn
 
+from jumpml._verbs import train
 from jumpml.core import DeploymentError, ObjectiveError, Task, Training
-from jumpml.deploy._study import study
+from jumpml.deploy._study import fixed_nodes, study
 from jumpml.evaluate import predict
 from jumpml.graph import Model, Node
-from jumpml.objectives import L1, CrossEntropy, Distillation
+from jumpml.objectives import L1, CrossEntropy, Distillation, VICReg
 
 if TYPE_CHECKING:
     from conftest import Deployed
@@ -70,6 +72,22 @@ def test_training_the_pair_trains_the_student_and_leaves_the_source(
     )
     # Batch normalization's running figures are among them: they move in training mode, gradient or not.
     assert all(torch.equal(value, weights[name]) for name, value in source.state_dict().items())
+
+
+def test_all_that_is_trained_learns(digits_deployed: Deployed, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither what another phase's objectives learn nor the source is trained: a learner would name them as idle."""
+    loaders, source, _, _ = digits_deployed
+    agree = VICReg("out", views="strong", projector=(4,), when="self_supervised")
+    student = student_of(loaders, {"digit": CrossEntropy(("out", "label")), "agree": agree})
+    pair = study(student, loaders.fields, copy.deepcopy(source))
+    assert fixed_nodes(pair) == ("source",)
+    training = Training(epochs=1, lr=1e-3, seed=0, purpose="test", freeze=fixed_nodes(pair))
+    with caplog.at_level("WARNING", "jumpml"):
+        train(pair, loaders, training)
+        assert "no gradient reaches" not in caplog.text
+        train(pair, loaders, replace(training, freeze=()))
+    assert "no gradient reaches source." in caplog.text
+    assert "agree" not in caplog.text
 
 
 def test_without_a_source_the_tasks_are_all(digits_deployed: Deployed) -> None:

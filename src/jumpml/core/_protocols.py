@@ -156,12 +156,14 @@ class Training:
         lr: Adam's learning rate.
         seed: For order, augmentation and dropout.
         purpose: For progress, such as ``fine-tuning slim``.
+        freeze: The nodes that do not train.
     """
 
     epochs: int
     lr: float
     seed: int
     purpose: str
+    freeze: tuple[str, ...] = ()
 
 
 class Trainer(Protocol):

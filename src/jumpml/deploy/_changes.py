@@ -13,7 +13,7 @@ from jumpml.deploy._exportable import Exportable
 from jumpml.deploy._factorize import factorize
 from jumpml.deploy._quantize import quantize_static
 from jumpml.deploy._rows import decoded_rows
-from jumpml.deploy._study import study
+from jumpml.deploy._study import fixed_nodes, study
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,7 +185,7 @@ def _exported(change: str, model: Model, loaders: DataLoaders, file: Path, notes
 
 def _train(purpose: str, model: Model, base: Base, lessons: Lessons) -> None:
     seed = derive_seed(base.loaders.seed, purpose)
-    training = Training(epochs=lessons.epochs, lr=lessons.lr, seed=seed, purpose=purpose)
+    training = Training(epochs=lessons.epochs, lr=lessons.lr, seed=seed, purpose=purpose, freeze=fixed_nodes(model))
     try:
         base.trainer(model, base.loaders, training)
     except NonFiniteLossError as error:  # of the variant, which the learner does not know of

@@ -27,9 +27,10 @@ class _Whole(nn.Module):
 
     def __init__(self, model: Model, references: Collection[str]) -> None:
         super().__init__()
-        self.model = model
         self.references = tuple(dict.fromkeys(references))
-        self.fields = model.plan(self.references, model.inputs).fields
+        nodes = dict.fromkeys(filter(None, map(model.node_of, self.references)))
+        self.model = model.until(*nodes)  # without what its objectives learn: no gradient would come there
+        self.fields = self.model.plan(self.references, self.model.inputs).fields
 
     def forward(self, *values: Tensor) -> dict[str, Tensor]:
         return self.model(dict(zip(self.fields, values, strict=True)), outputs=self.references)
@@ -99,6 +100,11 @@ def study(
         objectives=objectives,
         fields=fields,
     )
+
+
+def fixed_nodes(pair: Model) -> tuple[str, ...]:
+    """The nodes of what `study` gives that never learn."""
+    return tuple(name for name in pair.node_names if isinstance(pair.node(name), _Fixed))
 
 
 def _moved(objective: Objective, student: Model, node: str) -> Objective:

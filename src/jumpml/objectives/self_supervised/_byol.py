@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, final
 
 from torch import nn
 
-from jumpml.objectives._momentum import WithMomentum
 from jumpml.objectives.self_supervised._checks import checked_widths
 from jumpml.objectives.self_supervised._projector import make_projector
 from jumpml.objectives.self_supervised._simsiam import cosine
-from jumpml.objectives.self_supervised._slow_views import slow_projections
-from jumpml.objectives.self_supervised._two_views import TwoViews
+from jumpml.objectives.self_supervised._slow_views import SlowViews
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @final
-class BYOL(WithMomentum, TwoViews):
+class BYOL(SlowViews):
     """Bootstrap your own latent: what one view predicts is what a slow copy of the model gives of the other.
 
     Grill et al. 2020, https://arxiv.org/abs/2006.07733, equation 2: the squared distance between prediction and target,
@@ -53,9 +51,7 @@ class BYOL(WithMomentum, TwoViews):
         torch.Size([])
     """
 
-    why_two = "batch normalization needs two"
     if_collapsed = "raise `momentum`, or lower the learning rate"
-    slow_parts = ("projector",)
 
     def __init__(
         self,
@@ -79,7 +75,7 @@ class BYOL(WithMomentum, TwoViews):
 
     def projections(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """What is predicted of each view, and the slow copy's projections."""
-        own, slow = slow_projections(self, inputs)
+        own, slow = self.both(inputs)
         return [*(self.predictor(view) for view in own), *slow]
 
     def compare(self, *projections: Tensor) -> Tensor:

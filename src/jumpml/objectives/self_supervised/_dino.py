@@ -8,11 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from jumpml.objectives._momentum import WithMomentum
 from jumpml.objectives._temperature import checked_temperature
 from jumpml.objectives.self_supervised._checks import checked_count, drawn_crops
-from jumpml.objectives.self_supervised._slow_views import slow_projections
-from jumpml.objectives.self_supervised._two_views import TwoViews
+from jumpml.objectives.self_supervised._slow_views import SlowViews
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @final
-class DINO(WithMomentum, TwoViews):
+class DINO(SlowViews):
     """Each view tells what a slow copy of the model says of the others: a distribution over prototypes.
 
     Caron et al. 2021, https://arxiv.org/abs/2104.14294, equations 1 to 4: projections and prototypes have length 1, and
@@ -61,7 +59,6 @@ class DINO(WithMomentum, TwoViews):
         torch.Size([])
     """
 
-    why_two = "batch normalization needs two"
     if_collapsed = "raise `momentum`, or lower `center_momentum` or `slow_temperature`"
     slow_parts = ("projector", "prototypes")
 
@@ -98,7 +95,7 @@ class DINO(WithMomentum, TwoViews):
 
     def projections(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The projections of all draws, and the slow copy's of the first ones."""
-        own, slow = slow_projections(self, inputs, self.targets)
+        own, slow = self.both(inputs, self.targets)
         return [*own, *slow]
 
     def compare(self, *projections: Tensor) -> Tensor:

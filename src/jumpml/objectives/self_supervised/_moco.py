@@ -8,12 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from jumpml.objectives._momentum import WithMomentum
 from jumpml.objectives._temperature import checked_temperature
 from jumpml.objectives.self_supervised._checks import checked_count
 from jumpml.objectives.self_supervised._queue import Queue
-from jumpml.objectives.self_supervised._slow_views import slow_projections
-from jumpml.objectives.self_supervised._two_views import TwoViews
+from jumpml.objectives.self_supervised._slow_views import SlowViews
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @final
-class MoCo(WithMomentum, TwoViews):
+class MoCo(SlowViews):
     """Momentum contrast: each view finds a slow copy's projection of the other among those of earlier batches.
 
     ``-log softmax`` of the cosine to it, over the temperature, among the cosines to a queue of what the slow copy gave
@@ -65,9 +63,7 @@ class MoCo(WithMomentum, TwoViews):
         tensor(10)
     """
 
-    why_two = "batch normalization needs two"
     if_collapsed = "raise `momentum`, or lower `temperature`"
-    slow_parts = ("projector",)
     slow_evaluates = True
 
     def __init__(
@@ -94,7 +90,7 @@ class MoCo(WithMomentum, TwoViews):
 
     def projections(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The projections of both views, and the slow copy's."""
-        own, slow = slow_projections(self, inputs)
+        own, slow = self.both(inputs)
         if 2 * len(own[0]) > self._length:
             fix = f"Give it {2 * len(own[0])} places or more, or take a smaller batch_size."
             raise self.error(

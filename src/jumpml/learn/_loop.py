@@ -38,12 +38,10 @@ if TYPE_CHECKING:
     from jumpml.learn._phase import Phase
     from jumpml.learn.logs._logs import StepRecord
     from jumpml.learn.saving._identity import Changes
-    from jumpml.learn.steps._at_node import AtNode
-    from jumpml.learn.steps._combined import Combined
+    from jumpml.learn.steps._descent import Descends
     from jumpml.learn.steps._execution import Execution
     from jumpml.learn.steps._relived import RelivedStep
     from jumpml.learn.steps._update import Update
-    from jumpml.learn.steps._weighed import Weighed
 
 
 class Loop:
@@ -92,7 +90,7 @@ class Loop:
         self._balancing = next((hook for hook in self.hooks if isinstance(hook, Balancing)), None)
         if self._balancing and execution.compile is not None:
             self._balancing.check_compiled()
-        self._descend: Descent | Weighed | Combined | AtNode = self._plain
+        self._descend: Descends = self._plain
         self._meter = Meter(self._weights)
         self._groups: Sequence[str] = ()  # whose learning rates are told one by one
 
@@ -112,7 +110,7 @@ class Loop:
             enter(self.stage)
         return self.stage
 
-    def _descent(self, stage: Stage) -> Descent | Weighed | Combined | AtNode:
+    def _descent(self, stage: Stage) -> Descends:
         return self._balancing.on(stage, self._plain) if self._balancing else self._plain
 
     def _stage(self, name: str, trained: Collection[nn.Parameter]) -> Stage:

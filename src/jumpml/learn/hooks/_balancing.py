@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jumpml.learn._learner import Learner
     from jumpml.learn._phase import Phase
     from jumpml.learn._stage import Stage
-    from jumpml.learn.steps._descent import Descent
+    from jumpml.learn.steps._descent import Descends, Descent
 
 
 @final
@@ -80,7 +80,7 @@ class Balancing(Hook):
             fix = "Leave it out, or balance by losses: uncertainty, dwa or famo."
             raise refusal(LearnerError, [Problem(("compile",), text, fix)])
 
-    def on(self, stage: Stage, plain: Descent) -> Descent | Weighed | Combined | AtNode:
+    def on(self, stage: Stage, plain: Descent) -> Descends:
         """What makes gradients in a phase: the sum, where there is nothing to balance.
 
         Args:

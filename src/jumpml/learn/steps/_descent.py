@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -41,6 +41,31 @@ def directly() -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], None]:
     except (AttributeError, TypeError, RuntimeError):
         pass
     return torch.autograd.backward
+
+
+class Descends(Protocol):
+    """What makes gradients of losses: a sum, or what a balancer puts in its place."""
+
+    def __call__(
+        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0, values: Mapping[str, Any] = NONE
+    ) -> None:
+        """Take in a batch.
+
+        Args:
+            losses: The batch's.
+            window: The batches that it belongs to, where it is not alone.
+            rows: Then the batch's.
+            values: What nodes gave.
+        """
+        ...
+
+    def finish(self, losses: Mapping[str, Loss]) -> None:
+        """All batches of an update have gone by: their gradients are to be the parameters'.
+
+        Args:
+            losses: Theirs, as of one.
+        """
+        ...
 
 
 class Descent:

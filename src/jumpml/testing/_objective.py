@@ -83,6 +83,7 @@ def check_objective(
 
     Example:
         >>> from jumpml.objectives import Function, Huber
+        >>> from jumpml.testing import ConformanceError
         >>> check_objective(Huber(("age", "years")), [torch.randn(4, 1), torch.randn(4, 1)])
         >>> def relative(prediction, target):
         ...     return (prediction - target).abs() / target.mean()

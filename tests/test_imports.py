@@ -21,8 +21,8 @@ TOP = (  # with the cli, the only ones that know every room
     *("_search", "_tune_record", "_study", "_tune"),
 )
 ROOMS = (
-    *("core", "drawing", "pretrained", "data", "graph", "objectives", "balance", "evaluate"),
-    *("diagnose", "learn", "deploy", "report", "testing", "cli"),
+    *("core", "drawing", "pretrained", "data", "graph", "objectives", "balance", "curriculum"),
+    *("evaluate", "diagnose", "learn", "deploy", "report", "testing", "cli"),
 )
 ALLOWED: dict[str, tuple[str, ...]] = {
     "core": (),
@@ -33,8 +33,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "objectives": ("core", "data", "graph"),
     "evaluate": ("core", "data", "graph", "objectives"),
     "balance": ("core", "data", "graph", "objectives"),
+    "curriculum": ("core", "data", "graph", "objectives"),
     "diagnose": ("core", "data", "graph", "objectives", "evaluate"),
-    "learn": ("core", "drawing", "data", "graph", "objectives", "evaluate", "balance"),
+    "learn": ("core", "drawing", "data", "graph", "objectives", "evaluate", "balance", "curriculum"),
     "deploy": ("core", "pretrained", "data", "graph", "objectives", "evaluate", "diagnose"),
     "report": ("core", "drawing"),
     "testing": (*(room for room in ROOMS if room not in {"testing", "cli"}), "blocks"),

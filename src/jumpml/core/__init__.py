@@ -81,6 +81,7 @@ from jumpml.core._schema import json_schema
 from jumpml.core._source_spec import MISSING_TEXTS, CsvSource
 from jumpml.core._spec import DATA_ENDINGS, FileSpec, Spec
 from jumpml.core._tasks import TASK_KINDS, WITH_HISTORY, WITH_QUANTILES, Task, TaskKind, brought, options_problem
+from jumpml.core._teacher_spec import TeacherSpec
 from jumpml.core._text_table import text_table
 from jumpml.core._trust import UntrustedNameError, resolve_class, resolve_function
 from jumpml.core._values import (
@@ -146,6 +147,7 @@ __all__ = [
     "GateAnswer",
     "GraphError",
     "BalanceSpec",
+    "TeacherSpec",
     "GrowSpec",
     "Growable",
     "HardExample",

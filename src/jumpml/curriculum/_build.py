@@ -1,0 +1,30 @@
+"""From what a learner file says to a teacher."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jumpml.curriculum._by_rows import Annealed, Proportional, Temperature
+from jumpml.curriculum._exp3s import Exp3S
+from jumpml.curriculum._uniform import Uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jumpml.core import TeacherSpec
+    from jumpml.curriculum._teacher import Teacher
+
+_KINDS: Mapping[str, Callable[..., Teacher]] = {
+    kind.kind: kind for kind in (Uniform, Proportional, Temperature, Annealed, Exp3S)
+}
+
+
+def build_teacher(spec: TeacherSpec) -> Teacher:
+    """The teacher that a file asks for.
+
+    Args:
+        spec: What it says: a kind's name alone, or its options.
+    """
+    if isinstance(spec, str):
+        return _KINDS[spec]()
+    return _KINDS[spec.kind](**spec.model_dump(exclude={"kind"}))

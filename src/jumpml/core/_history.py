@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from jumpml.core._course import CoursePoint
     from jumpml.core._records import EpochRecord
 
 
@@ -41,10 +42,12 @@ class History:
 
     Attributes:
         epochs: One record an epoch, in order.
+        course: What hooks told of the updates: shares and rewards of arms, multipliers, cosines; see `Course`.
         examples: By task, where examples were recorded.
     """
 
     epochs: list[EpochRecord] = field(default_factory=list)
+    course: tuple[CoursePoint, ...] = ()
     examples: dict[str, ExampleHistory] = field(default_factory=dict)
 
     def table(self) -> list[dict[str, str | float]]:

@@ -479,7 +479,8 @@ class Learner:
     def history(self) -> RunHistory:
         """Figures by epoch, and by example; it prints as a table and draws itself."""
         examples = self._recorder.history(self.loaders.train.rows) if self._recorder else {}
-        return RunHistory(epochs=list(self._run.journal.records), examples=examples)
+        journal = self._run.journal
+        return RunHistory(epochs=list(journal.records), course=journal.course.points, examples=examples)
 
     @property
     def unsaved(self) -> str:

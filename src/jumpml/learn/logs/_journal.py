@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jumpml.core import EpochRecord
+from jumpml.core import Course, EpochRecord
 from jumpml.learn.logs._patient_log import PatientLog
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ class Journal:
     Attributes:
         logs: The same; one on a disk that refuses is patient.
         records: Of the closed epochs.
+        course: What hooks told, over the updates.
     """
 
     def __init__(self, logs: Sequence[Log]) -> None:
         self.logs = tuple(PatientLog(one) for one in logs)
         self.records: list[EpochRecord] = []
+        self.course = Course()
         self._notes: list[str] = []
 
     def note(self, text: str) -> None:
@@ -47,7 +49,9 @@ class Journal:
 
     def steps(self, records: Sequence[StepRecord], figures: Mapping[str, float]) -> None:
         """Some steps were made, after which hooks tell these figures."""
-        told = [*records[:-1], records[-1]._replace(figures=figures)]
+        last = records[-1]
+        self.course.add(last.phase, last.step, len(records), figures)
+        told = [*records[:-1], last._replace(figures=figures)]
         for log in self.logs:
             log.steps(told)
 
@@ -71,10 +75,12 @@ class Journal:
             log.pause()
 
     def state_dict(self) -> dict[str, Any]:
-        """Records and notes; what the logs hold stands on the disk."""
-        return {"records": [record.model_dump() for record in self.records], "notes": [*self._notes]}
+        """Records, notes and the course; what the logs hold stands on the disk."""
+        records = [record.model_dump() for record in self.records]
+        return {"records": records, "notes": [*self._notes], "course": self.course.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
         self._notes = [*state["notes"]]
         self.records = [EpochRecord.model_validate(record) for record in state["records"]]
+        self.course.load_state_dict(state["course"])

@@ -71,7 +71,7 @@ class States:
         new, unread = loop.unread, loop.read()
         if new and self.keeper is None and not self._last_good.take(loop.progress.step):
             raise NonFinite(loop.progress.step + 1)
-        if self._journal.logs and (records := [*unread]):
+        if (self._journal.logs or loop.hooks.read) and (records := [*unread]):
             figures = {name: value for read in loop.hooks.read for name, value in read().items()}
             self._journal.steps(records, figures)
 

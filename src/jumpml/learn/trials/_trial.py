@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from jumpml.core import LearnerError
+from jumpml.core import Course, LearnerError
 from jumpml.learn._progress import Progress
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def trial_of(
     dropped = (run.states.keeper, run.states.saving, learner.stage)
     memo: dict[int, Any] = {id(part): None for part in dropped if part is not None}
     memo |= {id(learner.loaders): loaders, id(learner.phases): dict(phases or learner.phases)}
-    memo |= {id(run.journal.logs): (), id(run.journal.records): []}
+    memo |= {id(run.journal.logs): (), id(run.journal.records): [], id(run.journal.course): Course()}
     with learner.loaders.borrowed(), loaders.borrowed():
         try:
             trial = copy.deepcopy(learner, memo)

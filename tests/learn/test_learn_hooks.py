@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.core import EpochRecord
+    from jumpml.core import EpochRecord, Loss
     from jumpml.graph import Growth, Model
     from jumpml.learn import Step, StepRecord
     from jumpml.learn._stage import Stage
@@ -42,6 +42,9 @@ class Diary(Hook):
 
     def measures(self, model: Model) -> list[str]:
         return ["lines"]
+
+    def weigh(self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]) -> None:
+        self.lines.append(f"weigh {sorted(losses)} {len(batch['y'])}")
 
     def join(self, stage: Stage) -> None:
         self.lines.append(f"join {all(p.grad is not None for p in stage.trained)}")
@@ -142,7 +145,7 @@ def test_a_hook_is_told_of_every_moment_in_order() -> None:
     told.fit()
     told.grow(Deepen("out"))
     step = ["join True", "differentiated True"]
-    first, last = [*step, "learned 5"], [*step, "learned 3"]
+    first, last = ["weigh ['y'] 5", *step, "learned 5"], ["weigh ['y'] 3", *step, "learned 3"]
     assert diary.lines == [
         "attach ['first', 'supervised']",
         *("enter first", *first, "updated 1 ['y'] 5", *last, "updated 2 ['y'] 3", "read"),
@@ -151,7 +154,7 @@ def test_a_hook_is_told_of_every_moment_in_order() -> None:
         *("validated supervised 1", "closed 1 ['lines', 'loss']"),
         "grew",
     ]
-    moments = {name for name in vars(Hook) if not name.startswith("_")} - {"figures", "name"}
+    moments = {name for name in vars(Hook) if not name.startswith("_")} - {"figures", "name", "positions"}
     assert moments - {"state_dict", "load_state_dict", "identity"} <= vars(Diary).keys()
 
 

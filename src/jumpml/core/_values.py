@@ -19,6 +19,7 @@ HIDDEN = ".hidden"  # behind a field's name, on a draw: bool of its shape, what 
 WHOLE = ".whole"  # behind a field's name, on a draw: what the field's features gave before that
 ANSWER = ".answer"  # behind a field's name, on a draw: int64, which of several things a step of the view did
 TOLD = (HIDDEN, WHOLE, ANSWER)
+POSITION = "@position"  # int64 [batch]: the place of each row in its split, in plain order
 
 
 class Element(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import torch
 
-from jumpml.core import COVERED, PRESENT, field_of
+from jumpml.core import COVERED, POSITION, PRESENT, field_of
 from jumpml.data._files import FileReader
 from jumpml.data.augment._policies import PLAIN
 from jumpml.data.features._pretrained import Pretrained
@@ -37,12 +37,14 @@ class Plan(NamedTuple):
         fresh: Featurised for each batch: what is augmented, read from files, or too much to keep.
         draws: Draws of views, such as ``strong.0``.
         training: Whether augmentation applies, and what a step gives to rows that are trained on.
+        places: Whether batches hold the place of each row in the split.
     """
 
     ready: tuple[str, ...]
     fresh: tuple[str, ...]
     draws: tuple[str, ...]
     training: bool
+    places: bool = False
 
 
 class Ways(NamedTuple):
@@ -107,9 +109,10 @@ class BatchMaker:
         augmented = self._policies.fields(PLAIN) if training else ()
         for draw in draws:
             self._policies.fields(draw)
+        places, names = POSITION in names, [name for name in names if name != POSITION]
         never_kept = {*self.table.files, *self.table.windows} if self._keep else {*names}
         fresh = tuple(n for n in names if field_of(n) in augmented or n in never_kept or self._swells(n))
-        return Plan(tuple(n for n in names if n not in fresh), fresh, tuple(draws), training)
+        return Plan(tuple(n for n in names if n not in fresh), fresh, tuple(draws), training, places)
 
     def make(self, epoch: Epoch, plan: Plan, *, first: int = 0, seed: int = 0, number: int = 0) -> Iterator[Batch]:
         """The batches of an epoch.
@@ -126,6 +129,8 @@ class BatchMaker:
         for positions, sizes in _blocks(epoch, first, ways.row_bytes):
             rows = self.rows.index_select(0, positions)
             ready = self._gather(ways.kept, positions, sizes) | self._gather(ways.shared, rows, sizes)
+            if plan.places:
+                ready[POSITION] = positions.to(self.table.device, copy=True).split(sizes)
             decoded = self._gather(ways.decoded, rows, sizes)
             parts = positions.split(sizes) if ways.raw else ()
             widths = self._widths(rows, sizes)

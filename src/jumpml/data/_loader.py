@@ -103,8 +103,8 @@ class Loader:
         """Choose what batches hold, from the next ``iter`` on.
 
         Args:
-            fields: The plain fields, and the masks of texts that `DataLoaders.bind` names; None for all. A field with
-                missing values comes with ``<field>.present``.
+            fields: The plain fields, and what else `DataLoaders.bind` names, such as masks of texts; None for all. A
+                field with missing values comes with ``<field>.present``.
             views: Draws of views, such as ``strong.0``: the batch holds ``<field>@strong.0`` for each field that the
                 view touches, drawn anew each batch, and ``<field>.present`` likewise; of a text whose mask was bound
                 also ``<field>.mask@strong.0``.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jumpml.core import NEXT, PRESENT, EvaluationError, derive_seed, did_you_mean
+from jumpml.core import NEXT, POSITION, PRESENT, EvaluationError, derive_seed, did_you_mean
 from jumpml.evaluate._measure import first
 from jumpml.evaluate._metric import UndefinedError
 from jumpml.evaluate._named import metric_names, named
@@ -86,7 +86,7 @@ def _loss(loaders: DataLoaders, model: Model, split: str, phase: str) -> float:
     total = {name: torch.zeros((), dtype=torch.float64) for name in objectives}
     rows = dict.fromkeys(objectives, 0)
     read = [name for objective in objectives.values() for name in objective.inputs]
-    loaders.bind([name for name in read if name.endswith((NEXT, PRESENT)) and name in loaders.servable])
+    loaders.bind([n for n in read if n == POSITION or (n.endswith((NEXT, PRESENT)) and n in loaders.servable)])
     plans: dict[frozenset[str], LossPlan] = {}
     with evaluation_mode(model), _same_draws(loaders.device):
         for batch in loader_of(loaders, split).plain():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jumpml.core import ANSWER, NEXT, PRESENT, TOLD, FieldInfo, Problem, did_you_mean, field_of
+from jumpml.core import ANSWER, NEXT, POSITION, PRESENT, TOLD, FieldInfo, Problem, did_you_mean, field_of
 from jumpml.graph._names import Names, prefixes
 from jumpml.graph._node import Inputs, references
 from jumpml.graph._wiring import unknown_source
@@ -96,6 +96,8 @@ def objective_references(
     problems = []
     for objective, read in reads.items():
         for position, (key, reference) in enumerate(references(read)):
+            if reference == POSITION:
+                continue
             name, part = names.split(reference)
             own = part is None or f".{part}" in {NEXT, PRESENT, *TOLD}
             read_of = name if own else None
@@ -120,7 +122,7 @@ def unknown_fields(
         Problem(("objectives", objective, "inputs"), f"the data has no field {name!r}.", did_you_mean(name, fields))
         for objective, names in reads.items()
         for name in names
-        if name not in known and _read_of(name) not in fields
+        if name not in known and name != POSITION and _read_of(name) not in fields
     ]
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from jumpml.core import (
+    POSITION,
     PRESENT,
     FieldInfo,
     GraphError,
@@ -133,12 +134,13 @@ class Structure(nn.Module, ABC):
     def _known(self, inferred: Inferred) -> dict[str, ValueInfo]:
         """What objectives may read: fields, what follows in them, nodes' values and the losses that nodes bring.
 
-        And of each field which rows have a value.
+        And of each field which rows have a value, and the place of each row in its split.
         """
         fields = {field: info.value for field, info in self._fields.items()}
         there = {field + PRESENT: ValueInfo(shape=(), dtype="bool") for field in self._fields}
         losses = {loss: ValueInfo(shape=()) for loss, found in inferred.brought.items() if found.per_example}
-        return {**fields, **there, **nexts_of(self._fields), **self._values, **losses}
+        place = {POSITION: ValueInfo(shape=(), dtype="int64")}
+        return {**fields, **there, **nexts_of(self._fields), **place, **self._values, **losses}
 
     def _adopt(self, attribute: str, module: nn.Module) -> str:
         # A module that several nodes share stands once: its weights are saved once.

@@ -47,6 +47,7 @@ class Hook:
     Attributes:
         name: Its key in the checkpoint.
         figures: Validation figures that it reads in ``closed``: `val/<task>/<metric>` or `val/loss`.
+        positions: Whether batches hold ``@position`` for it, int64 ``[batch]``: each row's place among the train rows.
 
     Example:
         >>> class Rows(Hook):
@@ -62,6 +63,7 @@ class Hook:
 
     name: ClassVar[str]
     figures: tuple[str, ...] = ()
+    positions: bool = False
 
     def attach(self, learner: Learner) -> None:
         """The learner is made: keep what you need of it, or refuse it."""
@@ -72,6 +74,20 @@ class Hook:
 
     def enter(self, stage: Stage) -> None:
         """A phase is set up, anew or on resume."""
+
+    def weigh(self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """A batch's losses are there, and no gradient yet: say what each row counts.
+
+        It multiplies the row's gradient within the objective's mean; what is logged and recorded stays plain. Where
+        several hooks say something of a row, their weights are multiplied.
+
+        Args:
+            losses: By objective, without a graph.
+            batch: By field, what is learned from.
+
+        Returns:
+            By objective that has a loss a row, float ``[batch]``; those that are not named stay as they are.
+        """
 
     def join(self, stage: Stage) -> Tensor | None:
         """The batch's gradients are on their way: a scalar here is added to its loss, once an update."""
@@ -142,6 +158,9 @@ class Hooks:
             self._by_name[hook.name] = hook
         self.enter: list[Callable[[Stage], None]] = self._that_care("enter")
         self.learned: list[Callable[[Step], None]] = self._that_care("learned")
+        self.weigh: list[Callable[[Mapping[str, Loss], Mapping[str, Tensor]], Mapping[str, Tensor] | None]] = (
+            self._that_care("weigh")
+        )
         self.join: list[Callable[[Stage], Tensor | None]] = self._that_care("join")
         self.differentiated: list[Callable[[Stage], None]] = self._that_care("differentiated")
         self.updated: list[Callable[[Step], None]] = self._that_care("updated")
@@ -151,6 +170,11 @@ class Hooks:
 
     def __iter__(self) -> Iterator[Hook]:
         return iter(self._by_name.values())
+
+    @property
+    def positions(self) -> bool:
+        """Whether one of them reads each row's place."""
+        return any(hook.positions for hook in self)
 
     def grew(self, growth: Growth) -> None:
         """Tell all of a growth."""

@@ -20,7 +20,7 @@ from jumpml.learn.optimizers._joint import names_of
 from jumpml.learn.saving._snapshot import Snapshot
 from jumpml.learn.schedules._rates import without_parameters
 from jumpml.learn.schedules._schedules import TorchSchedule, schedules_of
-from jumpml.learn.steps._descent import Descent
+from jumpml.learn.steps._descent import NONE, Descent, check_weights
 from jumpml.learn.steps._execution import laid_out_alike
 from jumpml.learn.steps._meter import NONE_MOVES, Meter
 from jumpml.learn.steps._relived import look_at
@@ -123,6 +123,7 @@ class Loop:
             initial=self._initial,
             execution=self._execution,
             accumulate=self.accumulate,
+            positions=self.hooks.positions,
             trained=trained,
         )
 
@@ -185,9 +186,19 @@ class Loop:
         """A batch's gradients, and what is told of it."""
         losses, values = stage.plan(batch)
         rows = rows_of(batch)
-        self._descend(losses, window, rows, values)
         kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
+        counts = self._counts(kept, batch) if self.hooks.weigh else NONE
+        self._descend(losses, window, rows, values, counts)
         return Step(self.progress.step + 1, self.optimizer.param_groups[0]["lr"], kept, values, batch, rows)
+
+    def _counts(self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """By objective, what each row's gradient is multiplied by, as the hooks say."""
+        counts: dict[str, Tensor] = {}
+        for weigh in self.hooks.weigh:
+            for name, weights in (weigh(losses, batch) or {}).items():
+                check_weights(name, weights, losses)
+                counts[name] = counts[name] * weights if name in counts else weights
+        return counts
 
     def _learn_one(
         self, stage: Stage, batches: Sequence[Mapping[str, Tensor]]

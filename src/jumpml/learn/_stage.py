@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim import SGD
 
-from jumpml.core import COVERED, NEXT, PRESENT, TOLD, LearnerError, Problem, field_of, refusal
+from jumpml.core import COVERED, NEXT, POSITION, PRESENT, TOLD, LearnerError, Problem, field_of, refusal
 from jumpml.learn.misfits._wrong_phases import refuse_idle
 from jumpml.learn.optimizers._joint import members_of
 from jumpml.learn.schedules._rates import Rates
@@ -40,6 +40,7 @@ class Stage:
         initial: By group of the optimizer, all but its parameters, as it was before training.
         execution: How losses are computed.
         accumulate: Batches of an update.
+        positions: Whether batches hold each row's place, though no objective reads it.
         trained: The parameters that trained before.
 
     Raises:
@@ -57,6 +58,7 @@ class Stage:
         initial: Sequence[Mapping[str, Any]],
         execution: Execution,
         accumulate: int = 1,
+        positions: bool = False,
         trained: Collection[nn.Parameter] = (),
     ) -> None:
         self.name = name
@@ -77,7 +79,10 @@ class Stage:
         asked = _read(model, name)
         loaders.bind([key for key in asked if key.endswith((NEXT, PRESENT)) and key in served])
         loaders.bind([key for key in asked if key.endswith(TOLD)])
-        self.served = [key for key in self.plan.fields if key in served], model.draws(name), phase.data
+        if positions or POSITION in self.plan.fields:
+            loaders.bind([POSITION])
+        places = [POSITION] if positions and POSITION not in self.plan.fields else []
+        self.served = [*(key for key in self.plan.fields if key in served), *places], model.draws(name), phase.data
         loaders.train.serve(*self.served)  # an epoch is as long as the phase's data sets are
         updates = -(-len(loaders.train) // accumulate)
         steps = phase.epochs * updates
@@ -157,7 +162,7 @@ def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:
 def _servable(model: Model, loaders: DataLoaders, phase: str) -> set[str]:
     """What batches can hold of the fields; ``age.present`` only where a node or an objective reads it."""
     asked = {*model.inputs, *_read(model, phase)}
-    return {key for key in loaders.servable if not key.endswith(PRESENT) or key in asked}
+    return {key for key in (*loaders.servable, POSITION) if not key.endswith(PRESENT) or key in asked}
 
 
 def _read(model: Model, phase: str) -> list[str]:

@@ -41,10 +41,15 @@ class AtNode:
         self._weights: Weights | None = None
 
     def __call__(
-        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0, values: Mapping[str, Any] = NONE
+        self,
+        losses: Mapping[str, Loss],
+        window: Window | None = None,
+        rows: int = 0,
+        values: Mapping[str, Any] = NONE,
+        counts: Mapping[str, Tensor] = NONE,
     ) -> None:
         """Add a batch's gradients to the parameters'."""
-        starts = self._plain.starts(losses, window, rows)
+        starts = self._plain.starts(losses, window, rows, counts)
         calls = [value for key, value in values.items() if key.partition("@")[0] in self._at and value.requires_grad]
         found = self._gradients(starts, calls) if calls else {}
         if not found:

@@ -51,10 +51,15 @@ class Combined:
         return bool(self._found)
 
     def __call__(
-        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0, values: Mapping[str, Any] = NONE
+        self,
+        losses: Mapping[str, Loss],
+        window: Window | None = None,
+        rows: int = 0,
+        values: Mapping[str, Any] = NONE,
+        counts: Mapping[str, Tensor] = NONE,
     ) -> None:
         """Take a batch's gradients; those of the objectives that are balanced wait for `finish`."""
-        starts = self._plain.starts(losses, window, rows)
+        starts = self._plain.starts(losses, window, rows, counts)
         names = [name for name in self._balancer.names if name in starts]
         rest = [start for name, start in starts.items() if name not in names]
         for name in names:

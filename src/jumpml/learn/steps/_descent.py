@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from jumpml.core import LearnerError
+from jumpml.core import LearnerError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -47,7 +47,12 @@ class Descends(Protocol):
     """What makes gradients of losses: a sum, or what a balancer puts in its place."""
 
     def __call__(
-        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0, values: Mapping[str, Any] = NONE
+        self,
+        losses: Mapping[str, Loss],
+        window: Window | None = None,
+        rows: int = 0,
+        values: Mapping[str, Any] = NONE,
+        counts: Mapping[str, Tensor] = NONE,
     ) -> None:
         """Take in a batch.
 
@@ -56,6 +61,7 @@ class Descends(Protocol):
             window: The batches that it belongs to, where it is not alone.
             rows: Then the batch's.
             values: What nodes gave.
+            counts: By objective, what the gradient of each row's loss is multiplied by; see `Hook.weigh`.
         """
         ...
 
@@ -94,7 +100,12 @@ class Descent:
         self._uniform: dict[tuple[torch.Size, float], Tensor] = {}
 
     def __call__(
-        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0, values: Mapping[str, Any] = NONE
+        self,
+        losses: Mapping[str, Loss],
+        window: Window | None = None,
+        rows: int = 0,
+        values: Mapping[str, Any] = NONE,
+        counts: Mapping[str, Tensor] = NONE,
     ) -> None:
         """Add the gradients to the parameters'.
 
@@ -103,26 +114,32 @@ class Descent:
             window: The batches that it belongs to, where it is not alone.
             rows: Then the batch's.
             values: What nodes gave; nothing to a plain sum.
+            counts: What rows count.
 
         Raises:
             LearnerError: No loss depends on a parameter that trains.
         """
-        self.back(self.starts(losses, window, rows).values())
+        self.back(self.starts(losses, window, rows, counts).values())
 
     def finish(self, losses: Mapping[str, Loss]) -> None:
         """All batches of an update have gone by; these are their losses, as of one. A sum has done its work."""
 
     def starts(
-        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0
+        self,
+        losses: Mapping[str, Loss],
+        window: Window | None = None,
+        rows: int = 0,
+        counts: Mapping[str, Tensor] = NONE,
     ) -> dict[str, tuple[Tensor, Tensor]]:
         """By objective that depends on what trains, its value, and the gradient by it of its weighted mean."""
         found = {}
         for name, loss in losses.items():
             if loss.value.requires_grad:
                 if window is None:
-                    found[name] = loss.value, self._gradient(name, *loss)
+                    gradient = self._gradient(name, *loss)
                 else:
-                    found[name] = loss.value, window.gradient(name, loss, self.weights[name], rows)
+                    gradient = window.gradient(name, loss, self.weights[name], rows)
+                found[name] = loss.value, gradient * counts[name] if name in counts else gradient
         if not found:
             names = ", ".join(repr(name) for name in losses)
             raise LearnerError(
@@ -147,3 +164,25 @@ class Descent:
             if name not in self._moving:  # what is hardly asked for again is not kept
                 self._uniform[key] = known
         return known
+
+
+def check_weights(name: str, weights: Tensor, losses: Mapping[str, Loss]) -> None:
+    """Look at what rows are said to count.
+
+    Args:
+        name: The objective.
+        weights: What each row counts.
+        losses: The batch's.
+
+    Raises:
+        LearnerError: There is no such objective, it has no loss a row, or the weights are not one a row.
+    """
+    if name not in losses:
+        raise LearnerError(f"rows are weighed of an objective {name!r} that did not run. {did_you_mean(name, losses)}")
+    shape = tuple(losses[name].value.shape)
+    if not shape:
+        raise LearnerError(
+            f"objective {name!r} has one loss for a whole batch: there is no row of it to weigh. Leave it out."
+        )
+    if tuple(weights.shape) != shape:
+        raise LearnerError(f"objective {name!r}: expected a weight a row, {list(shape)}, got {list(weights.shape)}.")

@@ -50,13 +50,18 @@ class Weighed:
         self.multipliers: Tensor | None = None
 
     def __call__(
-        self, losses: Mapping[str, Loss], window: Window | None = None, rows: int = 0, values: Mapping[str, Any] = NONE
+        self,
+        losses: Mapping[str, Loss],
+        window: Window | None = None,
+        rows: int = 0,
+        values: Mapping[str, Any] = NONE,
+        counts: Mapping[str, Tensor] = NONE,
     ) -> None:
         """Add the gradients to the parameters', as `Descent` does."""
         if window is not None and self._apart is not None:
-            self._apart(losses, window, rows)
+            self._apart(losses, window, rows, counts=counts)
             return
-        starts = self._plain.starts(losses, window, rows)
+        starts = self._plain.starts(losses, window, rows, counts)
         if self._looked_at:
             self._look(starts)
         if not self._now:

@@ -157,3 +157,41 @@ def test_a_mixture_needs_pools_and_a_way_to_make_batches() -> None:
 def test_in_order() -> None:
     positions, sizes = InOrder(5).epoch(0, 7, 2)
     assert positions.tolist() == [0, 1, 2, 3, 4] and sizes == (2, 2, 1)
+
+
+# --- rounds, and stretches of a pool --------------------------------------------------------------------------------
+
+
+@given(rows=SIZES, cuts=st.lists(st.integers(0, 120), min_size=2, max_size=8), seed=st.integers(0, 9))
+def test_a_pool_gives_any_stretch_of_its_endless_stream(rows: int, cuts: list[int], seed: int) -> None:
+    pool, stream = Shuffled(torch.arange(rows)), Shuffled(torch.arange(rows)).slice(0, 120, seed=seed, key="a")
+    for start, stop in pairwise(sorted(cuts)):
+        assert pool.slice(start, stop, seed=seed, key="a").tolist() == stream[start:stop].tolist()
+    for cycle in stream[: 120 // rows * rows].split(rows):
+        assert sorted(cycle.tolist()) == list(range(rows))
+
+
+@given(rows=SIZES, count=SIZES, epoch=st.integers(0, 5))
+def test_what_an_epoch_takes_is_a_stretch(rows: int, count: int, epoch: int) -> None:
+    pool = Shuffled(torch.arange(rows))
+    taken = pool.take(count, seed=1, epoch=epoch)
+    assert taken.tolist() == pool.slice(epoch * count, (epoch + 1) * count, seed=1).tolist()
+
+
+def test_stretches_of_several_seeds_and_keys_do_not_get_into_each_other() -> None:
+    pool = Shuffled(torch.arange(50))
+    wanted = {at: Shuffled(torch.arange(50)).slice(0, 60, seed=at[0], key=at[1]) for at in ((0, ""), (1, ""), (0, "b"))}
+    for start in range(0, 60, 7):
+        for (seed, key), rows in wanted.items():
+            stop = min(start + 7, 60)
+            assert pool.slice(start, stop, seed=seed, key=key).tolist() == rows[start:stop].tolist()
+    assert len({tuple(rows.tolist()) for rows in wanted.values()}) == 3
+
+
+@given(count=SIZES, batch_size=SIZES, first=st.integers(0, 40))
+def test_an_order_gives_what_is_left_of_an_epoch_in_one_round(count: int, batch_size: int, first: int) -> None:
+    order = Mixture({"a": Shuffled(torch.arange(count))})
+    positions, sizes = order.epoch(0, 1, batch_size)
+    (left,) = order.rounds(0, 1, batch_size, first)
+    assert left.sizes == sizes[first:]
+    assert left.positions.tolist() == [row for part in positions.split(sizes)[first:] for row in part.tolist()]

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 import jumpml
 from jumpml.core import DataError, SpecError
-from jumpml.data import Column, DataLoaders, Standardize, random_split
+from jumpml.data import Column, DataLoaders, Epoch, Order, Standardize, random_split
 from jumpml.data._disk import empty_on_disk, gather, in_blocks, let_go, lies_on_disk
 from jumpml.data._table import Table
 from jumpml.data.kinds._tensor import TensorKind
@@ -115,6 +115,31 @@ def test_a_disk_without_room_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         empty_on_disk([1000, 1000], torch.float32)
 
 
+class Piecewise(Order):
+    """Another order's epochs, some batches at a time.
+
+    Attributes:
+        asked: How many rounds were asked for.
+    """
+
+    def __init__(self, order: Order, batches: int) -> None:
+        self._order, self._batches, self.asked = order, batches, 0
+
+    def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
+        return self._order.epoch(seed, epoch, batch_size)
+
+    def batches(self, batch_size: int) -> int:
+        return self._order.batches(batch_size)
+
+    def rounds(self, seed: int, epoch: int, batch_size: int, first: int = 0) -> Iterator[Epoch]:
+        left = self.epoch(seed, epoch, batch_size).since(first)
+        while left.sizes:
+            self.asked += 1
+            sizes = left.sizes[: self._batches]
+            yield Epoch(left.positions[: sum(sizes)], sizes)
+            left = left.since(self._batches)
+
+
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_files_decoded_each_epoch_give_the_bits_of_those_decoded_once(pictures: Path, workers: int) -> None:
     memory = load_pictures(pictures)
@@ -151,6 +176,19 @@ def test_two_iterations_at_once_do_not_disturb_each_other(pictures: Path, worker
     first = next(batches)
     assert_same(loaders.train.plain(), load_pictures(pictures).train.plain())
     assert_same([first, *batches], whole)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_rounds_are_asked_for_one_by_one_and_give_the_same_bits(pictures: Path, workers: int) -> None:
+    whole = list(load_pictures(pictures).train)
+    loaders = load_pictures(pictures, storage="source", workers=workers)
+    order = Piecewise(loaders.train.drawing(), 2)
+    loaders.train.serve(None, (), order=order)
+    for place, (batch, wanted) in enumerate(zip(loaders.train, whole, strict=True)):
+        assert_same([batch], [wanted])  # augmentation knows the batch's number in the epoch
+        assert order.asked == place // 2 + 1
+    loaders.train.load_state_dict({"epoch": 0, "batch": 3})
+    assert_same(list(loaders.train), whole[3:])
 
 
 @pytest.fixture

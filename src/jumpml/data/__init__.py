@@ -4,7 +4,8 @@ from jumpml.data._bucket import Bucketed
 from jumpml.data._build import build_dataloader
 from jumpml.data._loader import Loader
 from jumpml.data._loaders import DataLoaders
-from jumpml.data._order import Balanced, Epoch, InOrder, Mixture, Order, Pool, Shuffled, Streamed, Weighted
+from jumpml.data._order import Epoch, InOrder, Mixture, Order
+from jumpml.data._pools import Balanced, Pool, Shuffled, Streamed, Weighted
 from jumpml.data.augment._augmentation import Augmentation, Made, Mixing, Telling
 from jumpml.data.augment._drawing import draw_examples
 from jumpml.data.augment._geometry import Affine, Crop, Flip, Rotate, Shift

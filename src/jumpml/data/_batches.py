@@ -13,7 +13,7 @@ from jumpml.data.augment._policies import PLAIN
 from jumpml.data.features._pretrained import Pretrained
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -114,19 +114,27 @@ class BatchMaker:
         fresh = tuple(n for n in names if field_of(n) in augmented or n in never_kept or self._swells(n))
         return Plan(tuple(n for n in names if n not in fresh), fresh, tuple(draws), training, places)
 
-    def make(self, epoch: Epoch, plan: Plan, *, first: int = 0, seed: int = 0, number: int = 0) -> Iterator[Batch]:
+    def make(
+        self, rounds: Iterable[Epoch], plan: Plan, *, first: int = 0, seed: int = 0, number: int = 0
+    ) -> Iterator[Batch]:
         """The batches of an epoch.
 
         Args:
-            epoch: Its rows and sizes.
+            rounds: Its rows and sizes, or what is left of it, some batches at a time; the next are asked for when all
+                before have been used.
             plan: What batches hold.
-            first: The batch to begin with.
-            seed: What augmentation is drawn from.
+            first: The number of the first batch, which augmentation is drawn from.
+            seed: Likewise.
             number: The epoch's, likewise.
         """
+        for epoch in rounds:
+            yield from self._round(epoch, plan, first, seed, number)
+            first += len(epoch.sizes)
+
+    def _round(self, epoch: Epoch, plan: Plan, first: int, seed: int, number: int) -> Iterator[Batch]:
         ways = self._ways(plan)
-        files = self._read_files(epoch, ways.raw, first)
-        for positions, sizes in _blocks(epoch, first, ways.row_bytes):
+        files = self._read_files(epoch, ways.raw)
+        for positions, sizes in _blocks(epoch, ways.row_bytes):
             rows = self.rows.index_select(0, positions)
             ready = self._gather(ways.kept, positions, sizes) | self._gather(ways.shared, rows, sizes)
             if plan.places:
@@ -137,7 +145,6 @@ class BatchMaker:
             batches = _side_by_side(ready, len(sizes))
             if not (widths or parts):
                 yield from batches
-                first += len(sizes)
                 continue
             for place, plain in enumerate(batches):
                 batch = self._trimmed(plain, widths[place]) if widths else plain
@@ -268,7 +275,7 @@ class BatchMaker:
             for name, content in values.items()
         }
 
-    def _read_files(self, epoch: Epoch, raw: frozenset[str], first: int) -> Iterator[Batch]:
+    def _read_files(self, epoch: Epoch, raw: frozenset[str]) -> Iterator[Batch]:
         """For each batch what is decoded for it alone; nothing where no field is."""
         wanted = raw.intersection(self.table.files)
         if not wanted:
@@ -276,7 +283,7 @@ class BatchMaker:
         reader = self._idle.pop(wanted, None)  # one that another iteration is using serves that one alone
         if reader is None:
             reader = FileReader({name: self.table.files[name] for name in sorted(wanted)}, self._workers)
-        rows = (self.rows[part] for part in epoch.positions.split(epoch.sizes)[first:])
+        rows = (self.rows[part] for part in epoch.positions.split(epoch.sizes))
         try:
             for batch in reader.read(rows):
                 yield {name: values.to(self.table.device) for name, values in batch.items()}
@@ -291,9 +298,9 @@ def _side_by_side(slices: Mapping[str, Sequence[Tensor]], count: int) -> Iterato
     return map(dict, map(zip, repeat(tuple(slices)), zip(*slices.values(), strict=True)))
 
 
-def _blocks(epoch: Epoch, first: int, row_bytes: int) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
+def _blocks(epoch: Epoch, row_bytes: int) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
     """Positions and sizes of some whole batches at a time."""
-    rows, start = max(1, BLOCK_BYTES // max(1, row_bytes)), sum(epoch.sizes[:first])
+    rows, first, start = max(1, BLOCK_BYTES // max(1, row_bytes)), 0, 0
     while first < len(epoch.sizes):
         last = first + max(1, rows // epoch.sizes[first])
         sizes = epoch.sizes[first:last]

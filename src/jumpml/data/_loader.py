@@ -55,7 +55,7 @@ class Loader:
         self._order = self._whole = order
         self._batch_size = batch_size
         self._training = training
-        self._chosen: tuple[str, ...] = ()
+        self._chosen: tuple[tuple[str, ...], Order | None] = ((), None)
         self._fingerprint: str | None = None
         self._served: tuple[Collection[str] | None, Collection[str]] = (None, ())
         self._plan: Plan | None = None
@@ -84,8 +84,7 @@ class Loader:
 
     def count(self, datasets: Collection[str] = ()) -> int:
         """How many rows an epoch of some data sets serves; of all where empty."""
-        order = self._whole.only(datasets) if datasets else self._whole
-        return sum(order.epoch(self.seed, 0, self._batch_size).sizes)
+        return sum(self.drawing(datasets).epoch(self.seed, 0, self._batch_size).sizes)
 
     def fingerprint(self) -> str:
         """Tells one way of drawing rows from another: what the first epoch of seed 0 serves, as a short checksum."""
@@ -94,12 +93,22 @@ class Loader:
             self._fingerprint = hashlib.sha256(positions.numpy().tobytes() + repr(sizes).encode()).hexdigest()[:12]
         return self._fingerprint
 
+    def drawing(self, datasets: Collection[str] = ()) -> Order:
+        """What says which rows an epoch serves; of some data sets alone where any is named."""
+        return self._whole.only(datasets) if datasets else self._whole
+
     @property
     def datasets(self) -> tuple[str, ...]:
         """The data sets that rows can be drawn from; none where the order does not tell them apart."""
         return self._whole.datasets
 
-    def serve(self, fields: Collection[str] | None, views: Collection[str], datasets: Collection[str] = ()) -> None:
+    def serve(
+        self,
+        fields: Collection[str] | None,
+        views: Collection[str],
+        datasets: Collection[str] = (),
+        order: Order | None = None,
+    ) -> None:
         """Choose what batches hold, from the next ``iter`` on.
 
         Args:
@@ -109,13 +118,14 @@ class Loader:
                 view touches, drawn anew each batch, and ``<field>.present`` likewise; of a text whose mask was bound
                 also ``<field>.mask@strong.0``.
             datasets: The data sets whose rows they are of; all where empty. An epoch is then as long as these are.
+            order: What says which rows come, in the place of the loader's own for these data sets.
 
         Raises:
             DataError: There is no such field, view or data set.
         """
-        if tuple(datasets) != self._chosen:
-            self._order = self._whole.only(datasets) if datasets else self._whole
-            self._chosen = tuple(datasets)
+        if (tuple(datasets), order) != self._chosen:
+            self._order = order or self.drawing(datasets)
+            self._chosen = tuple(datasets), order
         served = (None if fields is None else tuple(fields), tuple(views))
         if self._plan is not None and self._served == served:
             return
@@ -146,7 +156,7 @@ class Loader:
         """
         order = InOrder(len(self.rows)).epoch(self.seed, 0, self._batch_size)
         plan = self.maker.plan(self.maker.table.names, sorted(views), training=False)
-        return self.maker.make(order, plan, seed=derive_seed(self.seed, "plain"), number=number)
+        return self.maker.make([order], plan, seed=derive_seed(self.seed, "plain"), number=number)
 
     def decoded(self, field: str) -> Tensor:
         """One field's decoded values before features, ``[rows, ...]`` in plain order; of a mask, its text's."""
@@ -204,9 +214,9 @@ class Loader:
 
     def _serve(self, position: _Position) -> Iterator[Batch]:
         number, seed = position.epoch, self.seed
-        epoch = self._order.epoch(seed, number, self._batch_size)
+        rounds = self._order.rounds(seed, number, self._batch_size, position.batch)
         plan = self._plan = self._plan or self._planned(*self._served)
-        batches = self.maker.make(epoch, plan, first=position.batch, seed=seed, number=number)
+        batches = self.maker.make(rounds, plan, first=position.batch, seed=seed, number=number)
         for served, batch in enumerate(batches, position.batch + 1):
             position.batch = served
             yield batch

@@ -30,7 +30,8 @@ from jumpml.data._batches import BatchMaker
 from jumpml.data._bucket import Bucketed, Cut, padding_of
 from jumpml.data._findings import find
 from jumpml.data._loader import Loader
-from jumpml.data._order import InOrder, Mixture, Shuffled
+from jumpml.data._order import InOrder, Mixture
+from jumpml.data._pools import Shuffled
 from jumpml.data._summary import record, summary
 from jumpml.data._table import Table
 from jumpml.data._validate import validate_rows, validate_steps

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from jumpml.core import DataError, SpecError
-from jumpml.data._order import Balanced, Mixture, Shuffled, Streamed, Weighted
+from jumpml.data._order import Mixture
+from jumpml.data._pools import Balanced, Shuffled, Streamed, Weighted
 from jumpml.data.kinds import Column
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from jumpml.core import DataSpec
     from jumpml.data._files import FileColumn
-    from jumpml.data._order import Order, Pool
+    from jumpml.data._order import Order
+    from jumpml.data._pools import Pool
 
 
 def train_order(

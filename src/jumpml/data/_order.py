@@ -11,16 +11,18 @@ import torch
 from jumpml.core import DataError, derive_seed, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
 
-    from torch import Generator, Tensor
+    from torch import Tensor
+
+    from jumpml.data._pools import Pool
 
 
 BATCHES = ("mixed", "separate", "alternate")
 
 
 class Epoch(NamedTuple):
-    """What one epoch serves.
+    """What one epoch serves, or a round of it.
 
     Attributes:
         positions: int64 ``[served]``, positions in the split, batch after batch.
@@ -29,6 +31,14 @@ class Epoch(NamedTuple):
 
     positions: Tensor
     sizes: tuple[int, ...]
+
+    def since(self, first: int) -> Epoch:
+        """What is left of it.
+
+        Args:
+            first: The batch that comes next.
+        """
+        return Epoch(self.positions[sum(self.sizes[:first]) :], self.sizes[first:]) if first else self
 
 
 class Order(ABC):
@@ -42,6 +52,20 @@ class Order(ABC):
     def batches(self, batch_size: int) -> int:
         """How many batches each epoch has."""
 
+    def rounds(self, seed: int, epoch: int, batch_size: int, first: int = 0) -> Iterator[Epoch]:
+        """What is left of an epoch, some batches at a time; batches are made of a round when all before have been used.
+
+        All at once here. An order that decides as it goes gives rounds of fewer batches, as many in all as `batches`
+        says; what it decides by must stand in a checkpoint, or a resumed run is another run.
+
+        Args:
+            seed: As for `epoch`.
+            epoch: The epoch's number.
+            batch_size: Rows a batch.
+            first: The batch to begin with.
+        """
+        yield self.epoch(seed, epoch, batch_size).since(first)
+
     @property
     def datasets(self) -> tuple[str, ...]:
         """The data sets that it draws from, by name; none where it does not tell them apart."""
@@ -54,135 +78,6 @@ class Order(ABC):
             DataError: It does not draw from them.
         """
         raise DataError(f"this order ({type(self).__name__}) tells no data sets apart, so that none can be chosen.")
-
-
-class Pool(ABC):
-    """Rows that are drawn from, cycle after cycle: an epoch goes on in the cycle where the one before it stopped.
-
-    Args:
-        rows: int64 ``[rows]``, positions in the split.
-    """
-
-    def __init__(self, rows: Tensor) -> None:
-        if not len(rows):
-            raise DataError("expected rows to draw from, got none.")
-        self.rows = rows
-        self._count = len(rows)  # asking a tensor costs more than the rest of a short epoch's bookkeeping
-
-    def __len__(self) -> int:
-        return self._count
-
-    @abstractmethod
-    def cycle(self, generator: Generator) -> Tensor:
-        """As many positions as there are rows, drawn anew."""
-
-    def take(self, count: int, *, seed: int, epoch: int, key: str = "") -> Tensor:
-        """The ``count`` positions of an epoch, where every epoch takes as many.
-
-        Args:
-            count: How many.
-            seed: What the cycles are drawn from.
-            epoch: The epoch.
-            key: Tells the pools of one run apart.
-        """
-        parts, start, end, cycle = [], epoch * count, (epoch + 1) * count, self._count
-        for number in range(start // cycle, math.ceil(end / cycle)):
-            generator = torch.Generator().manual_seed(derive_seed(seed, "order", *([key] if key else []), number))
-            first, drawn = number * cycle, self.cycle(generator)
-            parts.append(drawn if count == cycle else drawn[max(start - first, 0) : end - first])
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
-
-
-@final
-class Shuffled(Pool):
-    """Every row once a cycle, in random order.
-
-    Example:
-        >>> sorted(Shuffled(torch.arange(4)).take(4, seed=0, epoch=0).tolist())
-        [0, 1, 2, 3]
-    """
-
-    def __init__(self, rows: Tensor) -> None:
-        super().__init__(rows)
-        self._every = torch.equal(rows, torch.arange(len(rows)))
-
-    def cycle(self, generator: Generator) -> Tensor:
-        """A permutation of the rows."""
-        drawn = torch.randperm(len(self), generator=generator)
-        return drawn if self._every else self.rows.index_select(0, drawn)
-
-
-@final
-class Streamed(Pool):
-    """Every row once a cycle, shuffled as far as reading from slow storage in long runs allows.
-
-    The shards come in random order; what they give in a row is cut into blocks, and each block is shuffled. The first
-    block is shorter by chance, so that other neighbours meet in the next cycle.
-
-    Args:
-        shards: int64 positions ``[shard's rows]`` by shard, as they lie in storage.
-        buffer: Rows that are shuffled together.
-    """
-
-    def __init__(self, shards: Sequence[Tensor], buffer: int) -> None:
-        super().__init__(torch.cat(list(shards)))
-        self._shards, self._buffer = tuple(shards), buffer
-
-    def cycle(self, generator: Generator) -> Tensor:
-        """The rows, shard by shard and shuffled block by block."""
-        shards = torch.randperm(len(self._shards), generator=generator).tolist()
-        rows = torch.cat([self._shards[shard] for shard in shards])
-        first = int(torch.randint(self._buffer, (), generator=generator))
-        block = (torch.arange(len(rows)) + first) // self._buffer
-        # One sort shuffles every block on its own: by block, then by a random number.
-        shuffled = torch.randperm(len(rows), generator=generator)
-        return rows[shuffled[block[shuffled].argsort(stable=True)]]
-
-
-@final
-class Weighted(Pool):
-    """Rows drawn with replacement, each in proportion to its weight.
-
-    Args:
-        rows: int64 ``[rows]``.
-        weights: float ``[rows]``, not negative.
-    """
-
-    def __init__(self, rows: Tensor, weights: Tensor) -> None:
-        super().__init__(rows)
-        if not (bool(torch.isfinite(weights).all()) and float(weights.min()) >= 0 and float(weights.max()) > 0):
-            raise DataError("expected weights that are finite, not negative, and not all 0.")
-        self._ends = weights.double().cumsum(0)
-
-    def cycle(self, generator: Generator) -> Tensor:
-        """Draws by inverse transform, since torch.multinomial stops at 2**24 rows."""
-        drawn = torch.rand(len(self), generator=generator, dtype=torch.float64) * self._ends[-1]
-        return self.rows[torch.searchsorted(self._ends, drawn, right=True).clamp(max=len(self) - 1)]
-
-
-@final
-class Balanced(Pool):
-    """Every class as often as any other: in a cycle the rows of a rare one come again, and of a frequent one some.
-
-    Args:
-        classes: int64 positions by class.
-    """
-
-    def __init__(self, classes: Sequence[Tensor]) -> None:
-        super().__init__(torch.cat(list(classes)))
-        self._classes = [Shuffled(rows) for rows in classes]
-
-    def cycle(self, generator: Generator) -> Tensor:
-        """Shares of one cycle; classes that do not divide it take turns in having one row more."""
-        counts = _even(len(self), len(self._classes), generator)
-        seed = int(torch.randint(2**31, (), generator=generator))
-        drawn = [
-            pool.take(count, seed=seed, epoch=0, key=str(number))
-            for number, (pool, count) in enumerate(zip(self._classes, counts, strict=True))
-            if count
-        ]
-        rows = torch.cat(drawn)
-        return rows[torch.randperm(len(rows), generator=generator)]
 
 
 @final
@@ -340,9 +235,3 @@ def _shares(total: int, weights: Mapping[str, float]) -> dict[str, int]:
     for name in most[: total - sum(counts.values())]:
         counts[name] += 1
     return {name: max(1, count) for name, count in counts.items()}
-
-
-def _even(total: int, parts: int, generator: Generator) -> list[int]:
-    counts = torch.full((parts,), total // parts)
-    counts[torch.randperm(parts, generator=generator)[: total % parts]] += 1
-    return counts.tolist()

@@ -32,6 +32,13 @@ def answer(made: Model, rows: int = 5) -> torch.Tensor:
         return made({"x": torch.rand(rows, *shape, generator=generator)})["out"]
 
 
+class Turned(nn.Module):
+    """Two axes change places."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return input.transpose(1, 2)
+
+
 BODIES: dict[str, tuple[Any, tuple[int, ...], str]] = {
     "linear": (lambda: nn.Linear(4, 6), ROW, "body"),
     "mlp": (lambda: blocks.MLP([6, 5]), ROW, "body"),
@@ -58,6 +65,13 @@ BODIES: dict[str, tuple[Any, tuple[int, ...], str]] = {
     "lstm": (lambda: blocks.Recurrent(5, depth=2, cell="lstm"), SERIES, "body.last"),
     "gru of both ways": (lambda: nn.GRU(8, 5, 2, bidirectional=True, batch_first=True), SERIES, "body.0"),
     "attention": (lambda: blocks.TransformerEncoder(depth=2, heads=2), SERIES, "body"),
+    "attention of one head": (lambda: blocks.TransformerEncoder(depth=1, heads=1), SERIES, "body"),
+    "attention of one head, by places": (lambda: blocks.TransformerEncoder(1, heads=1, rotary=False), SERIES, "body"),
+    "one unit, turned": (
+        lambda: nn.Sequential(nn.Linear(8, 1), Turned(), nn.Conv1d(1, 4, 1), Turned(), nn.Flatten()),
+        SERIES,
+        "body",
+    ),
     "tcn": (lambda: blocks.TCN([6, 6]), SERIES, "body"),
 }
 
@@ -120,6 +134,26 @@ def test_a_lineage_is_taken_back_as_far_as_the_model_knows_what_it_was() -> None
     assert back.index_map.axes["node_body.layers.1.weight"] == {0: (0, 1, 2, 3, 4, 5)}
     with pytest.raises(GraphError, match="only the last 0 can be taken back"):
         copied.regrow(())
+
+
+@pytest.mark.parametrize("rotary", [True, False])
+def test_one_head_gets_another_beside_it(rotary: bool) -> None:
+    made = model(blocks.TransformerEncoder(depth=1, heads=1, rotary=rotary), SERIES)
+    before = answer(made)
+    growth = made.grow(Widen("body.layers.0.attention", 3.0))
+    assert growth.text == "grew body.layers.0.attention.inward 1 -> 3"
+    assert made.node("body.layers.0.attention").heads == 3
+    assert (answer(made) - before).abs().max() <= 1e-6
+    made.grow(Shrink("body.layers.0.attention", 0.3))
+    assert made.node("body.layers.0.attention").heads == 1 and torch.equal(answer(made), before)
+
+
+def test_one_unit_is_followed_through_a_turn() -> None:
+    made = model(BODIES["one unit, turned"][0](), SERIES)
+    before = answer(made)
+    assert made.grow(Widen("body.0", 2.0)).text == "grew body.0 1 -> 2"
+    assert made.node("body.2").weight.shape == (4, 2, 1)
+    assert (answer(made) - before).abs().max() <= 1e-6
 
 
 class TorchAttention(nn.Module):

@@ -45,7 +45,8 @@ def recurrent(widths: list[int], norm: str, activation: type[nn.Module]) -> tupl
 
 
 def attention(widths: list[int], norm: str, activation: type[nn.Module]) -> tuple[nn.Module, tuple[int, ...]]:
-    return blocks.TransformerEncoder(len(widths), heads=2, expand=widths[0] / 2, rotary=norm == "batch"), (3, 8)
+    heads = 1 if widths[0] == 1 else 2
+    return blocks.TransformerEncoder(len(widths), heads, expand=widths[0] / 2, rotary=norm == "batch"), (3, 8)
 
 
 def residual(widths: list[int], norm: str, activation: type[nn.Module]) -> tuple[nn.Module, tuple[int, ...]]:

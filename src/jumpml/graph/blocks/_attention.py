@@ -42,7 +42,7 @@ class Attention(nn.Module):
             values: ``[batch, length, width]``.
             attended: bool ``[batch, 1, 1, length]``, the positions that are seen; all where None. One at least a row.
         """
-        split = self.inward(values).unflatten(2, (3, self.heads, self.head_width))
+        split = self.inward(values).unflatten(2, (3, -1, self.head_width))
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
         if self.rotary:
             query, key = rotate(query), rotate(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,7 @@ from jumpml.graph.growth._follow import Place
 from jumpml.graph.growth._units import SWEEP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from jumpml.graph.growth._follow import Call
     from jumpml.graph.growth._units import Labels, Units
@@ -25,7 +26,23 @@ def move(call: Call) -> None:
     if not call.tracked:
         return
     known = [*dict.fromkeys(units for place in call.places() for units, _ in place.parts)]
-    codes = {id(value): _coded(value, call.follower.place(value), known) for value in call.tracked}
+    if any(units.count == 1 for units in known) and _move(call, known, beside=True):
+        return
+    _move(call, known, beside=False)
+
+
+def _move(call: Call, known: Sequence[Units], *, beside: bool) -> bool:
+    """Note where the labels have come to.
+
+    Args:
+        call: The call.
+        known: All units that it was given.
+        beside: Put a second unit beside each that is alone, whose own axis no difference would show.
+
+    Returns:
+        Whether the function can be called so: one that names sizes may not take another unit.
+    """
+    codes = {id(value): _coded(value, call.follower.place(value), known, beside) for value in call.tracked}
     joins = call.name in {"cat", "concat", "stack"}
 
     def asked(value: Any) -> Any:
@@ -33,21 +50,43 @@ def move(call: Call) -> None:
             return value
         return codes[id(value)] if id(value) in codes else torch.full(value.shape, -1)
 
-    with torch._C.DisableTorchFunction():
-        moved = call.func(*tree_map(asked, call.args), **tree_map(asked, dict(call.kwargs)))
-    for value, code in zip(tree_leaves(call.result), tree_leaves(moved), strict=True):
+    values, moved = tree_leaves(call.result), []
+    try:
+        with torch._C.DisableTorchFunction():
+            moved = tree_leaves(call.func(*tree_map(asked, call.args), **tree_map(asked, dict(call.kwargs))))
+    except (RuntimeError, IndexError):
+        if not beside:
+            raise
+    if beside and [code.ndim for code in moved] != [value.ndim for value in values]:
+        return False
+    for value, code in zip(values, moved, strict=True):
         if isinstance(value, Tensor):
             _decode(call, value, code, known)
+    return True
 
 
-def _coded(value: Tensor, place: Place | None, known: Sequence[Units]) -> Tensor:
+def _coded(value: Tensor, place: Place | None, known: Sequence[Units], beside: bool) -> Tensor:
     """In the place of each number its unit's, among all units that are known; -1 where it is none's."""
-    codes = torch.full(value.shape, -1)
-    for units, labels in place.parts if place else ():
-        shape = [-1 if axis == place.axis else 1 for axis in range(value.ndim)] if place else []
-        own = torch.tensor(labels).view(shape)
-        codes = torch.where(own >= 0, own + known.index(units) * _MANY, codes)
-    return codes
+    if place is None:
+        return torch.full(value.shape, -1)
+    line = torch.full((value.shape[place.axis],), -1)
+    for units, labels in place.parts:
+        own = torch.tensor(labels)
+        line = torch.where(own >= 0, own + known.index(units) * _MANY, line)
+    if beside:
+        alone = {number for number, units in enumerate(known) if units.count == 1}
+        line = torch.tensor(_doubled(line.tolist(), alone))
+    shape = [size if axis != place.axis else len(line) for axis, size in enumerate(value.shape)]
+    return line.view([-1 if axis == place.axis else 1 for axis in range(value.ndim)]).expand(shape).clone()
+
+
+def _doubled(line: Sequence[int], alone: Collection[int]) -> list[int]:
+    """Codes along an axis, with as many of a second unit behind those of one that is alone, in each sweep."""
+    made: list[int] = []
+    for code, run in groupby(line):
+        own = [*run]
+        made += own + ([code + 1] * len(own) if code >= 0 and code // _MANY in alone else [])
+    return made
 
 
 def _decode(call: Call, value: Tensor, codes: Tensor, known: Sequence[Units]) -> None:
@@ -60,6 +99,7 @@ def _decode(call: Call, value: Tensor, codes: Tensor, known: Sequence[Units]) ->
         return
     axis = varies[0] if varies else min(call.places()[0].axis, codes.ndim - 1)  # a unit alone varies nowhere
     line = codes.movedim(axis, -1).flatten(0, -2)[0].tolist()
+    line = [code for code in line if code < 0 or code % SWEEP < known[code // _MANY].count]  # as without those beside
     parts = []
     for number, units in enumerate(known):
         own = [code - number * _MANY if code // _MANY == number else -1 for code in line]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from jumpml import blocks
 from jumpml.core import FieldInfo, GraphError, ObjectiveError, Task, ValueInfo
-from jumpml.graph import Branch, Classes, Deepen, LowRank, Merge, Model, NewTask, Node, Shrink, Widen
+from jumpml.graph import Branch, Classes, Deepen, LowRank, Merge, Model, NewTask, Node, Shrink, Widen, classes_problem
 from jumpml.objectives import EWC, CrossEntropy
 
 PICTURE, SERIES, ROW = (1, 8, 8), (7, 8), (4,)
@@ -373,6 +376,35 @@ def test_new_classes_stand_in_their_order_and_the_others_keep_their_logits() -> 
     anew.regrow(json.loads(json.dumps(made.lineage)))
     anew.load_state_dict(made.state_dict())
     assert torch.equal(anew({"x": x})["kind"], after) and anew.fields == made.fields
+
+
+def test_codes_of_other_classes_are_refused() -> None:
+    made, numbers = classifier("cat", "dog"), FieldInfo(name="x", kind="tensor", value=ValueInfo(shape=(4,)))
+    made.check_fields({"x": numbers, "y": labelled("cat", "dog")})
+    told = (
+        "task 'kind': code 0 of 'y' is 'cat' to the model, and 'dog' in this data. Name the model's classes in the "
+        "data file, in their order: `classes: [cat, dog]`."
+    )
+    with pytest.raises(GraphError) as caught:
+        made.check_fields({"x": numbers, "y": labelled("dog", "cat")})
+    assert told in str(caught.value)
+
+
+@given(st.permutations(["a", "b", "c", "d", "e"]), st.integers(1, 5), st.integers(1, 5))
+def test_codes_are_of_the_same_classes_or_the_first_that_differs_is_told(names: list[str], one: int, two: int) -> None:
+    known, field = labelled(*"abcde"[:one]), labelled(*names[:two])
+    problem = classes_problem(known, field)
+    differ = [code for code, pair in enumerate(itertools.zip_longest("abcde"[:one], names[:two])) if len({*pair}) > 1]
+    assert problem.startswith(f"code {differ[0]} of 'y' is ") if differ else not problem
+    assert ("no class" in problem) == bool(differ and differ[0] >= min(one, two))
+    assert not classes_problem(None, field)
+
+
+def test_of_many_classes_some_are_named() -> None:
+    known = labelled(*(f"c{number}" for number in range(40)))
+    problem = classes_problem(known, labelled(*(f"c{number}" for number in range(39))))
+    assert problem.startswith("code 39 of 'y' is 'c39' to the model, and no class in this data.")
+    assert problem.endswith("`classes: [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, ..., c39]`.")
 
 
 def test_weights_of_classes_are_weighed_anew() -> None:

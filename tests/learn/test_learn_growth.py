@@ -10,9 +10,18 @@ import pytest
 import torch
 
 import jumpml
-from jumpml.core import Figure, GraphError, ModelSpec, PretrainedError, SpecError, load_spec
+from jumpml.core import (
+    EvaluationError,
+    Figure,
+    GraphError,
+    LearnerError,
+    ModelSpec,
+    PretrainedError,
+    SpecError,
+    load_spec,
+)
 from jumpml.graph import Classes, Shrink, Widen
-from jumpml.learn import Grow, Hook
+from jumpml.learn import AtEpoch, Grow, GrowthRule, Hook, Learner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +30,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.graph import Growth, Surgery
-    from jumpml.learn import Learner
 
 DATA: dict[str, Any] = {
     "datasets": {
@@ -446,14 +454,16 @@ def animals(folder: Path, names: list[str]) -> dict[str, Any]:
     return {"datasets": {"d": {"source": {"kind": "npz", "path": str(path)}, "fields": fields}}, "batch_size": 16}
 
 
+ANIMALS: dict[str, Any] = {
+    "seed": 0,
+    "nodes": {"out": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 2]}}},
+    "tasks": {"animal": {"kind": "multiclass", "output": "out", "target": "y"}},
+}
+
+
 def test_new_classes_come_between_two_learners(tmp_path: Path) -> None:
     few = jumpml.create_dataloader(animals(tmp_path, ["cat", "dog"]))
-    net = {
-        "seed": 0,
-        "nodes": {"out": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8, 2]}}},
-        "tasks": {"animal": {"kind": "multiclass", "output": "out", "target": "y"}},
-    }
-    model = jumpml.load_model(net, few)
+    model = jumpml.load_model(ANIMALS, few)
     options = {"optimizer": {"lr": 0.05}, "phases": {"supervised": {"epochs": 4}}, "log": [], "checkpoint": None}
     jumpml.create_learner(few, model, None, options).fit()
     assert jumpml.eval_model(few, model)["animal/accuracy"].value == 1.0
@@ -466,6 +476,48 @@ def test_new_classes_come_between_two_learners(tmp_path: Path) -> None:
     assert (model(batch)["animal"][:, [1, 3]] - before).abs().max() <= 1e-6
     jumpml.create_learner(more, model, None, options).fit()
     assert jumpml.eval_model(more, model)["animal/accuracy"].value > 0.95
+
+
+@pytest.mark.parametrize("names", [["ape", "cat", "cow", "dog"], ["cat", "dog", "ape"]], ids=["between", "last"])
+def test_new_classes_in_the_midst_of_learning_are_refused(tmp_path: Path, names: list[str]) -> None:
+    few = jumpml.create_dataloader(animals(tmp_path, ["cat", "dog"]))
+    model = jumpml.load_model(ANIMALS, few)
+    options = {"phases": {"supervised": {"epochs": 2}}, "log": [], "checkpoint": None}
+    learner = jumpml.create_learner(few, model, None, options)
+    learner.train_epoch()
+    told = (
+        r"^'y' has the classes cat, dog in the data that is learned from, and no row of ape.*: its codes would be "
+        r"taken for other classes\. New classes come between two learners: model\.grow\(Classes\('y', \.\.\.\)\) with "
+        r"the classes of the new data in their order, and then Learner\(new_data, model, \.\.\.\)\.$"
+    )
+    with pytest.raises(LearnerError, match=told):
+        learner.grow(Classes("y", names))
+    rule = GrowthRule(trigger=AtEpoch(epoch=1), surgery=Classes("y", names))
+    with pytest.raises(LearnerError, match=told):
+        Learner(few, model, torch.optim.SGD(model.parameters()), hooks=[Grow([rule])])
+    assert model.lineage == ()
+    learner.train_epoch()
+
+
+def test_data_whose_codes_are_of_other_classes_is_neither_learned_nor_measured(tmp_path: Path) -> None:
+    known = jumpml.create_dataloader(animals(tmp_path, ["cat", "dog"]))
+    model = jumpml.load_model(ANIMALS, known)
+    turned = animals(tmp_path, ["cat", "dog"])
+    turned["datasets"]["d"]["fields"]["y"] = {"kind": "category", "classes": ["dog", "cat"]}
+    other = jumpml.create_dataloader(turned)
+    told = "code 0 of 'y' is 'cat' to the model, and 'dog' in this data. Name the model's classes in the data file, "
+    with pytest.raises(GraphError) as refused:
+        jumpml.create_learner(other, model, None, {"log": [], "checkpoint": None})
+    assert told in str(refused.value)
+    with pytest.raises(EvaluationError) as unmeasured:
+        jumpml.eval_model(other, model)
+    assert str(unmeasured.value).startswith(f"task 'animal': {told}")
+    model.grow(Classes("y", ["ape", "cat", "dog"]))
+    with pytest.raises(EvaluationError, match="code 0 of 'y' is 'ape' to the model, and 'cat' in this data"):
+        jumpml.eval_model(known, model)  # rows of before, whose codes are no longer the model's
+    more = animals(tmp_path, ["cat", "dog"])
+    more["datasets"]["d"]["fields"]["y"] = {"kind": "category", "classes": ["ape", "cat", "dog"]}
+    assert jumpml.eval_model(jumpml.create_dataloader(more), model)["animal/accuracy"].n > 0
 
 
 def test_a_node_of_a_run_that_grew_comes_in_its_shape(tmp_path: Path, whole: Learner) -> None:

@@ -234,6 +234,17 @@ def test_gradients_of_kept_rows_are_scaled_in_half_precision_as_those_of_the_bat
     assert largest == pytest.approx(wanted, rel=0.02)
 
 
+def labelled(names: tuple[str, ...]) -> DataLoaders:
+    """Other rows, of as many classes as there are names."""
+    generator = torch.Generator().manual_seed(1)
+    columns = {
+        "x": Column(torch.randn(36, 3, generator=generator), "tensor"),
+        "y": Column(torch.arange(36) % len(names), "category", classes=names),
+    }
+    splits = {"train": torch.arange(32), "val": torch.arange(32, 34), "test": torch.arange(34, 36)}
+    return DataLoaders(columns, splits, features={"x": []}, batch_size=8)
+
+
 @pytest.mark.parametrize("names", [("a", "b", "c", "d"), ("a", "aa", "b", "c")], ids=["last", "between"])
 def test_rows_of_before_new_classes_came_are_compared_on_those_that_there_were(names: tuple[str, ...]) -> None:
     replay = Replay(rows=32, batch=32, alpha=0.5, beta=1.0, seed=1)
@@ -242,13 +253,7 @@ def test_rows_of_before_new_classes_came_are_compared_on_those_that_there_were(n
     kept = {name: value.clone() for name, value in replay.state_dict()["rows"].items()}
     model = first.model
     model.grow(Classes("y", names))
-    generator = torch.Generator().manual_seed(1)
-    columns = {
-        "x": Column(torch.randn(36, 3, generator=generator), "tensor"),
-        "y": Column(torch.arange(36) % 4, "category", classes=names),
-    }
-    splits = {"train": torch.arange(32), "val": torch.arange(32, 34), "test": torch.arange(34, 36)}
-    data = DataLoaders(columns, splits, features={"x": []}, batch_size=8)
+    data = labelled(names)
     alone = Alone()
     second = Learner(data, model, torch.optim.SGD(model.parameters(), lr=0.1), hooks=[alone, replay])
     places = [names.index(label) for label in "abc"]
@@ -275,16 +280,18 @@ def test_rows_of_before_new_classes_came_are_compared_on_those_that_there_were(n
 def test_new_classes_come_while_rows_are_replayed_and_a_resume_ends_in_the_same_bits(tmp_path: Path) -> None:
     def made(name: str) -> tuple[Learner, Replay]:
         replay = Replay(rows=32, batch=8, alpha=0.5, beta=1.0, seed=1)
-        saving = Saving(folder=tmp_path / name, steps=1)
-        return learner_with(replay, saving=saving, phases={"supervised": Phase(epochs=3)}), replay
+        first = learner_with(replay, phases={"supervised": Phase(epochs=1)})
+        first.fit()
+        first.model.grow(Classes("y", names))
+        saving, sgd = Saving(folder=tmp_path / name, steps=1), torch.optim.SGD(first.model.parameters(), lr=0.1)
+        data, phases = labelled(names), {"supervised": Phase(epochs=3)}
+        return Learner(data, first.model, sgd, phases=phases, hooks=[replay], saving=saving), replay
 
+    names = ("a", "aa", "b", "c")
     whole, kept = made("whole")
-    parted, _ = made("parted")
-    for learner in (whole, parted):
-        learner.train_epoch()
-        learner.grow(Classes("y", ("a", "b", "c", "d")))
-        learner.save()  # no step has met the new class yet
     whole.fit()
+    parted, _ = made("parted")
+    parted.save()  # no step has met the new classes yet
     again, same = made("parted")
     assert again.resume()
     again.train_epoch()  # and now one has

@@ -12,7 +12,7 @@ import torch
 from jumpml.core import EvaluationError, did_you_mean
 from jumpml.evaluate._forecast import baselines
 from jumpml.evaluate._positions import UNKNOWN, PositionCounter, Positions
-from jumpml.graph import probabilities
+from jumpml.graph import classes_problem, probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +70,8 @@ def predict(loaders: DataLoaders, model: Model, split: str, *, predictor: Predic
         By task `Predictions`, or `Positions` where a task decides at positions.
 
     Raises:
-        EvaluationError: The split is unknown or empty, the model has no task, or a batch lacks a task's target.
+        EvaluationError: The split is unknown or empty, the model has no task, a batch lacks a task's target, or its
+            codes are of other classes than the model knows.
     """
     loader = loader_of(loaders, split)
     if not model.tasks:
@@ -145,6 +146,9 @@ def _validate_targets(model: Model, loaders: DataLoaders) -> None:
         if task.target not in loaders.fields:
             known = did_you_mean(task.target, loaders.fields)
             raise EvaluationError(f"task {name!r}: the data set has no target field {task.target!r}. {known}")
+        problem = classes_problem(model.fields.get(task.target), loaders.fields[task.target])
+        if problem:
+            raise EvaluationError(f"task {name!r}: {problem}")
 
 
 def _part(

@@ -2,6 +2,7 @@
 
 from jumpml.graph._brought import BroughtLoss
 from jumpml.graph._build import build_nodes, build_tasks, fields_read
+from jumpml.graph._codes import classes_problem
 from jumpml.graph._elsewhere import fill_nodes
 from jumpml.graph._history import channels_of
 from jumpml.graph._model import Model
@@ -44,6 +45,7 @@ __all__ = [
     "build_nodes",
     "build_tasks",
     "channels_of",
+    "classes_problem",
     "decide",
     "fields_read",
     "fill_nodes",

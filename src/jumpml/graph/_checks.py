@@ -19,6 +19,7 @@ from jumpml.core import (
     masks_of,
 )
 from jumpml.graph._brought import BroughtLoss, check_brought
+from jumpml.graph._codes import codes_problems
 from jumpml.graph._names import Names
 from jumpml.graph._node import Node
 from jumpml.graph._patterns import pattern_problems
@@ -202,6 +203,7 @@ def check_data(
             *unknown_fields(reads, model.values, fields),
             *untold(reads, {name: objective.views for name, objective in model.objectives.items()}, fields),
             *_foreign_tokens(model, fields),
+            *codes_problems(model, fields),
         ]
     )
 

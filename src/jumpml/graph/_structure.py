@@ -337,8 +337,8 @@ class Structure(nn.Module, ABC):
             undoable: By field with features, whether these can be undone, as a regression's target asks for.
 
         Raises:
-            GraphError: The data lacks a field, a shape, a kind or a number of classes differs, or a target has
-                features that it cannot have.
+            GraphError: The data lacks a field, a shape, a kind, a number of classes or their order differs, or a target
+                has features that it cannot have.
         """
         check_data(cast("Any", self), fields, values, undoable)
 

@@ -260,7 +260,8 @@ class Learner:
 
         Raises:
             GraphError: It cannot be done. Then, and also where a hook cannot follow, all is as it was.
-            LearnerError: Likewise, since the weights are being averaged by SWA.
+            LearnerError: Likewise, since the weights are being averaged by SWA, or since the data has no row of classes
+                that are to come.
         """
         return self._run.grow(surgery)
 

@@ -11,7 +11,7 @@ from jumpml.learn._undo import Undo
 from jumpml.learn._validation import improves, validate
 from jumpml.learn.continual._consolidation import consolidate
 from jumpml.learn.hooks._averaging import EMA
-from jumpml.learn.hooks._grow import with_fields
+from jumpml.learn.hooks._grow import check_classes, with_fields
 from jumpml.learn.hooks._swa import SWA
 from jumpml.learn.logs._journal import Journal
 from jumpml.learn.misfits._wrong_phases import refuse_idle
@@ -136,6 +136,7 @@ class Run:
     def grow(self, surgery: Surgery) -> Growth:
         """Do a surgery to the model, and go on; see `Learner.grow`."""
         loop = self.loop
+        check_classes(surgery, loop.loaders)
         self.states.read()
         if isinstance(self.average, SWA):
             self.average.check_growth()

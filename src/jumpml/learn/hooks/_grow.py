@@ -6,8 +6,8 @@ import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, final
 
-from jumpml.core import GraphError, ObjectiveError, Problem
-from jumpml.graph import Branch
+from jumpml.core import GraphError, LearnerError, ObjectiveError, Problem
+from jumpml.graph import Branch, Classes
 from jumpml.learn._hook import Hook
 from jumpml.learn._validation import Best, wrong_figure
 
@@ -117,7 +117,13 @@ class Grow(Hook):
         self.figures = tuple(dict.fromkeys(metrics))
 
     def attach(self, learner: Learner) -> None:
-        """Keep the learner, which does the surgeries."""
+        """Keep the learner, which does the surgeries.
+
+        Raises:
+            LearnerError: A rule brings classes that the learner's data has not.
+        """
+        for rule in self._rules:
+            check_classes(rule.surgery, learner.loaders)
         self._learner = learner
 
     def closed(self, record: EpochRecord) -> None:
@@ -160,6 +166,29 @@ def with_fields(surgery: Surgery, model: Model, loaders: DataLoaders) -> Surgery
     new = [name for name in reads if name in loaders.readable and name not in {*model.inputs, *surgery.fields}]
     loaders.bind(new)
     return replace(surgery, fields={**surgery.fields, **{name: loaders.info(name) for name in new}})
+
+
+def check_classes(surgery: Surgery, loaders: DataLoaders) -> None:
+    """Refuse new classes while a model learns from data that has none of them.
+
+    Args:
+        surgery: Any.
+        loaders: The data.
+
+    Raises:
+        LearnerError: The surgery gives a field classes whose codes are not the data's.
+    """
+    if not isinstance(surgery, Classes) or surgery.field not in loaders.fields:
+        return
+    known = loaders.fields[surgery.field].classes
+    new = [label for label in surgery.classes if label not in known]
+    if new:
+        raise LearnerError(
+            f"{surgery.field!r} has the classes {', '.join(known)} in the data that is learned from, and no row of "
+            f"{', '.join(new)}: its codes would be taken for other classes. New classes come between two learners: "
+            f"model.grow(Classes({surgery.field!r}, ...)) with the classes of the new data in their order, and then "
+            "Learner(new_data, model, ...)."
+        )
 
 
 def find_growth_problems(

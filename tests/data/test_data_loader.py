@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jumpml.core import CheckpointError, DataError
+from jumpml.data import Epoch, Order, Round
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from jumpml.data import DataLoaders
 
@@ -273,3 +274,79 @@ def test_a_foreign_state_is_refused(loaders: DataLoaders, state: dict[str, objec
         CheckpointError, match=r"expected an epoch from 0 and a batch from 0 to 4, got \{.*batch size another"
     ):
         loaders.train.load_state_dict(state)
+
+
+# --- rounds that say what they hold, and rows alone -----------------------------------------------------------------
+
+
+class Told(Order):
+    """Two rounds of two batches each, of which the second says otherwise."""
+
+    def __init__(self, order: Order, second: Round) -> None:
+        self._order, self._second = order, second
+
+    def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
+        return self._order.epoch(seed, epoch, batch_size)
+
+    def batches(self, batch_size: int) -> int:
+        return self._order.batches(batch_size)
+
+    def rounds(self, seed: int, epoch: int, batch_size: int, first: int = 0) -> Iterator[Round]:
+        whole = self.epoch(seed, epoch, batch_size)
+        count = sum(whole.sizes[:2])
+        yield Round(Epoch(whole.positions[:count], whole.sizes[:2]))
+        yield self._second._replace(epoch=whole.since(2))
+
+
+def told(loaders: DataLoaders, **second: object) -> list[Batch]:
+    bound(loaders)
+    nothing = Epoch(torch.arange(0), ())
+    order = Told(loaders.train.drawing(), Round(nothing)._replace(**second))
+    loaders.train.serve(None, VIEWS, order=order)
+    return list(loaders.train)
+
+
+def test_a_round_says_which_draws_it_holds(fresh: Callable[..., DataLoaders]) -> None:
+    whole, found = list(bound(fresh()).train), told(fresh(), draws=("weak.0",))
+    assert_same(found[:2], whole[:2])
+    assert_same(found[2:], [{key: batch[key] for key in found[2]} for batch in whole[2:]])
+    assert {key for key in found[2] if "@" in key} == {"image@weak.0"}
+
+
+def test_a_round_says_what_takes_the_place_of_augmentation(fresh: Callable[..., DataLoaders]) -> None:
+    whole = list(bound(fresh()).train)
+    clean = {key: torch.cat([batch[key] for batch in bound(fresh()).train.plain()]) for key in ("image", "age")}
+    plain, strong = told(fresh(), augment="plain"), told(fresh(), augment="strong")
+    for found in (plain, strong):
+        assert_same(found[:2], whole[:2])
+    place = fresh().train.order(0).split(8)
+    for number in (2, 3):
+        assert torch.equal(plain[number]["image"], clean["image"][place[number]])
+        for key in ("image", "age"):
+            changed = strong[number][key]
+            assert not torch.equal(changed.nan_to_num(), clean[key][place[number]].nan_to_num())
+            assert not torch.equal(changed, strong[number][f"{key}@strong.0"])  # a draw of its own
+    with pytest.raises(DataError, match="Did you mean 'strong'"):
+        told(fresh(), augment="strnog")
+
+
+def test_some_rows_come_as_a_batch_without_augmentation(fresh: Callable[..., DataLoaders]) -> None:
+    loaders = bound(fresh())
+    whole = {key: torch.cat([batch[key] for batch in bound(fresh()).train.plain()]) for key in ("image", "age")}
+    rows, before = torch.tensor([7, 0, 7]), loaders.train.state_dict()
+    batch = loaders.train.batch(rows, ["image", "age"], ["strong.0"])
+    assert set(batch) == {"image", "age", "age.present", "image@strong.0", "age@strong.0"}
+    assert_same([{key: batch[key] for key in whole}], [{key: values[rows] for key, values in whole.items()}])
+    again = loaders.train.batch(rows, ["image"], ["strong.0"])
+    assert torch.equal(again["image@strong.0"], batch["image@strong.0"])
+    assert not torch.equal(
+        loaders.train.batch(rows, ["image"], ["strong.0"], number=1)["image@strong.0"], again["image@strong.0"]
+    )
+    assert loaders.train.state_dict() == before
+
+
+def test_a_loader_says_which_rows_have_what_some_lack(loaders: DataLoaders) -> None:
+    bound(loaders)
+    there = loaders.train.there()
+    assert set(there) == {"age.present", "sex.present"}
+    assert torch.equal(there["age.present"], ~loaders.train.decoded("age").isnan().flatten())

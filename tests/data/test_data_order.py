@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jumpml.core import DataError
-from jumpml.data import Balanced, InOrder, Mixture, Shuffled, Streamed, Weighted
+from jumpml.data import Balanced, Epoch, InOrder, Mixture, Pool, Shuffled, Stream, Streamed, Weighted
 from jumpml.data import Order as AnyOrder
 
 SIZES = st.integers(1, 40)
@@ -192,6 +192,92 @@ def test_stretches_of_several_seeds_and_keys_do_not_get_into_each_other() -> Non
 def test_an_order_gives_what_is_left_of_an_epoch_in_one_round(count: int, batch_size: int, first: int) -> None:
     order = Mixture({"a": Shuffled(torch.arange(count))})
     positions, sizes = order.epoch(0, 1, batch_size)
-    (left,) = order.rounds(0, 1, batch_size, first)
+    ((left, *told),) = order.rounds(0, 1, batch_size, first)
+    assert told == [None, None]
     assert left.sizes == sizes[first:]
     assert left.positions.tolist() == [row for part in positions.split(sizes)[first:] for row in part.tolist()]
+
+
+# --- some rows alone, and streams -----------------------------------------------------------------------------------
+
+
+@given(rows=st.integers(1, 30), batch_size=st.integers(1, 40), mixed=st.booleans())
+def test_a_stream_serves_each_row_once_before_any_twice(rows: int, batch_size: int, mixed: bool) -> None:
+    order = Mixture(pools(a=rows, b=7), batches="mixed" if mixed else "separate")
+    stream, place, served = Stream(order, batch_size, seed=3), 0, []
+    while len(served) < 4 * (rows + 7):
+        batch, place = stream.read(place)
+        if mixed:
+            assert len(batch) == min(batch_size, rows + 7)
+        else:
+            assert len(set((batch >= rows).tolist())) == 1  # a batch of one data set stays one
+        served += batch.tolist()
+    for cycle in range(4):
+        assert sorted(served[cycle * (rows + 7) : (cycle + 1) * (rows + 7)]) == list(range(rows + 7))
+
+
+@given(cuts=st.integers(0, 25), mixed=st.booleans())
+def test_a_stream_goes_on_from_any_place(cuts: int, mixed: bool) -> None:
+    def made() -> Stream:
+        return Stream(Mixture(pools(a=11, b=5), batches="mixed" if mixed else "alternate"), 3, seed=1)
+
+    whole, place, places = made(), 0, [0]
+    batches = []
+    for _ in range(26):
+        batch, place = whole.read(place)
+        batches.append(batch.tolist())
+        places.append(place)
+    rows, _ = made().read(places[cuts])
+    assert rows.tolist() == batches[cuts]
+
+
+MASK = torch.tensor([True, False, True, True, False, False, True, True, False, True])
+KINDS: dict[str, Pool] = {
+    "shuffled": Shuffled(torch.arange(10)),
+    "streamed": Streamed([torch.arange(4), torch.arange(4, 6), torch.arange(6, 10)], 3),
+    "weighted": Weighted(torch.arange(10), torch.tensor([0.0, 1, 1, 5, 1, 1, 0, 2, 1, 1])),
+    "balanced": Balanced([torch.arange(7), torch.arange(7, 10)]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_pool_draws_from_some_of_its_rows_alone(kind: str) -> None:
+    pool = KINDS[kind].within(MASK)
+    assert pool is not None and type(pool) is type(KINDS[kind])
+    drawn = pool.slice(0, 600, seed=0)
+    allowed = {0, 2, 3, 6, 7, 9} - ({0, 6} if kind == "weighted" else set())
+    assert set(drawn.tolist()) == allowed
+    if kind in {"shuffled", "streamed"}:
+        assert torch.equal(drawn.bincount()[MASK[:10]], torch.full((6,), 100))
+    if kind == "balanced":  # two classes of which 4 and 2 rows are left
+        assert int((drawn < 7).sum()) == 300
+    if kind == "weighted":
+        assert 5 / 9 - 0.1 < float((drawn == 3).float().mean()) < 5 / 9 + 0.1
+    assert KINDS[kind].within(torch.zeros(10, dtype=torch.bool)) is None
+
+
+def test_a_mixture_keeps_the_shares_of_what_is_left() -> None:
+    order = Mixture(pools(a=6, b=4, c=2), {"a": 1, "b": 1, "c": 2})
+    left = order.within(torch.tensor([True] * 6 + [False] * 4 + [True] * 2))
+    assert left is not None and left.datasets == ("a", "c")
+    drawn = torch.cat([left.epoch(0, epoch, 4).positions for epoch in range(30)])
+    assert int((drawn >= 10).sum()) == len(drawn) * 5 // 8  # 5.33 of 8 rows an epoch, by the largest remainder
+    assert order.within(torch.zeros(12, dtype=torch.bool)) is None
+
+
+def test_an_order_or_pool_of_the_users_own_says_that_it_cannot() -> None:
+    class Own(AnyOrder):
+        def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
+            return Epoch(torch.arange(2), (2,))
+
+        def batches(self, batch_size: int) -> int:
+            return 1
+
+    class OwnPool(Pool):
+        def cycle(self, generator: torch.Generator) -> torch.Tensor:
+            return self.rows
+
+    with pytest.raises(DataError, match=r"this order \(Own\) cannot draw from some of its rows alone"):
+        Own().within(torch.ones(2, dtype=torch.bool))
+    with pytest.raises(DataError, match=r"this pool \(OwnPool\) cannot draw from some of its rows alone"):
+        OwnPool(torch.arange(2)).within(torch.ones(2, dtype=torch.bool))

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 import jumpml
 from jumpml.core import DataError, SpecError
-from jumpml.data import Column, DataLoaders, Epoch, Order, Standardize, random_split
+from jumpml.data import Column, DataLoaders, Epoch, Order, Round, Standardize, random_split
 from jumpml.data._disk import empty_on_disk, gather, in_blocks, let_go, lies_on_disk
 from jumpml.data._table import Table
 from jumpml.data.kinds._tensor import TensorKind
@@ -131,12 +131,12 @@ class Piecewise(Order):
     def batches(self, batch_size: int) -> int:
         return self._order.batches(batch_size)
 
-    def rounds(self, seed: int, epoch: int, batch_size: int, first: int = 0) -> Iterator[Epoch]:
+    def rounds(self, seed: int, epoch: int, batch_size: int, first: int = 0) -> Iterator[Round]:
         left = self.epoch(seed, epoch, batch_size).since(first)
         while left.sizes:
             self.asked += 1
             sizes = left.sizes[: self._batches]
-            yield Epoch(left.positions[: sum(sizes)], sizes)
+            yield Round(Epoch(left.positions[: sum(sizes)], sizes))
             left = left.since(self._batches)
 
 

@@ -4,8 +4,9 @@ from jumpml.data._bucket import Bucketed
 from jumpml.data._build import build_dataloader
 from jumpml.data._loader import Loader
 from jumpml.data._loaders import DataLoaders
-from jumpml.data._order import Epoch, InOrder, Mixture, Order
+from jumpml.data._order import Epoch, InOrder, Mixture, Order, Round
 from jumpml.data._pools import Balanced, Pool, Shuffled, Streamed, Weighted
+from jumpml.data._stream import Stream
 from jumpml.data.augment._augmentation import Augmentation, Made, Mixing, Telling
 from jumpml.data.augment._drawing import draw_examples
 from jumpml.data.augment._geometry import Affine, Crop, Flip, Rotate, Shift
@@ -73,6 +74,8 @@ __all__ = [
     "Elapsed",
     "Encode",
     "Epoch",
+    "Round",
+    "Stream",
     "Erase",
     "Feature",
     "FeatureMap",

@@ -9,7 +9,6 @@ import torch
 
 from jumpml.core import COVERED, POSITION, PRESENT, field_of
 from jumpml.data._files import FileReader
-from jumpml.data.augment._policies import PLAIN
 from jumpml.data.features._pretrained import Pretrained
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.data._bucket import Cut
-    from jumpml.data._order import Epoch
+    from jumpml.data._order import Epoch, Round
     from jumpml.data._table import Table
     from jumpml.data.augment._policies import Policies
     from jumpml.data.features._feature import Feature
@@ -36,8 +35,9 @@ class Plan(NamedTuple):
         ready: Featurised once, kept, and gathered.
         fresh: Featurised for each batch: what is augmented, read from files, or too much to keep.
         draws: Draws of views, such as ``strong.0``.
-        training: Whether augmentation applies, and what a step gives to rows that are trained on.
+        training: Whether a step gives what it gives to rows that are trained on.
         places: Whether batches hold the place of each row in the split.
+        changes: The draw that changes the plain fields; None changes nothing.
     """
 
     ready: tuple[str, ...]
@@ -45,6 +45,12 @@ class Plan(NamedTuple):
     draws: tuple[str, ...]
     training: bool
     places: bool = False
+    changes: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What batches hold beside draws."""
+        return (*self.ready, *self.fresh, *([POSITION] if self.places else []))
 
 
 class Ways(NamedTuple):
@@ -98,24 +104,34 @@ class BatchMaker:
         self._idle: dict[frozenset[str], FileReader] = {}  # each with its workers
         self._kept: dict[tuple[str, bool], tuple[tuple[Feature, ...], Tensor]] = {}
         self._swelling: dict[str, tuple[tuple[Feature, ...], bool]] = {}
-        self._last: tuple[Plan, Ways] | None = None  # most epochs go the ways of the one before
+        self._last: Plan | None = None  # most epochs go the ways of the one before
+        self._variants: dict[tuple[tuple[str, ...] | None, str | None], tuple[Plan, Ways]] = {}
 
-    def plan(self, names: Collection[str], draws: Sequence[str] = (), *, training: bool) -> Plan:
+    def plan(
+        self, names: Collection[str], draws: Sequence[str] = (), *, training: bool, augment: str | None = None
+    ) -> Plan:
         """Decide the ways of some fields and draws.
+
+        Args:
+            names: The plain fields.
+            draws: Draws of views, such as ``strong.0``.
+            training: Whether rows are trained on, and so augmented.
+            augment: The view that takes the place of augmentation; ``plain`` for none.
 
         Raises:
             DataError: There is no such view.
         """
-        augmented = self._policies.fields(PLAIN) if training else ()
+        changes = self._policies.instead(augment) if training else None
+        augmented = () if changes is None else self._policies.fields(changes)
         for draw in draws:
             self._policies.fields(draw)
         places, names = POSITION in names, [name for name in names if name != POSITION]
         never_kept = {*self.table.files, *self.table.windows} if self._keep else {*names}
         fresh = tuple(n for n in names if field_of(n) in augmented or n in never_kept or self._swells(n))
-        return Plan(tuple(n for n in names if n not in fresh), fresh, tuple(draws), training, places)
+        return Plan(tuple(n for n in names if n not in fresh), fresh, tuple(draws), training, places, changes)
 
     def make(
-        self, rounds: Iterable[Epoch], plan: Plan, *, first: int = 0, seed: int = 0, number: int = 0
+        self, rounds: Iterable[Round], plan: Plan, *, first: int = 0, seed: int = 0, number: int = 0
     ) -> Iterator[Batch]:
         """The batches of an epoch.
 
@@ -127,12 +143,12 @@ class BatchMaker:
             seed: Likewise.
             number: The epoch's, likewise.
         """
-        for epoch in rounds:
-            yield from self._round(epoch, plan, first, seed, number)
-            first += len(epoch.sizes)
+        for one in rounds:
+            way = self._ways(plan, one.draws, one.augment)
+            yield from self._round(one.epoch, *way, first=first, seed=seed, number=number)
+            first += len(one.epoch.sizes)
 
-    def _round(self, epoch: Epoch, plan: Plan, first: int, seed: int, number: int) -> Iterator[Batch]:
-        ways = self._ways(plan)
+    def _round(self, epoch: Epoch, plan: Plan, ways: Ways, *, first: int, seed: int, number: int) -> Iterator[Batch]:
         files = self._read_files(epoch, ways.raw)
         for positions, sizes in _blocks(epoch, ways.row_bytes):
             rows = self.rows.index_select(0, positions)
@@ -177,19 +193,27 @@ class BatchMaker:
         self._kept.clear()
         self._last = None
 
-    def _augments(self, plan: Plan) -> bool:
+    def _augments(self, plan: Plan) -> str | None:
+        """The draw that changes plain fields, where one of them is served."""
         fresh = {field_of(name) for name in plan.fresh}
-        return plan.training and bool({*self._policies.fields(PLAIN)} & fresh)
+        return plan.changes if plan.changes is not None and {*self._policies.fields(plan.changes)} & fresh else None
 
     def _raw_fields(self, plan: Plan) -> frozenset[str]:
         """What has to be decoded for each batch: a draw for several fields needs all of them."""
-        draws = [*plan.draws, *([PLAIN] if self._augments(plan) else [])]
+        augments = self._augments(plan)
+        draws = [*plan.draws, *([] if augments is None else [augments])]
         return frozenset(field_of(name) for name in plan.fresh).union(*(self._policies.fields(draw) for draw in draws))
 
-    def _ways(self, plan: Plan) -> Ways:
-        if self._last is None or self._last[0] is not plan:
-            self._last = plan, self._found(plan)
-        return self._last[1]
+    def _ways(self, plan: Plan, draws: tuple[str, ...] | None, augment: str | None) -> tuple[Plan, Ways]:
+        """The plan, or what becomes of it with other draws and changes; and its ways."""
+        if self._last is not plan:
+            self._last, self._variants = plan, {}
+        if (draws, augment) not in self._variants:
+            if draws is not None or augment is not None:
+                drawn = plan.draws if draws is None else draws
+                plan = self.plan(plan.names, drawn, training=plan.training, augment=augment)
+            self._variants[draws, augment] = plan, self._found(plan)
+        return self._variants[draws, augment]
 
     def _found(self, plan: Plan) -> Ways:
         table, raw = self.table, self._raw_fields(plan)
@@ -237,10 +261,8 @@ class BatchMaker:
         """The fields that are featurised for each batch, and the views' draws."""
         rows = positions.to(self.table.device) if plan.training else None
         augments = self._augments(plan)
-        plain = values | self._draw(PLAIN, values, at) if augments else values
-        batch = self._changed(
-            {name: plain[field_of(name)] for name in plan.fresh}, PLAIN if augments else None, rows, at
-        )
+        plain = values if augments is None else values | self._draw(augments, values, at)
+        batch = self._changed({name: plain[field_of(name)] for name in plan.fresh}, augments, rows, at)
         for draw in plan.draws:
             drawn = self._draw(draw, values, at)
             names = [name for name in (*self._policies.fields(draw), *self.table.derived) if field_of(name) in drawn]

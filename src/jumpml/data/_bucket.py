@@ -68,6 +68,11 @@ class Bucketed(Order):
         """The other order's rows of some data sets, in batches of similar length."""
         return Bucketed(self._order.only(datasets), self._lengths)
 
+    def within(self, mask: Tensor) -> Bucketed | None:
+        """Some of the other order's rows, in batches of similar length."""
+        order = self._order.within(mask)
+        return None if order is None else Bucketed(order, self._lengths)
+
 
 @final
 class Cut:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from jumpml.core import CheckpointError, DataError, derive_seed, did_you_mean
-from jumpml.data._order import FirstBatches, InOrder
+from jumpml.core import COVERED, PRESENT, CheckpointError, DataError, derive_seed, did_you_mean
+from jumpml.data._order import Epoch, FirstBatches, InOrder, Round
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -156,7 +156,29 @@ class Loader:
         """
         order = InOrder(len(self.rows)).epoch(self.seed, 0, self._batch_size)
         plan = self.maker.plan(self.maker.table.names, sorted(views), training=False)
-        return self.maker.make([order], plan, seed=derive_seed(self.seed, "plain"), number=number)
+        return self.maker.make([Round(order)], plan, seed=derive_seed(self.seed, "plain"), number=number)
+
+    def batch(
+        self, positions: Tensor, fields: Collection[str], views: Collection[str] = (), *, number: int = 0
+    ) -> Batch:
+        """Some rows as one batch, without augmentation.
+
+        Args:
+            positions: int64 ``[batch]``, positions in the split.
+            fields: The plain fields; see `serve`.
+            views: Draws of views beside them; see `plain`.
+            number: Another one draws others.
+        """
+        names = [name for name in self.maker.table.names if name in fields]
+        plan = self.maker.plan(names, sorted(views), training=False)
+        one = Round(Epoch(positions, (len(positions),)))
+        return next(self.maker.make([one], plan, seed=derive_seed(self.seed, "batch"), number=number))
+
+    def there(self) -> Batch:
+        """Which rows have what some lack: ``<field>.present`` and ``<field>.covered``, bool ``[rows]`` each."""
+        table, rows = self.maker.table, self.rows
+        present = {name + PRESENT: table.gather(mask, rows) for name, mask in table.present.items()}
+        return present | {name + COVERED: table.gather(mask, rows) for name, mask in table.covered.items()}
 
     def decoded(self, field: str) -> Tensor:
         """One field's decoded values before features, ``[rows, ...]`` in plain order; of a mask, its text's."""

@@ -22,7 +22,7 @@ BATCHES = ("mixed", "separate", "alternate")
 
 
 class Epoch(NamedTuple):
-    """What one epoch serves, or a round of it.
+    """What one epoch serves, or a part of it.
 
     Attributes:
         positions: int64 ``[served]``, positions in the split, batch after batch.
@@ -41,6 +41,21 @@ class Epoch(NamedTuple):
         return Epoch(self.positions[sum(self.sizes[:first]) :], self.sizes[first:]) if first else self
 
 
+class Round(NamedTuple):
+    """Some batches of an epoch, and what they hold.
+
+    Attributes:
+        epoch: Rows and sizes of these batches.
+        draws: The draws of views that they hold; those that the loader serves where None.
+        augment: The view whose changes are made to the plain fields, ``plain`` for none; what the data's ``augment``
+            says where None.
+    """
+
+    epoch: Epoch
+    draws: tuple[str, ...] | None = None
+    augment: str | None = None
+
+
 class Order(ABC):
     """Decides what every epoch serves. A subclass of your own is given to `DataLoaders` as ``order``."""
 
@@ -52,7 +67,7 @@ class Order(ABC):
     def batches(self, batch_size: int) -> int:
         """How many batches each epoch has."""
 
-    def rounds(self, seed: int, epoch: int, batch_size: int, first: int = 0) -> Iterator[Epoch]:
+    def rounds(self, seed: int, epoch: int, batch_size: int, first: int = 0) -> Iterator[Round]:
         """What is left of an epoch, some batches at a time; batches are made of a round when all before have been used.
 
         All at once here. An order that decides as it goes gives rounds of fewer batches, as many in all as `batches`
@@ -64,7 +79,7 @@ class Order(ABC):
             batch_size: Rows a batch.
             first: The batch to begin with.
         """
-        yield self.epoch(seed, epoch, batch_size).since(first)
+        yield Round(self.epoch(seed, epoch, batch_size).since(first))
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -78,6 +93,22 @@ class Order(ABC):
             DataError: It does not draw from them.
         """
         raise DataError(f"this order ({type(self).__name__}) tells no data sets apart, so that none can be chosen.")
+
+    def within(self, mask: Tensor) -> Order | None:
+        """The same with some rows alone; None where none is left.
+
+        Args:
+            mask: bool ``[rows]``, by position in the split.
+
+        Raises:
+            DataError: It cannot.
+        """
+        raise DataError(f"this order ({type(self).__name__}) cannot draw from some of its rows alone.")
+
+    @property
+    def anywhere(self) -> bool:
+        """Whether what it serves may be cut into batches at any row: no batch of its has rows that belong together."""
+        return False
 
 
 @final
@@ -130,6 +161,11 @@ class FirstBatches(Order):
     def only(self, datasets: Collection[str]) -> FirstBatches:
         """The first batches of the rows of some data sets."""
         return FirstBatches(self._order.only(datasets), self._most)
+
+    def within(self, mask: Tensor) -> FirstBatches | None:
+        """The first batches of some rows."""
+        order = self._order.within(mask)
+        return None if order is None else FirstBatches(order, self._most)
 
 
 @final
@@ -220,6 +256,18 @@ class Mixture(Order):
         pools = {name: pool for name, pool in self._pools.items() if name in datasets}
         weights = None if self._weights is None else {name: self._weights[name] for name in pools}
         return Mixture(pools, weights, self._batches)
+
+    def within(self, mask: Tensor) -> Mixture | None:
+        """What is left of the pools, in the shares that they have of each other."""
+        found = {name: pool.within(mask) for name, pool in self._pools.items()}
+        pools = {name: pool for name, pool in found.items() if pool is not None}
+        weights = None if self._weights is None else {name: self._weights[name] for name in pools}
+        return Mixture(pools, weights, self._batches) if pools else None
+
+    @property
+    def anywhere(self) -> bool:
+        """Where data sets are mixed in a batch, or there is one."""
+        return self._batches == "mixed" or len(self._pools) == 1
 
 
 def _sizes(count: int, batch_size: int) -> tuple[int, ...]:

@@ -37,6 +37,17 @@ class Pool(ABC):
     def cycle(self, generator: Generator) -> Tensor:
         """As many positions as there are rows, drawn anew."""
 
+    def within(self, mask: Tensor) -> Pool | None:
+        """The same of some of its rows alone; None where none is left.
+
+        Args:
+            mask: bool, by position in the split.
+
+        Raises:
+            DataError: It cannot.
+        """
+        raise DataError(f"this pool ({type(self).__name__}) cannot draw from some of its rows alone.")
+
     def take(self, count: int, *, seed: int, epoch: int, key: str = "") -> Tensor:
         """The ``count`` positions of an epoch, where every epoch takes as many.
 
@@ -101,6 +112,11 @@ class Shuffled(Pool):
         drawn = torch.randperm(len(self), generator=generator)
         return drawn if self._every else self.rows.index_select(0, drawn)
 
+    def within(self, mask: Tensor) -> Shuffled | None:
+        """Shuffled likewise."""
+        rows = self.rows[mask[self.rows]]
+        return Shuffled(rows) if len(rows) else None
+
 
 @final
 class Streamed(Pool):
@@ -128,6 +144,11 @@ class Streamed(Pool):
         shuffled = torch.randperm(len(rows), generator=generator)
         return rows[shuffled[block[shuffled].argsort(stable=True)]]
 
+    def within(self, mask: Tensor) -> Streamed | None:
+        """As they lie in the same shards."""
+        shards = [left for shard in self._shards if len(left := shard[mask[shard]])]
+        return Streamed(shards, self._buffer) if shards else None
+
 
 @final
 class Weighted(Pool):
@@ -142,12 +163,19 @@ class Weighted(Pool):
         super().__init__(rows)
         if not (bool(torch.isfinite(weights).all()) and float(weights.min()) >= 0 and float(weights.max()) > 0):
             raise DataError("expected weights that are finite, not negative, and not all 0.")
-        self._ends = weights.double().cumsum(0)
+        self._weights = weights.double()
+        self._ends = self._weights.cumsum(0)
 
     def cycle(self, generator: Generator) -> Tensor:
         """Draws by inverse transform, since torch.multinomial stops at 2**24 rows."""
         drawn = torch.rand(len(self), generator=generator, dtype=torch.float64) * self._ends[-1]
         return self.rows[torch.searchsorted(self._ends, drawn, right=True).clamp(max=len(self) - 1)]
+
+    def within(self, mask: Tensor) -> Weighted | None:
+        """By the same weights; those of weight 0 alone are none."""
+        there = mask[self.rows]
+        left = self._weights[there]
+        return Weighted(self.rows[there], left) if len(left) and float(left.max()) else None
 
 
 @final
@@ -173,6 +201,11 @@ class Balanced(Pool):
         ]
         rows = torch.cat(drawn)
         return rows[torch.randperm(len(rows), generator=generator)]
+
+    def within(self, mask: Tensor) -> Balanced | None:
+        """Every class that is left as often as any other."""
+        left = [found.rows for pool in self._classes if (found := pool.within(mask)) is not None]
+        return Balanced(left) if left else None
 
 
 def _even(total: int, parts: int, generator: Generator) -> list[int]:

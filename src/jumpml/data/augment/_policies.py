@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jumpml.data.augment._augmentation import Change, Made
 
 PLAIN = ""  # the draw that augments the plain fields; the others are named "view.number"
+UNCHANGED = "plain"  # what stands for no change, where a view's name may take the place of augmentation
 
 
 @final
@@ -90,6 +91,22 @@ class Policies:
             near = did_you_mean(view or draw, self.view_fields)
             raise DataError(f"expected the name and number of a view, such as 'strong.0'; got {draw!r}. {near}")
         return self._fields(view)
+
+    def instead(self, view: str | None) -> str | None:
+        """The draw that changes the plain fields where a view takes the place of augmentation; None changes nothing.
+
+        It is another draw than those that objectives ask for, whose numbers are written without a leading 0.
+
+        Args:
+            view: Its name, ``plain``, or None for the augmentation itself.
+
+        Raises:
+            DataError: There is no such view.
+        """
+        if view in {None, UNCHANGED}:
+            return PLAIN if view is None else None
+        self.fields(draw := f"{view}.00")
+        return draw
 
     @property
     def mixes_rows(self) -> bool:

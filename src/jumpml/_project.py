@@ -257,7 +257,7 @@ class Project:
             grown = tuple(surgery["text"] for surgery in model.lineage)
             run = run.model_copy(update={"graph": model.record(), "growth": grown})
             _save(folder / "run.json", run)
-        card = report_card(results, diagnosis, deployment, epochs=history.epochs, run=run)
+        card = report_card(results, diagnosis, deployment, epochs=history.epochs, course=history.course, run=run)
         card.save(folder)
         deployment.add_card(card.html)
         say("report", "card.html, README.md and card.json")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from torch.optim import Optimizer
 
-    from jumpml.core import EpochRecord, FieldInfo, History, Mistake, RunRecord
+    from jumpml.core import CoursePoint, EpochRecord, FieldInfo, History, Mistake, RunRecord
     from jumpml.core import SpecSource as Source
     from jumpml.data import DataLoaders
     from jumpml.deploy import Deployment
@@ -202,6 +202,7 @@ def report_card(
     deployment: Deployment | None = None,
     *,
     epochs: Sequence[EpochRecord] = (),
+    course: Sequence[CoursePoint] = (),
     run: RunRecord | None = None,
 ) -> Card:
     """One page for people: what the model is, how good, why, where not, and how to repeat it.
@@ -211,11 +212,12 @@ def report_card(
         diagnosis: Of `diagnose`.
         deployment: Of `deploy_model`.
         epochs: ``learner.history.epochs``, for the curves.
+        course: ``learner.history.course``: what a teacher chose, and what objectives counted.
         run: What was run.
     """
     from jumpml.report import report_card as engine
 
-    return engine(results, diagnosis, deployment, epochs=epochs, run=run)
+    return engine(results, diagnosis, deployment, epochs=epochs, course=course, run=run)
 
 
 def deploy_model(

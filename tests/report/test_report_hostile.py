@@ -14,6 +14,7 @@ from jumpml.core import (
     AttributedExample,
     Attribution,
     Continuation,
+    CoursePoint,
     Curve,
     DeploymentRecord,
     DiagnosisRecord,
@@ -133,6 +134,16 @@ def hostile() -> dict[str, Any]:
         for phase in (HOSTILE[0], HOSTILE[1])
         for e, loss in ((1, 2.0), (2, nothing), (3, float("inf")))
     )
+    kinds = ("share", "reward", "balance", "cosine")
+    course = tuple(
+        CoursePoint(
+            phase=HOSTILE[step % 2],
+            step=step,
+            updates=step % 3,
+            figures={f"{kind}/{name}": value for kind in kinds for name in (*HOSTILE, f"{evil}/{names[1]}")},
+        )
+        for step, value in ((5, 0.5), (4, nothing), (9, 1e300), (2, float("-inf")), (3, -2.0))
+    )
     about: Any = {
         "description": evil,
         "license": HOSTILE[14],
@@ -181,6 +192,7 @@ def hostile() -> dict[str, Any]:
         ),
         "deployment": DeploymentRecord(bundle=evil, rows=3, variants=dict.fromkeys(HOSTILE, variant)),
         "epochs": epochs,
+        "course": course,
         "run": run,
     }
 
@@ -259,4 +271,5 @@ def test_markdown_tables_keep_their_columns(card: Card) -> None:
 def test_json_reads_back(card: Card, hostile: dict[str, Any]) -> None:
     again = CardRecord.model_validate_json(card.json)
     assert again.evaluation == hostile["evaluation"]
+    assert repr(again.course) == repr(hostile["course"])
     assert repr(again.epochs) == repr(hostile["epochs"])  # NaN is not equal to itself

@@ -2,7 +2,7 @@
 
 from jumpml.core._adapt_spec import AdaptSpec
 from jumpml.core._balance_spec import BalanceSpec
-from jumpml.core._course import Course, CoursePoint
+from jumpml.core._course import Course, CoursePoint, thinned
 from jumpml.core._data_spec import Dataset, DataSpec, SplitSources
 from jumpml.core._deploy_spec import DeploySpec
 from jumpml.core._errors import (
@@ -156,6 +156,7 @@ __all__ = [
     "History",
     "Course",
     "CoursePoint",
+    "thinned",
     "InitializationRecord",
     "InitializeSpec",
     "JumpMLError",

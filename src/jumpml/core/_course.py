@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from jumpml.core._record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 DRAWN = ("share/", "reward/", "balance/", "cosine/")  # what figures begin with of which the course is kept
 _MOST = 200  # points that are kept; more cannot be told apart in a drawing
@@ -33,8 +33,11 @@ class CoursePoint(Record):
 class Course:
     """The course that figures take over the updates of a run, however many there are.
 
-    Where there are more than 200 points, neighbours of one phase become one: its figures are their means, weighted by
+    Where there are more points than that, neighbours of one phase become one: its figures are their means, weighted by
     updates, and those of rewards by the updates that had them.
+
+    Args:
+        most: How many points are kept.
 
     Example:
         >>> course = Course()
@@ -44,7 +47,8 @@ class Course:
         [1.0, 0.5]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
         self._points: list[CoursePoint] = []
         self._stride = 1  # readings that a point holds when it is full
         self._waiting = ("", 0)  # the phase, and its updates of which nothing was told yet
@@ -70,12 +74,16 @@ class Course:
             self._waiting = (phase, updates)
             return
         self._waiting = ("", 0)
-        self._take(CoursePoint(phase=phase, step=step, updates=updates, figures=drawn))
-        while len(self._points) > _MOST and self._stride < sum(point.readings for point in self._points):
+        self.append(CoursePoint(phase=phase, step=step, updates=updates, figures=drawn))
+
+    def append(self, point: CoursePoint) -> None:
+        """Take in a point of another course."""
+        self._take(point)
+        while len(self._points) > self._most and self._stride < sum(point.readings for point in self._points):
             self._stride *= 2
             points, self._points = self._points, []
-            for point in points:
-                self._take(point)
+            for kept in points:
+                self._take(kept)
 
     def state_dict(self) -> dict[str, Any]:
         """All of it."""
@@ -119,3 +127,16 @@ def _mean(name: str, *points: CoursePoint) -> float:
     if not total:
         return having[-1].figures[name]
     return sum(point.figures[name] * weight for point, weight in zip(having, weights, strict=True)) / total
+
+
+def thinned(points: Iterable[CoursePoint], most: int) -> tuple[CoursePoint, ...]:
+    """Points of a course, joined to fewer ones.
+
+    Args:
+        points: In their order.
+        most: How many there are then, where no more phases follow each other.
+    """
+    course = Course(most)
+    for point in points:
+        course.append(point)
+    return course.points

@@ -58,6 +58,9 @@ _SETTINGS: Any = {
 }
 
 
+_WRITTEN_OUT = 1e6  # whole numbers below it have no exponent
+
+
 class Canvas:
     """One figure whose units are the page's pixels.
 
@@ -109,7 +112,7 @@ class Canvas:
 
 def tick(value: float, _position: float = 0) -> str:
     """A number on an axis; matplotlib's own formatters write mathematics, which is switched off."""
-    text = f"{value:.4g}"
+    text = f"{value:.0f}" if float(value).is_integer() and abs(value) < _WRITTEN_OUT else f"{value:.4g}"
     mantissa, mark, exponent = text.partition("e")
     return (mantissa + (f"e{int(exponent)}" if mark else "")).replace("-", "\u2212")
 

@@ -6,21 +6,25 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from jumpml.drawing._course import course_panels
 from jumpml.drawing._lines import Line
 from jumpml.drawing._panels import Panel, draw_panels, line_panel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jumpml.core import EpochRecord
+    from jumpml.core import CoursePoint, EpochRecord
 
 
-def draw_history(epochs: Sequence[EpochRecord], title: str = "How it learned") -> str:
-    """Draw a run's curves by epoch, a frame a figure and a line a phase.
+def draw_history(
+    epochs: Sequence[EpochRecord], title: str = "How it learned", *, course: Sequence[CoursePoint] = ()
+) -> str:
+    """Draw a run's curves by epoch, a frame a figure and a line a phase; then what hooks told over the updates.
 
     Args:
         epochs: The epochs, in their order.
         title: What stands above.
+        course: The learner's ``history.course``: a teacher's shares and rewards, a balancer's multipliers, cosines.
 
     Returns:
         An ``svg`` element that refers to nothing outside itself.
@@ -34,6 +38,7 @@ def draw_history(epochs: Sequence[EpochRecord], title: str = "How it learned") -
     rows = [{**epoch.figures(), "learning rate": epoch.lr} for epoch in epochs]
     phases = [epoch.phase for epoch in epochs]
     panels = [_panel(name, phases, rows) for name in dict.fromkeys(name for row in rows for name in row)]
+    panels += course_panels(course)
     return draw_panels(title, panels, columns=3, note="" if epochs else "There is no epoch yet.")
 
 

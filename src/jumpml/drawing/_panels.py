@@ -15,6 +15,8 @@ from jumpml.drawing._text import clean, shortened, width_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.axes import Axes
+
 _FALLS = 50.0  # a positive line that falls so many times is drawn on a logarithmic axis
 
 _MARGIN, _GAP, _TITLE, _HEAD, _ROW = 18.0, 22.0, 30.0, 22.0, 18.0
@@ -42,12 +44,14 @@ class Panel:
         svg: What `Canvas.svg` gave.
         size: Its width and height in pixels.
         legend: The lines' names, each with its style: an index of `STYLES`.
+        alt: What a reader who does not see it should know.
     """
 
     title: str
     svg: str
     size: tuple[int, int]
     legend: tuple[tuple[str, int], ...] = ()
+    alt: str = ""
 
 
 def line_panel(
@@ -92,11 +96,7 @@ def line_panel(
         if falls and values and min(values) > 0 and max(values) / min(values) > _FALLS:
             axes.set_yscale("log")
             axes.minorticks_off()
-        for place, (name, x) in enumerate((marks or {}).items()):
-            axes.axvline(x, color=WARM, linewidth=1.4, linestyle=(0, (4, 2)))
-            high = 0.97 - 0.08 * place
-            where: Any = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
-            axes.annotate(clean(name), (x, high), (4, 0), color=INK, fontsize=10, va="top", **where)
+        draw_marks(axes, marks or {})
         if x_range is not None:
             edge = 0.02 * max(x_range[1] - x_range[0], 1.0)
             axes.set_xlim(x_range[0] - edge, x_range[1] + edge)
@@ -108,7 +108,15 @@ def line_panel(
         axes.set(xlabel=clean(x_label), ylabel=clean(y_label))
         svg = canvas.svg(clean(alt))
     legend = tuple((line.label, line.style) for line in lines if line.label and line.style is not None)
-    return Panel(title, svg, size, tuple(dict.fromkeys(legend)))
+    return Panel(title, svg, size, tuple(dict.fromkeys(legend)), clean(alt))
+
+
+def draw_marks(axes: Axes, marks: Mapping[str, float]) -> None:
+    """Vertical lines with their names, each name lower than the one before."""
+    for place, (name, x) in enumerate(marks.items()):
+        axes.axvline(x, color=WARM, linewidth=1.4, linestyle=(0, (4, 2)))
+        where: Any = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
+        axes.annotate(clean(name), (x, 0.97 - 0.08 * place), (4, 0), color=INK, fontsize=10, va="top", **where)
 
 
 def bar_panel(
@@ -145,7 +153,7 @@ def bar_panel(
         axes.xaxis.set_major_formatter(tick)
         svg = canvas.svg(clean(alt))
     legend = tuple((name, style) for style, name in enumerate(parts)) if len(parts) > 1 else ()
-    return Panel(title, svg, size, legend)
+    return Panel(title, svg, size, legend, clean(alt))
 
 
 def draw_panels(title: str, panels: Sequence[Panel], *, columns: int = 2, note: str = "") -> str:

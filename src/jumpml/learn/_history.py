@@ -22,10 +22,13 @@ class RunHistory(History):
     def draw(self) -> str:
         """The curves by epoch: every loss, every validation figure and the learning rate, a line a phase.
 
+        Below stands what hooks told over the updates: a teacher's shares and rewards, a balancer's multipliers, and the
+        cosines of gradients.
+
         Returns:
             An ``svg`` element that refers to nothing outside itself.
         """
-        return draw_history(self.epochs)
+        return draw_history(self.epochs, course=self.course)
 
     def _repr_svg_(self) -> str:
         return self.draw()

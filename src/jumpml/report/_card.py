@@ -16,7 +16,7 @@ from jumpml.report._record import CardRecord
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jumpml.core import EpochRecord, Recorded, RunRecord
+    from jumpml.core import CoursePoint, EpochRecord, Recorded, RunRecord
     from jumpml.report._blocks import Page
 
 R = TypeVar("R", bound=Record)
@@ -77,6 +77,7 @@ def report_card(
     deployment: DeploymentRecord | Recorded | None = None,
     *,
     epochs: Iterable[EpochRecord] = (),
+    course: Iterable[CoursePoint] = (),
     run: RunRecord | None = None,
 ) -> Card:
     """Make a card from records alone; what is not given, the card says in a line how to get.
@@ -86,6 +87,7 @@ def report_card(
         diagnosis: What `diagnose` returned, or its record.
         deployment: What `deploy_model` returned, or its record.
         epochs: How the model learned: the learner's ``history.epochs``.
+        course: What hooks told of its updates: the learner's ``history.course``.
         run: What was run: name, resolved specs, environment.
 
     Raises:
@@ -104,6 +106,7 @@ def report_card(
         if deployment is None
         else _record_of(deployment, DeploymentRecord, "deployment", "deploy_model"),
         epochs=tuple(epochs),
+        course=tuple(course),
         run=run,
     )
     return Card(record)

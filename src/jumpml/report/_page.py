@@ -8,6 +8,7 @@ from jumpml.report import _words as words
 from jumpml.report._adapted import adapted_sections
 from jumpml.report._attribution import attribution_section
 from jumpml.report._blocks import Page
+from jumpml.report._course import course_section
 from jumpml.report._data import data_section
 from jumpml.report._deployment import deployment_section
 from jumpml.report._foreign import foreign_section
@@ -28,6 +29,7 @@ def page_of(record: CardRecord) -> Page:
     sections = (
         data_section(record),
         learning_section(record.epochs),
+        *course_section(record),
         quality_section(record.evaluation),
         *adapted_sections(record.evaluation),
         attribution_section(record),

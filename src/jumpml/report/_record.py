@@ -6,6 +6,7 @@ from typing import Any
 
 from jumpml.core import (
     TASK_KINDS,
+    CoursePoint,
     DeploymentRecord,
     DiagnosisRecord,
     EpochRecord,
@@ -27,8 +28,12 @@ class CardRecord(Record):
     """What was exported, verified and bundled."""
     epochs: tuple[EpochRecord, ...] = ()
     """How it learned."""
+    course: tuple[CoursePoint, ...] = ()
+    """What hooks told of the updates: shares and rewards of arms, multipliers, cosines."""
     run: RunRecord | None = None
     """What was run."""
+    notes: tuple[str, ...] = ()
+    """What of the course could not be read."""
 
     @property
     def data(self) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from jumpml.core import (
+    Course,
+    CoursePoint,
     DeploymentRecord,
     DiagnosisRecord,
     EpochRecord,
@@ -20,6 +22,17 @@ from jumpml.core import (
 from jumpml.report._card import Card, report_card
 
 R = TypeVar("R", bound=Record)
+
+
+class _Step(BaseModel):
+    """What is read of a line of ``steps.jsonl``."""
+
+    phase: str
+    step: int
+    figures: dict[str, float] = {}
+
+
+_STEP = TypeAdapter(_Step)
 
 
 def card_from_run(folder: str | Path) -> Card:
@@ -35,13 +48,17 @@ def card_from_run(folder: str | Path) -> Card:
     _validate_folder(folder)
     run = read(folder / "run.json", RunRecord)
     evaluation = _required(folder, "evaluation.json", f"The run did not come so far: jumpml resume {folder}")
-    return report_card(
+    course, torn = course_of(folder / "steps.jsonl")
+    card = report_card(
         read(evaluation, EvaluationRecord),
         read_if_there(folder / "diagnosis.json", DiagnosisRecord),
         read_if_there(folder / "deployment.json", DeploymentRecord),
         epochs=_epochs(folder, run),
+        course=course,
         run=run,
     )
+    told = f"{torn} lines of steps.jsonl are damaged and left out: what is told of updates may lack some"
+    return Card(card.record.model_copy(update={"notes": (told,)})) if torn else card
 
 
 def _validate_folder(folder: Path) -> None:
@@ -78,6 +95,35 @@ def epochs_of(path: Path) -> list[EpochRecord]:
     """
     lines = _text(path).split("\n")
     return [_parse(line, EpochRecord, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line]
+
+
+def course_of(path: Path) -> tuple[tuple[CoursePoint, ...], int]:
+    """The course of a ``steps.jsonl``, which may be long, and how many of its lines are damaged.
+
+    A run goes without the file where it was not asked for, or somebody made room: there is nothing then.
+
+    Raises:
+        RunError: It cannot be read.
+    """
+    course, damaged, last = Course(), 0, 0
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for text in file:
+                try:
+                    line = _STEP.validate_json(text)
+                except ValidationError:
+                    damaged += 1
+                    continue
+                if line.step <= last:
+                    damaged += 1
+                    continue
+                course.add(line.phase, line.step, 1, line.figures)
+                last = line.step
+    except FileNotFoundError:
+        return (), 0
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error}.") from error
+    return course.points, damaged
 
 
 def read_if_there(path: Path, kind: type[R]) -> R | None:

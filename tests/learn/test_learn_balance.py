@@ -565,7 +565,7 @@ ONE_WEIGHT = {**WEIGHTLESS, "tasks": {**WEIGHTLESS["tasks"], "c": NET["tasks"]["
         (
             NET,
             {"balance": {"kind": "mgda", "at": "flag"}},
-            "balance.at: of the objectives that are balanced 'f' depends on node 'flag'. Name a node that two of them "
+            "balance.at: of the objectives that are compared 'f' depends on node 'flag'. Name a node that two of them "
             "or more depend on.",
         ),
         (

@@ -101,6 +101,8 @@ GROUPS = [{"nodes": "encoder", "lr": 0.001}, {"nodes": "digit", "kind": "sgd", "
         {"precision": "bfloat16", "clip_norm": 1.0, "accumulate": 2, "ema": {}},
         {"channels_last": True, "optimizer": {"kind": "sgd", "lr": 0.1, "momentum": 0.9}},
         {"compile": {"backend": "eager"}, "record_examples": False},
+        {"balance": {"kind": "sum", "cosines": 1}},
+        {"balance": {"kind": "sum", "cosines": 1, "at": "encoder"}, "accumulate": 2},
         {"balance": {"kind": "uncertainty"}},
         {"balance": {"kind": "dwa"}, "accumulate": 2},
         {"balance": {"kind": "famo"}},

@@ -260,7 +260,8 @@ def see_learning(spec: LearnerSpec, folder: Path) -> Any:
     learner.restore_best()
     average = learner.ema_model.state_dict() if learner.ema_model else None
     files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if "tfevents" not in p.name)
-    return digest([model.state_dict(), average, figures, files, sorted(learner.history.examples)])
+    course = [str(point) for point in learner.history.course]
+    return digest([model.state_dict(), average, figures, files, course, sorted(learner.history.examples)])
 
 
 def see_deployment(spec: DeploySpec, folder: Path) -> Any:
@@ -1491,9 +1492,13 @@ BALANCED: dict[str, dict[str, Any]] = {  # by kind: what it needs, and another v
     "aligned_mtl": {"at": "encoder"},
 }
 PLAIN_SGD = {"optimizer": {"kind": "sgd", "lr": 0.05}, "phases.supervised.epochs": 4}
+SUMMED = {**PLAIN_SGD, "balance": {"kind": "sum", "cosines": 1}}
 CASES |= {
     "learner.balance": Case(LEARN, {"balance": {"kind": "upgrad"}}, PLAIN_SGD),
     "learner.balance[sum].kind": Case(LEARN, {"balance.kind": "famo"}, {**PLAIN_SGD, "balance": {"kind": "sum"}}),
+    "learner.balance[sum].cosines": Case(LEARN, {"balance.cosines": 2}, SUMMED),
+    "learner.balance[sum].at": Case(LEARN, {"balance.at": "encoder"}, SUMMED),
+    "learner.balance[sum].over": Case(LEARN, {"balance.over": ["digit", "ce"]}, SUMMED),
 }
 for kind, others in BALANCED.items():
     needed = {"kind": kind} | ({"at": "encoder"} if kind in {"gradnorm", "feature_norm"} else {})

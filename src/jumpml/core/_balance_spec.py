@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from jumpml.core._spec import Spec
 
@@ -22,11 +22,22 @@ class SumSpec(Spec):
 
     kind: Literal["sum"]
     """The kind."""
+    cosines: Annotated[int, Field(ge=1)] | None = None
+    """After each so many updates, take gradients objective by objective too, and log the cosine between each two:
+    below 0 they pull against each other. What is learned stays the same, to the bit."""
+    at: str | None = None
+    """With `cosines`: a node by whose value gradients are taken; by the parameters that objectives share where nothing
+    is said."""
+    over: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    """With `cosines`: the objectives that are compared, by name. All but penalties on parameters where nothing is
+    said."""
 
-    @property
-    def over(self) -> None:
-        """Nothing is balanced."""
-        return
+    @model_validator(mode="after")
+    def _of_cosines(self) -> Self:
+        said = [name for name in ("at", "over") if getattr(self, name) is not None]
+        if said and self.cosines is None:
+            raise ValueError(f"{said[0]}: a sum compares no gradients. Say `cosines`, after how many updates it is to.")
+        return self
 
 
 class _Combined(_Balance):

@@ -23,6 +23,7 @@ from jumpml.learn.continual._replay import Replay
 from jumpml.learn.continual._reservoir import Reservoir
 from jumpml.learn.hooks._averaging import EMA, has_average, is_average
 from jumpml.learn.hooks._balancing import Balancing
+from jumpml.learn.hooks._cosines import Cosines
 from jumpml.learn.hooks._early_stop import EarlyStop
 from jumpml.learn.hooks._embedding_probe import EmbeddingProbe
 from jumpml.learn.hooks._embeddings import Embeddings
@@ -59,6 +60,7 @@ __all__ = [
     "Statistics",
     "EarlyStop",
     "Balancing",
+    "Cosines",
     "Embeddings",
     "EmbeddingProbe",
     "SWA",

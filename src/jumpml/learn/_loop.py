@@ -15,6 +15,7 @@ from jumpml.learn._random import RandomState
 from jumpml.learn._stage import Stage
 from jumpml.learn.hooks._balancing import Balancing
 from jumpml.learn.hooks._carry import carry_optimizer
+from jumpml.learn.hooks._cosines import Cosines
 from jumpml.learn.optimizers._group_names import group_names
 from jumpml.learn.optimizers._joint import names_of
 from jumpml.learn.saving._snapshot import Snapshot
@@ -87,7 +88,7 @@ class Loop:
         schedules = {name: objective.schedule for name, objective in model.objectives.items()}
         self._schedules = {name: schedule for name, schedule in schedules.items() if schedule is not None}
         self._plain = Descent(self._weights, self._schedules, update.scale)
-        self._balancing = next((hook for hook in self.hooks if isinstance(hook, Balancing)), None)
+        self._balancing = next((hook for hook in self.hooks if isinstance(hook, (Balancing, Cosines))), None)
         if self._balancing and execution.compile is not None:
             self._balancing.check_compiled()
         self._descend: Descends = self._plain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, final
 
 from jumpml.balance import GradientBalancer, LossBalancer
 from jumpml.core import LearnerError, Problem, did_you_mean, refusal
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from jumpml.balance import Balancer
     from jumpml.core import EpochRecord
     from jumpml.graph import Model
     from jumpml.learn._learner import Learner
@@ -87,7 +86,7 @@ class Balancing(Hook):
             stage: The phase, as it is set up.
             plain: The sum.
         """
-        names = _balanced(self.over, self._model, stage.name)
+        names = balanced(self.over, self._model, stage.name)
         if (stage.name, names) != (self._phase, self.balancer.names):
             self._phase = stage.name
             self.balancer.begin(names, self._device)
@@ -127,16 +126,28 @@ class Balancing(Hook):
             return Weighed(plain, balancer, stage.trained, _parameters(balancer.at, self._model, stage.trained))
         if balancer.at is None:
             return Combined(plain, balancer, stage.trained)
-        return AtNode(plain, balancer, _given(self._model, balancer.at))
+        return AtNode(plain, balancer, given_by(self._model, balancer.at))
+
+
+class Compares(Protocol):
+    """What looks at gradients: a balancer, or a mere look.
+
+    Attributes:
+        kind: What it is called.
+        at: The node where it looks, if it has one.
+    """
+
+    kind: ClassVar[str]
+    at: str | None
 
 
 def find_balance_problems(
-    balancer: Balancer, over: Sequence[str] | None, model: Model, phases: Mapping[str, Phase]
+    balancer: Compares, over: Sequence[str] | None, model: Model, phases: Mapping[str, Phase]
 ) -> Iterator[Problem]:
     """What cannot be balanced so.
 
     Args:
-        balancer: How.
+        balancer: How, or what else compares gradients.
         over: The objectives; see `Balancing`.
         model: Whose they are.
         phases: In which they are active.
@@ -153,11 +164,11 @@ def find_balance_problems(
 
 
 def _too_few(
-    balancer: Balancer, over: Sequence[str] | None, model: Model, phases: Mapping[str, Phase]
+    balancer: Compares, over: Sequence[str] | None, model: Model, phases: Mapping[str, Phase]
 ) -> Iterator[Problem]:
     ran = [name for name, phase in phases.items() if phase.epochs and model.active(name)]
-    meant = {phase: _balanced(over, model, phase, weightless=True) for phase in ran}
-    found = {phase: _balanced(over, model, phase) for phase in ran}
+    meant = {phase: balanced(over, model, phase, weightless=True) for phase in ran}
+    found = {phase: balanced(over, model, phase) for phase in ran}
     if not any(len(names) > 1 for names in meant.values()):
         told = "; ".join(
             f"in {phase!r} there is {', '.join(map(repr, names)) or 'none'}" for phase, names in meant.items()
@@ -175,7 +186,7 @@ def _too_few(
         yield from _wrong_node(balancer, found, model)
 
 
-def _wrong_node(balancer: Balancer, found: Mapping[str, Sequence[str]], model: Model) -> Iterator[Problem]:
+def _wrong_node(balancer: Compares, found: Mapping[str, Sequence[str]], model: Model) -> Iterator[Problem]:
     at = str(balancer.at)
     if isinstance(balancer, LossBalancer) and not any(True for _ in model.node(at).parameters()):
         text = f"node {at!r} has no parameters on which gradients could be compared."
@@ -189,11 +200,11 @@ def _wrong_node(balancer: Balancer, found: Mapping[str, Sequence[str]], model: M
         return
     if not any(sum(_reads(model, name, at) for name in names) > 1 for names in found.values()):
         told = dict.fromkeys(n for names in found.values() for n in names if _reads(model, n, at))
-        text = f"of the objectives that are balanced {', '.join(map(repr, told)) or 'none'} depends on node {at!r}."
+        text = f"of the objectives that are compared {', '.join(map(repr, told)) or 'none'} depends on node {at!r}."
         yield Problem(("balance", "at"), text, "Name a node that two of them or more depend on.")
 
 
-def _balanced(over: Sequence[str] | None, model: Model, phase: str, *, weightless: bool = False) -> tuple[str, ...]:
+def balanced(over: Sequence[str] | None, model: Model, phase: str, *, weightless: bool = False) -> tuple[str, ...]:
     """The objectives that are balanced in a phase; those whose weight is always 0 are not."""
     names = [name for name in model.active(phase) if (name in over if over else model.objectives[name].inputs)]
     objectives = model.objectives
@@ -205,7 +216,7 @@ def _reads(model: Model, objective: str, node: str) -> bool:
     return node in read or any(node in model.ancestors(name) for name in read if name in model.node_names)
 
 
-def _given(model: Model, node: str) -> frozenset[str]:
+def given_by(model: Model, node: str) -> frozenset[str]:
     """A node's value, or the parts of it; what modules inside it give is none."""
     inner = {f"{node}.{path}" for path, _ in model.node(node).named_modules()}
     return frozenset({node, *(name for name in model.values if model.node_of(name) == node and name not in inner)})

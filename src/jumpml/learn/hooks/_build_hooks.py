@@ -9,6 +9,7 @@ from jumpml.balance import build_balancer
 from jumpml.core import Problem, did_you_mean
 from jumpml.learn._validation import wrong_figure
 from jumpml.learn.hooks._balancing import Balancing, find_balance_problems
+from jumpml.learn.hooks._cosines import Cosines
 from jumpml.learn.hooks._early_stop import EarlyStop
 from jumpml.learn.hooks._embedding_probe import EmbeddingProbe
 from jumpml.learn.hooks._embeddings import Embeddings
@@ -18,7 +19,7 @@ from jumpml.learn.hooks._swa import SWA
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from jumpml.core import LearnerSpec
+    from jumpml.core import BalanceSpec, LearnerSpec
     from jumpml.graph import Model
     from jumpml.learn._hook import Hook
     from jumpml.learn._phase import Phase
@@ -38,7 +39,15 @@ def build_hooks(spec: LearnerSpec) -> list[Hook]:
         hooks.append(Embeddings(build_probes(spec)))
     if (balancer := build_balancer(spec.balance)) is not None:
         hooks.append(Balancing(balancer, spec.balance.over))
+    if (cosines := _cosines(spec.balance)) is not None:
+        hooks.append(cosines)
     return hooks
+
+
+def _cosines(spec: BalanceSpec) -> Cosines | None:
+    if spec.kind != "sum" or spec.cosines is None:
+        return None
+    return Cosines(spec.cosines, at=spec.at, over=spec.over)
 
 
 def build_probes(spec: LearnerSpec) -> list[EmbeddingProbe]:
@@ -78,5 +87,5 @@ def find_hook_problems(
     yield from find_map_problems(spec)
     if spec.statistics and not spec.log:
         yield Problem(("statistics",), "nothing is logged.", "Name a log, or leave them out.")
-    if (balancer := build_balancer(spec.balance)) is not None:
-        yield from find_balance_problems(balancer, spec.balance.over, model, phases)
+    if (looks := build_balancer(spec.balance) or _cosines(spec.balance)) is not None:
+        yield from find_balance_problems(looks, spec.balance.over, model, phases)

@@ -67,7 +67,7 @@ class Combined:
             again = bool(rest) or name != names[-1]
             scaled = self._plain.scale([gradient])
             found = torch.autograd.grad(value, self._trained, scaled, retain_graph=again, allow_unused=True)
-            self._found[name] = _added(self._found.get(name), found)
+            self._found[name] = added(self._found.get(name), found)
         if rest:
             self._plain.back(rest)
 
@@ -79,7 +79,7 @@ class Combined:
         owners = [[name for name in found if found[name][place] is not None] for place in range(len(self._trained))]
         shared = [place for place, names in enumerate(owners) if len(names) > 1]
         names = [*found]
-        rows = _rows(names, found, self._trained, shared)
+        rows = rows_of_shared(names, found, self._trained, shared)
         together, alone = self._ask(names, losses, rows)
         if shared:
             self._hand_out(shared, together.to(rows) @ rows)
@@ -114,23 +114,31 @@ class Combined:
             _add(parameter, gradient if parameter.is_contiguous() else torch.empty_like(parameter).copy_(gradient))
 
 
-def _added(before: Gradients | None, now: Sequence[Tensor | None]) -> Gradients:
+def added(before: Gradients | None, now: Sequence[Tensor | None]) -> Gradients:
+    """A batch's gradients, and those of the batches before it; None where there is none."""
     if before is None:
         return [*now]
     return [b if a is None else a if b is None else a + b for a, b in zip(before, now, strict=True)]
 
 
-def _rows(
-    names: Sequence[str], found: Mapping[str, Gradients], trained: Sequence[nn.Parameter], shared: Sequence[int]
+def rows_of_shared(
+    names: Sequence[str], found: Mapping[str, Gradients], by: Sequence[Tensor], shared: Sequence[int]
 ) -> Tensor:
-    """Each objective's gradient on the parameters that are shared, ``[objectives, elements]``."""
+    """Each objective's gradient by what is shared, ``[objectives, elements]``.
+
+    Args:
+        names: The objectives.
+        found: By objective, its gradient by each of the tensors.
+        by: The tensors, such as all parameters.
+        shared: The places of those that are shared.
+    """
     if not shared:
-        return torch.zeros(len(names), 0, device=trained[0].device)
-    return torch.stack([torch.cat([_flat(found[name][place], trained[place]) for place in shared]) for name in names])
+        return torch.zeros(len(names), 0, device=by[0].device)
+    return torch.stack([torch.cat([_flat(found[name][place], by[place]) for place in shared]) for name in names])
 
 
-def _flat(gradient: Tensor | None, parameter: nn.Parameter) -> Tensor:
-    return torch.zeros_like(parameter).flatten() if gradient is None else gradient.flatten()
+def _flat(gradient: Tensor | None, by: Tensor) -> Tensor:
+    return torch.zeros_like(by).flatten() if gradient is None else gradient.flatten()
 
 
 def _add(parameter: nn.Parameter, gradient: Tensor) -> None:

@@ -35,12 +35,22 @@ class Weights:
     def figures(self) -> dict[str, float]:
         """Multipliers, and the cosine between each two gradients where both are there."""
         told = {f"balance/{name}": value for name, value in zip(self.names, self.together.tolist(), strict=True)}
-        sizes = np.sqrt(np.diagonal(self.gramian))
-        for second, name in enumerate(self.names):
-            for first in range(second):
-                if 0 < (size := sizes[first] * sizes[second]) < float("inf"):
-                    told[f"cosine/{self.names[first]}/{name}"] = float(self.gramian[first, second] / size)
-        return told
+        return told | cosines(self.names, self.gramian)
+
+
+def cosines(names: Sequence[str], gramian: Array) -> dict[str, float]:
+    """``cosine/<one>/<other>`` of each two gradients where both are there.
+
+    Args:
+        names: The objectives.
+        gramian: Their gradients' inner products.
+    """
+    sizes, told = np.sqrt(np.diagonal(gramian)), {}
+    for second, name in enumerate(names):
+        for first in range(second):
+            if 0 < (size := sizes[first] * sizes[second]) < float("inf"):
+                told[f"cosine/{names[first]}/{name}"] = float(gramian[first, second] / size)
+    return told
 
 
 def weigh(

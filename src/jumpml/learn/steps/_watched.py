@@ -1,0 +1,103 @@
+"""The plain sum, with a look at how its parts' gradients lie to each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+
+from jumpml.learn.steps._combined import added, rows_of_shared
+from jumpml.learn.steps._descent import NONE
+from jumpml.learn.steps._gramian import cosines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from jumpml.core import Loss
+    from jumpml.learn.steps._descent import Descent
+    from jumpml.learn.steps._window import Window
+
+    Gradients = list[Tensor | None]
+
+
+@final
+class Watched:
+    """Takes the place of a `Descent` and does what it does; before some updates gradients are taken one by one too.
+
+    They go nowhere: what parameters get is the plain descent's, to the bit.
+
+    Args:
+        plain: The sum.
+        names: The objectives that are compared.
+        trained: The parameters that train; those of them that two objectives reach are compared on.
+        at: What a node gives, its value or each part of it, where gradients by that are compared instead.
+        due: Whether the coming update is one of those.
+    """
+
+    def __init__(
+        self,
+        plain: Descent,
+        names: Sequence[str],
+        trained: Sequence[nn.Parameter],
+        at: Collection[str],
+        due: Callable[[], bool],
+    ) -> None:
+        self._plain, self._names, self._trained, self._at, self._due = plain, names, trained, at, due
+        self._found: dict[str, Gradients] = {}
+        self._seen: list[tuple[list[str], Tensor]] = []  # gradients' inner products, still on the device
+
+    def __call__(
+        self,
+        losses: Mapping[str, Loss],
+        window: Window | None = None,
+        rows: int = 0,
+        values: Mapping[str, Any] = NONE,
+        counts: Mapping[str, Tensor] = NONE,
+    ) -> None:
+        """Add the gradients to the parameters', as `Descent` does."""
+        starts = self._plain.starts(losses, window, rows, counts)
+        if self._due():
+            self._look(starts, values)
+        self._plain.back(starts.values())
+
+    def finish(self, losses: Mapping[str, Loss]) -> None:
+        """All batches of an update have gone by: how their gradients lie to each other waits until it is read."""
+        if self._found and not self._at:
+            names = [*self._found]
+            shared = [
+                place
+                for place in range(len(self._trained))
+                if sum(self._found[name][place] is not None for name in names) > 1
+            ]
+            self._note(names, rows_of_shared(names, self._found, self._trained, shared))
+        self._found = {}
+
+    def figures(self) -> dict[str, float]:
+        """By pair, the mean of the cosines since the last time, read from the device at once."""
+        seen, self._seen = self._seen, []
+        told: dict[str, list[float]] = {}
+        for names, gramian in seen:
+            for pair, value in cosines(names, gramian.cpu().double().numpy()).items():
+                told.setdefault(pair, []).append(value)
+        return {pair: sum(values) / len(values) for pair, values in told.items()}
+
+    def _look(self, starts: Mapping[str, tuple[Tensor, Tensor]], values: Mapping[str, Any]) -> None:
+        """Take the gradients of a batch; by a node's value each batch is for itself, since its rows are other ones."""
+        calls = [value for key, value in values.items() if key.partition("@")[0] in self._at and value.requires_grad]
+        by = calls if self._at else self._trained
+        for name in self._names if by else ():
+            if name in starts:
+                value, gradient = starts[name]
+                scaled = self._plain.scale([gradient])
+                found = torch.autograd.grad(value, by, scaled, retain_graph=True, allow_unused=True)
+                if any(part is not None for part in found):
+                    self._found[name] = added(self._found.get(name), found)
+        if calls and self._found:
+            found, self._found = self._found, {}
+            self._note([*found], rows_of_shared([*found], found, calls, range(len(calls))))
+
+    def _note(self, names: list[str], rows: Tensor) -> None:
+        rows = rows.float()
+        self._seen.append((names, rows @ rows.T))

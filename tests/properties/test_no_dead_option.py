@@ -202,14 +202,14 @@ def digest(value: Any) -> Any:
 
 
 def see_data(spec: DataSpec, _: Path) -> Any:
-    """What the loaders serve: fields, splits, batches, views."""
+    """What the loaders serve: fields, splits, batches, views; and how hard rows are."""
     loaders = jumpml.create_dataloader(spec)
     targets = {"label", "y", "yes"}
     loaders.bind([name for name in loaders.fields if name not in targets])
     loaders.train.serve(None, [f"{view}.{draw}" for view in loaders.view_fields for draw in (0, 1)])
     batches = [next(iter(loaders.train)), next(iter(loaders.train)), next(loaders.val.plain())]
     sizes = [len(loader.rows) for loader in (loaders.train, loaders.val, loaders.test)]
-    return digest([dict(loaders.fields), batches, sizes])
+    return digest([dict(loaders.fields), batches, sizes, loaders.difficulty])
 
 
 def see_model(spec: ModelSpec, folder: Path) -> Any:
@@ -1448,6 +1448,13 @@ TWO["datasets"]["e"] = {
     "split": {"train": 0.2, "val": 0.4, "test": 0.4},
 }
 CASES |= {
+    "data.datasets.*.difficulty": Case(TABLE, {f"{D}.difficulty": {"column": "a"}}),
+    "data.datasets.*.difficulty.column": Case(
+        TABLE, {f"{D}.difficulty.column": "b"}, {f"{D}.difficulty": {"column": "a"}}
+    ),
+    "data.datasets.*.difficulty.python": Case(
+        TABLE, {f"{D}.difficulty": {"python": "my_hardness:hard"}}, refused="outside the trusted packages"
+    ),
     "data.datasets.*.sample": Case(TABLE, {f"{D}.sample": {"balance": "c"}}),
     "data.datasets.*.sample.balance": Case(TABLE, {f"{D}.sample.balance": "yes"}, {f"{D}.sample": {"balance": "c"}}),
     "data.datasets.*.sample.weight": Case(

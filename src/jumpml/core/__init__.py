@@ -37,7 +37,7 @@ from jumpml.core._evaluation_record import (
     Reconstruction,
     TaskEvaluation,
 )
-from jumpml.core._field_spec import TextField, TokenLabelsField
+from jumpml.core._field_spec import NumberField, TextField, TokenLabelsField
 from jumpml.core._files import sha256_of, sync_folder, write_file, write_json
 from jumpml.core._graph_record import GraphRecord, ObjectiveNote, TaskNote
 from jumpml.core._grow_spec import GrowSpec
@@ -209,6 +209,7 @@ __all__ = [
     "TaskObjectiveSpec",
     "TaskSpec",
     "Terminated",
+    "NumberField",
     "TextField",
     "TokenLabelsField",
     "Trainer",

@@ -117,6 +117,16 @@ class Sample(OneOf):
     shuffled at a time."""
 
 
+class Difficulty(OneOf):
+    """How hard each row is, for a curriculum; the higher, the harder."""
+
+    column: str | None = None
+    """A number field, or a column of the source that holds numbers."""
+    python: str | None = None
+    """A function as `module:function`, of a package that is trusted by name. It gets the data set's decoded fields, a
+    tensor each by name, and gives a number for each row."""
+
+
 class SplitSources(Spec):
     """A source of its own for each split. All have the columns that the fields read."""
 
@@ -147,6 +157,8 @@ class Dataset(Spec):
     """Which rows are for what."""
     sample: Sample | None = None
     """How the train rows are drawn."""
+    difficulty: Difficulty | None = None
+    """How hard each row is, where a `curriculum` of the learner file asks for it."""
     on_error: Literal["stop", "skip"] = "stop"
     """What to do with a row that cannot be decoded, or a damaged part of a file: stop, or leave it out, count and list
     it."""

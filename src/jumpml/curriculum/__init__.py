@@ -1,8 +1,10 @@
-"""What is learned from next: teachers that choose an arm for each update by the rewards that they are told."""
+"""What is learned from next: teachers that choose an arm for each update, pacing from easy to hard rows."""
 
 from jumpml.curriculum._build import build_teacher
 from jumpml.curriculum._by_rows import Annealed, Proportional, Temperature
 from jumpml.curriculum._exp3s import Exp3S
+from jumpml.curriculum._pacing import BabyStep, ExponentialPacing, LinearPacing, Pacing, RootPacing, StepPacing
+from jumpml.curriculum._ranks import constant_problem, difficulty_bins, difficulty_problem, ranked
 from jumpml.curriculum._reward_scale import RewardScale
 from jumpml.curriculum._teacher import Arm, Array, Teacher
 from jumpml.curriculum._uniform import Uniform
@@ -18,4 +20,14 @@ __all__ = [
     "Annealed",
     "Exp3S",
     "build_teacher",
+    "Pacing",
+    "LinearPacing",
+    "RootPacing",
+    "ExponentialPacing",
+    "StepPacing",
+    "BabyStep",
+    "ranked",
+    "difficulty_bins",
+    "difficulty_problem",
+    "constant_problem",
 ]

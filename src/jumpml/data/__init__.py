@@ -5,7 +5,8 @@ from jumpml.data._build import build_dataloader
 from jumpml.data._loader import Loader
 from jumpml.data._loaders import DataLoaders
 from jumpml.data._order import Epoch, InOrder, Mixture, Order, Round
-from jumpml.data._pools import Balanced, Pool, Shuffled, Streamed, Weighted
+from jumpml.data._pools import Balanced, Group, Pool, Shuffled, Streamed, Weighted
+from jumpml.data._ranking import Paced, Ranking
 from jumpml.data._stream import Stream
 from jumpml.data.augment._augmentation import Augmentation, Made, Mixing, Telling
 from jumpml.data.augment._drawing import draw_examples
@@ -109,6 +110,9 @@ __all__ = [
     "Permute",
     "Policies",
     "Pool",
+    "Group",
+    "Ranking",
+    "Paced",
     "Pretrained",
     "Profile",
     "Quantile",

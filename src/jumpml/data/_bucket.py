@@ -10,11 +10,12 @@ from jumpml.core import DataError, derive_seed, did_you_mean
 from jumpml.data._order import Epoch, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from torch import Tensor
 
     from jumpml.core import FieldInfo
+    from jumpml.data._pools import Group
     from jumpml.data._table import Table
 
 STRETCH = 50  # batches whose rows are sorted by length together: more save little, and leave less to chance
@@ -63,6 +64,15 @@ class Bucketed(Order):
     def datasets(self) -> tuple[str, ...]:
         """The other order's."""
         return self._order.datasets
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The other order's."""
+        return self._order.groups
+
+    def rearranged(self, way: Callable[[Order, bool], Order]) -> Bucketed:
+        """What is made of the other order, in batches of similar length."""
+        return Bucketed(self._order.rearranged(lambda order, _: way(order, True)), self._lengths)
 
     def only(self, datasets: Collection[str]) -> Bucketed:
         """The other order's rows of some data sets, in batches of similar length."""

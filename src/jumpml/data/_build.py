@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from jumpml.core import MISSING_TEXTS, CsvSource, SpecError, SplitSources, TokenLabelsField
 from jumpml.data._check import Checker
+from jumpml.data._difficulty import difficulty_mistakes, read_difficulty
 from jumpml.data._disk import column_on_disk
 from jumpml.data._join import covered_rows, join_columns, join_raws
 from jumpml.data._loaders import DataLoaders
@@ -56,6 +57,8 @@ def build_dataloader(spec: DataSpec, trust: Collection[str] = ()) -> DataLoaders
     sources = {name: source for name, (source, _) in opened.items() if source is not None}
     unknown = [unknown_names(spec, name, source.schema) for name, source in sources.items()]
     checker = Checker(spec, trust)
+    schemas = {name: source.schema if source else None for name, (source, _) in opened.items()}
+    unknown += [[*difficulty_mistakes(spec, name, columns, trust)] for name, columns in schemas.items()]
     mistakes = [*checker.check(), *chain(*(missing for _, missing in opened.values()), *unknown)]
     if mistakes:
         raise SpecError(spec.source, mistakes)
@@ -79,6 +82,7 @@ def build_dataloader(spec: DataSpec, trust: Collection[str] = ()) -> DataLoaders
         workers=spec.workers,
         name=", ".join(spec.datasets),
         missing_texts=_missing_texts(spec),
+        difficulty=read_difficulty(spec, parts, columns, trust),
     )
     loaders.spec = spec
     return loaders

@@ -34,7 +34,7 @@ from jumpml.data._order import InOrder, Mixture
 from jumpml.data._pools import Shuffled
 from jumpml.data._summary import record, summary
 from jumpml.data._table import Table
-from jumpml.data._validate import validate_rows, validate_steps
+from jumpml.data._validate import by_row, validate_rows, validate_steps
 from jumpml.data.augment._policies import PLAIN, Policies
 from jumpml.data.features._absent import Presence, Zeros
 from jumpml.data.features._custom import as_features
@@ -82,6 +82,7 @@ class DataLoaders:
         seed: What order and augmentation are drawn from.
         name: The data set's name.
         missing_texts: What a cell of a table of text says where a value is missing; a bundle reads such tables so.
+        difficulty: How hard each row of the columns is, ``[rows]``, NaN where that is not known.
 
     Attributes:
         train, val, test: The loaders. Train batches are shuffled and augmented.
@@ -93,6 +94,8 @@ class DataLoaders:
         told: By view, what its steps tell of what they did: ``image.hidden``, ``image.whole``, ``image.answer``.
         policies: What is drawn at random: views, and of train rows augmentation.
         spec: The file that they were built from, where there was one.
+        difficulty: How hard each train row is, float64 ``[train rows]`` in plain order, the higher the harder; None
+            where nothing is said.
 
     Raises:
         DataError: A column, a split or a step does not fit.
@@ -123,6 +126,7 @@ class DataLoaders:
         seed: int = 0,
         name: str = "data",
         missing_texts: Sequence[str] = MISSING_TEXTS,
+        difficulty: Tensor | None = None,
     ) -> None:
         features, augment, views = as_features(features or {}), augment or {}, views or {}
         if batch_size < 1:
@@ -142,6 +146,7 @@ class DataLoaders:
         }
         self.name = name
         self.missing_texts = tuple(missing_texts)
+        self.difficulty = None if difficulty is None else by_row(difficulty, columns)[splits["train"]]
         self.fields: Mapping[str, FieldInfo] = MappingProxyType(fields)
         self.view_fields: Mapping[str, frozenset[str]] = MappingProxyType(policies.view_fields)
         self.told: Mapping[str, frozenset[str]] = MappingProxyType(policies.told)

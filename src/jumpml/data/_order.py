@@ -11,11 +11,11 @@ import torch
 from jumpml.core import DataError, derive_seed, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from torch import Tensor
 
-    from jumpml.data._pools import Pool
+    from jumpml.data._pools import Group, Pool
 
 
 BATCHES = ("mixed", "separate", "alternate")
@@ -85,6 +85,20 @@ class Order(ABC):
     def datasets(self) -> tuple[str, ...]:
         """The data sets that it draws from, by name; none where it does not tell them apart."""
         return ()
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """What it draws from, in groups whose shares it keeps; empty where that is all rows alike."""
+        return ()
+
+    def rearranged(self, way: Callable[[Order, bool], Order]) -> Order:
+        """The same with other rows in their places.
+
+        Args:
+            way: What makes of an order one of other rows. It is given the order that draws rows, which this one may
+                only arrange, and whether an epoch's batches come in any order then.
+        """
+        return way(self, False)
 
     def only(self, datasets: Collection[str]) -> Order:
         """The same with the rows of some data sets alone.
@@ -157,6 +171,15 @@ class FirstBatches(Order):
     def datasets(self) -> tuple[str, ...]:
         """The other order's."""
         return self._order.datasets
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The other order's."""
+        return self._order.groups
+
+    def rearranged(self, way: Callable[[Order, bool], Order]) -> FirstBatches:
+        """The first batches of what is made of the other order."""
+        return FirstBatches(self._order.rearranged(way), self._most)
 
     def only(self, datasets: Collection[str]) -> FirstBatches:
         """The first batches of the rows of some data sets."""
@@ -247,6 +270,11 @@ class Mixture(Order):
     def datasets(self) -> tuple[str, ...]:
         """The pools' names."""
         return tuple(self._pools)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The pools'."""
+        return tuple(group for pool in self._pools.values() for group in pool.groups)
 
     def only(self, datasets: Collection[str]) -> Mixture:
         """Some of the pools, in the shares that they have of each other."""

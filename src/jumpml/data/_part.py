@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 import torch
 
-from jumpml.core import DataError
+from jumpml.core import DataError, NumberField
+from jumpml.data._difficulty import difficulty_column
 from jumpml.data._disk import column_on_disk, on_disk
 from jumpml.data._files import FileColumn
 from jumpml.data._texts import BLOCK_ROWS as TEXT_ROWS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from jumpml.core import DataSpec
     from jumpml.data.sources._source import Source
@@ -44,6 +46,7 @@ class Part:
         splits: Its rows by split.
         count: Its rows, those in no split too.
         shards: Its rows as they lie together in the source.
+        difficulty: What a column that is no field says of how hard rows are, float32 ``[rows]``.
     """
 
     columns: Mapping[str, Column | FileColumn]
@@ -51,6 +54,7 @@ class Part:
     splits: Splits
     count: int
     shards: tuple[range, ...]
+    difficulty: Tensor | None = None
 
 
 def read_part(spec: DataSpec, name: str, source: Source) -> Part:
@@ -67,7 +71,7 @@ def read_part(spec: DataSpec, name: str, source: Source) -> Part:
     """
     reader = _Reader(spec, name, source)
     columns, undecided = reader.fields()
-    named = reader.split_columns()
+    named, difficulty = reader.split_columns(), reader.difficulty()
     reader.note_damage()
     rejected = dict(sorted(reader.rejected.items()))
     if len(rejected) == reader.count:
@@ -83,7 +87,9 @@ def read_part(spec: DataSpec, name: str, source: Source) -> Part:
     )
     splits = Splits(splits, splits.left_out, [*source.findings, *splits.findings, *_skipped(rejected, source)])
     shards = source.shards or (range(reader.count),)
-    return Part(columns=columns, raws=undecided, splits=splits, count=reader.count, shards=shards)
+    return Part(
+        columns=columns, raws=undecided, splits=splits, count=reader.count, shards=shards, difficulty=difficulty
+    )
 
 
 @final
@@ -100,12 +106,12 @@ class _Reader:
         self._dataset = spec.datasets[name]
         self.rejected: dict[int, tuple[str, str]] = {}
         fields, on_disk = self._dataset.fields, spec.storage == "disk"
-        self._reads = columns_read(fields, source.schema, self._split_names)
+        self._reads = columns_read(fields, source.schema, self._named)
         self._by_blocks = [field for field, told in fields.items() if on_disk and KINDS[told.kind].by_blocks(told)]
         self._texts = [field for field, told in fields.items() if on_disk and KINDS[told.kind].learns]
         on_their_way = {*self._by_blocks, *self._texts}
         at_once = [column for field in fields if field not in on_their_way for column in self._reads[field]]
-        self._arrays = source.read({*at_once, *self._split_names, *(() if source.length else self._any_column)})
+        self._arrays = source.read({*at_once, *self._named, *(() if source.length else self._any_column)})
         self.count = source.length or len(next(iter(self._arrays.values())))
         if not self.count:
             raise DataError(f"data set {name!r}: the source has no rows.")
@@ -136,6 +142,15 @@ class _Reader:
         """The columns that the split names and no field decodes."""
         return {name: self._raw(name, f"split column {name!r}", self._arrays) for name in self._split_names}
 
+    def difficulty(self) -> Tensor | None:
+        """How hard rows are, as a column says that no field reads, float32 ``[rows]``."""
+        if (name := difficulty_column(self._dataset)) is None:
+            return None
+        raw = self._raw(name, "difficulty", self._arrays)
+        column = decode([raw], NumberField(kind="number"))
+        self._note([raw])
+        return column.values[:, 0]
+
     def note_damage(self) -> None:
         """Remember the rows that the source could not read."""
         for row, problem in self._source.damaged.items():
@@ -144,6 +159,12 @@ class _Reader:
     @property
     def _split_names(self) -> list[str]:
         return split_columns(self._dataset)
+
+    @property
+    def _named(self) -> list[str]:
+        """The columns that are read beside those of the fields."""
+        difficulty = difficulty_column(self._dataset)
+        return [*self._split_names, *([] if difficulty is None else [difficulty])]
 
     @property
     def _any_column(self) -> Sequence[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import torch
 
@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Generator, Tensor
+
+
+class Group(NamedTuple):
+    """Rows of which none is drawn in another's place but by their own weights: of one data set, or of one class.
+
+    Attributes:
+        rows: int64 ``[rows]``, positions in the split.
+        weights: How often each is drawn, relative to the others, float64 ``[rows]``; None where all are alike.
+    """
+
+    rows: Tensor
+    weights: Tensor | None = None
 
 
 class Pool(ABC):
@@ -47,6 +59,11 @@ class Pool(ABC):
             DataError: It cannot.
         """
         raise DataError(f"this pool ({type(self).__name__}) cannot draw from some of its rows alone.")
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The rows in groups that keep their shares whatever else is said of how often rows come."""
+        return (Group(self.rows),)
 
     def take(self, count: int, *, seed: int, epoch: int, key: str = "") -> Tensor:
         """The ``count`` positions of an epoch, where every epoch takes as many.
@@ -166,6 +183,11 @@ class Weighted(Pool):
         self._weights = weights.double()
         self._ends = self._weights.cumsum(0)
 
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All rows, by their weights."""
+        return (Group(self.rows, self._weights),)
+
     def cycle(self, generator: Generator) -> Tensor:
         """Draws by inverse transform, since torch.multinomial stops at 2**24 rows."""
         drawn = torch.rand(len(self), generator=generator, dtype=torch.float64) * self._ends[-1]
@@ -189,6 +211,11 @@ class Balanced(Pool):
     def __init__(self, classes: Sequence[Tensor]) -> None:
         super().__init__(torch.cat(list(classes)))
         self._classes = [Shuffled(rows) for rows in classes]
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """One for each class."""
+        return tuple(Group(pool.rows) for pool in self._classes)
 
     def cycle(self, generator: Generator) -> Tensor:
         """Shares of one cycle; classes that do not divide it take turns in having one row more."""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic import JsonValue
+    from torch import Tensor
 
     from jumpml.core import FieldInfo
     from jumpml.data._loaders import DataLoaders
@@ -17,6 +18,8 @@ CLASSES_SHOWN = 8
 
 def record(loaders: DataLoaders) -> dict[str, JsonValue]:
     """What the data set is, for ``run.json``."""
+    difficulty = loaders.difficulty
+    hard: dict[str, JsonValue] = {} if difficulty is None else {"difficulty": _spread(difficulty)}
     return {
         "name": loaders.name,
         "batch_size": loaders.batch_size,
@@ -24,8 +27,16 @@ def record(loaders: DataLoaders) -> dict[str, JsonValue]:
         "left_out": {reason: len(rows) for reason, rows in loaders.left_out.items()},
         "fields": {name: _field(info) for name, info in loaders.fields.items()},
         "features": {name: [step.name for step in loaders.features.steps(name)] for name in loaders.fields},
+        **hard,
         "findings": list(loaders.findings()),
     }
+
+
+def _spread(difficulty: Tensor) -> JsonValue:
+    """How hard train rows are: the range of it, and how many have none."""
+    known = difficulty[difficulty.isfinite()]
+    ends: JsonValue = [float(known.min()), float(known.max())] if len(known) else None
+    return {"range": ends, "missing": len(difficulty) - len(known)}
 
 
 def _field(info: FieldInfo) -> dict[str, JsonValue]:

@@ -53,6 +53,18 @@ def validate_rows(columns: Mapping[str, Column | FileColumn], splits: Mapping[st
         raise DataError("expected every row in one split, got a row that stands twice.")
 
 
+def by_row(difficulty: Tensor, columns: Mapping[str, Column | FileColumn]) -> Tensor:
+    """How hard rows are, as float64 ``[rows]``.
+
+    Raises:
+        DataError: It is not a number for each row of the columns.
+    """
+    (count,) = {len(column) for column in columns.values()}
+    if tuple(difficulty.shape) != (count,):
+        raise DataError(f"difficulty: expected a number for each of {count} rows, got the shape {[*difficulty.shape]}.")
+    return difficulty.to("cpu", torch.float64)
+
+
 def validate_steps(
     fields: Mapping[str, FieldInfo],
     features: Mapping[str, Sequence[Feature]],

@@ -139,7 +139,7 @@ class Loop:
         """What is left of the open epoch, in training mode."""
         self.loaders.seed = self.seed  # another learner may have used the loaders meanwhile
         if self.stage is not None:
-            self.loaders.train.serve(*self.stage.served)
+            self.loaders.train.serve(*self.stage.served, self.stage.order)
         if self.progress.batch > (count := len(self.loaders.train)):
             raise LearnerError(
                 f"{self.progress.batch} batches were learned by hand in an epoch of {count}: close each epoch with "
@@ -262,10 +262,12 @@ class Loop:
         if self.stage is None:
             return
         held, state = {id(p) for group in self.optimizer.param_groups for p in group["params"]}, self.stage.state_dict()
+        order = self.stage.order
         self.stage = self._stage(self.stage.name, trained=[p for p in self.model.parameters() if id(p) in held])
         for group, before in zip(self.optimizer.param_groups, groups, strict=True):
             group.update(before)
         self.stage.load_state_dict(state)
+        self.stage.order = order
         self._descend = self._descent(self.stage)
         self._groups = self._told_apart()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-    from jumpml.data import DataLoaders
+    from jumpml.data import DataLoaders, Order
     from jumpml.graph import LossPlan, Model
     from jumpml.learn._phase import Phase
     from jumpml.learn.steps._execution import Execution
@@ -43,6 +43,10 @@ class Stage:
         positions: Whether batches hold each row's place, though no objective reads it.
         trained: The parameters that trained before.
 
+    Attributes:
+        order: What says which rows come, in the place of the loaders' own order. None: that; a hook may set another as
+            the phase is entered, and one that finds another there draws from that.
+
     Raises:
         LearnerError: No objective is active, or nothing trains.
     """
@@ -63,6 +67,7 @@ class Stage:
     ) -> None:
         self.name = name
         self.untold = True
+        self.order: Order | None = None
         refuse_idle(name, model)
         frozen = set(model.select(phase.freeze))
         model.train_only([node for node in model.select(phase.train) if node not in frozen])

@@ -239,6 +239,8 @@ class Project:
         from jumpml.learn import evaluate_beside
 
         model, history = learner.ema_model or learner.model, learner.history
+        if len(model.tasks) > 1:
+            say("tasks", f"over the run\n{history.by_task()}")
         say("evaluate", "on the test rows")
         results = eval_model(loaders, model)
         if learner.adaptation:
@@ -253,10 +255,12 @@ class Project:
         deployment = deploy_model(results, model, self.deploy, folder=folder, trust=self.trust)
         _save(folder / "deployment.json", deployment.record)
         run = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
+        learned: dict[str, Any] = {"tasks": tuple(history.by_task())}
         if model.lineage:  # it is another model than at the beginning
             grown = tuple(surgery["text"] for surgery in model.lineage)
-            run = run.model_copy(update={"graph": model.record(), "growth": grown})
-            _save(folder / "run.json", run)
+            learned |= {"graph": model.record(), "growth": grown}
+        run = run.model_copy(update=learned)
+        _save(folder / "run.json", run)
         card = report_card(results, diagnosis, deployment, epochs=history.epochs, course=history.course, run=run)
         card.save(folder)
         deployment.add_card(card.html)
@@ -405,7 +409,7 @@ class _Stages:
     def __call__(self, stage: str, text: str) -> None:
         from rich.markup import escape
 
-        self._console.print(f"[bold]{stage}[/bold]  {escape(text)}")
+        self._console.print(f"[bold]{stage}[/bold]  {escape(text)}", soft_wrap=True)
 
 
 def _save(path: Path, record: Any) -> None:

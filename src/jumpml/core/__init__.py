@@ -81,6 +81,7 @@ from jumpml.core._schedule_spec import ScheduleSpec
 from jumpml.core._schema import json_schema
 from jumpml.core._source_spec import MISSING_TEXTS, CsvSource
 from jumpml.core._spec import DATA_ENDINGS, FileSpec, Spec
+from jumpml.core._task_record import TaskCourse, TaskTable, ValidationCourse
 from jumpml.core._tasks import TASK_KINDS, WITH_HISTORY, WITH_QUANTILES, Task, TaskKind, brought, options_problem
 from jumpml.core._teacher_spec import TeacherSpec
 from jumpml.core._text_table import text_table
@@ -240,6 +241,9 @@ __all__ = [
     "resolve_function",
     "sha256_of",
     "sync_folder",
+    "TaskCourse",
+    "TaskTable",
+    "ValidationCourse",
     "text_table",
     "to_yaml",
     "with_lines",

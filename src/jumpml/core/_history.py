@@ -65,7 +65,7 @@ class History:
         """
         rows = [epoch.figures() for epoch in self.epochs]
         names = [*dict.fromkeys(name for row in rows for name in row)]
-        heads = [epoch.model_dump(exclude={"losses", "val", "notes"}) for epoch in self.epochs]
+        heads = [epoch.model_dump(exclude={"losses", "val", "rows", "notes"}) for epoch in self.epochs]
         return [
             {**head, **{name: row.get(name, math.nan) for name in names}} for head, row in zip(heads, rows, strict=True)
         ]

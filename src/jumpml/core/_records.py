@@ -163,6 +163,8 @@ class EpochRecord(Record):
     """Mean over the epoch, by objective, and `total`."""
     val: dict[str, float] = {}
     """On the validation rows, by ``task/metric`` and `loss`, where something reads them."""
+    rows: dict[str, int] = {}
+    """Rows that counted, by objective: those that have its target."""
     lr: float
     seconds: float
     notes: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from jumpml.core._graph_record import GraphRecord
 from jumpml.core._records import Record, WeightsRecord
+from jumpml.core._task_record import TaskCourse
 
 
 class InitializationRecord(Record):
@@ -48,5 +49,7 @@ class RunRecord(Record):
     """What was done to the model while it learned; the graph is what it then was."""
     initialized: dict[str, InitializationRecord] = {}
     """What nodes began with, where the learner drew it, by node."""
+    tasks: tuple[TaskCourse, ...] = ()
+    """How each task fared, once all is learned."""
     command: str = ""
     """The command that repeats it."""

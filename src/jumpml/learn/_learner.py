@@ -481,7 +481,12 @@ class Learner:
         """Figures by epoch, and by example; it prints as a table and draws itself."""
         examples = self._recorder.history(self.loaders.train.rows) if self._recorder else {}
         journal = self._run.journal
-        return RunHistory(epochs=list(journal.records), course=journal.course.points, examples=examples)
+        return RunHistory(
+            epochs=list(journal.records),
+            course=journal.course.points,
+            examples=examples,
+            tasks=tuple(self.model.tasks),
+        )
 
     @property
     def unsaved(self) -> str:

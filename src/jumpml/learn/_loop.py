@@ -277,11 +277,11 @@ class Loop:
             self.grew(growth)
         self.model.let_go()
 
-    def close_epoch(self, name: str) -> dict[str, float]:
+    def close_epoch(self, name: str) -> tuple[dict[str, float], dict[str, int]]:
         """The open epoch is over: the next batch is of the next one. All steps must have been read.
 
         Returns:
-            Means over the epoch's rows, by objective.
+            Means over the epoch's rows, by objective, and how many rows counted.
         """
         self.progress.epochs[name] = self.progress.closed(name) + 1
         self.progress.batch = 0

@@ -171,7 +171,7 @@ class Run:
 
     def _close(self, name: str, start: float) -> EpochRecord:
         loop, saving = self.loop, self.states.saving
-        losses = loop.close_epoch(name)
+        losses, rows = loop.close_epoch(name)
         val = self._validate(name)
         improved = improves(saving, loop.progress, val)
         record = EpochRecord(
@@ -180,6 +180,7 @@ class Run:
             step=loop.progress.step,
             losses=losses,
             val=val,
+            rows=rows,
             lr=loop.optimizer.param_groups[0]["lr"],
             seconds=time.perf_counter() - start,
         )

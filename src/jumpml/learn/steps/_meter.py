@@ -119,11 +119,12 @@ class Meter:
         self._sums[name] = total
         self._rows[name] = self._rows.get(name, 0.0) + sum(counts)
 
-    def end_epoch(self) -> dict[str, float]:
-        """Means over the epoch's rows, by objective; the next epoch starts at nothing."""
+    def end_epoch(self) -> tuple[dict[str, float], dict[str, int]]:
+        """Means over the epoch's rows, by objective, and how many these are; the next epoch starts at nothing."""
         means = {name: total / self._rows[name] if self._rows[name] else 0.0 for name, total in self._sums.items()}
+        rows = {name: round(count) for name, count in self._rows.items() if name != "total"}
         self._sums, self._rows = {}, {}
-        return means
+        return means, rows
 
     def state_dict(self) -> dict[str, Any]:
         """The running sums; the window must have been read."""

@@ -3,10 +3,15 @@
 from jumpml.curriculum._build import build_teacher
 from jumpml.curriculum._by_rows import Annealed, Proportional, Temperature
 from jumpml.curriculum._exp3s import Exp3S
+from jumpml.curriculum._online_mixing import OnlineMixing
 from jumpml.curriculum._pacing import BabyStep, ExponentialPacing, LinearPacing, Pacing, RootPacing, StepPacing
+from jumpml.curriculum._policy_gradient import PolicyGradient
+from jumpml.curriculum._ppo import PPO
 from jumpml.curriculum._ranks import constant_problem, difficulty_bins, difficulty_problem, ranked
 from jumpml.curriculum._reward_scale import RewardScale
 from jumpml.curriculum._teacher import Arm, Array, Teacher
+from jumpml.curriculum._thompson import Thompson
+from jumpml.curriculum._tscl import TSCL
 from jumpml.curriculum._uniform import Uniform
 
 __all__ = [
@@ -19,6 +24,11 @@ __all__ = [
     "Temperature",
     "Annealed",
     "Exp3S",
+    "TSCL",
+    "Thompson",
+    "PolicyGradient",
+    "PPO",
+    "OnlineMixing",
     "build_teacher",
     "Pacing",
     "LinearPacing",

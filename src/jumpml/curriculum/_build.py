@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING
 
 from jumpml.curriculum._by_rows import Annealed, Proportional, Temperature
 from jumpml.curriculum._exp3s import Exp3S
+from jumpml.curriculum._online_mixing import OnlineMixing
+from jumpml.curriculum._policy_gradient import PolicyGradient
+from jumpml.curriculum._ppo import PPO
+from jumpml.curriculum._thompson import Thompson
+from jumpml.curriculum._tscl import TSCL
 from jumpml.curriculum._uniform import Uniform
 
 if TYPE_CHECKING:
@@ -15,7 +20,11 @@ if TYPE_CHECKING:
     from jumpml.curriculum._teacher import Teacher
 
 _KINDS: Mapping[str, Callable[..., Teacher]] = {
-    kind.kind: kind for kind in (Uniform, Proportional, Temperature, Annealed, Exp3S)
+    kind.kind: kind
+    for kind in (
+        *(Uniform, Proportional, Temperature, Annealed),
+        *(Exp3S, TSCL, Thompson, PolicyGradient, PPO, OnlineMixing),
+    )
 }
 
 
@@ -24,6 +33,9 @@ def build_teacher(spec: TeacherSpec) -> Teacher:
 
     Args:
         spec: What it says: a kind's name alone, or its options.
+
+    Raises:
+        LearnerError: Its options do not go together.
     """
     if isinstance(spec, str):
         return _KINDS[spec]()

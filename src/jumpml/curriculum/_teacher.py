@@ -124,7 +124,11 @@ class Teacher(ABC):
         self._drawn = self.probabilities()
         bounds = self._drawn.cumsum()
         place = int(np.searchsorted(bounds, generator.random() * bounds[-1], side="right"))
+        self.proposed()
         return min(place, int(np.flatnonzero(self._drawn)[-1]))  # the product above may round up
+
+    def proposed(self) -> None:  # noqa: B027 (most keep nothing of it)
+        """Hear that an arm was just drawn by `probabilities`, for what must be kept of then until its reward comes."""
 
     @final
     def observe(self, arm: int, reward: float) -> None:

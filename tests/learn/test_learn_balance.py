@@ -237,6 +237,49 @@ def test_at_a_node_of_which_a_part_is_read(table: Path, tmp_path: Path) -> None:
     assert torch.equal(found["node_kind.weight"], summed["node_kind.weight"])
 
 
+TWINS: dict[str, Any] = {
+    **NET,
+    "nodes": {
+        **NET["nodes"],
+        "turned": {"module": "jumpml.blocks.Concat", "inputs": ["b", "a"]},
+        "body_again": {"shares": "body", "inputs": "turned"},
+        "kind": {"module": "jumpml.blocks.Head", "inputs": "body_again"},
+        "flag": {"module": "jumpml.blocks.Head", "inputs": "body_again"},
+    },
+    "objectives": {},
+}
+
+
+@pytest.mark.parametrize("at", ["body", "body_again"])
+def test_at_a_node_that_stands_in_two_places(table: Path, tmp_path: Path, at: str) -> None:
+    """A trunk of two data sets is two nodes that share a module: a gradient is by what it gives in all places."""
+    learner = learner_of(table, tmp_path, {"kind": "upgrad", "at": at}, net=TWINS)
+    batch = first_batch(learner)
+    losses, values = (learner.stage or learner._run.enter("supervised")).plan(batch)
+    places, names = [values["body"], values["body_again"]], ("y", "c", "f")
+    means = [learner.weights[name] * reduce(losses[name]) for name in names]
+    rows = [torch.autograd.grad(m, places, retain_graph=True, materialize_grads=True) for m in means]
+    matrix = torch.stack([torch.cat([part.flatten() for part in row]) for row in rows]).double().numpy()
+    weights = UPGrad().multipliers(matrix @ matrix.T, np.ones(3))
+    combined = [sum(float(w) * row[place] for w, row in zip(weights, rows, strict=True)) for place in (0, 1)]
+    trunk = dict(learner.model.node("body").named_parameters())
+    expected = torch.autograd.grad(places, [*trunk.values()], combined, retain_graph=True)  # pyright: ignore
+    plain, _ = gradients_by_hand(learner, batch)
+    found = gradients_after(learner, batch)
+    for name, gradient in zip(trunk, expected, strict=True):
+        torch.testing.assert_close(found[f"node_body.{name}"], gradient, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found["node_kind.weight"], plain["c"]["node_kind.weight"])
+
+
+@pytest.mark.parametrize("balance", [one for one in EVERY if "at" in one.values[0]])  # pyright: ignore
+def test_every_kind_that_has_a_node_learns_at_one_in_two_places(table: Path, tmp_path: Path, balance: Any) -> None:
+    learner, plain = (learner_of(table, tmp_path, one, net=TWINS) for one in (balance, None))
+    learner.fit()
+    plain.fit()
+    assert [*learner._loop._balancing.read()][:3] == ["balance/y", "balance/c", "balance/f"]  # pyright: ignore
+    assert not same(weights_of(learner), weights_of(plain))
+
+
 def test_gradnorm_compares_gradients_on_the_nodes_parameters(table: Path, tmp_path: Path) -> None:
     learner = learner_of(table, tmp_path, {"kind": "gradnorm", "at": "body", "lr": 0.1})
     batch = first_batch(learner)

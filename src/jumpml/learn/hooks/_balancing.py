@@ -12,7 +12,7 @@ from jumpml.learn.steps._combined import Combined
 from jumpml.learn.steps._weighed import Weighed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from torch import nn
 
@@ -192,14 +192,14 @@ def _wrong_node(balancer: Compares, found: Mapping[str, Sequence[str]], model: M
         text = f"node {at!r} has no parameters on which gradients could be compared."
         yield Problem(("balance", "at"), text, "Name the last node with parameters that all objectives share.")
         return
-    if not any(
-        True for node in {at, *model.ancestors(at)} & {*model.node_names} for _ in model.node(node).parameters()
-    ):
+    alike = _alike(model, at)
+    back = {*alike, *(name for node in alike for name in model.ancestors(node))} & {*model.node_names}
+    if not any(True for node in back for _ in model.node(node).parameters()):
         text = f"neither node {at!r} nor one before it has parameters, so no gradient goes there."
         yield Problem(("balance", "at"), text, "Name a node behind what the objectives share.")
         return
-    if not any(sum(_reads(model, name, at) for name in names) > 1 for names in found.values()):
-        told = dict.fromkeys(n for names in found.values() for n in names if _reads(model, n, at))
+    if not any(sum(_reads(model, name, alike) for name in names) > 1 for names in found.values()):
+        told = dict.fromkeys(n for names in found.values() for n in names if _reads(model, n, alike))
         text = f"of the objectives that are compared {', '.join(map(repr, told)) or 'none'} depends on node {at!r}."
         yield Problem(("balance", "at"), text, "Name a node that two of them or more depend on.")
 
@@ -211,15 +211,23 @@ def balanced(over: Sequence[str] | None, model: Model, phase: str, *, weightless
     return tuple(n for n in names if weightless or objectives[n].weight or objectives[n].schedule is not None)
 
 
-def _reads(model: Model, objective: str, node: str) -> bool:
+def _reads(model: Model, objective: str, nodes: Collection[str]) -> bool:
     read = [model.node_of(value) or value for value in model.objectives[objective].inputs]
-    return node in read or any(node in model.ancestors(name) for name in read if name in model.node_names)
+    before = {name for value in read if value in model.node_names for name in model.ancestors(value)}
+    return not before.union(read).isdisjoint(nodes)
+
+
+def _alike(model: Model, node: str) -> list[str]:
+    """A node, and those that share its module: one trunk, in however many places it stands."""
+    return [name for name in model.node_names if model.node(name) is model.node(node)]
 
 
 def given_by(model: Model, node: str) -> frozenset[str]:
-    """A node's value, or the parts of it; what modules inside it give is none."""
-    inner = {f"{node}.{path}" for path, _ in model.node(node).named_modules()}
-    return frozenset({node, *(name for name in model.values if model.node_of(name) == node and name not in inner)})
+    """A node's value, or the parts of it, and those of its likes; what modules inside it give is none."""
+    alike = _alike(model, node)
+    inner = {f"{name}.{path}" for name in alike for path, _ in model.node(name).named_modules()}
+    parts = (name for name in model.values if model.node_of(name) in alike and name not in inner)
+    return frozenset({*alike, *parts})
 
 
 def _parameters(node: str | None, model: Model, trained: Sequence[nn.Parameter]) -> list[nn.Parameter]:

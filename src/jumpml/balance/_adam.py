@@ -54,13 +54,12 @@ class SmallAdam:
         self.value -= self._lr * one * unbiased / ((self._square / shares[1]).sqrt() + 1e-8)
 
     def _step_all(self, gradient: Tensor) -> None:
-        """The same in a few calls, which is what a step of so few numbers costs."""
+        """The same in a few calls, which is what a step of so few numbers costs; the host corrects both biases."""
         self._steps += 1
-        first, second = (1 - share**self._steps for share in (0.9, 0.999))
+        first, root = 1 - 0.9**self._steps, math.sqrt(1 - 0.999**self._steps)
         self._mean.lerp_(gradient, 0.1)
         self._square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        size = self._square.sqrt().div_(math.sqrt(second)).add_(1e-8)
-        self.value.addcdiv_(self._mean, size, value=-self._lr / first)
+        self.value.addcdiv_(self._mean, self._square.sqrt().add_(1e-8 * root), value=-self._lr * root / first)
 
     def state_dict(self) -> dict[str, Any]:
         """The vector and its moments."""

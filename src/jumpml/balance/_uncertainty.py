@@ -47,7 +47,8 @@ class Uncertainty(LossBalancer):
     def begin(self, names: Sequence[str], device: torch.device) -> None:
         """All variances are 1."""
         super().begin(names, device)
-        self._log_variances = SmallAdam(torch.zeros(len(names), device=device), self._lr)
+        self._logs = SmallAdam(torch.zeros(len(names), device=device), self._lr)  # of one over the variances
+        self._less = torch.full((len(names),), -1.0, device=device)
         self._multipliers = torch.ones(len(names), device=device)
 
     def multipliers(self, means: Tensor | None, there: Tensor | None) -> Tensor:
@@ -56,17 +57,18 @@ class Uncertainty(LossBalancer):
 
     def observe(self, means: Tensor, there: Tensor | None) -> None:
         """One step of the variances of those that are there."""
-        self._log_variances.step(torch.where(means > 0, 1 - means * self._multipliers, 0.0), there)
-        self._multipliers = torch.exp(-self._log_variances.value)
+        gradient = torch.addcmul(self._less, means, self._multipliers)
+        self._logs.step(gradient.mul_(means > 0), there)
+        self._multipliers = torch.exp(self._logs.value)
 
     def state_dict(self) -> dict[str, Any]:
-        """The log-variances, with Adam's moments."""
-        return self._log_variances.state_dict()
+        """The logarithms, with Adam's moments."""
+        return self._logs.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        self._log_variances.load_state_dict(state)
-        self._multipliers = torch.exp(-self._log_variances.value)
+        self._logs.load_state_dict(state)
+        self._multipliers = torch.exp(self._logs.value)
 
     def identity(self) -> str:
         """Its rate."""

@@ -49,7 +49,8 @@ def reduce_all(losses: Sequence[Loss]) -> Tensor:
         >>> reduce_all([Loss(torch.tensor([1.0, 3.0])), Loss(torch.tensor(5.0))])
         tensor([2., 5.])
     """
-    return torch.cat([_means(list(alike)) for _, alike in groupby(losses, key=lambda loss: loss.value.shape)])
+    parts = [_means(list(alike)) for _, alike in groupby(losses, key=lambda loss: loss.value.shape)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _means(losses: Sequence[Loss]) -> Tensor:

@@ -114,7 +114,7 @@ DIGITS = Study(
 COLUMNS = "age workclass fnlwgt education education_num marital_status occupation relationship race sex capital_gain "
 COLUMNS += "capital_loss hours_per_week native_country income"
 NUMBERS = ("age", "education_num", "capital_gain", "capital_loss")
-CLASSES = ("workclass", "education", "occupation", "race", "sex", "native_country")  # a relationship tells who is married
+CLASSES = ("workclass", "education", "occupation", "race", "sex", "native_country")  # relationship tells who is married
 
 ADULT = Study(
     data={

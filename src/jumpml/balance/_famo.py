@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-_LEAST = 1e-8  # what is added to a loss, so that it has a logarithm
+_LEAST = 1e-8  # of a loss, so that it has a logarithm
 
 
 @final
@@ -61,8 +61,7 @@ class FAMO(LossBalancer):
         """Of an update with these means, whose fall since the last one moves the logits first."""
         if means is None:
             raise TypeError("famo needs the means of the update")
-        losses = means.clamp(min=0) + _LEAST
-        now = losses.log()
+        now = means.clamp(min=_LEAST).log()
         if self._whole and there is None:
             self._learn(self._before - now, None)
             self._before = now
@@ -72,13 +71,12 @@ class FAMO(LossBalancer):
             self._before = now if there is None else torch.where(there, now, self._before)
             self._known = torch.ones_like(self._known) if there is None else self._known | there
             self._whole = self._whole or there is None
-        found = self._shares(there) / losses
-        return found / found.sum().clamp(min=_LEAST)
+        return _softmax(self._logits.value - now, there)  # shares over losses, scaled
 
     def _learn(self, fell: Tensor, there: Tensor | None) -> None:
         """Move the logits by how far log losses fell."""
-        shares = self._shares(there)
-        self._logits.step(shares * (fell - (shares * fell).sum()), there)
+        shares = _softmax(self._logits.value, there)
+        self._logits.step(shares * (fell - torch.dot(shares, fell)), there)
 
     def state_dict(self) -> dict[str, Any]:
         """The logits, with Adam's moments, and the last losses."""
@@ -95,9 +93,10 @@ class FAMO(LossBalancer):
         """Its options."""
         return f"famo, lr {self._lr:g}, decay {self._decay:g}"
 
-    def _shares(self, there: Tensor | None) -> Tensor:
-        """The softmax over those that are there."""
-        if there is None:
-            return torch.softmax(self._logits.value, 0)
-        sizes = torch.where(there, torch.exp(self._logits.value - self._logits.value.max()), 0.0)
-        return sizes / sizes.sum().clamp(min=_LEAST)
+
+def _softmax(logits: Tensor, there: Tensor | None) -> Tensor:
+    """Over those that are there."""
+    if there is None:
+        return torch.softmax(logits, 0)
+    own = logits.masked_fill(~there, float("-inf"))
+    return torch.softmax(own, 0).nan_to_num()  # where none is there, nothing

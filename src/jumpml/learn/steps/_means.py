@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def means_of(names: Sequence[str], losses: Mapping[str, Loss], weights: Mapping[str, float]) -> Tensor:
-    """Each objective's mean times its own weight, ``[objectives]``; to be called where nothing is to be differentiated."""
-    means = reduce_all([losses[name] for name in names])
-    own = [weights[name] for name in names]
-    return means if all(weight == 1 for weight in own) else means * means.new_tensor(own)
+    """Each objective's mean times its own weight, ``[objectives]`` without a graph."""
+    with torch.no_grad():
+        means = reduce_all([losses[name] for name in names])
+        own = [weights[name] for name in names]
+        return means if all(weight == 1 for weight in own) else means * means.new_tensor(own)
 
 
 def there_of(names: Sequence[str], losses: Mapping[str, Loss], weights: Mapping[str, float]) -> Tensor | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from torch import nn
 
 from jumpml.core import GraphError, Task, ValueInfo
 from jumpml.graph import Model, Node
+from jumpml.objectives import MeanSquaredError
 
 
 def linear() -> nn.Linear:
@@ -194,3 +196,25 @@ def test_select_and_ancestors(make):
         model.select("all")
     with refused("there is no node 'enc'. Did you mean 'enc2' or 'enc1'?"):
         model.ancestors("enc")
+
+
+def ends(**outputs: str) -> dict[str, Any]:
+    tasks = {name: Task(kind="regression", output=output, target="y") for name, output in outputs.items()}
+    return {"tasks": tasks, "objectives": {name: MeanSquaredError((output, "y")) for name, output in outputs.items()}}
+
+
+def test_what_only_one_task_reads(make):
+    nodes = {"body": "x", "one_low": "body", "one": "one_low", "two": "body"}
+    made = make({name: (linear(), read) for name, read in nodes.items()}, **ends(a="one", b="two"))
+    assert made.select(["only:a"]) == made.own_nodes("a") == ("one_low", "one")
+    assert made.select(["only:b", "only:a"]) == ("one_low", "one", "two")
+    with refused("the pattern 'only:c' names no task. There is: a, b."):
+        made.select(["only:c"])
+    with refused("the pattern 'only:one' names no task. There is: a, b."):
+        made.select(["only:one"])
+    shared = make({"body": (linear(), "x"), "out": (linear(), "body")}, **ends(a="out", b="body"))
+    assert shared.select(["only:a"]) == ("out",)
+    with refused("the pattern 'only:b' names no node: other tasks read all that task 'b' reads."):
+        shared.select(["only:b"])
+    with refused("the pattern 'only:a' names no task. There is no task."):
+        make({"body": (linear(), "x")}).select(["only:a"])

@@ -670,6 +670,7 @@ def see_steps(spec: LearnerSpec, folder: Path) -> Any:
 
 FOUR = {"phases.self_supervised.epochs": 0, "phases.supervised.epochs": 4, "checkpoint": None}
 STOP = {"metric": "val/loss", "patience": 0, "min_delta": 9.0}
+TASK_STOP = {"metric": "accuracy", "patience": 0, "min_delta": 9.0}
 CASES |= {
     "learner.swa": Case(LEARN, {"swa": {}}, FOUR),
     "learner.swa.start": Case(LEARN, {"swa.start": 0.25}, {**FOUR, "swa": {}}),
@@ -684,6 +685,21 @@ CASES |= {
     "learner.early_stop.min_delta": Case(LEARN, {"early_stop.min_delta": 0.0}, {**FOUR, "early_stop": STOP}),
     "learner.early_stop.mode": Case(
         LEARN, {"early_stop.mode": "max"}, {**FOUR, "early_stop": {"metric": "val/loss", "patience": 0}}
+    ),
+    "learner.early_stop.tasks": Case(LEARN, {"early_stop.tasks": {"digit": TASK_STOP}}, FOUR),
+    "learner.early_stop.tasks.*.metric": Case(
+        LEARN, {"early_stop.tasks.digit.metric": "log_loss"}, {**FOUR, "early_stop": {"tasks": {"digit": TASK_STOP}}}
+    ),
+    "learner.early_stop.tasks.*.patience": Case(
+        LEARN, {"early_stop.tasks.digit.patience": 1}, {**FOUR, "early_stop": {"tasks": {"digit": TASK_STOP}}}
+    ),
+    "learner.early_stop.tasks.*.min_delta": Case(
+        LEARN, {"early_stop.tasks.digit.min_delta": 0.0}, {**FOUR, "early_stop": {"tasks": {"digit": TASK_STOP}}}
+    ),
+    "learner.early_stop.tasks.*.mode": Case(
+        LEARN,
+        {"early_stop.tasks.digit.mode": "max"},
+        {**FOUR, "early_stop": {"tasks": {"digit": {"metric": "log_loss", "patience": 0}}}},
     ),
     "learner.statistics": Case(LEARN, {"statistics": True}, see=see_steps),
 }

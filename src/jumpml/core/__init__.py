@@ -43,7 +43,7 @@ from jumpml.core._graph_record import GraphRecord, ObjectiveNote, TaskNote
 from jumpml.core._grow_spec import GrowSpec
 from jumpml.core._history import ExampleHistory, History
 from jumpml.core._initialize_spec import InitializeSpec
-from jumpml.core._learner_spec import LearnerSpec, PhaseSpec
+from jumpml.core._learner_spec import LearnerSpec, PhaseSpec, TaskStopSpec
 from jumpml.core._load_spec import SPECS, SpecSource, load_spec
 from jumpml.core._model_spec import LayerSpec, ModelSpec, NodeSpec, TaskSpec
 from jumpml.core._objective_spec import TaskObjectiveSpec
@@ -242,6 +242,7 @@ __all__ = [
     "sha256_of",
     "sync_folder",
     "TaskCourse",
+    "TaskStopSpec",
     "TaskTable",
     "ValidationCourse",
     "text_table",

@@ -58,18 +58,39 @@ class SWASpec(Spec):
     """The phase."""
 
 
-class EarlyStopSpec(Spec):
-    """When a phase is over before its epochs are."""
+class TaskStopSpec(Spec):
+    """When a task has learned enough, and is left out while others go on."""
 
-    metric: str = "val/loss"
-    """`val/<task>/<metric>`, `val/embedding/<node>/<figure>` or `val/loss`. Phases in which it is not measured run all
-    their epochs."""
+    metric: str
+    """A metric of the task, on the validation rows: `accuracy`, `rmse`."""
     patience: Annotated[int, Field(ge=0)] = 5
     """Epochs without a better figure that are put up with."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """What counts as better differs by more than this."""
     mode: Literal["auto", "max", "min"] = "auto"
     """Whether more is better; `auto` asks the metric."""
+
+
+class EarlyStopSpec(Spec):
+    """When a phase is over before its epochs are, and when a task is."""
+
+    metric: str | None = None
+    """`val/<task>/<metric>`, `val/embedding/<node>/<figure>` or `val/loss`. Phases in which it is not measured run all
+    their epochs. Where nothing is said, `val/loss`, or none where `tasks` are named."""
+    patience: Annotated[int, Field(ge=0)] = 5
+    """Epochs without a better figure that are put up with."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """What counts as better differs by more than this."""
+    mode: Literal["auto", "max", "min"] = "auto"
+    """Whether more is better; `auto` asks the metric."""
+    tasks: dict[str, TaskStopSpec] = {}
+    """By task, when it is left out of what remains of a phase: its losses no longer count, and the nodes that no other
+    task reads are frozen. Where all are, the phase is over."""
+
+    @property
+    def watched(self) -> str | None:
+        """The figure that the phase goes by."""
+        return self.metric or (None if self.tasks else "val/loss")
 
 
 class EverySpec(Spec):

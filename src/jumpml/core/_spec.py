@@ -116,29 +116,35 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed that NumPy and torch both take."""
 
 
-def _upto(value: Any) -> Any:
+def _pattern(value: Any) -> Any:
     if isinstance(value, dict):
-        if list(value) != ["upto"] or not isinstance(value["upto"], str):
-            raise ValueError("expected a pattern as text, or {upto: name}")
-        return f"upto:{value['upto']}"
+        (word, name), *more = [*value.items()] or [("", None)]
+        if more or word not in {"upto", "only"} or not isinstance(name, str):
+            raise ValueError("expected a pattern as text, {upto: name} or {only: task}")
+        return f"{word}:{name}"
     return value
 
 
 NodePattern = Annotated[
     str,
-    BeforeValidator(_upto),
+    BeforeValidator(_pattern),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "string"},
                 {
                     "type": "object",
-                    "properties": {"upto": {"type": "string", "description": "A node; its ancestors come along."}},
-                    "required": ["upto"],
+                    "properties": {
+                        "upto": {"type": "string", "description": "A node; its ancestors come along."},
+                        "only": {"type": "string", "description": "A task: the nodes that no other task reads."},
+                    },
+                    "minProperties": 1,
+                    "maxProperties": 1,
                     "additionalProperties": False,
                 },
             ],
-            "description": "`all`, a node's name, a pattern such as `enc*`, or `upto: name`: a node and its ancestors.",
+            "description": "`all`, a node's name, a pattern such as `enc*`, `upto: name` for a node and its ancestors, "
+            "or `only: task` for the nodes that a task reads and no other does.",
         }
     ),
 ]

@@ -73,6 +73,8 @@ def check_structure(
     refuse(_hidden(names, {*inputs, *fields}))
     wiring = wiring_problems(inputs, edges, fields, names)
     patterns = {name: objective.parameters_of for name, objective in objectives.items()}
+    outputs = {name: task.output for name, task in tasks.items()}
+    wrong_outputs = output_references(outputs, inputs, names)
     read = {name.removesuffix(MASK).removesuffix(PRESENT) for name in inputs}
     refuse(
         [
@@ -80,12 +82,12 @@ def check_structure(
             *parts_problems(names),
             *wiring,
             *kind_problems(tasks),
-            *output_references({name: task.output for name, task in tasks.items()}, inputs, names),
+            *wrong_outputs,
             *target_references({name: task.target for name, task in tasks.items()}, nodes, fields),
             *objective_references(others, inputs, names, fields),
             *untold(others, {name: objective.views for name, objective in objectives.items()}, fields),
             *_namesakes(tasks, objectives),
-            *([] if wiring else pattern_problems(patterns, Wiring.of(edges, names))),
+            *([] if wiring or wrong_outputs else pattern_problems(patterns, Wiring.of(edges, names), outputs)),
         ]
     )
     return names

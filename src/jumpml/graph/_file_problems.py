@@ -40,13 +40,15 @@ def file_problems(
     nodes = {name: part.inputs for name, part in parts.items()}
     names, reads = Names(nodes), _reads(spec)
     wiring = wiring_problems(inputs, nodes, fields, names)
+    outputs = {name: task.output for name, task in tasks.items()}
+    wrong_outputs = output_references(outputs, inputs, names)
     problems = [
         *wiring,
-        *output_references({name: task.output for name, task in tasks.items()}, inputs, names),
+        *wrong_outputs,
         *target_references({name: task.target for name, task in tasks.items()}, nodes, fields),
         *objective_references(reads, inputs, names, fields),
         *(target_problems(tasks, fields) if fields else []),
-        *([] if wiring else pattern_problems(_patterns(spec), Wiring.of(nodes))),
+        *([] if wiring or wrong_outputs else pattern_problems(_patterns(spec), Wiring.of(nodes), outputs)),
     ]
     if problems:
         return problems

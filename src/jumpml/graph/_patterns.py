@@ -1,4 +1,4 @@
-"""Patterns of node names: ``all``, ``encoder``, ``enc*``, ``upto:encoder``."""
+"""Patterns of node names: ``all``, ``encoder``, ``enc*``, ``upto:encoder``, ``only:task``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from jumpml.graph._wiring import Wiring
 
 
-def matching(patterns: Iterable[str], wiring: Wiring) -> tuple[str, ...]:
+def matching(patterns: Iterable[str], wiring: Wiring, outputs: Mapping[str, str]) -> tuple[str, ...]:
     """The nodes that any of the patterns names, in the graph's order.
+
+    Args:
+        patterns: The patterns.
+        wiring: The graph's edges.
+        outputs: By task, its output.
 
     Raises:
         GraphError: A pattern names no node.
@@ -24,27 +29,42 @@ def matching(patterns: Iterable[str], wiring: Wiring) -> tuple[str, ...]:
         raise GraphError(f"expected a list of node patterns, got the text {patterns!r}. Write [{patterns!r}].")
     chosen: set[str] = set()
     for pattern in patterns:
-        chosen |= _match(pattern, wiring)
+        chosen |= _match(pattern, wiring, outputs)
     return tuple(unit for name in wiring.order for unit in wiring.names.units(name) if unit in chosen)
 
 
-def pattern_problems(patterns: Mapping[str, Iterable[str]], wiring: Wiring) -> list[Problem]:
+def own_nodes(task: str, wiring: Wiring, outputs: Mapping[str, str]) -> set[str]:
+    """The nodes that a task reads, directly or through others, and no other task does.
+
+    Args:
+        task: The task.
+        wiring: The graph's edges.
+        outputs: By task, its output.
+    """
+    read = {name: _reached({wiring.names.split(output)[0]}, wiring) for name, output in outputs.items()}
+    return read[task].difference(*(nodes for name, nodes in read.items() if name != task))
+
+
+def pattern_problems(
+    patterns: Mapping[str, Iterable[str]], wiring: Wiring, outputs: Mapping[str, str]
+) -> list[Problem]:
     """Objectives on the parameters of nodes that do not exist.
 
     Args:
         patterns: By objective, its patterns.
         wiring: The graph's edges.
+        outputs: By task, its output.
     """
     problems = []
     for name, wanted in patterns.items():
         try:
-            matching(wanted, wiring)
+            matching(wanted, wiring, outputs)
         except GraphError as error:
             problems.append(Problem(("objectives", name, "parameters"), str(error)))
     return problems
 
 
-def _match(pattern: str, wiring: Wiring) -> set[str]:
+def _match(pattern: str, wiring: Wiring, outputs: Mapping[str, str]) -> set[str]:
     names, graphs = wiring.names, wiring.names.graphs
     units = {unit for node in wiring.order for unit in names.units(node)}
     if pattern in names:
@@ -55,14 +75,31 @@ def _match(pattern: str, wiring: Wiring) -> set[str]:
         return units
     upto, colon, name = pattern.partition(":")
     if colon and upto == "upto" and (name in names or name in graphs):
-        ends = names.members(name) or (name,)
-        reached = {*ends}.union(*(wiring.ancestors[node] for node in ends))
-        return {unit for node in reached if node in names for unit in names.units(node)}
+        return {unit for node in _reached(names.members(name) or (name,), wiring) for unit in names.units(node)}
+    if colon and upto == "only":
+        return _only(name, wiring, outputs)
     found = {unit for unit in units if _fits(unit, pattern, names)}
     if found:
         return found
     near = did_you_mean(name if colon and upto == "upto" else pattern, units)
     raise GraphError(f"the pattern {pattern!r} names no node. {near}".rstrip())
+
+
+def _reached(ends: Iterable[str], wiring: Wiring) -> set[str]:
+    """Some nodes, and all that they read."""
+    ends = {*ends}
+    return {node for node in ends.union(*(wiring.ancestors[node] for node in ends)) if node in wiring.names}
+
+
+def _only(task: str, wiring: Wiring, outputs: Mapping[str, str]) -> set[str]:
+    """A task's own nodes, which there must be."""
+    if task not in outputs:
+        near = did_you_mean(task, outputs) if outputs else "There is no task."
+        raise GraphError(f"the pattern 'only:{task}' names no task. {near}")
+    own = own_nodes(task, wiring, outputs)
+    if not own:
+        raise GraphError(f"the pattern 'only:{task}' names no node: other tasks read all that task {task!r} reads.")
+    return {unit for node in own for unit in wiring.names.units(node)}
 
 
 def _fits(unit: str, pattern: str, names: Names) -> bool:

@@ -33,7 +33,7 @@ from jumpml.graph._inferred import MORE_ROWS, ROWS
 from jumpml.graph._inner import find_inner
 from jumpml.graph._objectives import connect
 from jumpml.graph._optional import check_optional
-from jumpml.graph._patterns import matching
+from jumpml.graph._patterns import matching, own_nodes
 from jumpml.graph._problem import refuse
 from jumpml.graph._summary import record, table, text
 from jumpml.graph._unnested import unnested
@@ -269,12 +269,26 @@ class Structure(nn.Module, ABC):
         """The nodes that any of the patterns names, in the graph's order.
 
         Args:
-            patterns: ``all``, names, shell patterns (``enc*``), or ``upto:name`` for a node and its ancestors.
+            patterns: ``all``, names, shell patterns (``enc*``), ``upto:name`` for a node and its ancestors, or
+                ``only:task`` for the nodes that a task reads, directly or through others, and no other task does.
 
         Raises:
             GraphError: A pattern names no node.
         """
-        return matching(patterns, self._wiring)
+        return matching(patterns, self._wiring, self._task_outputs)
+
+    def own_nodes(self, task: str) -> tuple[str, ...]:
+        """The nodes that a task reads, directly or through others, and no other task does, in the graph's order.
+
+        Args:
+            task: The task's name.
+        """
+        own = own_nodes(task, self._wiring, self._task_outputs)
+        return tuple(name for name in self._wiring.order if name in own)
+
+    @property
+    def _task_outputs(self) -> dict[str, str]:
+        return {name: task.output for name, task in self._tasks.items()}
 
     def ancestors(self, name: str) -> frozenset[str]:
         """The nodes and inputs that a node reads, directly or through others.

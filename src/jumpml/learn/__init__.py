@@ -30,6 +30,7 @@ from jumpml.learn.hooks._embeddings import Embeddings
 from jumpml.learn.hooks._grow import AtEpoch, Grow, GrowthRule, OnPlateau
 from jumpml.learn.hooks._statistics import Statistics
 from jumpml.learn.hooks._swa import SWA, with_swa
+from jumpml.learn.hooks._task_stop import TaskStop
 from jumpml.learn.initial._initialize import initialize
 from jumpml.learn.initial._schemes import LSUV, Kaiming, Normal, Orthogonal, Scheme, Xavier, Zeros
 from jumpml.learn.logs._csv_log import CsvLog
@@ -59,6 +60,7 @@ __all__ = [
     "with_swa",
     "Statistics",
     "EarlyStop",
+    "TaskStop",
     "Balancing",
     "Cosines",
     "Embeddings",

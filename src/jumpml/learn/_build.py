@@ -255,7 +255,10 @@ def _logs(spec: LearnerSpec, model: Model, folder: Path) -> list[Log]:
 def _watched(spec: LearnerSpec) -> set[str]:
     """The figures by which the best checkpoint is chosen and a phase ends."""
     best = spec.checkpoint.best if spec.checkpoint else None
-    return {told.metric for told in (best, spec.early_stop) if told is not None}
+    stop = spec.early_stop
+    figures = {best.metric if best else None, stop.watched if stop else None}
+    figures |= {f"val/{name}/{task.metric}" for name, task in (stop.tasks if stop else {}).items()}
+    return {figure for figure in figures if figure is not None}
 
 
 def _device(spec: LearnerSpec) -> torch.device:

@@ -565,6 +565,21 @@ class Learner:
         """Say in the open epoch's record what happened at its end."""
         self._run.journal.note(text)
 
+    def stop_task(self, task: str, reason: str) -> None:
+        """Leave a task out of what remains of the phase that is under way: what it alone reads is frozen.
+
+        Its objective no longer counts, nor does any other of which all that it reads is the task's alone.
+
+        Args:
+            task: The task.
+            reason: Why, in words; it stands in the epoch's record.
+
+        Raises:
+            LearnerError: No phase is under way, the task does not learn in it, or nothing else does.
+        """
+        self._run.stop_task(task)
+        self.note(reason)
+
     def end_phase(self, reason: str) -> None:
         """Let the phase that is under way be over with the open epoch.
 

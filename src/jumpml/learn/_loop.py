@@ -12,7 +12,7 @@ from jumpml.core import LearnerError, Loss, did_you_mean
 from jumpml.learn._hook import Hooks, Step
 from jumpml.learn._progress import Progress
 from jumpml.learn._random import RandomState
-from jumpml.learn._stage import Stage
+from jumpml.learn._stage import Stage, left_out_with
 from jumpml.learn.hooks._balancing import Balancing
 from jumpml.learn.hooks._carry import carry_optimizer
 from jumpml.learn.hooks._cosines import Cosines
@@ -126,6 +126,7 @@ class Loop:
             accumulate=self.accumulate,
             positions=self.hooks.positions,
             trained=trained,
+            stopped=self.progress.stopped.get(name, ()),
         )
 
     def _told_apart(self) -> Sequence[str]:
@@ -228,6 +229,7 @@ class Loop:
         state = {
             "step": self.progress.step + 1,
             "phase": stage.name,
+            "stopped": [*self.progress.stopped.get(stage.name, ())],
             "lineage": [*self.model.lineage],
             "net": self.model.state_dict(),
             "weights": dict(self._weights),
@@ -241,6 +243,7 @@ class Loop:
         """The same of a step that was kept; the model stands before it then."""
         self.regrow(state["lineage"])
         self.model.load_state_dict(state["net"])
+        self.progress.stopped[state["phase"]] = [*state["stopped"]]
         stage = self.enter(state["phase"])
         self._weights.update(state["weights"])
         self.model.train()
@@ -252,18 +255,42 @@ class Loop:
 
     def grew(self, growth: Growth) -> None:
         """Go on with a model that has grown, where the phase stands."""
-        groups = [{key: value for key, value in g.items() if key != "params"} for g in self.optimizer.param_groups]
+        groups = self._options()
         carry_optimizer(self.optimizer, growth)
         came = {n: o.weight for n, o in self.model.objectives.items() if n not in self._weights}
         self._weights.update(came)
         self._meter.take_in(came)
         self.loaders.bind([name for name in self.model.inputs if name in self.loaders.readable])
         self.hooks.grew(growth)
-        if self.stage is None:
-            return
-        held, state = {id(p) for group in self.optimizer.param_groups for p in group["params"]}, self.stage.state_dict()
-        order = self.stage.order
-        self.stage = self._stage(self.stage.name, trained=[p for p in self.model.parameters() if id(p) in held])
+        if self.stage is not None:
+            self._set_up_again(self.stage, groups)
+
+    def stop_task(self, task: str) -> None:
+        """Leave a task out of what remains of the phase; see `Learner.stop_task`."""
+        stage = self.stage
+        if stage is None or task not in self.model.tasks or task not in stage.active:
+            learning = [name for name in self.model.tasks if stage is not None and name in stage.active]
+            near = did_you_mean(task, learning) if learning else "No task learns now."
+            raise LearnerError(f"task {task!r} cannot be left out: it does not learn. {near}")
+        stopped = [*self.progress.stopped.get(stage.name, ()), task]
+        left_out, _ = left_out_with(stopped, stage.name, self.model)
+        if not {*self.model.active(stage.name)} - left_out:
+            raise LearnerError(f"task {task!r} cannot be left out: nothing else learns in phase {stage.name!r}.")
+        self.progress.stopped[stage.name] = stopped
+        self._set_up_again(stage, self._options())
+
+    def _options(self) -> list[dict[str, Any]]:
+        """By group of the optimizer, all but its parameters."""
+        return [{key: value for key, value in g.items() if key != "params"} for g in self.optimizer.param_groups]
+
+    def _set_up_again(self, stage: Stage, groups: Sequence[Mapping[str, Any]]) -> None:
+        """Go on where the phase stands, with another model or other objectives."""
+        held, state, order = (
+            {id(p) for g in self.optimizer.param_groups for p in g["params"]},
+            stage.state_dict(),
+            stage.order,
+        )
+        self.stage = self._stage(stage.name, trained=[p for p in self.model.parameters() if id(p) in held])
         for group, before in zip(self.optimizer.param_groups, groups, strict=True):
             group.update(before)
         self.stage.load_state_dict(state)

@@ -50,6 +50,7 @@ class Progress:
         epochs: Closed epochs by phase.
         best: The best validation figure and its step.
         ended: By phase that ended before its last epoch, why.
+        stopped: By phase, the tasks that are left out of what remains of it.
     """
 
     phase: str | None = None
@@ -58,6 +59,7 @@ class Progress:
     epochs: dict[str, int] = field(default_factory=dict)
     best: tuple[float, int] | None = None
     ended: dict[str, str] = field(default_factory=dict)
+    stopped: dict[str, list[str]] = field(default_factory=dict)
 
     def closed(self, phase: str) -> int:
         """Closed epochs of a phase."""

@@ -133,6 +133,12 @@ class Run:
         if average:
             average.pair()
 
+    def stop_task(self, task: str) -> None:
+        """Leave a task out; see `Learner.stop_task`."""
+        self.states.read()
+        self.loop.stop_task(task)
+        self.states.hold()
+
     def grow(self, surgery: Surgery) -> Growth:
         """Do a surgery to the model, and go on; see `Learner.grow`."""
         loop = self.loop

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from jumpml.core import Objective
     from jumpml.data import DataLoaders, Order
     from jumpml.graph import LossPlan, Model
     from jumpml.learn._phase import Phase
@@ -42,6 +43,7 @@ class Stage:
         accumulate: Batches of an update.
         positions: Whether batches hold each row's place, though no objective reads it.
         trained: The parameters that trained before.
+        stopped: The tasks that are left out.
 
     Attributes:
         order: What says which rows come, in the place of the loaders' own order. None: that; a hook may set another as
@@ -64,12 +66,14 @@ class Stage:
         accumulate: int = 1,
         positions: bool = False,
         trained: Collection[nn.Parameter] = (),
+        stopped: Collection[str] = (),
     ) -> None:
         self.name = name
         self.untold = True
         self.order: Order | None = None
         refuse_idle(name, model)
-        frozen = set(model.select(phase.freeze))
+        left_out, own = left_out_with(stopped, name, model)
+        frozen = {*model.select(phase.freeze), *own}
         model.train_only([node for node in model.select(phase.train) if node not in frozen])
         self.trained = _trained(name, model, optimizer)
         optimizer.zero_grad()  # the last gradient of what is frozen now would go on moving it
@@ -78,8 +82,8 @@ class Stage:
             if id(parameter) not in before:  # what begins to train begins afresh
                 optimizer.state.pop(parameter, None)
         _fill_momentum(optimizer, self.trained)
-        self.active = frozenset(model.active(name))
-        self.plan = execution.forward(_plan(name, model, loaders), loaders.device)
+        self.active = frozenset(model.active(name)) - left_out
+        self.plan = execution.forward(_plan(name, model, loaders, self.active), loaders.device)
         served = _servable(model, loaders, name)
         asked = _read(model, name)
         loaders.bind([key for key in asked if key.endswith((NEXT, PRESENT)) and key in served])
@@ -152,7 +156,26 @@ def _fill_momentum(optimizer: Optimizer, trained: Collection[nn.Parameter]) -> N
                     member.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
 
 
-def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:
+def left_out_with(stopped: Collection[str], phase: str, model: Model) -> tuple[frozenset[str], set[str]]:
+    """What no longer counts where tasks are left out of a phase: objectives, and what of the model is frozen.
+
+    Args:
+        stopped: The tasks.
+        phase: The phase.
+        model: Whose they are.
+    """
+    own = {*model.select([node for task in stopped for node in model.own_nodes(task)])}
+    read = {name: _nodes_of(model.objectives[name], model) for name in model.active(phase)}
+    return frozenset(name for name, nodes in read.items() if name in stopped or (nodes and nodes <= own)), own
+
+
+def _nodes_of(objective: Objective, model: Model) -> set[str]:
+    """The nodes whose values, or whose parameters, an objective is of."""
+    read = [node for value in objective.inputs if (node := model.node_of(value))]
+    return {*model.select([*read, *objective.parameters_of])}
+
+
+def _plan(phase: str, model: Model, loaders: DataLoaders, active: Collection[str]) -> LossPlan:
     draws = model.draws(phase)
     plain = _servable(model, loaders, phase)
     available = {*plain, *(name + PRESENT for name, info in loaders.fields.items() if info.missing)}
@@ -161,7 +184,7 @@ def _plan(phase: str, model: Model, loaders: DataLoaders) -> LossPlan:
         touched = loaders.view_fields[draw.rpartition(".")[0]]
         available |= {f"{name}@{draw}" for name in plain if field_of(name) in touched}
         available |= {f"{name}@{draw}" for name in loaders.told[draw.rpartition(".")[0]]}
-    return model.plan_losses(phase, available)
+    return model.plan_losses(phase, available, active)
 
 
 def _servable(model: Model, loaders: DataLoaders, phase: str) -> set[str]:

@@ -86,7 +86,7 @@ class Balancing(Hook):
             stage: The phase, as it is set up.
             plain: The sum.
         """
-        names = balanced(self.over, self._model, stage.name)
+        names = balanced(self.over, self._model, stage.name, stage.active)
         if (stage.name, names) != (self._phase, self.balancer.names):
             self._phase = stage.name
             self.balancer.begin(names, self._device)
@@ -204,9 +204,25 @@ def _wrong_node(balancer: Compares, found: Mapping[str, Sequence[str]], model: M
         yield Problem(("balance", "at"), text, "Name a node that two of them or more depend on.")
 
 
-def balanced(over: Sequence[str] | None, model: Model, phase: str, *, weightless: bool = False) -> tuple[str, ...]:
-    """The objectives that are balanced in a phase; those whose weight is always 0 are not."""
-    names = [name for name in model.active(phase) if (name in over if over else model.objectives[name].inputs)]
+def balanced(
+    over: Sequence[str] | None,
+    model: Model,
+    phase: str,
+    active: Collection[str] | None = None,
+    *,
+    weightless: bool = False,
+) -> tuple[str, ...]:
+    """The objectives that are balanced in a phase; those whose weight is always 0 are not.
+
+    Args:
+        over: Those that were named; all but penalties on parameters where None.
+        model: The model.
+        phase: The phase.
+        active: Those of the phase that learn; all that are active in it where None.
+        weightless: Whether those whose weight is always 0 are told too.
+    """
+    names = [n for n in model.active(phase) if (n in over if over else model.objectives[n].inputs)]
+    names = [n for n in names if active is None or n in active]
     objectives = model.objectives
     return tuple(n for n in names if weightless or objectives[n].weight or objectives[n].schedule is not None)
 

@@ -15,11 +15,12 @@ from jumpml.learn.hooks._embedding_probe import EmbeddingProbe
 from jumpml.learn.hooks._embeddings import Embeddings
 from jumpml.learn.hooks._statistics import Statistics
 from jumpml.learn.hooks._swa import SWA
+from jumpml.learn.hooks._task_stop import TaskStop, find_stop_problems
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from jumpml.core import BalanceSpec, LearnerSpec
+    from jumpml.core import BalanceSpec, LearnerSpec, TaskStopSpec
     from jumpml.graph import Model
     from jumpml.learn._hook import Hook
     from jumpml.learn._phase import Phase
@@ -30,9 +31,10 @@ def build_hooks(spec: LearnerSpec) -> list[Hook]:
     hooks: list[Hook] = []
     if spec.swa:
         hooks.append(SWA(start=spec.swa.start, phase=spec.swa.phase))
-    if spec.early_stop:
-        stop = spec.early_stop
-        hooks.append(EarlyStop(stop.metric, patience=stop.patience, min_delta=stop.min_delta, mode=stop.mode))
+    if (stop := spec.early_stop) and stop.watched:
+        hooks.append(EarlyStop(stop.watched, patience=stop.patience, min_delta=stop.min_delta, mode=stop.mode))
+    if stop and stop.tasks:
+        hooks.append(TaskStop({name: _task_stop(name, told) for name, told in stop.tasks.items()}))
     if spec.statistics:
         hooks.append(Statistics())
     if spec.embeddings:
@@ -42,6 +44,11 @@ def build_hooks(spec: LearnerSpec) -> list[Hook]:
     if (cosines := _cosines(spec.balance)) is not None:
         hooks.append(cosines)
     return hooks
+
+
+def _task_stop(task: str, told: TaskStopSpec) -> EarlyStop:
+    figure = f"val/{task}/{told.metric}"
+    return EarlyStop(figure, patience=told.patience, min_delta=told.min_delta, mode=told.mode)
 
 
 def _cosines(spec: BalanceSpec) -> Cosines | None:
@@ -82,8 +89,17 @@ def find_hook_problems(
         yield Problem(("swa", "phase"), f"there is no phase {spec.swa.phase!r}.", near)
     if spec.swa and spec.swa.lr is None and "anneal" in spec.swa.model_fields_set:
         yield Problem(("swa", "anneal"), "there is no rate to go to.", "Set lr beside it, or leave it out.")
-    if spec.early_stop:
-        yield from wrong_figure(("early_stop", "metric"), spec.early_stop.metric, model, spec.early_stop.mode, measured)
+    if stop := spec.early_stop:
+        if stop.watched:
+            yield from wrong_figure(("early_stop", "metric"), stop.watched, model, stop.mode, measured)
+        yield from find_stop_problems(stop.tasks, model)
+        if stop.tasks and spec.replay:
+            text = "rows that are replayed have the targets of all tasks, and none can be left out."
+            yield Problem(("early_stop", "tasks"), text, "Leave one of the two out.")
+        for name, told in stop.tasks.items():
+            if name in model.tasks:
+                path, figure = ("early_stop", "tasks", name, "metric"), f"val/{name}/{told.metric}"
+                yield from wrong_figure(path, figure, model, told.mode)
     yield from find_map_problems(spec)
     if spec.statistics and not spec.log:
         yield Problem(("statistics",), "nothing is logged.", "Name a log, or leave them out.")

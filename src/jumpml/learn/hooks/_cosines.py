@@ -75,7 +75,7 @@ class Cosines(Hook):
             stage: The phase, as it is set up.
             plain: The sum.
         """
-        names = balanced(self.over, self._model, stage.name)
+        names = balanced(self.over, self._model, stage.name, stage.active)
         at = frozenset[str]() if self.at is None else given_by(self._model, self.at)
         self._watched = Watched(plain, names, stage.trained, at, self._is_due) if len(names) > 1 else None
         return plain if self._watched is None else self._watched

@@ -69,11 +69,20 @@ class EarlyStop(Hook):
 
     def closed(self, record: EpochRecord) -> None:
         """Look at the figure, and end the phase."""
+        if (told := self.judge(record)) and self._learner is not None:
+            self._learner.end_phase(f"early stop: {told}")
+
+    def judge(self, record: EpochRecord) -> str:
+        """Look at an epoch's figure.
+
+        Returns:
+            That it has not become better for too long, in words; nothing where it has, or was not measured.
+        """
         value = record.val.get(self._metric.removeprefix("val/"))
-        if value is not None and self.take(value) and self._learner is not None:
-            best = "none was finite" if self._best.value is None else f"{self._best.value:.6g}"
-            text = f"early stop: {self._metric} has not been better than {best} for {self._waited} epochs"
-            self._learner.end_phase(text)
+        if value is None or not self.take(value):
+            return ""
+        best = "none was finite" if self._best.value is None else f"{self._best.value:.6g}"
+        return f"{self._metric} has not been better than {best} for {self._waited} epochs"
 
     def state_dict(self) -> dict[str, Any]:
         """The best figure, and the epochs since."""

@@ -34,7 +34,7 @@ def shuffled(rows: int, seed: int = 3) -> Tensor:
 
 
 def paced(order: Order, ranked: Tensor, shares: Any) -> Order:
-    return order.rearranged(lambda one, steady: Paced(one, Ranking(ranked, one.groups), shares, steady=steady))
+    return order.rearranged(lambda one, steady: Paced(one, lambda: ranked, shares, steady=steady))
 
 
 @given(rows=st.integers(1, 60), share=st.floats(0.01, 1), batch=st.integers(1, 9))

@@ -43,6 +43,9 @@ class Diary(Hook):
     def measures(self, model: Model) -> list[str]:
         return ["lines"]
 
+    def arrived(self, batch: Mapping[str, Tensor]) -> None:
+        self.lines.append(f"arrived {len(batch['y'])}")
+
     def weigh(self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]) -> None:
         self.lines.append(f"weigh {sorted(losses)} {len(batch['y'])}")
 
@@ -145,7 +148,8 @@ def test_a_hook_is_told_of_every_moment_in_order() -> None:
     told.fit()
     told.grow(Deepen("out"))
     step = ["join True", "differentiated True"]
-    first, last = ["weigh ['y'] 5", *step, "learned 5"], ["weigh ['y'] 3", *step, "learned 3"]
+    first = ["arrived 5", "weigh ['y'] 5", *step, "learned 5"]
+    last = ["arrived 3", "weigh ['y'] 3", *step, "learned 3"]
     assert diary.lines == [
         "attach ['first', 'supervised']",
         *("enter first", *first, "updated 1 ['y'] 5", *last, "updated 2 ['y'] 3", "read"),

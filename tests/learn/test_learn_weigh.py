@@ -195,19 +195,20 @@ def test_batches_hold_the_place_of_each_row_where_somebody_asks() -> None:
     learner.train_epoch()
     assert torch.equal(torch.cat(hook.places), loaders.train.order(0))
     assert torch.cat(hook.places).dtype == torch.int64
-    other = learner_of(loaders)
+    other = learner_of(loaders, record_examples=False)
     assert all("@position" not in batch for batch in other.remaining())
 
 
 def test_the_place_tells_the_row() -> None:
     loaders = loaders_of()
-    loaders.bind(["@position"])
     loaders.train.serve(["species", "@position"], ())
     values = loaders.train.decoded("species")
     for batch in loaders.train:
         assert torch.equal(batch["species"], values[batch["@position"]])
         batch["@position"].zero_()  # whoever writes into a batch harms nobody
-    assert torch.equal(torch.cat([b["@position"] for b in loaders.val.plain()]), torch.arange(len(loaders.val.rows)))
+    assert torch.equal(
+        torch.cat([b["@position"] for b in loaders.val.plain(positions=True)]), torch.arange(len(loaders.val.rows))
+    )
 
 
 class OwnPart(ObjectiveModule):

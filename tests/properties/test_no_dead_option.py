@@ -1535,6 +1535,50 @@ for kind, others in BALANCED.items():
         )
         CASES[f"learner.balance[{kind}].{key}"] = Case(LEARN, {f"balance.{key}": value}, before, refused=refused)
 
+HARD_BY_OWN = {**PLAIN_SGD, "curriculum": {"pacing": {"kind": "linear", "over": 1.0}, "difficulty": "own"}}
+CASES |= {
+    "learner.curriculum": Case(LEARN, {"curriculum": {"examples": {"kind": "super_loss"}}}, PLAIN_SGD),
+    "learner.curriculum.difficulty": Case(LEARN, {"curriculum.difficulty": {"run": "{folder}/run"}}, HARD_BY_OWN),
+    "learner.curriculum.difficulty.run": Case(
+        LEARN, {"curriculum.difficulty": {"run": "{folder}/nothing"}}, HARD_BY_OWN, refused="nothing is no run"
+    ),
+    "learner.curriculum.pacing": Case(LEARN, {"curriculum.pacing": {"kind": "root"}}, HARD_BY_OWN),
+    "learner.curriculum.examples": Case(LEARN, {"curriculum.examples": {"kind": "prioritized"}}, HARD_BY_OWN),
+    "learner.curriculum.when": Case(
+        LEARN, {"curriculum.when": ["self_supervised"]}, HARD_BY_OWN, refused="needs a loss for each row"
+    ),
+}
+for kind, others in {
+    "linear": {"start": 0.5, "over": 0.5},
+    "root": {"start": 0.5, "over": 0.5, "degree": 3},
+    "exponential": {"start": 0.5, "over": 0.5},
+    "step": {"start": 0.5, "over": 0.5, "steps": 3},
+    "baby_step": {"buckets": 2, "epochs": 2},
+}.items():
+    needed = {"kind": kind} | ({"over": 1.0} if kind != "baby_step" else {"epochs": 9})
+    before = {**HARD_BY_OWN, "curriculum.pacing": needed, "optimizer.lr": 1e-9, "phases.supervised.epochs": 7}
+    own = "step" if kind != "step" else "root"
+    CASES[f"learner.curriculum.pacing[{kind}].kind"] = Case(LEARN, {"curriculum.pacing": {"kind": own}}, before)
+    for key, value in {**others, "order": "hard_first"}.items():
+        CASES[f"learner.curriculum.pacing[{kind}].{key}"] = Case(LEARN, {f"curriculum.pacing.{key}": value}, before)
+# the same rows are drawn as ever, and nothing is learned: in some epoch the loss does not fall
+STANDS = {**PLAIN_SGD, "optimizer.lr": 1e-9, "phases.supervised.epochs": 7}
+STANDS["curriculum"] = {"pacing": {"kind": "baby_step", "epochs": 9, "order": "random"}}
+CASES["learner.curriculum.pacing[baby_step].patience"] = Case(LEARN, {"curriculum.pacing.patience": 7}, STANDS)
+for kind, others in {
+    "self_paced": {"form": "linear", "start": 0.2, "end": 0.6, "over": 1.0},
+    "super_loss": {"threshold": 0.5, "decay": 0.1, "regularization": 3.0},
+    "prioritized": {"alpha": 2.0, "beta": 1.0},
+    "data_parameters": {"rows": False, "classes": False, "lr": 2.0, "weight_decay": 5.0},
+}.items():
+    before = {**PLAIN_SGD, "curriculum": {"examples": {"kind": kind}}}
+    own = "self_paced" if kind != "self_paced" else "prioritized"
+    CASES[f"learner.curriculum.examples[{kind}].kind"] = Case(LEARN, {"curriculum.examples": {"kind": own}}, before)
+    for key, value in {**others, "of": ["ce"]}.items():
+        refused = "there is no task 'ce'" if kind == "data_parameters" and key == "of" else None
+        change = {f"curriculum.examples.{key}": value}
+        CASES[f"learner.curriculum.examples[{kind}].{key}"] = Case(LEARN, change, before, refused=refused)
+
 SEEN_BY: dict[str, Callable[[Any, Path], Any]] = {
     "data": see_data,
     "model": see_model,

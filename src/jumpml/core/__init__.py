@@ -3,6 +3,7 @@
 from jumpml.core._adapt_spec import AdaptSpec
 from jumpml.core._balance_spec import BalanceSpec
 from jumpml.core._course import Course, CoursePoint, thinned
+from jumpml.core._curriculum_spec import CurriculumSpec
 from jumpml.core._data_spec import Dataset, DataSpec, SplitSources
 from jumpml.core._deploy_spec import DeploySpec
 from jumpml.core._errors import (
@@ -48,6 +49,7 @@ from jumpml.core._load_spec import SPECS, SpecSource, load_spec
 from jumpml.core._model_spec import LayerSpec, ModelSpec, NodeSpec, TaskSpec
 from jumpml.core._objective_spec import TaskObjectiveSpec
 from jumpml.core._overrides import parse_override
+from jumpml.core._pacing_spec import DifficultySpec, ExamplesSpec, PacingSpec
 from jumpml.core._placing import join_errors, refusal, with_lines
 from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec, anchored, local
 from jumpml.core._protocols import (
@@ -211,6 +213,10 @@ __all__ = [
     "TaskSpec",
     "Terminated",
     "NumberField",
+    "CurriculumSpec",
+    "PacingSpec",
+    "ExamplesSpec",
+    "DifficultySpec",
     "TextField",
     "TokenLabelsField",
     "Trainer",

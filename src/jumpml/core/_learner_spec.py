@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from jumpml.core._adapt_spec import AdaptSpec
 from jumpml.core._balance_spec import BalanceSpec, SumSpec
+from jumpml.core._curriculum_spec import CurriculumSpec
 from jumpml.core._embeddings_spec import EmbeddingsSpec
 from jumpml.core._grow_spec import GrowSpec
 from jumpml.core._initialize_spec import InitializeSpec
@@ -207,6 +208,8 @@ class LearnerSpec(FileSpec):
     balance: BalanceSpec = SumSpec(kind="sum")
     """What each objective counts beside its own weight: their sum as it is, or by what their losses or gradients are
     like."""
+    curriculum: CurriculumSpec | None = None
+    """What is learned from next: which rows may come yet, and what single rows count."""
     replay: ReplaySpec | None = None
     """Keep rows that were learned from, and learn them again beside those of later phases."""
     ema: EMASpec | None = None

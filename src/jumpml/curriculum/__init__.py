@@ -1,6 +1,7 @@
 """What is learned from next: teachers that choose an arm for each update, pacing from easy to hard rows."""
 
 from jumpml.curriculum._build import build_teacher
+from jumpml.curriculum._build_pacing import build_pacing, build_row_weights
 from jumpml.curriculum._by_rows import Annealed, Proportional, Temperature
 from jumpml.curriculum._exp3s import Exp3S
 from jumpml.curriculum._online_mixing import OnlineMixing
@@ -9,6 +10,7 @@ from jumpml.curriculum._policy_gradient import PolicyGradient
 from jumpml.curriculum._ppo import PPO
 from jumpml.curriculum._ranks import constant_problem, difficulty_bins, difficulty_problem, ranked
 from jumpml.curriculum._reward_scale import RewardScale
+from jumpml.curriculum._row_weights import RowWeights, SelfPaced, SuperLoss
 from jumpml.curriculum._teacher import Arm, Array, Teacher
 from jumpml.curriculum._thompson import Thompson
 from jumpml.curriculum._tscl import TSCL
@@ -30,12 +32,17 @@ __all__ = [
     "PPO",
     "OnlineMixing",
     "build_teacher",
+    "build_pacing",
+    "build_row_weights",
     "Pacing",
     "LinearPacing",
     "RootPacing",
     "ExponentialPacing",
     "StepPacing",
     "BabyStep",
+    "RowWeights",
+    "SelfPaced",
+    "SuperLoss",
     "ranked",
     "difficulty_bins",
     "difficulty_problem",

@@ -6,6 +6,7 @@ from jumpml.data._loader import Loader
 from jumpml.data._loaders import DataLoaders
 from jumpml.data._order import Epoch, InOrder, Mixture, Order, Round
 from jumpml.data._pools import Balanced, Group, Pool, Shuffled, Streamed, Weighted
+from jumpml.data._preferred import Preferred
 from jumpml.data._ranking import Paced, Ranking
 from jumpml.data._stream import Stream
 from jumpml.data.augment._augmentation import Augmentation, Made, Mixing, Telling
@@ -113,6 +114,7 @@ __all__ = [
     "Group",
     "Ranking",
     "Paced",
+    "Preferred",
     "Pretrained",
     "Profile",
     "Quantile",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from jumpml.core import COVERED, PRESENT, CheckpointError, DataError, derive_seed, did_you_mean
+from jumpml.core import COVERED, POSITION, PRESENT, CheckpointError, DataError, derive_seed, did_you_mean
 from jumpml.data._order import Epoch, FirstBatches, InOrder, Round
 
 if TYPE_CHECKING:
@@ -112,8 +112,9 @@ class Loader:
         """Choose what batches hold, from the next ``iter`` on.
 
         Args:
-            fields: The plain fields, and what else `DataLoaders.bind` names, such as masks of texts; None for all. A
-                field with missing values comes with ``<field>.present``.
+            fields: The plain fields, and the masks of texts that `DataLoaders.bind` names; None for all. A field with
+                missing values comes with ``<field>.present``. ``@position`` is each row's place in `rows`, int64
+                ``[batch]``, which comes only where it is named.
             views: Draws of views, such as ``strong.0``: the batch holds ``<field>@strong.0`` for each field that the
                 view touches, drawn anew each batch, and ``<field>.present`` likewise; of a text whose mask was bound
                 also ``<field>.mask@strong.0``.
@@ -129,7 +130,7 @@ class Loader:
         served = (None if fields is None else tuple(fields), tuple(views))
         if self._plan is not None and self._served == served:
             return
-        names = self.maker.table.names
+        names = (*self.maker.table.names, POSITION)
         unknown = next((name for name in fields or () if name not in names), None)
         if unknown is not None:
             raise DataError(f"the data has no field {unknown!r}. {did_you_mean(unknown, names)}")
@@ -144,18 +145,20 @@ class Loader:
         self._next = _Position(position.epoch + 1, 0)
         return self._serve(position)
 
-    def plain(self, views: Collection[str] = (), *, number: int = 0) -> Iterator[Batch]:
+    def plain(self, views: Collection[str] = (), *, number: int = 0, positions: bool = False) -> Iterator[Batch]:
         """All fields of all rows in order, without augmentation.
 
         Args:
             views: Draws of views that the batches hold beside them, such as ``strong.0``; see `serve`.
             number: Another one draws others: a draw is a function of the seed, this number and the batch.
+            positions: Whether the batches hold ``@position``, each row's place.
 
         Raises:
             DataError: There is no such view.
         """
         order = InOrder(len(self.rows)).epoch(self.seed, 0, self._batch_size)
-        plan = self.maker.plan(self.maker.table.names, sorted(views), training=False)
+        names = (*self.maker.table.names, *([POSITION] if positions else []))
+        plan = self.maker.plan(names, sorted(views), training=False)
         return self.maker.make([Round(order)], plan, seed=derive_seed(self.seed, "plain"), number=number)
 
     def batch(
@@ -232,6 +235,7 @@ class Loader:
 
     def _planned(self, fields: Collection[str] | None, views: Collection[str]) -> Plan:
         plain = [name for name in self.maker.table.names if fields is None or name in fields]
+        plain += [POSITION] if fields is not None and POSITION in fields else []
         return self.maker.plan(plain, sorted(views), training=self._training)
 
     def _serve(self, position: _Position) -> Iterator[Batch]:

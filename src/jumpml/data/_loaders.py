@@ -13,7 +13,6 @@ import torch
 from jumpml.core import (
     MASK,
     MISSING_TEXTS,
-    POSITION,
     PRESENT,
     TOLD,
     DataError,
@@ -234,8 +233,6 @@ class DataLoaders:
 
         Batches then hold them. What follows each token (``message.next``) can be named too, which only objectives and
         tasks may read; and what views tell (``image.hidden``), which only objectives may: it comes with their draws.
-        ``@position``, int64 ``[batch]``, is the place of each row in its split, in plain order, which objectives and
-        hooks may read.
 
         From now on they have the default features of their kinds, where `features` says nothing. Fields that were bound
         before stay bound.
@@ -247,9 +244,7 @@ class DataLoaders:
         for name in asked:
             self.info(name)
         self._table.asked = tuple(dict.fromkeys([*self._table.asked, *asked]))
-        if POSITION in inputs:
-            self._table.derived = tuple(dict.fromkeys([*self._table.derived, POSITION]))
-        inputs = [name for name in inputs if name not in asked and name != POSITION]
+        inputs = [name for name in inputs if name not in asked]
         self._refuse_shared(inputs)
         derived = [name for name in inputs if self._field(name).name != name]
         self._table.derived = tuple(dict.fromkeys([*self._table.derived, *derived]))

@@ -40,7 +40,6 @@ class Ranking:
     """
 
     def __init__(self, ranked: Tensor, groups: Sequence[Group] = ()) -> None:
-        self._ranked = ranked
         place = torch.empty_like(ranked)
         place[ranked] = torch.arange(len(ranked))
         rows = [group.rows[place[group.rows].argsort()] for group in groups] or [ranked]
@@ -58,14 +57,6 @@ class Ranking:
             for number, (group, part) in enumerate(zip(groups, rows, strict=False))
             if group.weights is not None
         }
-
-    def of(self, groups: Sequence[Group]) -> Ranking:
-        """The same ranking, of rows in other groups.
-
-        Args:
-            groups: As for a new one.
-        """
-        return Ranking(self._ranked, groups)
 
     @property
     def weighted(self) -> bool:
@@ -118,16 +109,22 @@ class Paced(Order):
 
     Args:
         order: The other one.
-        ranking: Which rows come first.
+        ranked: Says which rows come first: int64 ``[rows]``, positions in the split. It is asked before each epoch.
         shares: Of an epoch and of some batches of it, int64 ``[batches]``, how large a share of the rows may come in
             each: float64 ``[batches]``. Once it is 1, the other order is left as it is, to the bit.
         steady: Whether each epoch goes by its first batch, because its batches will be rearranged.
     """
 
     def __init__(
-        self, order: Order, ranking: Ranking, shares: Callable[[int, Tensor], Tensor], *, steady: bool = False
+        self,
+        order: Order,
+        ranked: Callable[[], Tensor],
+        shares: Callable[[int, Tensor], Tensor],
+        *,
+        steady: bool = False,
     ) -> None:
-        self._order, self._ranking, self._shares, self._steady = order, ranking, shares, steady
+        self._order, self._ranked, self._shares, self._steady = order, ranked, shares, steady
+        self._known: tuple[Tensor, Ranking] | None = None
 
     def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
         """The other order's batches, of rows that may come."""
@@ -155,14 +152,12 @@ class Paced(Order):
 
     def only(self, datasets: Collection[str]) -> Paced:
         """The other order's rows of some data sets, likewise."""
-        return Paced(self._order.only(datasets), self._ranking, self._shares, steady=self._steady)
+        return Paced(self._order.only(datasets), self._ranked, self._shares, steady=self._steady)
 
     def within(self, mask: Tensor) -> Paced | None:
         """Some of the other order's rows, ranked among themselves."""
         order = self._order.within(mask)
-        if order is None:
-            return None
-        return Paced(order, self._ranking.of(order.groups), self._shares, steady=self._steady)
+        return None if order is None else Paced(order, self._ranked, self._shares, steady=self._steady)
 
     @property
     def anywhere(self) -> bool:
@@ -174,13 +169,19 @@ class Paced(Order):
         shares = self._shares(epoch, batches * 0 if self._steady else batches)
         if bool((shares >= 1).all()):
             return some
-        sizes = torch.tensor(some.sizes)
+        sizes, ranking = torch.tensor(some.sizes), self._ranking()
         chance = None
-        if self._ranking.weighted:
+        if ranking.weighted:
             generator = torch.Generator().manual_seed(derive_seed(seed, "pace", epoch))
             drawn = torch.rand(int(batches[-1] + 1) * batch_size, generator=generator, dtype=torch.float64)
             chance = drawn.view(-1, batch_size)[first:].flatten()[_slots(sizes, batch_size)]
-        return Epoch(self._ranking.replace(some.positions, shares.repeat_interleave(sizes), chance), some.sizes)
+        return Epoch(ranking.replace(some.positions, shares.repeat_interleave(sizes), chance), some.sizes)
+
+    def _ranking(self) -> Ranking:
+        ranked = self._ranked()
+        if self._known is None or self._known[0] is not ranked or self._known[1].weighted:  # weights may have moved
+            self._known = ranked, Ranking(ranked, self._order.groups)
+        return self._known[1]
 
 
 def _slots(sizes: Tensor, batch_size: int) -> Tensor:

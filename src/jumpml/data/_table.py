@@ -37,8 +37,7 @@ class Table:
         present: By field with missing values in the rows that are served, which rows have one.
         files: By field, the others.
         covered: As given.
-        derived: What nodes read that is made of a field: ``message.mask``, ``age.present``; and
-            ``@position``, the place of each row in its split, once somebody reads it.
+        derived: What nodes read that is made of a field: ``message.mask``, ``age.present``.
         asked: What objectives read of that which views tell: ``image.hidden``.
         device: Where the tensors are.
     """

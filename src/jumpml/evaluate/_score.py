@@ -86,10 +86,10 @@ def _loss(loaders: DataLoaders, model: Model, split: str, phase: str) -> float:
     total = {name: torch.zeros((), dtype=torch.float64) for name in objectives}
     rows = dict.fromkeys(objectives, 0)
     read = [name for objective in objectives.values() for name in objective.inputs]
-    loaders.bind([n for n in read if n == POSITION or (n.endswith((NEXT, PRESENT)) and n in loaders.servable)])
+    loaders.bind([name for name in read if name.endswith((NEXT, PRESENT)) and name in loaders.servable])
     plans: dict[frozenset[str], LossPlan] = {}
     with evaluation_mode(model), _same_draws(loaders.device):
-        for batch in loader_of(loaders, split).plain():
+        for batch in loader_of(loaders, split).plain(positions=POSITION in read):
             with torch.inference_mode():
                 if frozenset(batch) not in plans:
                     plans[frozenset(batch)] = model.plan_losses(phase, batch, objectives)

@@ -21,6 +21,11 @@ from jumpml.learn.adapting import (
 from jumpml.learn.continual._fisher import fisher_information
 from jumpml.learn.continual._replay import Replay
 from jumpml.learn.continual._reservoir import Reservoir
+from jumpml.learn.examples._pace import Pace
+from jumpml.learn.examples._prioritizing import Prioritizing
+from jumpml.learn.examples._reference import difficulty_by, difficulty_of_run
+from jumpml.learn.examples._tempering import Tempering
+from jumpml.learn.examples._weighing import Weighing
 from jumpml.learn.hooks._averaging import EMA, has_average, is_average
 from jumpml.learn.hooks._balancing import Balancing
 from jumpml.learn.hooks._cosines import Cosines
@@ -58,6 +63,12 @@ from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepPr
 
 __all__ = [
     "with_swa",
+    "Pace",
+    "Weighing",
+    "Prioritizing",
+    "Tempering",
+    "difficulty_by",
+    "difficulty_of_run",
     "Statistics",
     "EarlyStop",
     "TaskStop",

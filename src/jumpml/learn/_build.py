@@ -17,6 +17,7 @@ from jumpml.learn._told import told_by
 from jumpml.learn._validation import wrong_figure
 from jumpml.learn.adapting import build_adaptation, find_adaptation_problems
 from jumpml.learn.continual._replay import Replay, too_many
+from jumpml.learn.examples._build_examples import build_example_hooks
 from jumpml.learn.hooks._build_hooks import build_hooks, build_probes, find_hook_problems
 from jumpml.learn.hooks._embedding_probe import find_probe_problems, measured_by
 from jumpml.learn.hooks._grow import AtEpoch, Grow, GrowthRule, OnPlateau, find_growth_problems
@@ -78,6 +79,7 @@ def build_learner(
     """
     phases = _phases(spec, loaders, model, own_optimizer=optimizer is None)
     initialized = begin(spec, model, loaders, folder)
+    examples = build_example_hooks(spec, loaders)
     if optimizer is None:
         optimizer = build_optimizer(spec, model)
     elif "optimizer" in spec.model_fields_set:
@@ -105,6 +107,7 @@ def build_learner(
             hooks=[
                 *_replay(spec),
                 *build_hooks(spec),
+                *examples,
                 *([Grow(rules)] if (rules := build_rules(spec)) else []),
                 *hooks,
             ],

@@ -75,6 +75,13 @@ class Hook:
     def enter(self, stage: Stage) -> None:
         """A phase is set up, anew or on resume."""
 
+    def arrived(self, batch: Mapping[str, Tensor]) -> None:
+        """A batch is about to be learned from.
+
+        Args:
+            batch: By field.
+        """
+
     def weigh(self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """A batch's losses are there, and no gradient yet: say what each row counts.
 
@@ -158,6 +165,7 @@ class Hooks:
             self._by_name[hook.name] = hook
         self.enter: list[Callable[[Stage], None]] = self._that_care("enter")
         self.learned: list[Callable[[Step], None]] = self._that_care("learned")
+        self.arrived: list[Callable[[Mapping[str, Tensor]], None]] = self._that_care("arrived")
         self.weigh: list[Callable[[Mapping[str, Loss], Mapping[str, Tensor]], Mapping[str, Tensor] | None]] = (
             self._that_care("weigh")
         )

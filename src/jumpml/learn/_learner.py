@@ -561,6 +561,11 @@ class Learner:
         """By objective, what its mean is multiplied by in the step that is under way; some move over a phase."""
         return self._loop.weights
 
+    @property
+    def compiled(self) -> bool:
+        """Whether losses are computed by code that `torch.compile` makes."""
+        return self._loop.compiled
+
     def note(self, text: str) -> None:
         """Say in the open epoch's record what happened at its end."""
         self._run.journal.note(text)

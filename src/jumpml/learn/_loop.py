@@ -186,6 +186,8 @@ class Loop:
 
     def _learn(self, stage: Stage, batch: Mapping[str, Tensor], window: Window | None = None) -> Step:
         """A batch's gradients, and what is told of it."""
+        for arrived in self.hooks.arrived:
+            arrived(batch)
         losses, values = stage.plan(batch)
         rows = rows_of(batch)
         kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
@@ -323,6 +325,11 @@ class Loop:
     def weights(self) -> Mapping[str, float]:
         """By objective, what its mean is multiplied by in the step that is under way, or was last."""
         return self._weights
+
+    @property
+    def compiled(self) -> bool:
+        """Whether losses are computed by code that `torch.compile` makes."""
+        return self._execution.compile is not None
 
     @property
     def unread(self) -> int:

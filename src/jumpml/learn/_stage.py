@@ -46,6 +46,7 @@ class Stage:
         stopped: The tasks that are left out.
 
     Attributes:
+        data: The data sets that the phase is told to draw from; all where empty.
         order: What says which rows come, in the place of the loaders' own order. None: that; a hook may set another as
             the phase is entered, and one that finds another there draws from that.
 
@@ -70,6 +71,7 @@ class Stage:
     ) -> None:
         self.name = name
         self.untold = True
+        self.data = phase.data
         self.order: Order | None = None
         refuse_idle(name, model)
         left_out, own = left_out_with(stopped, name, model)
@@ -88,8 +90,6 @@ class Stage:
         asked = _read(model, name)
         loaders.bind([key for key in asked if key.endswith((NEXT, PRESENT)) and key in served])
         loaders.bind([key for key in asked if key.endswith(TOLD)])
-        if positions or POSITION in self.plan.fields:
-            loaders.bind([POSITION])
         places = [POSITION] if positions and POSITION not in self.plan.fields else []
         self.served = [*(key for key in self.plan.fields if key in served), *places], model.draws(name), phase.data
         loaders.train.serve(*self.served)  # an epoch is as long as the phase's data sets are

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import TASK_KINDS, ExampleHistory, Loss
+from jumpml.core import POSITION, TASK_KINDS, ExampleHistory, Loss
 from jumpml.graph import decide, scores
 from jumpml.learn._hook import Hook, Step
 
@@ -39,6 +39,7 @@ class ExampleRecorder(Hook):
     """
 
     name = "record_examples"
+    positions = True
 
     def __init__(self, tasks: Mapping[str, Task]) -> None:
         self._learner: Learner | None = None
@@ -46,19 +47,25 @@ class ExampleRecorder(Hook):
         self._raw: dict[str, list[tuple[Loss, Tensor, Tensor]]] = {}
         self._epoch: dict[str, _Epoch] = {}
         self._done: dict[str, dict[str, list[Tensor]]] = {}
+        self._places: list[Tensor] = []
 
     def attach(self, learner: Learner) -> None:
-        """Its loaders say which row stood where."""
+        """Its loaders say how many rows there are."""
         self._learner = learner
 
     def closed(self, record: EpochRecord) -> None:
         """Close the epoch that was under way."""
         if self._learner is not None:
             train = self._learner.loaders.train
-            self.end_epoch(train.order(self._learner.progress.epoch - 1), len(train.rows))
+            # a batch that was made by hand does not tell: such are taken for those of the loader
+            told = torch.cat(self._places) if self._places else train.order(self._learner.progress.epoch - 1)
+            self._places = []
+            self.end_epoch(told, len(train.rows))
 
     def learned(self, step: Step) -> None:
-        """Note one batch of a learner."""
+        """Note one batch of a learner, and which rows it has."""
+        if POSITION in step.batch:
+            self._places.append(step.batch[POSITION])
         self.step(step.losses, step.values, step.batch)
 
     def step(self, losses: Mapping[str, Loss], values: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
@@ -115,13 +122,14 @@ class ExampleRecorder(Hook):
         """Closed epochs and the open one."""
         self._digest()
         return {
+            "places": [torch.cat(self._places)] if self._places else [],
             "epoch": {name: {k: torch.cat(v) for k, v in vars(epoch).items()} for name, epoch in self._epoch.items()},
             "done": {name: {k: torch.stack(v) for k, v in done.items()} for name, done in self._done.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        self._raw = {}
+        self._raw, self._places = {}, [*state["places"]]
         self._epoch = {n: _Epoch(**{k: [v] for k, v in parts.items()}) for n, parts in state["epoch"].items()}
         self._done = {n: {k: list(v.unbind()) for k, v in parts.items()} for n, parts in state["done"].items()}
 

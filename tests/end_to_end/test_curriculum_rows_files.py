@@ -1,0 +1,114 @@
+"""Rows from easy to hard, and rows that count by their losses, through files on digits: run, check, resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import jumpml
+from jumpml.cli import app
+from jumpml.core import SpecError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = """\
+datasets:
+  digits:
+    source: {kind: sklearn, name: digits}
+    fields:
+      image: {kind: image, column: images, shape: [1, 8, 8], range: [0, 16]}
+      label: {kind: category, column: target}
+    split: {train: 0.2, val: 0.1, test: 0.7, stratify: label}
+    difficulty: {column: target}
+batch_size: 32
+"""
+MODEL = """\
+seed: 0
+nodes:
+  flat: {module: torch.nn.Flatten, inputs: image}
+  body: {module: jumpml.blocks.MLP, inputs: flat, args: {widths: [16]}}
+  out: {module: jumpml.blocks.Head, inputs: body}
+tasks:
+  label: {kind: multiclass, output: out, target: label}
+"""
+LEARNER = """\
+optimizer: {kind: adam, lr: 0.01}
+phases: {supervised: {epochs: 3}}
+log: [jsonl]
+"""
+PACED = "curriculum: {pacing: {kind: root, start: 0.2, over: 0.8}, examples: {kind: super_loss}}\n"
+
+
+def project(folder: Path, curriculum: str = PACED, data: str = DATA) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, text in {"data": data, "model": MODEL, "learner": LEARNER + curriculum}.items():
+        (folder / f"p.{name}.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def shell(*arguments: str) -> Any:
+    return CliRunner().invoke(app, [*arguments], prog_name="jumpml")
+
+
+def weights(run: Path) -> torch.Tensor:
+    from safetensors.torch import load_file
+
+    last = sorted((run / "checkpoints").glob("step-*"))[-1]
+    return torch.cat([value.flatten().float() for _, value in sorted(load_file(last / "model.safetensors").items())])
+
+
+def test_a_run_from_files_is_paced_and_weighed_and_a_reference_for_the_next(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p")
+    result = shell("run", str(folder), "--out", str(tmp_path / "runs"))
+    assert result.exit_code == 0, result.output
+    (run,) = (tmp_path / "runs" / "p").iterdir()
+    assert '"pacing"' in (run / "steps.jsonl").read_text(encoding="utf-8")
+    plain = project(tmp_path / "plain", "")
+    assert shell("run", str(plain), "--out", str(tmp_path / "runs")).exit_code == 0
+    (other,) = (folder for folder in (tmp_path / "runs" / "p").iterdir() if folder != run)
+    assert not torch.equal(weights(run), weights(other))
+    by_run = f"curriculum: {{pacing: {{kind: step}}, difficulty: {{run: {other}}}}}\n"
+    after = project(tmp_path / "after", by_run, DATA.replace("    difficulty: {column: target}\n", ""))
+    result = shell("run", str(after), "--out", str(tmp_path / "runs"))
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("curriculum", "text"),
+    [
+        ("{pacing: {kind: root, start: 1.5}}", "curriculum.pacing.start: expected a number of at most 1, got 1.5."),
+        ("{pacing: {kind: root, over: 0}}", "curriculum.pacing.over: expected a number above 0, got 0."),
+        ("{pacing: {kind: rot}}", "curriculum.pacing"),
+        ("{pacing: {kind: root}, when: [supervized]}", "there is no phase 'supervized'. Did you mean 'supervised'"),
+        ("{difficulty: own}", "nothing asks how hard rows are: leave `difficulty` out, or say `pacing`"),
+        ("{pacing: {kind: root}, difficulty: {run: nowhere}}", "nowhere is no run: it has no specs/*.model.yaml."),
+        ("{examples: {kind: super_loss, of: [labl]}}", "there is no objective 'labl'. Did you mean 'label'?"),
+        ("{examples: {kind: data_parameters, of: [labl]}}", "there is no task 'labl'. Did you mean 'label'?"),
+    ],
+)
+def test_check_finds_what_is_wrong(tmp_path: Path, curriculum: str, text: str) -> None:
+    folder = project(tmp_path / "p", f"curriculum: {curriculum}\n")
+    result = shell("check", str(folder))
+    assert result.exit_code != 0
+    assert text in " ".join(result.output.split()), result.output
+
+
+def test_check_finds_difficulty_that_the_data_lack(tmp_path: Path) -> None:
+    none = DATA.replace("    difficulty: {column: target}\n", "")
+    result = shell("check", str(project(tmp_path / "none", PACED, none)))
+    assert "the data file says of no data set how hard rows are." in " ".join(result.output.split())
+    wrong = DATA.replace("column: target}\nbatch", "column: targets}\nbatch")
+    result = shell("check", str(project(tmp_path / "wrong", PACED, wrong)))
+    assert "there is no field and no column 'targets'. Did you mean 'target'" in " ".join(result.output.split())
+
+
+def test_the_files_error_names_the_line(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", "curriculum: {pacing: {kind: root, start: 1.5}}\n")
+    loaders = jumpml.create_dataloader(folder / "p.data.yaml")
+    model = jumpml.load_model(folder / "p.model.yaml", loaders)
+    with pytest.raises(SpecError, match=r"p\.learner\.yaml: 1 mistake\n  line 4"):
+        jumpml.create_learner(loaders, model, None, folder / "p.learner.yaml")

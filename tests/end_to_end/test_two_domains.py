@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,6 +76,28 @@ def folder(tmp_path: Path) -> Path:
 
 def load(folder: Path) -> tuple[Any, Any]:
     return Project.find(folder).build()
+
+
+@pytest.mark.parametrize("mix", [{"by": "proportional"}, {"by": "round_robin"}], ids=lambda mix: mix["by"])
+@pytest.mark.parametrize(
+    "balance",
+    [{"kind": kind} for kind in ("uncertainty", "dwa", "famo", "upgrad", "pcgrad", "cagrad", "mgda", "nash_mtl")]
+    + [{"kind": kind, "at": "trunk"} for kind in ("gradnorm", "feature_norm", "imtl_g", "aligned_mtl")],
+    ids=lambda balance: balance["kind"],
+)
+def test_every_balancer_at_their_trunk_whether_batches_are_of_one_data_set_or_both(
+    folder: Path, balance: Any, mix: Any
+) -> None:
+    """Where data sets take turns, an update has one of the two objectives: the other one is left out."""
+    said = {"data.mix": mix, "learner.balance": balance, "learner.phases.supervised.epochs": 3}
+    project = Project.find(folder, said)
+    loaders, model = project.build()
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    learner = jumpml.create_learner(loaders, model, None, project.learner, run=folder / "run")
+    learner.fit()
+    assert all(value.isfinite().all() for value in model.parameters())
+    assert not any(torch.equal(before[name], value) for name, value in model.named_parameters())
+    assert all(math.isfinite(loss) for epoch in learner.history.epochs for loss in epoch.losses.values())
 
 
 def mixed(loaders: Any) -> dict[str, torch.Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import jumpml
-from jumpml.balance import Balancer, LossBalancer, Uncertainty, UPGrad
+from jumpml.balance import Balancer, GradientBalancer, LossBalancer, Uncertainty, UPGrad
 from jumpml.core import JumpMLError, LearnerError
 from jumpml.graph import Widen
 from jumpml.learn import Balancing, Learner, Phase
@@ -295,6 +295,46 @@ def test_gradnorm_compares_gradients_on_the_nodes_parameters(table: Path, tmp_pa
     assert [*balancer.read()] == ["balance/y", "balance/c", "balance/f"]
 
 
+DEEPER: dict[str, Any] = {
+    **NET,
+    "nodes": {
+        "join": NET["nodes"]["join"],
+        "early": {"module": "jumpml.blocks.MLP", "inputs": "join", "args": {"widths": [8, 6]}},
+        **{name: node for name, node in NET["nodes"].items() if name != "join"},
+        "body": {**NET["nodes"]["body"], "inputs": "early"},
+    },
+}
+
+
+@pytest.mark.parametrize("balance", [None, *EVERY])
+def test_how_often_gradients_go_back_through_the_trunk(table: Path, tmp_path: Path, balance: Any) -> None:
+    """Once for all, or once for each objective where gradients on parameters are combined: never more."""
+    learner = learner_of(table, tmp_path, balance, net=DEEPER)
+    batch, passes = first_batch(learner), []
+    linear = [module for module in learner.model.node("early").modules() if isinstance(module, torch.nn.Linear)][-1]
+    linear.register_full_backward_hook(lambda *_: passes.append(1))
+    learner.step(batch)
+    combines = balance and isinstance(balancer_of(learner), GradientBalancer) and "at" not in balance
+    assert len(passes) == (3 if combines else 1)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("uncertainty", 2), ("dwa", 2), ("famo", 6), ("upgrad", 6)])
+def test_how_often_they_do_in_an_update_of_two_batches(table: Path, tmp_path: Path, kind: str, expected: int) -> None:
+    """What depends on losses that are known only at the end waits for it objective by objective."""
+    learner = learner_of(table, tmp_path, {"kind": kind}, net=DEEPER)
+    batch, passes = first_batch(learner), []
+    linear = [module for module in learner.model.node("early").modules() if isinstance(module, torch.nn.Linear)][-1]
+    linear.register_full_backward_hook(lambda *_: passes.append(1))
+    learner.step(batch, batch)
+    assert len(passes) == expected
+
+
+def balancer_of(learner: Learner) -> Balancer:
+    balancing = learner._loop._balancing
+    assert isinstance(balancing, Balancing)
+    return balancing.balancer
+
+
 # --- whatever else the learner does ----------------------------------------------------------------------------------
 
 
@@ -399,6 +439,15 @@ def test_a_run_that_is_stopped_where_nothing_is_balanced_ends_with_the_same_bits
     assert same(weights_of(whole), weights_of(resumed))
 
 
+def test_orders_are_drawn_by_the_learners_seed(table: Path, tmp_path: Path) -> None:
+    def states(seed: int) -> str:
+        balancer = balancer_of(learner_of(table, tmp_path, {"kind": "pcgrad"}, seed=seed))
+        balancer.begin(("y", "c", "f"), torch.device("cpu"))
+        return str(balancer.state_dict()["generator"].tolist())
+
+    assert states(0) == states(0) != states(1)
+
+
 def test_with_another_learner_it_begins_afresh(table: Path) -> None:
     balancing, found = Balancing(Uncertainty(lr=0.1)), []
     for _ in range(2):
@@ -426,7 +475,7 @@ def test_it_goes_on_with_a_model_that_grew(table: Path, tmp_path: Path, balance:
 
 
 @pytest.mark.parametrize("balance", EVERY)
-@pytest.mark.parametrize("precision", ["bfloat16"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_under_autocast_with_batch_normalization(table: Path, tmp_path: Path, balance: Any, precision: str) -> None:
     nodes = {**NET["nodes"]}
     nodes["body"] = {
@@ -508,12 +557,21 @@ def test_what_a_copy_finds_out_moves_nothing(table: Path, tmp_path: Path, balanc
     assert same(weights_of(learner), before[1])
 
 
-def test_a_weight_that_moves_is_what_is_multiplied(table: Path, tmp_path: Path) -> None:
-    net = {**NET, "tasks": {**NET["tasks"], "y": {**NET["tasks"]["y"], "objective": {"weight": MOVING}}}}
-    for balance in ({"kind": "uncertainty"}, {"kind": "famo"}, {"kind": "imtl_g"}, {"kind": "gradnorm", "at": "body"}):
-        learner = learner_of(table, tmp_path, balance, net=net)
-        learner.fit()
-        assert all(value.isfinite().all() for value in weights_of(learner).values())
+@pytest.mark.parametrize("balance", EVERY)
+def test_a_weight_that_moves_is_what_is_multiplied(table: Path, tmp_path: Path, balance: Any) -> None:
+    """An objective whose weight is 0 as yet is left out, and comes in when it is not."""
+    tasks = {**NET["tasks"], "y": {**NET["tasks"]["y"], "objective": {"weight": MOVING}}}
+    learner = learner_of(table, tmp_path, balance, net={**NET, "tasks": tasks, "objectives": {}})
+    head, trunk = "node_amount.weight", "node_kind.weight"
+    before = weights_of(learner)
+    learner.train_epoch()
+    between = weights_of(learner)
+    assert torch.equal(before[head], between[head])
+    assert not torch.equal(before[trunk], between[trunk])
+    learner.train_epoch()
+    after = weights_of(learner)
+    assert not torch.equal(between[head], after[head])
+    assert all(value.isfinite().all() for value in after.values())
 
 
 MOVING = {"start": 0.0, "end": 1.0, "after": 1, "over": 0}  # nothing in the first epoch

@@ -16,6 +16,7 @@ from jumpml.balance._nash_mtl import NashMTL
 from jumpml.balance._pcgrad import PCGrad
 from jumpml.balance._uncertainty import Uncertainty
 from jumpml.balance._upgrad import UPGrad
+from jumpml.core import derive_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,12 +33,14 @@ _KINDS: Mapping[str, Callable[..., LossBalancer | GradientBalancer]] = {
 }
 
 
-def build_balancer(spec: BalanceSpec) -> LossBalancer | GradientBalancer | None:
+def build_balancer(spec: BalanceSpec, seed: int = 0) -> LossBalancer | GradientBalancer | None:
     """The balancer that a file asks for; None where objectives are added up.
 
     Args:
         spec: What it says.
+        seed: The learner's, of which one that draws gets its own.
     """
     if spec.kind == "sum":
         return None
-    return _KINDS[spec.kind](**spec.model_dump(exclude={"kind", "over"}))
+    drawn = {"seed": derive_seed(seed, "balance")} if spec.kind == PCGrad.kind else {}
+    return _KINDS[spec.kind](**spec.model_dump(exclude={"kind", "over"}), **drawn)

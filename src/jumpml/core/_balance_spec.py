@@ -107,7 +107,10 @@ class UPGradSpec(_Combined):
 
 
 class PCGradSpec(_Combined):
-    """Gradients without what is against another (Yu et al. 2020, https://arxiv.org/abs/2001.06782)."""
+    """Gradients without what is against another (Yu et al. 2020, https://arxiv.org/abs/2001.06782).
+
+    Who comes first is drawn, by the learner's seed.
+    """
 
     kind: Literal["pcgrad"]
     """The kind."""

@@ -39,7 +39,7 @@ def build_hooks(spec: LearnerSpec) -> list[Hook]:
         hooks.append(Statistics())
     if spec.embeddings:
         hooks.append(Embeddings(build_probes(spec)))
-    if (balancer := build_balancer(spec.balance)) is not None:
+    if (balancer := build_balancer(spec.balance, spec.seed)) is not None:
         hooks.append(Balancing(balancer, spec.balance.over))
     if (cosines := _cosines(spec.balance)) is not None:
         hooks.append(cosines)

@@ -83,6 +83,23 @@ def test_a_task_is_left_out_with_all_that_is_its_own_and_the_others_go_on(tmp_pa
     assert (one.epochs, two.epochs) == (2, 3)
 
 
+def test_what_a_block_holds_for_the_task_stays_as_it_is_and_nobody_is_warned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mix = {"module": "jumpml.blocks.PLE", "inputs": "x", "args": {"tasks": [*NAMES], "widths": [4], "layers": 1}}
+    heads = {f"{n}_out": {"module": "jumpml.blocks.Head", "inputs": f"mix.{n}"} for n in NAMES}
+    net = {**NET, "nodes": {"mix": mix, **heads}, "objectives": {}}
+    made = learner(tmp_path, net, early_stop={"tasks": {"one": STOP}})
+    made.train_epoch()
+    made.train_epoch()
+    before = weights(made)
+    made.train_epoch()
+    still = {name for name, value in weights(made).items() if torch.equal(value, before[name])}
+    own = {"node_mix.layers.0.gates.0.weight", *(name for name in before if ".own.0." in name or "one_out" in name)}
+    assert still == own
+    assert not caplog.records
+
+
 def test_the_loss_on_validation_rows_stays_that_of_all(tmp_path: Path) -> None:
     made = learner(tmp_path, early_stop={"metric": "val/loss", "tasks": {"one": STOP}})
     made.train_epoch()

@@ -70,7 +70,7 @@ class Stage:
         stopped: Collection[str] = (),
     ) -> None:
         self.name = name
-        self.untold = True
+        self.untold = not stopped  # what is left out has no gradient, as it should
         self.data = phase.data
         self.order: Order | None = None
         refuse_idle(name, model)

@@ -17,8 +17,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jumpml._ablate import ablate
     from jumpml._check import CheckReport
-    from jumpml._project import Project, replay, resume
+    from jumpml._project import Project
+    from jumpml._resume import replay, resume
     from jumpml._tune import resume_tuning, tune
     from jumpml._verbs import (
         create_dataloader,
@@ -56,7 +58,9 @@ _HOMES = {
         "deployModel",
     ),
     "jumpml._check": ("CheckReport",),
-    "jumpml._project": ("Project", "resume", "replay"),
+    "jumpml._project": ("Project",),
+    "jumpml._ablate": ("ablate",),
+    "jumpml._resume": ("resume", "replay"),
     "jumpml._tune": ("tune", "resume_tuning"),
     "jumpml.core": ("DataSpec", "ModelSpec", "LearnerSpec", "DeploySpec", "JumpMLError", "SpecError"),
     "jumpml.data": ("DataLoaders",),
@@ -83,6 +87,7 @@ __all__ = [
     "metric",
     "Project",
     "CheckReport",
+    "ablate",
     "resume",
     "replay",
     "tune",

@@ -1,4 +1,4 @@
-"""A folder of files as one project: check it, run it, resume it."""
+"""A folder of files as one project: check it, run it, go on with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ from jumpml.core import (
     LearnerSpec,
     Mistake,
     ModelSpec,
-    RunError,
     RunRecord,
     SpecError,
     anchored,
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from jumpml.data import DataLoaders
     from jumpml.diagnose import MappedNode
     from jumpml.graph import Model
-    from jumpml.learn import Learner, RelivedStep
+    from jumpml.learn import Learner
 
 _SUFFIXES = (".yaml", ".yml", ".json", ".py")
 _NEEDED = ("data", "model")
@@ -153,10 +152,21 @@ class Project:
         """
         loaders, _ = self.checked()
         folder = new_run_folder(self.name, out)
+        return self.go_on(folder, self.begin(folder), loaders=loaders)
+
+    def begin(self, folder: Path) -> Project:
+        """Write the resolved files into a run's folder.
+
+        Args:
+            folder: The run's; it is made if need be.
+
+        Returns:
+            The project of these files.
+        """
         temporary = folder / ".specs.tmp"  # half a folder of files would resume as another run
         self.save_specs(temporary)
         temporary.rename(folder / "specs")
-        return self._go_on(folder, Project.find(folder / "specs", trust=self.trust), loaders=loaders)
+        return Project.find(folder / "specs", trust=self.trust)
 
     def dry_run(self, batches: int = 2) -> None:
         """Do everything that `run` does on a few batches, in a folder that goes away.
@@ -171,7 +181,7 @@ class Project:
         _, model = self.build(loaders)
         short = replace(self, learner=shortened(self.learner, model), deploy=shortened_deploy(self.deploy))
         with tempfile.TemporaryDirectory(prefix="jumpml-dry-run-") as folder:
-            short._go_on(Path(folder), short, loaders=loaders.few(batches))
+            short.go_on(Path(folder), short, loaders=loaders.few(batches))
 
     def make_learner(self) -> Learner:
         """The learner that the files describe, before its first step; it saves and logs nothing.
@@ -185,26 +195,54 @@ class Project:
         silent = self.learner.model_copy(update={"log": (), "checkpoint": None})
         return build_learner(silent, loaders, model, None, Path())
 
-    def go_on(self, folder: Path, *, allow_changes: bool = False) -> Path:
-        """Go on with the run of a folder.
+    def go_on(
+        self, folder: Path, kept: Project, *, loaders: DataLoaders | None = None, allow_changes: bool = False
+    ) -> Path:
+        """Run, or go on with, the run of a folder.
 
         Args:
             folder: The run's.
-            allow_changes: Also where this project is not the one that the newest checkpoint was made with; the folder's
+            kept: The project of the files that the folder has, or is to have.
+            loaders: Those of these files, where they have been built before.
+            allow_changes: Also where the project is not the one that the newest checkpoint was made with; the folder's
                 files are those of this one then.
 
         Raises:
             JumpMLError: Something is wrong.
         """
-        return self._go_on(folder, self, allow_changes=allow_changes)
+        say = Stages()
+        loaders, learner = self.learn(folder, kept, say, loaders=loaders, allow_changes=allow_changes)
+        self._report(folder, loaders, learner, say)
+        if learner.unsaved:
+            raise CheckpointError(f"the run is done and {folder / 'card.html'} is written, but {learner.unsaved}")
+        return folder
 
-    def _go_on(
-        self, folder: Path, kept: Project, *, loaders: DataLoaders | None = None, allow_changes: bool = False
-    ) -> Path:
-        """Run, or go on with, the run of a folder whose files a project was read from."""
+    def learn(
+        self,
+        folder: Path,
+        kept: Project,
+        say: Stages,
+        *,
+        loaders: DataLoaders | None = None,
+        allow_changes: bool = False,
+    ) -> tuple[DataLoaders, Learner]:
+        """Learn, or go on learning, in the folder of a run; where it is done, take its weights.
+
+        Args:
+            folder: The run's.
+            kept: As in `go_on`; so are the others.
+            say: Tells who watches.
+            loaders: See there.
+            allow_changes: See there.
+
+        Returns:
+            The loaders, and the learner with the best weights, or the last.
+
+        Raises:
+            JumpMLError: Something is wrong.
+        """
         from jumpml.learn import build_learner, told_by
 
-        say = _Stages()
         say("data", f"{self.name}: {self.data.source}")
         loaders, model = self.build(loaders)
         for node, weights in model.loaded.items():
@@ -224,10 +262,7 @@ class Project:
         say("learn", f"from step {learner.progress.step}" if resumed else f"on {next(model.parameters()).device}")
         learner.fit()
         learner.restore_best()
-        self._report(folder, loaders, learner, say)
-        if learner.unsaved:
-            raise CheckpointError(f"the run is done and {folder / 'card.html'} is written, but {learner.unsaved}")
-        return folder
+        return loaders, learner
 
     def _maps(self) -> list[MappedNode]:
         """The nodes whose values the learner file watches."""
@@ -235,7 +270,7 @@ class Project:
 
         return [MappedNode(node=one.node, label=one.label, layout=one.map) for one in self.learner.embeddings]
 
-    def _report(self, folder: Path, loaders: DataLoaders, learner: Learner, say: _Stages) -> None:
+    def _report(self, folder: Path, loaders: DataLoaders, learner: Learner, say: Stages) -> None:
         from jumpml.learn import evaluate_beside
 
         model, history = learner.ema_model or learner.model, learner.history
@@ -316,68 +351,6 @@ class Project:
         return {kind: getattr(self, kind).model_dump(mode="json") for kind in SPECS}
 
 
-def resume(
-    run: str | Path,
-    trust: Sequence[str] = (),
-    *,
-    overrides: Mapping[str, Any] | None = None,
-    allow_changes: bool = False,
-) -> Path:
-    """Go on with a run after a crash, exactly; a finished one is evaluated and reported again.
-
-    Args:
-        run: The run's folder.
-        trust: Packages that the files may name code of.
-        overrides: Values by dotted key that begins with the file, such as ``learner.phases.supervised.epochs``.
-        allow_changes: Go on though these, or the files in the run's folder, say other things than those that its newest
-            checkpoint was made with. The card tells what was changed.
-
-    Returns:
-        The same folder.
-
-    Raises:
-        RunError: The folder is no run's, or holds no checkpoint.
-        CheckpointError: Something was changed, and the text says what; or all checkpoints are damaged.
-    """
-    folder = Path(run)
-    if not (folder / "specs").is_dir():
-        raise RunError(f"{folder} is no run's folder: it has no folder named specs. A run is made by `jumpml run`.")
-    if not any((folder / "checkpoints").glob("step-*")):
-        begin = "was stopped before its first one, or its learner file says `checkpoint: null`"
-        raise RunError(f"{folder} holds no checkpoint to go on from: the run {begin}. Start it anew with `jumpml run`.")
-    return Project.find(folder / "specs", overrides, trust).go_on(folder, allow_changes=allow_changes)
-
-
-def replay(path: str | Path, trust: Sequence[str] = ()) -> RelivedStep:
-    """Show the step again at which a run stopped because of a value that is not finite.
-
-    Args:
-        path: The run's folder, of whose saved steps the last is shown; or one that was saved.
-        trust: Packages that the files may name code of.
-
-    Returns:
-        What the batch, the nodes, the losses and their gradients were; ``str`` of it is a table.
-
-    Raises:
-        RunError: The folder is no run's, or no step was saved.
-    """
-    from jumpml.learn import build_learner
-
-    path = Path(path)
-    run = path if path.is_dir() else path.parents[2]
-    if not (run / "specs").is_dir():
-        raise RunError(f"{run} is no run's folder: it has no folder named specs. A run is made by `jumpml run`.")
-    if path.is_dir():
-        saved = sorted(path.glob("checkpoints/replay/step-*.safetensors"))
-        if not saved:
-            text = "one is saved where a loss, a gradient or a weight becomes NaN or infinite"
-            raise RunError(f"{run} holds no step to show again: {text}.")
-        path = saved[-1]
-    project = Project.find(run / "specs", {"learner.log": []}, trust)
-    loaders, model = project.build()
-    return build_learner(project.learner, loaders, model, None, run).relive(path)
-
-
 def environment() -> dict[str, str]:
     """Versions and machine, for the record."""
     import torch
@@ -398,7 +371,7 @@ def environment() -> dict[str, str]:
     }
 
 
-class _Stages:
+class Stages:
     """Tells a terminal which stage a run is in."""
 
     def __init__(self) -> None:

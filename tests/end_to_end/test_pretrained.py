@@ -10,7 +10,7 @@ import yaml
 from safetensors.torch import load_file
 from sklearn.datasets import load_iris
 
-from jumpml._project import Project, resume
+from jumpml import Project, resume
 from jumpml.core import DeploymentRecord, DiagnosisRecord, RunRecord
 from jumpml.deploy import Predictor
 

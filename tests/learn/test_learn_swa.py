@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 import jumpml
-from jumpml.core import LearnerError, SpecError
+from jumpml.core import LearnerError, LearnerSpec, SpecError
 from jumpml.graph import Deepen
 from jumpml.learn import SWA, Constant, Cosine, Hook, Learner, Linear, Phase, has_average, is_average, with_swa
 from jumpml.learn.schedules._rates import pieces_of
@@ -180,6 +180,12 @@ def test_a_loop_of_ones_own() -> None:
 def test_what_a_file_says_wrongly(said: dict[str, Any], text: str, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=text):
         learner_of(tmp_path, **said)
+
+
+def test_a_file_that_holds_every_key_says_nothing_wrongly(tmp_path: Path) -> None:
+    resolved = LearnerSpec.model_validate({"swa": {}}).model_dump(mode="json")
+    assert resolved["swa"]["anneal"] == 1.0  # so are the files of a run's folder, which `jumpml resume` reads
+    learner_of(tmp_path, swa=resolved["swa"])
 
 
 def test_what_a_program_says_wrongly() -> None:

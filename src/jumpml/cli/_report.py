@@ -11,8 +11,9 @@ def report(
 ) -> None:
     """Write a run's report card anew, from the records in its folder.
 
-    Reads run.json, history.jsonl, evaluation.json, diagnosis.json and deployment.json, and writes card.html, README.md
-    and card.json beside them. Neither the data nor the model is read. Open card.html in any browser.
+    Reads run.json, history.jsonl, steps.jsonl, evaluation.json, diagnosis.json, deployment.json and, of a run with
+    twins, ablations.json, and writes card.html, README.md and card.json beside them. Neither the data nor the model is
+    read. Open card.html in any browser.
 
     \b
     Example:

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` in the modules of commands: typer reads the annotations while it runs.
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from jumpml.cli._project import Overrides, ProjectFolder, Trust, hint_if_stopped, project_of
 
 
-def run(
+def run(  # noqa: PLR0917 (typer calls it by name)
     folder: ProjectFolder,
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where runs are kept.")] = Path("runs"),
@@ -18,6 +19,15 @@ def run(
         bool,
         typer.Option("--dry-run", help="Do all of it on two batches of each split, and keep nothing."),
     ] = False,
+    without: Annotated[
+        str | None,
+        typer.Option(
+            "--ablate",
+            metavar="KEYS",
+            help="Then learn again without each of these parts of the learner file, such as curriculum,balance, and "
+            "let the card compare.",
+        ),
+    ] = None,
     trust: Trust = None,
 ) -> None:
     """Learn, evaluate, diagnose, deploy, and write the report card.
@@ -29,20 +39,33 @@ def run(
     --dry-run finds in seconds what would fail after hours, in the last phase, the diagnosis or the export. What needs
     more rows than two batches have may fail there alone.
 
+    --ablate tells what a part of the learner file is worth. For each key that it names, a twin learns with the same
+    seed, rows and files but for that part: without balance objectives are added up, without curriculum the same arms
+    are chosen uniformly and all rows count alike, without ema or phases.self_supervised there is none. Each twin is a
+    run's folder below the run's, ablations/KEY, and the card sets figures, differences with the interval of paired
+    rows, and learning curves side by side.
+
     \b
     Examples:
       jumpml run examples/digits
       jumpml run examples/digits --dry-run
+      jumpml run . --ablate curriculum,balance
       jumpml run . --set learner.phases.supervised.epochs=3 --set data.batch_size=128
       jumpml run . --trust timm
     """
+    from jumpml import ablate
+    from jumpml._ablate import twins_of
+
     project = project_of(folder, overrides, trust)
+    keys = None if without is None else [key.strip() for key in without.split(",") if key.strip()]
     if dry:
-        project.dry_run()
+        for one in (project, *(twins_of(project, keys).values() if keys is not None else ())):
+            one.dry_run()
         typer.echo(f"{project.name}: the dry run came to its end; nothing was kept")
         return
+    go = partial(project.run, out) if keys is None else partial(ablate, project, keys, out=out)
     before = set((out / project.name).glob("*"))
-    started = hint_if_stopped(lambda: project.run(out), lambda: set((out / project.name).glob("*")) - before, trust)
+    started = hint_if_stopped(go, lambda: set((out / project.name).glob("*")) - before, trust)
     typer.echo(f"{started}")
 
 

@@ -1,5 +1,6 @@
 """What files may say, named errors, run records, the protocols between layers. Imports neither torch nor a sibling."""
 
+from jumpml.core._ablation_record import AblationRecord, AblationsRecord
 from jumpml.core._adapt_spec import AdaptSpec
 from jumpml.core._balance_spec import BalanceSpec
 from jumpml.core._course import Course, CoursePoint, thinned
@@ -135,6 +136,8 @@ __all__ = [
     "DeploySpec",
     "DeploymentError",
     "DeploymentRecord",
+    "AblationRecord",
+    "AblationsRecord",
     "DiagnosisError",
     "DiagnosisRecord",
     "EmbeddingMap",

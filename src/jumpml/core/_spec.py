@@ -39,6 +39,16 @@ class Spec(BaseModel):
         ser_json_inf_nan="constants",  # a module's own arguments may hold them
     )
 
+    def says(self, key: str) -> bool:
+        """Whether there is a key, and it says something else than its default: resolved files hold every key.
+
+        Args:
+            key: The key.
+        """
+        return key in type(self).model_fields and getattr(self, key) != type(self).model_fields[key].get_default(
+            call_default_factory=True
+        )
+
 
 def exactly_one(*names: str) -> dict[str, Any]:
     """The JSON Schema of "one of these keys, and it is not null"."""

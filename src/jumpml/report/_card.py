@@ -16,7 +16,7 @@ from jumpml.report._record import CardRecord
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jumpml.core import CoursePoint, EpochRecord, Recorded, RunRecord
+    from jumpml.core import AblationRecord, CoursePoint, EpochRecord, Recorded, RunRecord
     from jumpml.report._blocks import Page
 
 R = TypeVar("R", bound=Record)
@@ -78,6 +78,7 @@ def report_card(
     *,
     epochs: Iterable[EpochRecord] = (),
     course: Iterable[CoursePoint] = (),
+    ablations: Iterable[AblationRecord] = (),
     run: RunRecord | None = None,
 ) -> Card:
     """Make a card from records alone; what is not given, the card says in a line how to get.
@@ -88,6 +89,7 @@ def report_card(
         deployment: What `deploy_model` returned, or its record.
         epochs: How the model learned: the learner's ``history.epochs``.
         course: What hooks told of its updates: the learner's ``history.course``.
+        ablations: Twins of the run, each without one part of the learner file; `jumpml.ablate` runs them.
         run: What was run: name, resolved specs, environment.
 
     Raises:
@@ -107,6 +109,7 @@ def report_card(
         else _record_of(deployment, DeploymentRecord, "deployment", "deploy_model"),
         epochs=tuple(epochs),
         course=tuple(course),
+        ablations=tuple(ablations),
         run=run,
     )
     return Card(record)

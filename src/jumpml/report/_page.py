@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.report import _words as words
+from jumpml.report._ablations import ablation_sections
 from jumpml.report._adapted import adapted_sections
 from jumpml.report._attribution import attribution_section
 from jumpml.report._blocks import Page
@@ -30,6 +31,7 @@ def page_of(record: CardRecord) -> Page:
         data_section(record),
         learning_section(record.epochs),
         *course_section(record),
+        *ablation_sections(record),
         quality_section(record.evaluation),
         *adapted_sections(record.evaluation),
         attribution_section(record),

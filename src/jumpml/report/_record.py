@@ -6,6 +6,7 @@ from typing import Any
 
 from jumpml.core import (
     TASK_KINDS,
+    AblationRecord,
     CoursePoint,
     DeploymentRecord,
     DiagnosisRecord,
@@ -30,6 +31,8 @@ class CardRecord(Record):
     """How it learned."""
     course: tuple[CoursePoint, ...] = ()
     """What hooks told of the updates: shares and rewards of arms, multipliers, cosines."""
+    ablations: tuple[AblationRecord, ...] = ()
+    """Twins of the run, each without one part of the learner file."""
     run: RunRecord | None = None
     """What was run."""
     notes: tuple[str, ...] = ()

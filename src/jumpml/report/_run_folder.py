@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from jumpml.core import (
+    AblationsRecord,
     Course,
     CoursePoint,
     DeploymentRecord,
@@ -48,6 +49,7 @@ def card_from_run(folder: str | Path) -> Card:
     _validate_folder(folder)
     run = read(folder / "run.json", RunRecord)
     evaluation = _required(folder, "evaluation.json", f"The run did not come so far: jumpml resume {folder}")
+    twins = read_if_there(folder / "ablations.json", AblationsRecord)
     course, torn = course_of(folder / "steps.jsonl")
     card = report_card(
         read(evaluation, EvaluationRecord),
@@ -55,6 +57,7 @@ def card_from_run(folder: str | Path) -> Card:
         read_if_there(folder / "deployment.json", DeploymentRecord),
         epochs=_epochs(folder, run),
         course=course,
+        ablations=twins.twins if twins else (),
         run=run,
     )
     told = f"{torn} lines of steps.jsonl are damaged and left out: what is told of updates may lack some"

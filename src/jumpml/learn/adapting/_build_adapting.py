@@ -64,14 +64,13 @@ def find_adaptation_problems(spec: AdaptSpec | None, model: Model, loaders: Data
 
 def _idle_keys(spec: AdaptSpec, model: Model) -> Iterator[Problem]:
     """Keys that would change nothing."""
-    said = spec.model_fields_set
-    if spec.kind == "entropy" and not spec.guarded and "reliable" in said:
+    if spec.kind == "entropy" and not spec.guarded and spec.says("reliable"):
         yield Problem(("adapt", "reliable"), "without guards every row is learned from.", "Leave one of the two out.")
     if spec.kind == "entropy" and not norms_of(model):
         for key in ("prior", "memory"):
-            if key in said:
+            if spec.says(key):
                 yield Problem(("adapt", key), "the model has no batch normalization.", "Leave it out.")
-    elif spec.kind == "entropy" and spec.prior is None and "memory" in said:
+    elif spec.kind == "entropy" and spec.prior is None and spec.says("memory"):
         yield Problem(("adapt", "memory"), "without prior no statistics are taken.", "Leave one of the two out.")
-    elif getattr(spec, "episodic", False) and "memory" in said:
+    elif getattr(spec, "episodic", False) and spec.says("memory"):
         yield Problem(("adapt", "memory"), "each batch begins anew and remembers nothing.", "Leave one of the two out.")

@@ -87,7 +87,7 @@ def find_hook_problems(
     if spec.swa and spec.swa.phase not in phases:
         near = did_you_mean(spec.swa.phase, phases)
         yield Problem(("swa", "phase"), f"there is no phase {spec.swa.phase!r}.", near)
-    if spec.swa and spec.swa.lr is None and "anneal" in spec.swa.model_fields_set:
+    if spec.swa and spec.swa.lr is None and spec.swa.says("anneal"):
         yield Problem(("swa", "anneal"), "there is no rate to go to.", "Set lr beside it, or leave it out.")
     if stop := spec.early_stop:
         if stop.watched:

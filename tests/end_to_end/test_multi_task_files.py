@@ -33,6 +33,8 @@ def test_the_example_runs_from_the_shell_and_tells_how_each_task_fared(tmp_path:
         (name, 3 * 1257) for name in ("digit", "parity", "holes")
     ]
     assert all(task["last"] < task["first"] for task in tasks)
+    card = (run / "README.md").read_text(encoding="utf-8")
+    assert "rows are those that have its target, over all epochs" in card and card.count("3,771") == 3
     assert (run / "card.html").exists() and [*(run / "bundles").iterdir()]
 
 

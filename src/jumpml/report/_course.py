@@ -72,10 +72,11 @@ def _tasks(ways: Sequence[Way], epochs: Sequence[EpochRecord]) -> Iterator[Block
     if len(ended) > 1:
         told = [f"{words.name(task)} (by update {words.count(step)})" for step, task in ended]
         yield Text(f"In the order in which they were learned for the most part: {words.listing(told)}.")
-    head = ("task", "figure", "after its first epoch", "best", "last", "nine tenths by update", "train loss")
+    head = ("task", "figure", "after its first epoch", "best", "last", "nine tenths by update", "train loss", "rows")
     rows = tuple(_row(way, epochs) for way in ways)
-    caption = "Each task's way, from its figure on validation rows after its first epoch to the best"
-    yield Table(caption, head, rows, "llrrrrr")
+    way = "Each task's way, from its figure on validation rows after its first epoch to the best"
+    caption = f"{way}; rows are those that have its target, over all epochs"
+    yield Table(caption, head, rows, "llrrrrrr")
     if len(ways) > 1:
         panels = (_share_panel(ways, epochs), _loss_panel(ways, epochs))
         legend = tuple((words.name(way.task), style) for style, way in enumerate(ways))
@@ -88,7 +89,10 @@ def _row(way: Way, epochs: Sequence[EpochRecord]) -> tuple[str, ...]:
     when = f"{words.count(nearly.step)} ({words.name(nearly.phase)} {nearly.epoch})" if nearly else _NONE
     losses = [epoch.losses[way.task] for epoch in epochs if way.task in epoch.losses]
     loss = f"{words.number(losses[0])} to {words.number(losses[-1])}" if losses else _NONE
-    return (words.name(way.task), by, *map(words.number, (way.values[0], way.best, way.values[-1])), when, loss)
+    rows = [epoch.rows[way.task] for epoch in epochs if way.task in epoch.rows]
+    counted = words.count(sum(rows)) if rows else _NONE  # a record of before does not say
+    figures = map(words.number, (way.values[0], way.best, way.values[-1]))
+    return (words.name(way.task), by, *figures, when, loss, counted)
 
 
 def _share_panel(ways: Sequence[Way], epochs: Sequence[EpochRecord]) -> Panel | None:

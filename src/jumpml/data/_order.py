@@ -49,11 +49,13 @@ class Round(NamedTuple):
         draws: The draws of views that they hold; those that the loader serves where None.
         augment: The view whose changes are made to the plain fields, ``plain`` for none; what the data's ``augment``
             says where None.
+        groups: The groups whose rows these are, where they are not those of the order.
     """
 
     epoch: Epoch
     draws: tuple[str, ...] | None = None
     augment: str | None = None
+    groups: tuple[Group, ...] | None = None
 
 
 class Order(ABC):

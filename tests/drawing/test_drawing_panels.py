@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from xml.etree import ElementTree
 
 import pytest
@@ -80,6 +81,16 @@ def test_a_history_draws_a_frame_a_figure_and_tells_the_phases_apart() -> None:
         assert title in shown
     assert 'aria-label="val/digit/accuracy: supervised from 0.5 to 0.5 over 1 epochs."' in svg
     assert "There is no epoch yet." in texts_of(draw_history([]))
+
+
+def test_learning_rates_by_group_have_a_frame_and_a_column_each() -> None:
+    epochs = [epoch(1), epoch(2, rates={"rest": 0.1, "head": 0.25})]
+    svg = draw_history(epochs)
+    assert {"learning rate", "learning rate/rest", "learning rate/head"} <= {*texts_of(svg)}
+    assert 'aria-label="learning rate/head: from 0.25 to 0.25 over 1 epochs."' in svg
+    first, second = History(epochs=epochs).table()
+    assert [*first] == [*second]
+    assert math.isnan(first["lr/head"]) and second["lr/head"] == 0.25
 
 
 def test_a_history_is_a_table_with_every_column_in_every_row() -> None:

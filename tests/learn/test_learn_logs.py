@@ -169,7 +169,8 @@ def sgd(model: jumpml.Model, *groups: dict[str, Any]) -> torch.optim.Optimizer:
 def test_rates_are_told_by_group_where_they_differ(
     optimizer: Any, first: dict[str, float], tmp_path: Path, mlflow: FakeMLflow
 ) -> None:
-    grouped(tmp_path, optimizer).fit()
+    learner = grouped(tmp_path, optimizer)
+    learner.fit()
     lines = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
     told = [{key: value for key, value in line.items() if key.partition("/")[0] == "lr"} for line in lines]
     assert told[0] == pytest.approx(first)
@@ -179,6 +180,11 @@ def test_rates_are_told_by_group_where_they_differ(
     assert told[-1] == pytest.approx({key: value * moved for key, value in first.items()})
     rows = rows_of(tmp_path / "steps.csv")
     assert {key: float(value) for key, value in rows[0].items() if key.startswith("lr")} == pytest.approx(first)
+    (record,) = learner.history.epochs
+    moved = record.lr / first["lr"]
+    assert record.learning_rates() == pytest.approx({key: value * moved for key, value in first.items()})
+    (row,) = rows_of(tmp_path / "history.csv")
+    assert {key: float(value) for key, value in row.items() if key.startswith("lr")} == record.learning_rates()
     (run,) = mlflow.runs.values()
     metrics = {key.partition("/")[2] for key, *_ in run.metrics}
     as_mlflow = {key.replace("*", "_").replace("lr/", "lr ") for key in first}

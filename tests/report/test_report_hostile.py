@@ -129,6 +129,7 @@ def hostile() -> dict[str, Any]:
             losses={**dict.fromkeys(HOSTILE, 0.5 / e), "total": loss},
             val={HOSTILE[1]: 1.0},
             lr=0.1,
+            rates=dict.fromkeys(HOSTILE, 0.1),
             seconds=1.0,
         )
         for phase in (HOSTILE[0], HOSTILE[1])

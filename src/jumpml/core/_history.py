@@ -54,8 +54,8 @@ class History:
         """The epochs as rows, fit for a data frame: every row has every column.
 
         Returns:
-            By epoch ``phase``, ``epoch``, ``step``, ``lr``, ``seconds``, ``loss`` (the weighted sum),
-            ``loss/<objective>`` and ``val/<figure>``; NaN where an epoch has no such figure.
+            By epoch ``phase``, ``epoch``, ``step``, ``lr``, ``lr/<group>``, ``seconds``, ``loss`` (the weighted
+            sum), ``loss/<objective>`` and ``val/<figure>``; NaN where an epoch has no such figure.
 
         Example:
             >>> from jumpml.core import EpochRecord
@@ -65,10 +65,9 @@ class History:
         """
         rows = [epoch.figures() for epoch in self.epochs]
         names = [*dict.fromkeys(name for row in rows for name in row)]
-        heads = [epoch.model_dump(exclude={"losses", "val", "rows", "notes"}) for epoch in self.epochs]
-        return [
-            {**head, **{name: row.get(name, math.nan) for name in names}} for head, row in zip(heads, rows, strict=True)
-        ]
+        places = [epoch.place() for epoch in self.epochs]
+        absent = dict.fromkeys((*dict.fromkeys(name for place in places for name in place), *names), math.nan)
+        return [{**absent, **place, **row} for place, row in zip(places, rows, strict=True)]
 
     def __str__(self) -> str:
         """The same for people."""

@@ -166,9 +166,21 @@ class EpochRecord(Record):
     rows: dict[str, int] = {}
     """Rows that counted, by objective: those that have its target."""
     lr: float
+    """Of the optimizer's first group, at its end."""
+    rates: dict[str, float] = {}
+    """By group of the optimizer, its learning rate, where groups have their own."""
     seconds: float
     notes: tuple[str, ...] = ()
     """What happened at its end, in words: the phase ended early, a node grew."""
+
+    def place(self) -> dict[str, str | float]:
+        """Which epoch it is, by ``phase``, ``epoch``, ``step``, ``lr``, ``lr/<group>`` and ``seconds``."""
+        place = {"phase": self.phase, "epoch": self.epoch, "step": self.step}
+        return {**place, **self.learning_rates(), "seconds": self.seconds}
+
+    def learning_rates(self) -> dict[str, float]:
+        """Its learning rates by the names of their curves: ``lr``, and ``lr/<group>`` where groups have their own."""
+        return {"lr": self.lr, **{f"lr/{name}": value for name, value in self.rates.items()}}
 
     def figures(self) -> dict[str, float]:
         """Everything measured in it, by the names of its curves: ``loss``, ``loss/<objective>``, ``val/<figure>``."""

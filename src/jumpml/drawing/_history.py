@@ -35,11 +35,15 @@ def draw_history(
         >>> draw_history([first])[:4]
         '<svg'
     """
-    rows = [{**epoch.figures(), "learning rate": epoch.lr} for epoch in epochs]
+    rows = [{**epoch.figures(), **_rates(epoch)} for epoch in epochs]
     phases = [epoch.phase for epoch in epochs]
     panels = [_panel(name, phases, rows) for name in dict.fromkeys(name for row in rows for name in row)]
     panels += course_panels(course)
     return draw_panels(title, panels, columns=3, note="" if epochs else "There is no epoch yet.")
+
+
+def _rates(epoch: EpochRecord) -> dict[str, float]:
+    return {f"learning rate{name.removeprefix('lr')}": rate for name, rate in epoch.learning_rates().items()}
 
 
 def _panel(name: str, phases: Sequence[str], rows: Sequence[Mapping[str, float]]) -> Panel:

@@ -15,6 +15,7 @@ from jumpml.learn.hooks._grow import check_classes, with_fields
 from jumpml.learn.hooks._swa import SWA
 from jumpml.learn.logs._journal import Journal
 from jumpml.learn.misfits._wrong_phases import refuse_idle
+from jumpml.learn.optimizers._group_names import rates_of
 from jumpml.learn.saving._states import States
 from jumpml.learn.saving._stopper import Stopper
 from jumpml.learn.schedules._schedules import plateaus_of
@@ -188,6 +189,7 @@ class Run:
             val=val,
             rows=rows,
             lr=loop.optimizer.param_groups[0]["lr"],
+            rates=rates_of(loop.optimizer, loop._groups),
             seconds=time.perf_counter() - start,
         )
         loop.validated(val)

@@ -33,7 +33,10 @@ def learning_section(epochs: Sequence[EpochRecord]) -> Section:
         progress.chart(_figure_title(name), lambda epoch, name=name: epoch.val.get(name))
         for name in _names(epoch.val for epoch in epochs)
     ]
-    rate = progress.chart("Learning rate", lambda epoch: epoch.lr)
+    rates = [
+        progress.chart(_rate_title(name), lambda epoch, name=name: epoch.learning_rates().get(name))
+        for name in dict.fromkeys(name for epoch in epochs for name in epoch.learning_rates())
+    ]
     blocks = (
         Text(_sentence(epochs)),
         _phases(progress),
@@ -41,7 +44,7 @@ def learning_section(epochs: Sequence[EpochRecord]) -> Section:
         Heading("Losses by objective"),
         Charts(tuple(losses), progress.legend),
         Heading("Validation rows and learning rate" if figures else "Learning rate"),
-        Charts((*figures, rate), progress.legend),
+        Charts((*figures, *rates), progress.legend),
     )
     return Section(key, title, blocks)
 
@@ -104,6 +107,11 @@ def _loss_title(name: str) -> str:
 def _figure_title(name: str) -> str:
     task, slash, metric = name.rpartition("/")
     return f"{words.name(task)}: {words.metric(metric)}" if slash else f"Validation {words.name(name)}"
+
+
+def _rate_title(name: str) -> str:
+    _, apart, group = name.partition("/")
+    return f"Learning rate: {words.name(group)}" if apart else "Learning rate"
 
 
 def _sentence(epochs: Sequence[EpochRecord]) -> str:

@@ -93,4 +93,4 @@ def _step_row(record: StepRecord) -> dict[str, Any]:
 
 
 def _epoch_rows(epochs: Sequence[EpochRecord]) -> list[dict[str, Any]]:
-    return [{**record.model_dump(exclude={"losses", "val", "rows", "notes"}), **record.figures()} for record in epochs]
+    return [{**record.place(), **record.figures()} for record in epochs]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jumpml.learn.optimizers._joint import JointOptimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch.optim import Optimizer
 
@@ -33,6 +33,19 @@ def group_names(optimizer: Optimizer, model: Model) -> list[str]:
         name = str(group.get(NAME) or member or several or "empty")
         names.append(name if NAME in group or name not in names else f"{name} {len(names)}")
     return names
+
+
+def rates_of(optimizer: Optimizer, names: Sequence[str]) -> dict[str, float]:
+    """By name, the learning rate of each group as it is; of groups with one name the first one's.
+
+    Args:
+        optimizer: The optimizer.
+        names: Of its groups, or nothing.
+    """
+    rates: dict[str, float] = {}
+    for name, group in zip(names, optimizer.param_groups, strict=False):
+        rates.setdefault(name, float(group["lr"]))
+    return rates
 
 
 def _owner(parameter: str) -> str:

@@ -82,10 +82,7 @@ def _unmet(model: Model) -> Iterator[str]:
 
 def _untrained(model: Model) -> Iterator[str]:
     """Tasks whose output no objective depends on, so that it stays as it began."""
-    read = {
-        node for objective in model.objectives.values() for value in objective.inputs if (node := model.node_of(value))
-    }
-    trained = read.union(*(model.ancestors(node) for node in read))
+    trained = model.behind(value for objective in model.objectives.values() for value in objective.inputs)
     for name, task in model.tasks.items():
         node = model.node_of(task.output)
         if (

@@ -363,6 +363,13 @@ WRONG_PHASES = (
         "  line 8, column 39: objectives.agree.views: the data has no view 'strng'. Did you mean 'strong'?",
     ),
     Case(
+        "a view whose draws are equal",
+        (data("[{noise: {std: 0.1}}]", "[]"),),
+        "p.model.yaml: 1 mistake\n"
+        "  line 8, column 39: objectives.agree.views: no step of the view 'strong' changes x: its draws are equal. "
+        "Give it steps; or a node that is read dropout, which differs from draw to draw.",
+    ),
+    Case(
         "self-supervised phase without objectives",
         (model("[self_supervised]", "[supervised]"),),
         "p.learner.yaml: 1 mistake\n"

@@ -188,6 +188,9 @@ def test_select_and_ancestors(make):
     assert model.select([]) == ()
     assert model.ancestors("out") == {"enc2", "enc1", "x"}
     assert model.ancestors("enc1") == {"x"}
+    assert model.behind(["out"]) == {"out", "enc2", "enc1", "x"}
+    assert model.behind(["x", "side"]) == {"side", "x"}
+    assert model.behind(["label"]) == {"label"} and model.behind([]) == frozenset()
     with refused("the pattern 'upto:enc3' names no node. Did you mean 'enc2' or 'enc1'?"):
         model.select(["upto:enc3"])
     with refused("the pattern 'z*' names no node. There is: enc1, enc2, out, side."):

@@ -9,7 +9,7 @@ import torch
 
 from jumpml.core import FieldInfo, GraphError, LearnerError, Task, ValueInfo
 from jumpml.data import Column, DataLoaders, Mixup, Noise, OneHot
-from jumpml.graph import Model, Node
+from jumpml.graph import Model, Node, is_drawn
 from jumpml.learn import Learner, Phase
 from jumpml.objectives import BYOL, CLIP, CrossEntropy, MoCo, NTXent, VICReg
 from jumpml.pretrained import OnnxModel
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jumpml.core import Objective
 
 FIELDS = {"y": FieldInfo(name="y", kind="category", value=ValueInfo(shape=(), dtype="int64"), classes=("no", "yes"))}
+VIEWS = {"noisy": {"x": [Noise(std=0.1)]}, "plain": {"x": []}, "still": {"x": []}}
 SHAPES = {"x": (4,), "image": (1, 3, 3)}
 
 
@@ -37,7 +38,7 @@ def loaders_of(rows: int, batch_size: int, **options: Any) -> DataLoaders:
         "val": torch.arange(rows, rows + 2),
         "test": torch.arange(rows + 2, rows + 4),
     }
-    return DataLoaders(columns, splits, batch_size=batch_size, views={"noisy": {"x": [Noise(std=0.1)]}}, **options)
+    return DataLoaders(columns, splits, batch_size=batch_size, views=VIEWS, **options)
 
 
 def model_of(*layers: nn.Module, field: str = "x", objectives: Mapping[str, Objective] | None = None) -> Model:
@@ -111,6 +112,33 @@ def test_a_view_must_touch_what_the_objective_depends_on() -> None:
         "objective 'agree': the view 'noisy' changes x, and flat depends on nothing of that but on image. Let the view "
         "change what the node reads, or name another node."
     )
+
+
+@pytest.mark.parametrize(
+    ("views", "told"), [("plain", "'plain'"), (["plain", "still"], "'plain' and 'still'")], ids=["one", "two"]
+)
+def test_views_that_are_equal_are_not_compared(views: Any, told: str) -> None:
+    def learner(*layers: nn.Module, views: Any = views) -> Learner:
+        objectives = {"agree": VICReg("flat", views=views, when="warm")}
+        return learner_of(model_of(*layers, objectives=objectives), 8, 4, warm=Phase(epochs=1))
+
+    with pytest.raises(LearnerError) as caught:
+        learner(torch.nn.Linear(4, 3))
+    assert str(caught.value) == (
+        f"objective 'agree': no step of the view {told} changes x: its draws are equal. Give it steps; or a node that "
+        "is read dropout, which differs from draw to draw."
+    )
+    learner(torch.nn.Linear(4, 3), views=["plain", "noisy"]).fit()
+    learner(torch.nn.Linear(4, 3), torch.nn.Dropout(0.5)).fit()
+
+
+def test_what_is_drawn_is_found_without_a_trace() -> None:
+    layers = torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5)
+    model, sure = model_of(*layers), model_of(*layers[:2])
+    before, state = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
+    assert (is_drawn(model, ["flat"]), is_drawn(sure, ["flat"]), is_drawn(model, ["x"])) == (True, False, False)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state) and model.training
 
 
 def test_classes_must_stay_codes() -> None:

@@ -93,8 +93,7 @@ class Exportable(NamedModule):
 
     def parameter_count(self) -> int:
         """The parameters of the nodes that run."""
-        names = {self.model.node_of(task.output) or "" for task in self.model.tasks.values()}
-        needed = names.union(*(self.model.ancestors(name) for name in names)) & set(self.model.node_names)
+        needed = self.model.behind(task.output for task in self.model.tasks.values()) & {*self.model.node_names}
         return sum(p.numel() for p in {p for name in needed for p in self.model.node(name).parameters()})
 
     @torch.no_grad()

@@ -3,6 +3,7 @@
 from jumpml.graph._brought import BroughtLoss
 from jumpml.graph._build import build_nodes, build_tasks, fields_read
 from jumpml.graph._codes import classes_problem
+from jumpml.graph._drawn import is_drawn
 from jumpml.graph._elsewhere import fill_nodes
 from jumpml.graph._history import channels_of
 from jumpml.graph._model import Model
@@ -50,6 +51,7 @@ __all__ = [
     "fields_read",
     "fill_nodes",
     "in_rising_order",
+    "is_drawn",
     "probabilities",
     "scores",
 ]

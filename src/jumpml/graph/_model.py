@@ -314,8 +314,7 @@ class Model(Growing):
         """
         asked = [name for name, objective in self.objectives.items() if {phase, "all"} & set(objective.when)]
         follow = {n for n in asked if isinstance(o := self.objectives[n], BroughtLoss) and o.when == FOLLOWS}
-        read = {self.node_of(r) for n in asked if n not in follow for r in self.objectives[n].inputs} - {None}
-        run = read.union(*(self._wiring.ancestors[node] for node in read if node is not None))
+        run = self.behind(r for n in asked if n not in follow for r in self.objectives[n].inputs)
         return tuple(n for n in asked if n not in follow or self.node_of(self.objectives[n].inputs[0]) in run)
 
     def draws(self, phase: str) -> tuple[str, ...]:

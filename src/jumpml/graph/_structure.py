@@ -303,6 +303,18 @@ class Structure(nn.Module, ABC):
         self.node(node)
         return self._wiring.ancestors[node]
 
+    def behind(self, references: Iterable[str]) -> frozenset[str]:
+        """The nodes and inputs that values come from, directly or through others; a field comes from itself.
+
+        Args:
+            references: Inputs, nodes, nested graphs, ``node.part`` or ``node.path``.
+        """
+        found: set[str] = set()
+        for reference in references:
+            node = self.node_of(reference)
+            found |= {reference} if node is None else {node, *self._wiring.ancestors[node]}
+        return frozenset(found)
+
     @property
     def reads(self) -> Mapping[str, tuple[str, ...]]:
         """By node, the inputs, nodes and parts that it reads, in the order of its arguments."""

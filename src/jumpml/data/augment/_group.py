@@ -40,6 +40,7 @@ class Group:
     Attributes:
         fields: The fields' names.
         moves: Whether values go to other places.
+        changed: The fields in which any change is made.
         mixes: Whether rows are mixed with each other.
         shared: The categories that become shares of their classes.
         opened: The masks into which pixels of no class come.
@@ -66,6 +67,8 @@ class Group:
         ]
         self.told = frozenset(name + suffix for name, step in telling for suffix in step.tells)
         self.answers = {name: step.answers for name, step in telling if ANSWER in step.tells}
+        changing = [self.fields if isinstance(step, Mixing) else step for step in (*self._steps, *self._late)]
+        self.changed = frozenset(name for fields in changing for name in fields)
         self.shared = tuple(info.name for info in self._infos if self.mixes and info.kind == "category")
 
     @property

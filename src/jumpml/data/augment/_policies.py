@@ -72,6 +72,12 @@ class Policies:
         }
 
     @property
+    def changed(self) -> dict[str, frozenset[str]]:
+        """By view, the fields that a step of it changes; those that it names without a step stay as they are."""
+        views = [view for view in self._groups if view != PLAIN]
+        return {view: frozenset[str]().union(*(group.changed for group in self._groups[view])) for view in views}
+
+    @property
     def moved(self) -> dict[str, frozenset[str]]:
         """By view, the fields whose values it moves to other places."""
         moving = {view: [group for group in groups if group.moves] for view, groups in self._groups.items()}

@@ -65,7 +65,7 @@ def adapt_to(
 
 def view_problem(loaders: DataLoaders, model: Model, method: AdaptationMethod) -> str:
     """Why draws cannot be served, or change nothing of what the tasks read; empty where they can and do."""
-    read = frozenset().union(*(model.ancestors(task.output) for task in model.tasks.values()))
+    read = model.behind(task.output for task in model.tasks.values())
     for view in dict.fromkeys(draw.rpartition(".")[0] for draw in method.draws(model)):
         if view not in loaders.view_fields:
             near = did_you_mean(view, loaders.view_fields) if loaders.view_fields else "It has none: give it `views`."

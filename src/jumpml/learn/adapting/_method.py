@@ -166,10 +166,9 @@ class Descending(AdaptationMethod):
 
     def leading_to(self, model: Model, values: Iterable[str]) -> list[str]:
         """The parameters, by name, of those of its nodes that some values are computed from."""
-        ends = {node for value in values if (node := model.node_of(value))}
-        reached = ends.union(*(model.ancestors(node) for node in ends))
+        behind = model.behind(values)
         own = {id(parameter): name for name, parameter in model.named_parameters()}
-        nodes = [name for name in model.node_names if name in reached]
+        nodes = [name for name in model.node_names if name in behind]
         within = {id(p) for unit in model.select(self.nodes) for p in model.node(unit).parameters()}
         found = [own[id(p)] for node in nodes for p in model.node(node).parameters() if id(p) in within]
         return list(dict.fromkeys(found))

@@ -24,9 +24,8 @@ AFFINE = (_BatchNorm, _InstanceNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 def norms_of(model: Model) -> dict[str, _BatchNorm]:
     """By name, the layers that normalize by statistics of training on the way to a task's output."""
-    outputs = [node for task in model.tasks.values() if (node := model.node_of(task.output)) is not None]
-    reached = {node for output in outputs for node in (output, *model.ancestors(output)) if node in model.reads}
-    predicting = {id(part) for node in reached for part in model.node(node).modules()}
+    behind = model.behind(task.output for task in model.tasks.values())
+    predicting = {id(part) for node in behind & model.reads.keys() for part in model.node(node).modules()}
     own = {id(buffer) for buffer in model.buffers()}
     return {
         name: layer

@@ -82,9 +82,7 @@ def objectives_on(node: str, model: Model, phase: str | None = None) -> dict[str
 
 
 def _depends(objective: Objective, node: str, model: Model) -> bool:
-    own = model.node_of(node)
-    nodes = {read for name in objective.inputs if (read := model.node_of(name)) is not None}
-    return own in nodes or any(own in model.ancestors(read) for read in nodes)
+    return model.node_of(node) in model.behind(objective.inputs)
 
 
 def find_probe_problems(probes: Sequence[EmbeddingProbe], model: Model, loaders: DataLoaders) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from jumpml.core import LearnerError, refusal
 from jumpml.learn.misfits._idle_encoders import idle_encoders
 from jumpml.learn.misfits._no_gradient import no_gradient
 from jumpml.learn.misfits._wrong_data import filled_targets, unmixed_targets
-from jumpml.learn.misfits._wrong_objectives import all_labelled, moved_steps, unknown_phases, wrong_views
+from jumpml.learn.misfits._wrong_objectives import all_labelled, equal_views, moved_steps, unknown_phases, wrong_views
 from jumpml.learn.misfits._wrong_phases import (
     idle_phases,
     unknown_data,
@@ -73,6 +73,7 @@ def find_misfits(
         *wrong_views(model, loaders),
         *unmixed_targets(model, loaders),
         *filled_targets(model, loaders),
+        *equal_views(model, loaders),
         *moved_steps(model, loaders),
         *all_labelled(model, loaders),
         *idle_phases(model, phases),

@@ -32,11 +32,9 @@ def no_gradient(model: Model, phases: Mapping[str, Phase]) -> Iterator[Problem]:
                 yield Problem(("phases", name, "train"), text, fix)
 
 
-def reached(model: Model, objectives: Iterable[str]) -> set[str]:
+def reached(model: Model, objectives: Iterable[str]) -> frozenset[str]:
     """The nodes and inputs that objectives depend on."""
-    read = [value for name in objectives for value in model.objectives[name].inputs]
-    nodes = {node for value in read if (node := model.node_of(value))}
-    return nodes.union(*(model.ancestors(node) for node in nodes))
+    return model.behind(value for name in objectives for value in model.objectives[name].inputs)
 
 
 def has_weights(model: Model, unit: str) -> bool:

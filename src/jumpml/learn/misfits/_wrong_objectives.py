@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import Problem, did_you_mean, field_of
+from jumpml.graph import is_drawn
 from jumpml.objectives import PseudoLabel, TS2Vec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from jumpml.core import Objective
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
     from jumpml.learn._phase import Phase
@@ -29,7 +31,7 @@ def unknown_phases(model: Model, phases: Mapping[str, Phase]) -> Iterator[Proble
 
 def wrong_views(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
     for name, objective in model.objectives.items():
-        read = {source for value in objective.inputs for source in sources(model, value)}
+        read = _read(model, objective)
         for view in dict.fromkeys(objective.views):
             touched = loaders.view_fields.get(view)
             path = place_of(model, name, "views")
@@ -44,11 +46,30 @@ def wrong_views(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
                 yield Problem(path, text, "Let the view change what the node reads, or name another node.")
 
 
+def equal_views(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
+    """Objectives of nodes alone that compare draws, though nothing makes these differ."""
+    changed, touched = loaders.policies.changed, loaders.view_fields
+    for name, objective in model.objectives.items():
+        several = objective.views and (len(objective.views) > 1 or objective.draws != 1)
+        if not several or not all(map(model.node_of, objective.inputs)):
+            continue
+        read = _read(model, objective)
+        if not all(touched.get(view, frozenset()) & read for view in objective.views):
+            continue  # which is another mistake
+        if any(changed[view] & read for view in objective.views) or is_drawn(model, objective.inputs):
+            continue
+        views = " and ".join(map(repr, dict.fromkeys(objective.views)))
+        fields = ", ".join(sorted(read & {*loaders.fields}))
+        text = f"no step of the view {views} changes {fields}: its draws are equal."
+        fix = "Give it steps; or a node that is read dropout, which differs from draw to draw."
+        yield Problem(place_of(model, name, "views"), text, fix)
+
+
 def moved_steps(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
     """Views that put other steps beside each other than those that are compared."""
     for name, objective in model.objectives.items():
         if isinstance(objective, TS2Vec):
-            read = {source for value in objective.inputs for source in sources(model, value)}
+            read = _read(model, objective)
             for view in dict.fromkeys(objective.views):
                 for field in sorted(loaders.policies.moved.get(view, frozenset()) & read):
                     text = f"the view {view!r} moves the steps of {field!r}, and each is compared with the same step."
@@ -67,9 +88,9 @@ def all_labelled(model: Model, loaders: DataLoaders) -> Iterator[Problem]:
                     yield Problem(place_of(model, name, "inputs"), text, fix)
 
 
-def sources(model: Model, value: str) -> frozenset[str]:
-    known = value in model.values and value not in model.inputs
-    return model.ancestors(value) if known else frozenset((value, field_of(value)))
+def _read(model: Model, objective: Objective) -> frozenset[str]:
+    """What an objective's values come from, with the fields of what views tell."""
+    return model.behind(objective.inputs).union(map(field_of, objective.inputs))
 
 
 def place_of(model: Model, objective: str, key: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import Problem
-from jumpml.learn.misfits._wrong_objectives import place_of, sources
+from jumpml.learn.misfits._wrong_objectives import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -54,10 +54,7 @@ def _needs(model: Model, name: str, phase: Phase) -> Iterator[str]:
         objective = model.objectives[active]
         if objective.inputs and not objective.per_example:
             yield f"objective {active!r} ({type(objective).__name__})"
-        nodes = {model.node_of(value) or value for value in objective.inputs}.union(
-            *(sources(model, value) for value in objective.inputs)
-        )
-        for node in sorted(nodes & trained & model.need_two_rows):
+        for node in sorted(model.behind(objective.inputs) & trained & model.need_two_rows):
             yield f"batch normalization in node {node!r}"
 
 

@@ -231,7 +231,8 @@ def test_what_cannot_be_saved_is_told_at_once(tmp_path: Path) -> None:
         writer.submit(1, {"model": {"odd": torch.eye(2).to_sparse()}})
 
 
-def test_memory_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("more", [0, 1], ids=["as large", "larger each time"])
+def test_memory_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int) -> None:
     made: list[int] = []
 
     def counted(size: int) -> torch.Tensor:
@@ -241,7 +242,8 @@ def test_memory_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(writer_module, "new_memory", counted)
     writer = Writer(Checkpoints(tmp_path))
     for step in range(5):
-        writer.submit(step, state_of(step))
+        kept = [torch.zeros(1000), torch.zeros(step * more)]  # what is recorded of each epoch comes to the rest
+        writer.submit(step, state_of(step) | {"kept": kept})
         writer.wait()
     assert len(made) == 1
 

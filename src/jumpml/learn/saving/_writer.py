@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("jumpml")
 RETRY_AFTER = (1.0, 5.0, 25.0)  # seconds after a write that failed; then it waits for `Writer.wait`
+ROOM = 8  # of memory that is used again, this part is for states that are larger than the first
 MOST_WAITING = 1 << 26  # bytes of states that wait, beyond the newest and the best
 
 
@@ -194,7 +195,9 @@ class Writer:
         with self._changed:
             fitting = [memory for memory in self._spare if size <= len(memory) <= 2 * size]
             self._spare.clear()
-        return fitting[0] if fitting else new_memory(size)
+        # A state grows from epoch to epoch by what is recorded. The system gives new memory page by page as it is first
+        # written to, which takes twice as long as the copy itself.
+        return fitting[0] if fitting else new_memory(size + size // ROOM)
 
     def _free(self, job: _Job) -> None:
         self._spare[:] = [job.snapshot.memory]  # one is enough: mostly one is written before the next comes

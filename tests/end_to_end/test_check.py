@@ -672,7 +672,8 @@ def test_a_run_reads_its_data_once_and_trains_as_one_that_was_not_checked(
     assert len(built) == 1
     fresh = tmp_path / "fresh"
     shutil.copytree(checked / "specs", fresh / "specs")
-    jumpml.Project.find(fresh / "specs").go_on(fresh)
+    again = jumpml.Project.find(fresh / "specs")
+    again.go_on(fresh, again)
     assert len(built) == 2
     saved = [sorted((run / "checkpoints").rglob("model.safetensors")) for run in (checked, fresh)]
     assert len(saved[0]) == len(saved[1]) > 1

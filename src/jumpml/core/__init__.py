@@ -4,7 +4,7 @@ from jumpml.core._ablation_record import AblationRecord, AblationsRecord
 from jumpml.core._adapt_spec import AdaptSpec
 from jumpml.core._balance_spec import BalanceSpec
 from jumpml.core._course import Course, CoursePoint, thinned
-from jumpml.core._curriculum_spec import CurriculumSpec
+from jumpml.core._curriculum_spec import ArmAxis, CurriculumSpec, RewardSpec
 from jumpml.core._data_spec import Dataset, DataSpec, SplitSources
 from jumpml.core._deploy_spec import DeploySpec
 from jumpml.core._errors import (
@@ -154,7 +154,10 @@ __all__ = [
     "FileSpec",
     "GateAnswer",
     "GraphError",
+    "ArmAxis",
     "BalanceSpec",
+    "CurriculumSpec",
+    "RewardSpec",
     "TeacherSpec",
     "GrowSpec",
     "Growable",
@@ -216,7 +219,6 @@ __all__ = [
     "TaskSpec",
     "Terminated",
     "NumberField",
-    "CurriculumSpec",
     "PacingSpec",
     "ExamplesSpec",
     "DifficultySpec",

@@ -4,15 +4,91 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from jumpml.core._pacing_spec import DifficultySpec, ExamplesSpec, PacingSpec
-from jumpml.core._spec import Spec
+from jumpml.core._spec import Spec, exactly_one
+from jumpml.core._teacher_spec import TeacherSpec
+
+_Objectives = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class ArmsBySpec(Spec):
+    """Arms by what rows are, or by how they are changed; one key alone."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one("classes", "views"))
+
+    classes: str | None = None
+    """A category: an arm for each of its classes."""
+    views: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    """Views of the data file, whose changes are made in the place of its `augment`: an arm each. `augment` is that
+    itself, and `plain` changes nothing."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        said = [key for key in ("classes", "views") if getattr(self, key) is not None]
+        if len(said) != 1:
+            raise ValueError(f"expected one of classes and views, got {' and '.join(said) or 'none'}")
+        return self
+
+
+ArmAxis = Literal["datasets", "tasks", "objectives"] | ArmsBySpec
+ArmsSpec = ArmAxis | Annotated[tuple[ArmAxis, ...], Field(min_length=2)]
+
+
+class _Reward(Spec):
+    of: _Objectives | None = None
+    """The objectives whose losses tell; those of the arm where nothing is said."""
+
+
+class SPGSpec(_Reward):
+    """How much an update lowers the loss of other rows of the arm (Graves et al. 2017, https://arxiv.org/abs/1704.03003)."""
+
+    kind: Literal["spg"]
+    """The kind."""
+
+
+class PredictionGainSpec(_Reward):
+    """How much an update lowers the loss of the rows that it learned from (Bellemare et al. 2016, https://arxiv.org/abs/1606.01868)."""
+
+    kind: Literal["prediction_gain"]
+    """The kind."""
+
+
+class LossRewardSpec(_Reward):
+    """The loss itself: what is bad yet comes more often."""
+
+    kind: Literal["loss"]
+    """The kind."""
+
+
+class GradientNormSpec(Spec):
+    """How long the gradient of the update is."""
+
+    kind: Literal["gradient_norm"]
+    """The kind."""
+
+
+RewardSpec = (
+    Literal["spg", "prediction_gain", "loss", "gradient_norm"]
+    | Annotated[SPGSpec | PredictionGainSpec | LossRewardSpec | GradientNormSpec, Field(discriminator="kind")]
+)
 
 
 class CurriculumSpec(Spec):
     """What is learned from next."""
 
+    teacher: TeacherSpec | None = None
+    """What chooses the arm of each update: a kind, or a mapping with its options."""
+    arms: ArmsSpec | None = None
+    """What it chooses from: `datasets`, `tasks`, `objectives`, `{classes: FIELD}`, `{views:
+    [...]}`, or several of these: then each combination is an arm."""
+    reward: RewardSpec = "spg"
+    """What an update is rewarded by: a kind, or a mapping with its options."""
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """The share of the updates that all arms have between them, evenly, so that none dies."""
+    every: Annotated[int, Field(ge=1)] = 1
+    """Updates after which rewards are read from the device, and told."""
     difficulty: DifficultySpec = "data"
     """What says how hard rows are, where that is asked for: `data`, the data file's `difficulty`; `own`, this model's
     own last loss of each row; or `{run: FOLDER}`, a reference model's."""
@@ -21,10 +97,14 @@ class CurriculumSpec(Spec):
     examples: ExamplesSpec | None = None
     """What single rows count, or how often they come, by their losses."""
     when: Annotated[tuple[str, ...], Field(min_length=1)] | Literal["all"] = "all"
-    """The phases in which it is so; each begins afresh."""
+    """The phases in which it is so; each begins afresh. A teacher has no choice in one with fewer than two arms."""
 
     @model_validator(mode="after")
-    def _asked(self) -> Self:
+    def _whole(self) -> Self:
+        if self.teacher is not None and self.arms is None:
+            raise ValueError("a teacher needs arms to choose from: say `arms: datasets`, `arms: tasks`, ...")
+        if self.teacher is None and self.arms is not None:
+            raise ValueError("nobody chooses from the arms: say `teacher: exp3s`, `teacher: uniform`, ...")
         paced = self.pacing is not None and self.pacing.order != "random"
         if self.difficulty != "data" and not paced:
             raise ValueError("nothing asks how hard rows are: leave `difficulty` out, or say `pacing`")

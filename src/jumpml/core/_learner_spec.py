@@ -209,7 +209,7 @@ class LearnerSpec(FileSpec):
     """What each objective counts beside its own weight: their sum as it is, or by what their losses or gradients are
     like."""
     curriculum: CurriculumSpec | None = None
-    """What is learned from next: which rows may come yet, and what single rows count."""
+    """What is learned from next, by what it brings: what comes, which rows may come yet, and what single rows count."""
     replay: ReplaySpec | None = None
     """Keep rows that were learned from, and learn them again beside those of later phases."""
     ema: EMASpec | None = None

@@ -307,19 +307,32 @@ class Model(Growing):
         keys = self._compiler(batch, no_gradient=()).present(references)
         return torch.stack([batch[key] for key, _ in keys]).all(0) if keys else None
 
-    def active(self, phase: str) -> tuple[str, ...]:
+    def active(self, phase: str, only: Collection[str] | None = None) -> tuple[str, ...]:
         """The objectives that are active in a phase.
 
         A loss that a node brings, and of which nothing else is said, is so where another objective makes the node run.
+
+        Args:
+            phase: The phase.
+            only: Which of them may run; all where None.
         """
-        asked = [name for name, objective in self.objectives.items() if {phase, "all"} & set(objective.when)]
+        asked = [
+            name
+            for name, objective in self.objectives.items()
+            if {phase, "all"} & set(objective.when) and (only is None or name in only)
+        ]
         follow = {n for n in asked if isinstance(o := self.objectives[n], BroughtLoss) and o.when == FOLLOWS}
         run = self.behind(r for n in asked if n not in follow for r in self.objectives[n].inputs)
         return tuple(n for n in asked if n not in follow or self.node_of(self.objectives[n].inputs[0]) in run)
 
-    def draws(self, phase: str) -> tuple[str, ...]:
-        """The draws of views that a phase's objectives ask for, such as ``("strong.0", "strong.1")``."""
-        asked = (draws_of(self.objectives[name]) for name in self.active(phase))
+    def draws(self, phase: str, only: Collection[str] | None = None) -> tuple[str, ...]:
+        """The draws of views that a phase's objectives ask for, such as ``("strong.0", "strong.1")``.
+
+        Args:
+            phase: The phase.
+            only: Which of its objectives; all where None.
+        """
+        asked = (draws_of(self.objectives[name]) for name in self.active(phase, only))
         return tuple(dict.fromkeys(draw for draws in asked for draw in draws))
 
     def _changed(self) -> None:

@@ -59,9 +59,29 @@ from jumpml.learn.schedules._schedules import (
 )
 from jumpml.learn.steps._execution import Compile
 from jumpml.learn.steps._relived import RelivedStep
+from jumpml.learn.teaching._axes import Axis, Classes, DataSets, Objectives, Part, Tasks, Views
+from jumpml.learn.teaching._choices import Choice
+from jumpml.learn.teaching._rewards import SPG, GradientNorm, LossReward, PredictionGain, Reward
+from jumpml.learn.teaching._sight import Sight
+from jumpml.learn.teaching._teaching import Teaching
 from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepProfile
 
 __all__ = [
+    "Teaching",
+    "Axis",
+    "Part",
+    "DataSets",
+    "Tasks",
+    "Objectives",
+    "Classes",
+    "Views",
+    "Reward",
+    "Sight",
+    "Choice",
+    "SPG",
+    "PredictionGain",
+    "LossReward",
+    "GradientNorm",
     "with_swa",
     "Pace",
     "Weighing",

@@ -35,6 +35,8 @@ from jumpml.learn.optimizers._optimizers import find_optimizer_problems, make_op
 from jumpml.learn.optimizers._param_groups import Group
 from jumpml.learn.schedules._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn.steps._execution import Compile
+from jumpml.learn.teaching._build_teaching import build_teaching
+from jumpml.learn.teaching._wrong_teaching import find_teaching_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -135,6 +137,8 @@ def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimi
     problems += find_probe_problems(build_probes(spec), model, loaders)
     problems += find_drawing_problems(build_drawing(spec), model)
     problems += find_adaptation_problems(spec.adapt, model, loaders)
+    if (teaching := build_teaching(spec.curriculum)) is not None:
+        problems += find_teaching_problems(teaching, model, loaders, phases)
     if problems:
         raise with_lines(refusal(LearnerError, _placed(problems, spec)), spec)
     return phases

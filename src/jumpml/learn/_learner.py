@@ -566,6 +566,11 @@ class Learner:
         """Whether losses are computed by code that `torch.compile` makes."""
         return self._loop.compiled
 
+    @property
+    def skips_updates(self) -> bool:
+        """Whether an update whose gradients are not finite is left out, and the run goes on."""
+        return self._loop.skips_updates
+
     def note(self, text: str) -> None:
         """Say in the open epoch's record what happened at its end."""
         self._run.journal.note(text)

@@ -26,6 +26,7 @@ from jumpml.learn.steps._execution import laid_out_alike
 from jumpml.learn.steps._meter import NONE_MOVES, Meter
 from jumpml.learn.steps._relived import look_at
 from jumpml.learn.steps._window import Window, miscount, rows_of
+from jumpml.learn.teaching._teaching import Teaching
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -91,6 +92,7 @@ class Loop:
         self._balancing = next((hook for hook in self.hooks if isinstance(hook, (Balancing, Cosines))), None)
         if self._balancing and execution.compile is not None:
             self._balancing.check_compiled()
+        self._teaching = next((hook for hook in self.hooks if isinstance(hook, Teaching)), None)
         self._descend: Descends = self._plain
         self._meter = Meter(self._weights)
         self._groups: Sequence[str] = ()  # whose learning rates are told one by one
@@ -104,18 +106,15 @@ class Loop:
         if name not in self.phases:
             raise LearnerError(f"there is no phase {name!r}. {did_you_mean(name, self.phases)}")
         self.stage = self._stage(name, trained=self.stage.trained if self.stage else ())
-        self._descend = self._descent(self.stage)
         self.progress.phase = name
         self._groups = self._told_apart()
         for enter in self.hooks.enter:
             enter(self.stage)
         return self.stage
 
-    def _descent(self, stage: Stage) -> Descends:
-        return self._balancing.on(stage, self._plain) if self._balancing else self._plain
-
     def _stage(self, name: str, trained: Collection[nn.Parameter]) -> Stage:
-        return Stage(
+        """A phase, with what a teacher and a balancer put in the place of parts of it."""
+        stage = Stage(
             name,
             self.phases[name],
             model=self.model,
@@ -128,6 +127,10 @@ class Loop:
             trained=trained,
             stopped=self.progress.stopped.get(name, ()),
         )
+        if self._teaching:
+            self._teaching.on(stage, accumulate=self.accumulate)
+        self._descend = self._balancing.on(stage, self._plain) if self._balancing else self._plain
+        return stage
 
     def _told_apart(self) -> Sequence[str]:
         """The optimizer's groups by name, where they have, or may come to have, learning rates of their own."""
@@ -296,8 +299,7 @@ class Loop:
         for group, before in zip(self.optimizer.param_groups, groups, strict=True):
             group.update(before)
         self.stage.load_state_dict(state)
-        self.stage.order = order
-        self._descend = self._descent(self.stage)
+        self.stage.order = self.stage.order or order
         self._groups = self._told_apart()
 
     def regrow(self, lineage: Sequence[Mapping[str, Any]]) -> None:
@@ -332,6 +334,11 @@ class Loop:
         return self._execution.compile is not None
 
     @property
+    def skips_updates(self) -> bool:
+        """Whether an update whose gradients are not finite is left out."""
+        return self._update.skips
+
+    @property
     def unread(self) -> int:
         """Steps whose losses are still on the device."""
         return len(self._meter)
@@ -341,13 +348,16 @@ class Loop:
 
         Raises:
             NonFinite: A loss is NaN or infinite.
-            LearnerError: An objective counted other rows than it had told before.
+            LearnerError: An objective counted other rows than it had told before, or a reward is not finite.
         """
         flags, self._miscounted = self._miscounted, []
         for name in flags[0] if flags else ():
             if torch.stack([flag[name] for flag in flags]).any():
                 raise miscount(name)
-        return self._meter.read(self.progress.phase or "", self._groups)
+        records = self._meter.read(self.progress.phase or "", self._groups)
+        if self._teaching:
+            self._teaching.check()
+        return records
 
     def identity(self) -> dict[str, str]:
         """What must be the same for a resumed run to be the same run."""

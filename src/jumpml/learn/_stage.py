@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jumpml.data import DataLoaders, Order
     from jumpml.graph import LossPlan, Model
     from jumpml.learn._phase import Phase
-    from jumpml.learn.steps._execution import Execution
+    from jumpml.learn.steps._execution import Execution, Losses
 
 _LOG = logging.getLogger("jumpml")
 MOST_TOLD = 5  # parameters that are named
@@ -47,6 +47,8 @@ class Stage:
 
     Attributes:
         data: The data sets that the phase is told to draw from; all where empty.
+        plan: What computes the losses of a step.
+        served: What the train loader serves: fields, draws of views, and data sets.
         order: What says which rows come, in the place of the loaders' own order. None: that; a hook may set another as
             the phase is entered, and one that finds another there draws from that.
 
@@ -85,17 +87,33 @@ class Stage:
                 optimizer.state.pop(parameter, None)
         _fill_momentum(optimizer, self.trained)
         self.active = frozenset(model.active(name)) - left_out
-        self.plan = execution.forward(_plan(name, model, loaders, self.active), loaders.device)
+        self._made = model, loaders, execution
+        self.plan: Losses = self.executed(self.active)
         served = _servable(model, loaders, name)
         asked = _read(model, name)
         loaders.bind([key for key in asked if key.endswith((NEXT, PRESENT)) and key in served])
         loaders.bind([key for key in asked if key.endswith(TOLD)])
         places = [POSITION] if positions and POSITION not in self.plan.fields else []
-        self.served = [*(key for key in self.plan.fields if key in served), *places], model.draws(name), phase.data
+        fields = [*(key for key in self.plan.fields if key in served), *places]
+        self.served = fields, model.draws(name), phase.data
         loaders.train.serve(*self.served)  # an epoch is as long as the phase's data sets are
         updates = -(-len(loaders.train) // accumulate)
         steps = phase.epochs * updates
         self._rates = Rates(optimizer, initial, lr=phase.lr, schedule=phase.schedule, steps=steps, an_epoch=updates)
+
+    def losses_of(self, only: Collection[str]) -> LossPlan:
+        """What computes losses of the phase, in full precision.
+
+        Args:
+            only: The objectives.
+        """
+        model, loaders, _ = self._made
+        return _plan(self.name, model, loaders, only)
+
+    def executed(self, only: Collection[str]) -> Losses:
+        """The same as steps compute them."""
+        _, loaders, execution = self._made
+        return execution.forward(self.losses_of(only), loaders.device)
 
     def tell_of_idle(self, model: Model) -> None:
         """Once, after the first update: name the parameters of nodes that ran, which no gradient has reached."""
@@ -175,7 +193,7 @@ def _nodes_of(objective: Objective, model: Model) -> set[str]:
     return {*model.select([*read, *objective.parameters_of])}
 
 
-def _plan(phase: str, model: Model, loaders: DataLoaders, active: Collection[str]) -> LossPlan:
+def _plan(phase: str, model: Model, loaders: DataLoaders, only: Collection[str]) -> LossPlan:
     draws = model.draws(phase)
     plain = _servable(model, loaders, phase)
     available = {*plain, *(name + PRESENT for name, info in loaders.fields.items() if info.missing)}
@@ -184,7 +202,7 @@ def _plan(phase: str, model: Model, loaders: DataLoaders, active: Collection[str
         touched = loaders.view_fields[draw.rpartition(".")[0]]
         available |= {f"{name}@{draw}" for name in plain if field_of(name) in touched}
         available |= {f"{name}@{draw}" for name in loaders.told[draw.rpartition(".")[0]]}
-    return model.plan_losses(phase, available, active)
+    return model.plan_losses(phase, available, only)
 
 
 def _servable(model: Model, loaders: DataLoaders, phase: str) -> set[str]:

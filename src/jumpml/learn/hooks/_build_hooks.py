@@ -16,6 +16,7 @@ from jumpml.learn.hooks._embeddings import Embeddings
 from jumpml.learn.hooks._statistics import Statistics
 from jumpml.learn.hooks._swa import SWA
 from jumpml.learn.hooks._task_stop import TaskStop, find_stop_problems
+from jumpml.learn.teaching._build_teaching import build_teaching
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def build_hooks(spec: LearnerSpec) -> list[Hook]:
-    """What joins the loop as the file says: averaging of the last epochs, early stopping, figures, balancing."""
+    """What joins the loop as the file says: averages of last epochs, early stopping, figures, balancing, a teacher."""
     hooks: list[Hook] = []
     if spec.swa:
         hooks.append(SWA(start=spec.swa.start, phase=spec.swa.phase))
@@ -43,6 +44,8 @@ def build_hooks(spec: LearnerSpec) -> list[Hook]:
         hooks.append(Balancing(balancer, spec.balance.over))
     if (cosines := _cosines(spec.balance)) is not None:
         hooks.append(cosines)
+    if (teaching := build_teaching(spec.curriculum)) is not None:
+        hooks.append(teaching)
     return hooks
 
 

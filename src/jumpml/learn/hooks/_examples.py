@@ -10,6 +10,7 @@ import torch
 from jumpml.core import POSITION, TASK_KINDS, ExampleHistory, Loss
 from jumpml.graph import decide, scores
 from jumpml.learn._hook import Hook, Step
+from jumpml.learn.steps._window import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +21,27 @@ if TYPE_CHECKING:
     from jumpml.learn._learner import Learner
 
 
+KEPT = ("loss", "margin", "predicted")
+
+
 @dataclass
 class _Epoch:
-    """What one epoch has shown of a task so far, in the order of its batches."""
+    """What one epoch has shown of a task so far, in the order of its batches, and of which of the rows served."""
 
     loss: list[Tensor] = field(default_factory=list)
     margin: list[Tensor] = field(default_factory=list)
     predicted: list[Tensor] = field(default_factory=list)
+    spans: list[tuple[int, int]] = field(default_factory=list)
+
+    def ran(self, start: int, stop: int) -> None:
+        """The task was learned from some rows."""
+        if self.spans and self.spans[-1][1] == start:
+            start = self.spans.pop()[0]
+        self.spans.append((start, stop))
+
+    def ordered(self, key: str) -> Tensor:
+        """One of the three, of all rows."""
+        return torch.cat(getattr(self, key))
 
 
 class ExampleRecorder(Hook):
@@ -46,6 +61,7 @@ class ExampleRecorder(Hook):
         self._tasks = dict(tasks)
         self._raw: dict[str, list[tuple[Loss, Tensor, Tensor]]] = {}
         self._epoch: dict[str, _Epoch] = {}
+        self._rows = 0  # served in the open epoch
         self._done: dict[str, dict[str, list[Tensor]]] = {}
         self._places: list[Tensor] = []
 
@@ -76,10 +92,12 @@ class ExampleRecorder(Hook):
             values: By node, the outputs of the tasks among them.
             batch: By field, the targets of the tasks among them.
         """
+        start, self._rows = self._rows, self._rows + rows_of(batch)
         for name, task in self._tasks.items():
             loss = losses.get(name)
             if loss is None or not loss.value.dim() or task.brings.decides == "embedding":  # which has no margin
                 continue
+            self._epoch.setdefault(name, _Epoch()).ran(start, self._rows)
             kept = Loss(loss.value.detach(), loss.present)  # not the graph behind it
             if task.brings.at == "row":
                 self._raw.setdefault(name, []).append((kept, values[task.output].detach(), batch[task.truth]))
@@ -92,18 +110,20 @@ class ExampleRecorder(Hook):
 
         Args:
             order: int64 ``[served]``, the position in plain order of each row in the order of the batches. What was
-                served twice is kept as it was seen last; what was not served is NaN, and -1 where a class stands.
+                served twice is kept as it was seen last; what was not served, or the task did not learn from, is NaN,
+                and -1 where a class stands.
             rows: How many rows there are.
         """
         self._digest()
-        place = torch.arange(len(order), device=order.device)
-        last = order.new_full((rows,), -1).scatter_reduce_(0, order, place, "amax")
         for name, epoch in self._epoch.items():
-            done = self._done.setdefault(name, {"loss": [], "margin": [], "predicted": []})
+            own = torch.cat([order[start:stop] for start, stop in epoch.spans])
+            place = torch.arange(len(own), device=order.device)
+            last = order.new_full((rows,), -1).scatter_reduce_(0, own, place, "amax")
+            done = self._done.setdefault(name, {key: [] for key in KEPT})
             for key, kept in done.items():
-                ordered = torch.cat(getattr(epoch, key))
+                ordered = epoch.ordered(key)
                 kept.append(_by_row(ordered, last.to(ordered.device)).cpu())
-        self._epoch = {}
+        self._epoch, self._rows = {}, 0
 
     def history(self, rows: Tensor) -> dict[str, ExampleHistory]:
         """All closed epochs, by task.
@@ -123,14 +143,21 @@ class ExampleRecorder(Hook):
         self._digest()
         return {
             "places": [torch.cat(self._places)] if self._places else [],
-            "epoch": {name: {k: torch.cat(v) for k, v in vars(epoch).items()} for name, epoch in self._epoch.items()},
+            "epoch": {
+                name: {**{key: epoch.ordered(key) for key in KEPT}, "spans": [[*span] for span in epoch.spans]}
+                for name, epoch in self._epoch.items()
+            },
+            "rows": self._rows,
             "done": {name: {k: torch.stack(v) for k, v in done.items()} for name, done in self._done.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        self._raw, self._places = {}, [*state["places"]]
-        self._epoch = {n: _Epoch(**{k: [v] for k, v in parts.items()}) for n, parts in state["epoch"].items()}
+        self._raw, self._places, self._rows = {}, [*state["places"]], state["rows"]
+        self._epoch = {
+            name: _Epoch(**{key: [parts[key]] for key in KEPT}, spans=[(start, stop) for start, stop in parts["spans"]])
+            for name, parts in state["epoch"].items()
+        }
         self._done = {n: {k: list(v.unbind()) for k, v in parts.items()} for n, parts in state["done"].items()}
 
     def _digest(self) -> None:
@@ -144,7 +171,7 @@ class ExampleRecorder(Hook):
         self._raw = {}
 
     def _note(self, name: str, loss: Tensor, margin: Tensor, predicted: Tensor) -> None:
-        epoch = self._epoch.setdefault(name, _Epoch())
+        epoch = self._epoch[name]
         epoch.loss.append(loss)
         epoch.margin.append(torch.where(loss.isnan(), loss, margin).float())
         epoch.predicted.append(predicted)

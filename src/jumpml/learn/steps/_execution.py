@@ -6,14 +6,14 @@ import os
 import shutil
 from dataclasses import dataclass
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 
 from jumpml.core import Loss, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from torch import Tensor
     from torch.optim import Optimizer
@@ -71,9 +71,31 @@ class Execution:
             text = "torch.compile writes C++ for the processor, and this machine has no C++ compiler."
             yield Problem(("compile",), text, "Install g++ or clang++, or name one in CXX; or leave `compile` out.")
 
-    def forward(self, plan: LossPlan, device: torch.device) -> LossPlan | Forward:
+    def forward(self, plan: LossPlan, device: torch.device) -> Losses:
         """What computes the losses."""
         return plan if self == Execution() else Forward(plan, self, device)
+
+
+class Losses(Protocol):
+    """What computes the losses of a batch, as a `LossPlan` does."""
+
+    @property
+    def fields(self) -> Collection[str]:
+        """The batch's keys that are read."""
+        ...
+
+    @property
+    def nodes(self) -> Sequence[str]:
+        """The nodes that run."""
+        ...
+
+    def counted(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor | None]:
+        """By objective, the rows that will count; see `LossPlan.counted`."""
+        ...
+
+    def __call__(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Loss], dict[str, Tensor]]:
+        """The losses by objective, and every node's output by name."""
+        ...
 
 
 class Forward:

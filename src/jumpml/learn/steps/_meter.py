@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from jumpml.core import Loss
+
+    Part = tuple[Sequence[int], Mapping[str, Sequence[float]]]  # some steps' places, and their means by objective
 
 
 NONE_MOVES: Mapping[str, float] = {}  # no MappingProxyType, which cannot be copied with the learner
@@ -64,7 +67,7 @@ class Meter:
         Args:
             step: Its number.
             rates: The learning rates that it used, by the optimizer's groups.
-            losses: By objective, without a graph; the same objectives at every step until they are read.
+            losses: By objective that ran, without a graph.
             size: Rows of the batch.
             weights: Those that move, as they were in this step.
         """
@@ -87,13 +90,16 @@ class Meter:
         if not window:
             return iter(())
         steps, rates, losses, sizes, weights = zip(*window, strict=True)
-        means = self._means(losses, weights)
-        if not all(map(math.isfinite, means["total"])):
-            raise _first_non_finite(steps, means)
-        for name, values in means.items():
-            self._add(name, values, sizes if name == "total" else _counts([step[name] for step in losses], sizes))
-        by_step = (dict(zip(means, values, strict=True)) for values in zip(*means.values(), strict=True))
-        records = zip(steps, by_step, rates, weights, strict=True)
+        parts = [
+            (places, self._means([losses[place] for place in places], [weights[place] for place in places]))
+            for places in _alike(losses)
+        ]
+        _refuse_non_finite(steps, parts)
+        for places, means in parts:
+            own, rows = [losses[place] for place in places], [sizes[place] for place in places]
+            for name, values in means.items():
+                self._add(name, values, rows if name == "total" else _counts([step[name] for step in own], rows))
+        records = zip(steps, _by_step(parts), rates, weights, strict=True)
         return (
             StepRecord(phase, step, record, float(own[0]), moved, rates=_by_group(groups, own))
             for step, record, own, moved in records
@@ -124,6 +130,8 @@ class Meter:
         means = {name: total / self._rows[name] if self._rows[name] else 0.0 for name, total in self._sums.items()}
         rows = {name: round(count) for name, count in self._rows.items() if name != "total"}
         self._sums, self._rows = {}, {}
+        if "total" in means:  # behind all objectives, though some came late
+            means["total"] = means.pop("total")
         return means, rows
 
     def state_dict(self) -> dict[str, Any]:
@@ -154,7 +162,40 @@ def _by_group(groups: Sequence[str], rates: Sequence[float]) -> Mapping[str, flo
     return by_group
 
 
-def _first_non_finite(steps: Sequence[int], means: Mapping[str, Sequence[float]]) -> NonFinite:
-    """The first step with a loss that is not finite, and the first objective in it: where one is not, no total is."""
-    place = next(place for place, total in enumerate(means["total"]) if not math.isfinite(total))
-    return NonFinite(steps[place], next(name for name, values in means.items() if not math.isfinite(values[place])))
+def _alike(losses: Sequence[Mapping[str, Loss]]) -> list[Sequence[int]]:
+    """Places of steps in which the same objectives ran: those of all, mostly."""
+    if all(step.keys() == losses[0].keys() for step in losses):
+        return [range(len(losses))]
+    by_names: dict[frozenset[str], list[int]] = {}
+    for place, step in enumerate(losses):
+        by_names.setdefault(frozenset(step), []).append(place)
+    return [*by_names.values()]
+
+
+def _by_step(parts: Sequence[Part]) -> Iterator[dict[str, float]]:
+    """By step in its order, the means of what ran."""
+    made = [
+        (place, dict(zip(means, values, strict=True)))
+        for places, means in parts
+        for place, values in zip(places, zip(*means.values(), strict=True), strict=True)
+    ]
+    return (means for _, means in sorted(made, key=itemgetter(0)))
+
+
+def _refuse_non_finite(steps: Sequence[int], parts: Sequence[Part]) -> None:
+    """Refuse a mean that is not finite.
+
+    Raises:
+        NonFinite: One is; names the first step, and the first objective in it: where one is not, no total is.
+    """
+    bad = [
+        place
+        for places, means in parts
+        for place, total in zip(places, means["total"], strict=True)
+        if not math.isfinite(total)
+    ]
+    if bad:
+        first = min(bad)
+        places, means = next(part for part in parts if first in part[0])
+        own = [*places].index(first)
+        raise NonFinite(steps[first], next(name for name, values in means.items() if not math.isfinite(values[own])))

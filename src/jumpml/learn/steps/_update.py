@@ -38,6 +38,11 @@ class Update:
         self._norm, self._value = clip_norm, clip_value
         self._scaler = None if scaled is None else torch.amp.GradScaler(scaled)
 
+    @property
+    def skips(self) -> bool:
+        """Whether an update whose gradients are not finite is left out."""
+        return self._scaler is not None
+
     def scale(self, gradients: list[Tensor]) -> list[Tensor]:
         """Gradients by losses, as backward starts from them."""
         return gradients if self._scaler is None else self._scaler.scale(gradients)

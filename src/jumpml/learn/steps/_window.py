@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from jumpml.graph import LossPlan
     from jumpml.learn._hook import Step
-    from jumpml.learn.steps._execution import Forward
+    from jumpml.learn.steps._execution import Losses
 
 _HOW = "Give it a method counted(*inputs, present) that tells of the fields alone which rows count."
 
@@ -32,7 +31,7 @@ class Window:
         batches: As hooks have served them.
     """
 
-    def __init__(self, plan: LossPlan | Forward, batches: Sequence[Mapping[str, Tensor]]) -> None:
+    def __init__(self, plan: Losses, batches: Sequence[Mapping[str, Tensor]]) -> None:
         self.rows = sum(map(rows_of, batches))
         counted = [plan.counted(batch) for batch in batches]
         self._counts = {

@@ -1,0 +1,52 @@
+"""From what a file says to a teacher in the loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jumpml.curriculum import build_teacher
+from jumpml.learn.teaching._axes import Classes, Views
+from jumpml.learn.teaching._rewards import SPG, GradientNorm, LossReward, PredictionGain
+from jumpml.learn.teaching._teaching import Teaching
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jumpml.core import ArmAxis, CurriculumSpec, RewardSpec
+    from jumpml.learn.teaching._axes import Axis
+    from jumpml.learn.teaching._rewards import Reward
+
+_REWARDS: Mapping[str, type[Reward]] = {one.kind: one for one in (SPG, PredictionGain, LossReward, GradientNorm)}
+
+
+def build_teaching(spec: CurriculumSpec | None) -> Teaching | None:
+    """The hook that a file asks for; None where it has no teacher.
+
+    Args:
+        spec: What it says.
+    """
+    if spec is None or spec.teacher is None or spec.arms is None:
+        return None
+    said = spec.arms if isinstance(spec.arms, tuple) else (spec.arms,)
+    return Teaching(
+        build_teacher(spec.teacher),
+        [_axis(one) for one in said],
+        _reward(spec.reward),
+        floor=spec.floor,
+        every=spec.every,
+        when=spec.when,
+    )
+
+
+def _axis(said: ArmAxis) -> str | Axis:
+    if isinstance(said, str):
+        return said
+    if said.classes is not None:
+        return Classes(said.classes)
+    return Views(said.views or ())
+
+
+def _reward(said: RewardSpec) -> Reward:
+    if isinstance(said, str):
+        return _REWARDS[said]()
+    return _REWARDS[said.kind](**said.model_dump(exclude={"kind"}))

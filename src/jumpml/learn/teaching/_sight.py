@@ -1,0 +1,107 @@
+"""What a reward may look at: losses of any rows, in evaluation mode, without a trace in the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+
+from jumpml.core import TOLD, derive_seed
+from jumpml.data import Stream
+from jumpml.evaluate import evaluation_mode
+from jumpml.objectives import reduce
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from torch import Tensor
+
+    from jumpml.core import Loss
+    from jumpml.graph import LossPlan
+    from jumpml.learn._learner import Learner
+    from jumpml.learn._stage import Stage
+    from jumpml.learn.teaching._arms import TaughtArm
+    from jumpml.learn.teaching._choices import Choices
+
+    Batch = Mapping[str, Tensor]
+
+
+@final
+class Sight:
+    """A phase as rewards see it.
+
+    Args:
+        learner: The learner.
+        stage: The phase, as it is set up.
+        arms: The arms.
+        choices: What was chosen.
+
+    Attributes:
+        phase: The phase's name.
+        arms: The same.
+        trained: The parameters that train.
+    """
+
+    def __init__(self, learner: Learner, stage: Stage, arms: Sequence[TaughtArm], choices: Choices) -> None:
+        self.phase, self.arms, self.trained = stage.name, arms, stage.trained
+        self._learner, self._stage, self._choices = learner, stage, choices
+        self._streams: dict[int, Stream] = {}
+        self._plans: dict[tuple[str, ...], LossPlan] = {}
+
+    @property
+    def objectives(self) -> Mapping[str, Any]:
+        """The model's, by name."""
+        return self._learner.model.objectives
+
+    def fresh(self, arm: int) -> tuple[Tensor, int]:
+        """Rows of an arm, other than those that are learned from now; and where its stream of them stands.
+
+        Returns:
+            Positions among the train rows, int64 ``[batch]``, and a number that differs from call to call.
+        """
+        name, loaders = self.arms[arm].facts.name, self._learner.loaders
+        if arm not in self._streams:
+            seed = derive_seed(loaders.seed, "fresh", self.phase, name)
+            self._streams[arm] = Stream(self.arms[arm].order, loaders.batch_size, seed)
+        place = self._choices.fresh.get(name, 0)
+        positions, self._choices.fresh[name] = self._streams[arm].read(place)
+        return positions, place
+
+    def batch(self, split: str, positions: Tensor, names: Collection[str], number: int = 0) -> Batch:
+        """Rows of a split as some objectives read them, without augmentation.
+
+        Args:
+            split: ``train`` or ``val``.
+            positions: int64 ``[batch]``, positions in the split.
+            names: The objectives.
+            number: Another one draws other views.
+        """
+        loaders, model = self._learner.loaders, self._learner.model
+        plan = self._plan(names)
+        fields = [key for key in plan.fields if "@" not in key and not key.endswith(TOLD)]
+        return getattr(loaders, split).batch(positions, fields, model.draws(self.phase, names), number=number)
+
+    def loss(self, names: Collection[str], batch: Batch) -> Tensor:
+        """The weighted sum of some objectives' means on a batch, a scalar on the device.
+
+        Args:
+            names: The objectives.
+            batch: What they read.
+        """
+        device = self._learner.loaders.device
+        devices = [device] if device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(devices=devices), evaluation_mode(self._learner.model):
+            losses, _ = self._plan(names)(batch)
+        return self.sum(names, losses)
+
+    def sum(self, names: Collection[str], losses: Mapping[str, Loss]) -> Tensor:
+        """The weighted sum of some losses' means; those that did not run are none of it."""
+        weights = self._learner.weights
+        there = [reduce(losses[name]) * weights[name] for name in names if name in losses]
+        return torch.stack([mean.float() for mean in there]).sum()
+
+    def _plan(self, names: Collection[str]) -> LossPlan:
+        key = tuple(names)
+        if key not in self._plans:
+            self._plans[key] = self._stage.losses_of(key)
+        return self._plans[key]

@@ -1,0 +1,88 @@
+"""A teacher that has nothing to choose from, or nothing to go by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jumpml.core import DataError, LearnerError, Problem, did_you_mean
+from jumpml.learn.teaching._arms import find_arms
+from jumpml.learn.teaching._axes import ARMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from jumpml.data import DataLoaders
+    from jumpml.graph import Model
+    from jumpml.learn._phase import Phase
+    from jumpml.learn.teaching._arms import TaughtArm
+    from jumpml.learn.teaching._rewards import Reward
+    from jumpml.learn.teaching._teaching import Teaching
+
+
+def find_teaching_problems(
+    teaching: Teaching, model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
+) -> Iterator[Problem]:
+    """What cannot be chosen from, or rewarded, so.
+
+    Args:
+        teaching: The teacher, its arms and its reward.
+        model: The model.
+        loaders: The data.
+        phases: By name.
+    """
+    wrong = [name for name in teaching.when if name not in {*phases, "all"}]
+    for name in wrong:
+        yield Problem(("curriculum", "when"), f"there is no phase {name!r}.", did_you_mean(name, phases))
+    several = len(teaching.axes) > 1
+    axes = [
+        problem
+        for place, axis in enumerate(teaching.axes)
+        for problem in axis.problems((*ARMS, place) if several else ARMS, model, loaders)
+    ]
+    yield from axes
+    unknown = [name for phase in phases.values() for name in phase.data if name not in loaders.train.datasets]
+    if wrong or axes or unknown:
+        return
+    asked = [n for n, phase in phases.items() if phase.epochs and model.active(n)]
+    found: dict[str, list[TaughtArm]] = {}
+    for name in asked if "all" in teaching.when else [n for n in asked if n in teaching.when]:
+        try:
+            found[name] = find_arms(teaching.axes, model, loaders, name, phases[name].data)
+        except DataError as error:
+            yield Problem(ARMS, str(error), "Leave the curriculum out, or the order that was given in code.")
+            return
+        except LearnerError as error:
+            yield from error.problems
+            return
+    yield from _too_few(teaching, found)
+    if teaching.teacher.learns:
+        yield from _unrewarded(teaching.reward, {n: arms for n, arms in found.items() if len(arms) > 1}, model)
+
+
+def _too_few(teaching: Teaching, found: Mapping[str, Sequence[TaughtArm]]) -> Iterator[Problem]:
+    few = {name: arms for name, arms in found.items() if len(arms) < 2}
+    if few and ("all" not in teaching.when or len(few) == len(found)):
+        told = "; ".join(f"in {n!r} there is {_named(arms)}" for n, arms in few.items())
+        text = f"a teacher needs two arms or more to choose from: {told}."
+        yield Problem(ARMS, text, "Choose from other arms, or leave the curriculum out.")
+
+
+def _named(arms: Sequence[TaughtArm]) -> str:
+    return ", ".join(repr(arm.facts.name) for arm in arms) or "none"
+
+
+def _unrewarded(reward: Reward, found: Mapping[str, Sequence[TaughtArm]], model: Model) -> Iterator[Problem]:
+    path = ("curriculum", "reward", "of")
+    for name in reward.of or ():
+        if name not in model.objectives:
+            yield Problem(path, f"there is no objective {name!r}.", did_you_mean(name, model.objectives))
+            continue
+        for phase, arms in found.items():
+            if name not in model.active(phase):
+                text = f"objective {name!r} is not active in phase {phase!r}, where the teacher chooses."
+                yield Problem(path, text, "Name one that is, or say in `when` in which phases it chooses.")
+                continue
+            idle = [arm.facts.name for arm in arms if arm.runs is not None and name not in arm.runs]
+            if reward.from_step and idle:
+                text = f"{reward.kind} is told by the update itself, and objective {name!r} does not run on arm "
+                yield Problem(path, f"{text}{idle[0]!r}.", "Leave `of` out, or take spg, which looks at any objective.")

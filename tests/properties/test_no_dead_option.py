@@ -1578,6 +1578,64 @@ for kind, others in {
         refused = "there is no task 'ce'" if kind == "data_parameters" and key == "of" else None
         change = {f"curriculum.examples.{key}": value}
         CASES[f"learner.curriculum.examples[{kind}].{key}"] = Case(LEARN, change, before, refused=refused)
+TEACHERS: dict[str, dict[str, Any]] = {  # by kind, another value for each of its keys
+    "uniform": {},
+    "proportional": {},
+    "temperature": {"temperature": 0.2},
+    "annealed": {"start": 0.1, "end": 0.1},
+    "exp3s": {"eta": 2.0},
+    "tscl": {"algorithm": "window", "alpha": 0.9, "window": 3, "temperature": 50.0},
+    "thompson": {"discount": 0.2},
+    "policy_gradient": {"lr": 0.1, "decay": 0.0},
+    "ppo": {"lr": 0.01, "clip": 0.001, "horizon": 8, "epochs": 1, "discount": 0.0, "entropy": 5.0},
+    "online_mixing": {"alpha": 0.0},
+}
+BY_CLASS = {"classes": "label"}
+REWARDS = ("spg", "prediction_gain", "loss", "gradient_norm")
+
+
+def _taught(**keys: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {"teacher": {"kind": "exp3s", "eta": 1.0}, "arms": BY_CLASS, "when": ["supervised"], **keys}
+    return {**PLAIN_SGD, "curriculum": told}
+
+
+CASES |= {
+    "learner.curriculum.teacher": Case(LEARN, {"curriculum.teacher": "uniform"}, _taught()),
+    "learner.curriculum.arms": Case(LEARN, {"curriculum.arms": "objectives"}, _taught()),
+    "learner.curriculum.arms.classes": Case(
+        LEARN, {"curriculum.arms.classes": "image"}, _taught(), refused=r"expected a category.*'image' is a image"
+    ),
+    "learner.curriculum.arms.views": Case(
+        LEARN, {"curriculum.arms": {"views": ["one", "plain"]}}, _taught(arms={"views": ["plain", "one"]})
+    ),
+    "learner.curriculum.reward": Case(LEARN, {"curriculum.reward": "loss"}, _taught()),
+    "learner.curriculum.floor": Case(LEARN, {"curriculum.floor": 1.0}, _taught()),
+    "learner.curriculum.every": Case(LEARN, {"curriculum.every": 7}, _taught()),
+}
+for kind in REWARDS:
+    other = "loss" if kind != "loss" else "spg"
+    before = _taught(reward={"kind": kind})
+    CASES[f"learner.curriculum.reward[{kind}].kind"] = Case(LEARN, {"curriculum.reward": {"kind": other}}, before)
+    if kind != "gradient_norm":
+        CASES[f"learner.curriculum.reward[{kind}].of"] = Case(LEARN, {"curriculum.reward.of": ["l1"]}, before)
+NEEDED: dict[str, dict[str, Any]] = {  # what a kind has on both sides, so that few updates show the rest
+    "policy_gradient": {"lr": 3.0},
+    "ppo": {"horizon": 4, "lr": 1.0, "clip": 0.5},
+    "tscl[alpha]": {"algorithm": "online"},
+    "tscl[window]": {"algorithm": "window", "temperature": 1.0},
+    "tscl[temperature]": {"algorithm": "online", "alpha": 0.9},
+}
+for kind, others in TEACHERS.items():
+    own = {"kind": "exp3s", "eta": 3.0} if kind != "exp3s" else {"kind": "uniform"}
+    few = kind not in {"temperature", "annealed", "tscl"}  # which tell arms apart by their rows, or need many rewards
+    many = {"arms": "objectives" if few else BY_CLASS, "reward": "loss"}
+    before = _taught(teacher={"kind": kind}, **many)
+    CASES[f"learner.curriculum.teacher[{kind}].kind"] = Case(LEARN, {"curriculum.teacher": own}, before)
+    for key, value in others.items():
+        needed = NEEDED.get(kind, {}) | NEEDED.get(f"{kind}[{key}]", {})
+        told = {"arms": "objectives", "reward": "loss"} if key == "window" else many
+        before = _taught(teacher={"kind": kind, **needed}, **told) | {"phases.supervised.epochs": 12}
+        CASES[f"learner.curriculum.teacher[{kind}].{key}"] = Case(LEARN, {f"curriculum.teacher.{key}": value}, before)
 
 SEEN_BY: dict[str, Callable[[Any, Path], Any]] = {
     "data": see_data,

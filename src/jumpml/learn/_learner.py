@@ -567,6 +567,11 @@ class Learner:
         return self._loop.compiled
 
     @property
+    def hooks(self) -> Sequence[Hook]:
+        """What joins the loop."""
+        return [*self._loop.hooks]
+
+    @property
     def skips_updates(self) -> bool:
         """Whether an update whose gradients are not finite is left out, and the run goes on."""
         return self._loop.skips_updates

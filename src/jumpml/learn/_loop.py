@@ -351,8 +351,8 @@ class Loop:
             LearnerError: An objective counted other rows than it had told before, or a reward is not finite.
         """
         flags, self._miscounted = self._miscounted, []
-        for name in flags[0] if flags else ():
-            if torch.stack([flag[name] for flag in flags]).any():
+        for name in dict.fromkeys(name for flag in flags for name in flag):
+            if torch.stack([flag[name] for flag in flags if name in flag]).any():
                 raise miscount(name)
         records = self._meter.read(self.progress.phase or "", self._groups)
         if self._teaching:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import torch
 
-from jumpml.core import LearnerError, derive_seed, refusal
+from jumpml.core import LearnerError, Problem, derive_seed, refusal
 from jumpml.data import Stream
 from jumpml.learn._hook import Hook
+from jumpml.learn.continual._replay import Replay
 from jumpml.learn.teaching._arms import find_arms
 from jumpml.learn.teaching._axes import axes_of
 from jumpml.learn.teaching._choices import Choice, Choices
@@ -118,6 +119,11 @@ class Teaching(Hook):
         self._learner = learner
         if problems := [*find_teaching_problems(self, learner.model, learner.loaders, learner.phases)]:
             raise refusal(LearnerError, problems)
+        told = any(axis.of(learner.model, phase) for axis in self.axes for phase in learner.phases)
+        if told and any(isinstance(hook, Replay) for hook in learner.hooks):
+            text = "replay learns kept rows by all objectives of a phase, and here an update has those of an arm."
+            fix = "Leave one of the two out, or choose from datasets, classes or views."
+            raise refusal(LearnerError, [Problem(("curriculum", "arms"), text, fix)])
 
     def on(self, stage: Stage, *, accumulate: int) -> None:
         """Put what the teacher says in the place of what a phase serves and runs.
@@ -193,8 +199,8 @@ class Teaching(Hook):
         if self._bad:
             arm, value = self._bad
             raise LearnerError(
-                f"curriculum: the reward {self.reward.kind!r} of arm {arm!r} is {value}, though the losses that are "
-                "learned from are finite. It is measured on other rows, or in evaluation mode: look at that arm's rows."
+                f"curriculum: the reward {self.reward.kind!r} of arm {arm!r} is {value}, though the losses that were "
+                "learned from are finite. Lower the learning rate, set clip_norm, or look at the rows of that arm."
             )
 
     def read(self) -> dict[str, float]:

@@ -6,7 +6,7 @@ import inspect
 from typing import Any, get_args
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from jumpml.core import TeacherSpec
 from jumpml.curriculum import Annealed, Exp3S, build_teacher
@@ -38,3 +38,18 @@ def test_a_files_defaults_are_those_of_python(kind: str) -> None:
     given = {name: parameter.default for name, parameter in inspect.signature(_KINDS[kind]).parameters.items()}
     assert spec.model_dump(exclude={"kind"}) == given
     assert build_teacher(spec).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"alpha": 0.1}, "the algorithm 'sampling' has no alpha; leave it out"),
+        ({"temperature": 1.0}, "the algorithm 'sampling' has no temperature; leave it out"),
+        ({"algorithm": "online", "window": 3}, "the algorithm 'online' has no window; leave it out"),
+        ({"algorithm": "window", "window": 1}, "the algorithm 'window' needs a window of at least 2, through which a"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_in_the_file(said: Any, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        SPECS.validate_python({"kind": "tscl", **said})
+    assert SPECS.validate_python({"kind": "tscl", "algorithm": "window", "window": 2, "alpha": 0.5, "temperature": 1.0})

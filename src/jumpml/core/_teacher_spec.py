@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from jumpml.core._spec import Spec
 
@@ -68,6 +68,16 @@ class TSCLSpec(Spec):
     """How many rewards of an arm are kept, 10 where nothing is said; not of `online`."""
     temperature: _Positive | None = None
     """Of a softmax, in the rewards' units, in place of the best arm alone; not of `sampling`."""
+
+    @model_validator(mode="after")
+    def _options_of_the_algorithm(self) -> Self:
+        foreign = {"online": ("window",), "window": (), "sampling": ("alpha", "temperature")}[self.algorithm]
+        for name in foreign:
+            if getattr(self, name) is not None:
+                raise ValueError(f"the algorithm {self.algorithm!r} has no {name}; leave it out")
+        if self.algorithm == "window" and self.window == 1:
+            raise ValueError("the algorithm 'window' needs a window of at least 2, through which a line can go")
+        return self
 
 
 class ThompsonSpec(Spec):

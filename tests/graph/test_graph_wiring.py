@@ -211,6 +211,9 @@ def test_what_only_one_task_reads(make):
     made = make({name: (linear(), read) for name, read in nodes.items()}, **ends(a="one", b="two"))
     assert made.select(["only:a"]) == made.own_nodes("a") == ("one_low", "one")
     assert made.select(["only:b", "only:a"]) == ("one_low", "one", "two")
+    assert made.own_nodes("a", "b") == ("body", "one_low", "one", "two") and made.own_nodes() == ()
+    with refused("there is no task 'c'. There is: a, b."):
+        made.own_nodes("a", "c")
     with refused("the pattern 'only:c' names no task. There is: a, b."):
         made.select(["only:c"])
     with refused("the pattern 'only:one' names no task. There is: a, b."):

@@ -100,6 +100,20 @@ def test_what_a_block_holds_for_the_task_stays_as_it_is_and_nobody_is_warned(
     assert not caplog.records
 
 
+def test_what_two_tasks_alone_read_is_frozen_with_the_second_of_them(tmp_path: Path) -> None:
+    net = {**NET, "nodes": {**NET["nodes"], "two_out": {"module": "jumpml.blocks.Head", "inputs": "one_own"}}}
+    net["objectives"] = {"small": NET["objectives"]["small"]}
+    made = learner(tmp_path, net, early_stop={"tasks": {"one": STOP, "two": {**STOP, "patience": 1}}})
+    made.train_epoch()
+    made.train_epoch()
+    before = weights(made)
+    made.train_epoch()
+    assert moved(before, weights(made)) == {"body", "one_own", "two_out", "three_out"}
+    before = weights(made)
+    made.train_epoch()
+    assert moved(before, weights(made)) == {"body", "three_out"}  # also by the penalty, which goes on
+
+
 def test_the_loss_on_validation_rows_stays_that_of_all(tmp_path: Path) -> None:
     made = learner(tmp_path, early_stop={"metric": "val/loss", "tasks": {"one": STOP}})
     made.train_epoch()

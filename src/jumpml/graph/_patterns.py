@@ -9,7 +9,7 @@ from jumpml.core import GraphError, Problem, did_you_mean
 from jumpml.graph._names import Names, prefixes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from jumpml.graph._wiring import Wiring
 
@@ -33,16 +33,17 @@ def matching(patterns: Iterable[str], wiring: Wiring, outputs: Mapping[str, str]
     return tuple(unit for name in wiring.order for unit in wiring.names.units(name) if unit in chosen)
 
 
-def own_nodes(task: str, wiring: Wiring, outputs: Mapping[str, str]) -> set[str]:
-    """The nodes that a task reads, directly or through others, and no other task does.
+def own_nodes(tasks: Collection[str], wiring: Wiring, outputs: Mapping[str, str]) -> set[str]:
+    """The nodes that some tasks read, directly or through others, and no other task does.
 
     Args:
-        task: The task.
+        tasks: The tasks.
         wiring: The graph's edges.
         outputs: By task, its output.
     """
     read = {name: _reached({wiring.names.split(output)[0]}, wiring) for name, output in outputs.items()}
-    return read[task].difference(*(nodes for name, nodes in read.items() if name != task))
+    own = set[str]().union(*(read[name] for name in tasks))
+    return own.difference(*(nodes for name, nodes in read.items() if name not in tasks))
 
 
 def pattern_problems(
@@ -96,7 +97,7 @@ def _only(task: str, wiring: Wiring, outputs: Mapping[str, str]) -> set[str]:
     if task not in outputs:
         near = did_you_mean(task, outputs) if outputs else "There is no task."
         raise GraphError(f"the pattern 'only:{task}' names no task. {near}")
-    own = own_nodes(task, wiring, outputs)
+    own = own_nodes([task], wiring, outputs)
     if not own:
         raise GraphError(f"the pattern 'only:{task}' names no node: other tasks read all that task {task!r} reads.")
     return {unit for node in own for unit in wiring.names.units(node)}

@@ -277,13 +277,19 @@ class Structure(nn.Module, ABC):
         """
         return matching(patterns, self._wiring, self._task_outputs)
 
-    def own_nodes(self, task: str) -> tuple[str, ...]:
-        """The nodes that a task reads, directly or through others, and no other task does, in the graph's order.
+    def own_nodes(self, *tasks: str) -> tuple[str, ...]:
+        """The nodes that some tasks read, directly or through others, and no other task does, in the graph's order.
 
         Args:
-            task: The task's name.
+            tasks: The tasks' names.
+
+        Raises:
+            GraphError: There is no such task.
         """
-        own = own_nodes(task, self._wiring, self._task_outputs)
+        for task in tasks:
+            if task not in self._tasks:
+                raise GraphError(f"there is no task {task!r}. {did_you_mean(task, self._tasks)}".rstrip())
+        own = own_nodes(tasks, self._wiring, self._task_outputs)
         return tuple(name for name in self._wiring.order if name in own)
 
     @property

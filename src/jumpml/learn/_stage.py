@@ -182,7 +182,7 @@ def left_out_with(stopped: Collection[str], phase: str, model: Model) -> tuple[f
         phase: The phase.
         model: Whose they are.
     """
-    own = {*model.select([node for task in stopped for node in model.own_nodes(task)])}
+    own = {*model.select(model.own_nodes(*stopped))}
     read = {name: _nodes_of(model.objectives[name], model) for name in model.active(phase)}
     return frozenset(name for name, nodes in read.items() if name in stopped or (nodes and nodes <= own)), own
 

@@ -52,7 +52,7 @@ def _parts(spec: LearnerSpec) -> dict[str, Removal]:
             named = [name for name, phase in spec.phases.items() if phase.epochs != 0 and name != "supervised"]
             found |= {f"phases.{name}": Removal({f"phases.{name}.epochs": 0}) for name in named}
         elif key == "curriculum":
-            found |= _curriculum(value)
+            found |= _curriculum(spec)
         elif value == field.default or key in _NOT_LEARNED or (key == "balance" and value.kind == "sum"):
             continue
         elif key == "balance":
@@ -85,20 +85,24 @@ def removed(spec: LearnerSpec, keys: Sequence[str]) -> dict[str, Removal]:
     return {key: known[key] for key in keys}
 
 
-def _curriculum(value: Any) -> dict[str, Removal]:
+def _curriculum(spec: LearnerSpec) -> dict[str, Removal]:
     """The curriculum as a whole, and its parts; where there are arms, they are the same in the twin."""
-    if value is None:
-        return {}
-    parts = [part for part in _CURRICULUM if getattr(value, part, None) is not None]
-    values = {f"curriculum.{part}": _CURRICULUM[part][0] for part in parts}
-    whole = values if "teacher" in parts else {"curriculum": None}
-    found = {"curriculum": Removal(whole, "uniform sampling")}
-    if len(parts) > 1:
-        for part in parts:
-            found[f"curriculum.{part}"] = Removal(
-                {f"curriculum.{part}": values[f"curriculum.{part}"]}, _CURRICULUM[part][1]
-            )
-    return found
+    parts = [part for part in _CURRICULUM if getattr(spec.curriculum, part, None) is not None]
+    found = {"curriculum": _without(spec, parts, "uniform sampling")} if parts else {}
+    return found | {f"curriculum.{part}": _without(spec, [part], _CURRICULUM[part][1]) for part in parts}
+
+
+def _without(spec: LearnerSpec, parts: Sequence[str], instead: str) -> Removal:
+    """Some parts of the curriculum taken out, and with the last one all of it."""
+    left = [part for part in _CURRICULUM if part not in parts and getattr(spec.curriculum, part, None) is not None]
+    if not left and "teacher" not in parts:
+        return Removal({"curriculum": None}, instead)
+    removal = Removal({f"curriculum.{part}": _CURRICULUM[part][0] for part in parts}, instead)
+    try:
+        _with(spec, removal)
+    except SpecError:  # nothing asks how hard rows are any more
+        removal = Removal({**removal.values, "curriculum.difficulty": "data"}, instead)
+    return removal
 
 
 def _with(spec: LearnerSpec, removal: Removal) -> LearnerSpec:

@@ -108,6 +108,8 @@ def jumpml_(*arguments: str) -> Any:
 # --- what can be taken out ------------------------------------------------------------------------------------------
 
 
+PACING = {"kind": "linear", "start": 0.2, "over": 0.5}
+EXAMPLES = {"kind": "super_loss"}
 FULL: dict[str, Any] = {
     "clip_norm": 1.0,
     "ema": {},
@@ -153,6 +155,31 @@ def test_a_key_that_cannot_be_taken_out_is_told(keys: list[str], told: str) -> N
     with pytest.raises(SpecError) as caught:
         removed(spec, keys)
     assert str(caught.value) == f"--ablate: 1 mistake\n{told}"
+
+
+@pytest.mark.parametrize(
+    ("curriculum", "key", "left"),
+    [
+        ({"pacing": PACING}, "curriculum", None),
+        ({"pacing": PACING, "difficulty": "own"}, "curriculum.pacing", None),
+        ({"pacing": PACING, "difficulty": "own", "examples": EXAMPLES}, "curriculum", None),
+        ({"pacing": PACING, "difficulty": "own", "examples": EXAMPLES}, "curriculum.pacing", {"examples": EXAMPLES}),
+        (
+            {"pacing": PACING, "difficulty": "own", "examples": EXAMPLES},
+            "curriculum.examples",
+            {"pacing": PACING, "difficulty": "own"},
+        ),
+    ],
+)
+def test_a_curriculum_is_taken_out_as_a_whole_and_in_parts(
+    curriculum: dict[str, Any], key: str, left: dict[str, Any] | None
+) -> None:
+    spec = LearnerSpec.model_validate({"curriculum": curriculum})
+    (removal,) = removed(spec, [key]).values()
+    twin = load_spec(LearnerSpec, spec, removal.values)
+    assert twin == LearnerSpec.model_validate({"curriculum": left})
+    resolved = load_spec(LearnerSpec, spec.model_dump(mode="json"), removal.values)  # as a run's folder has it
+    assert resolved == twin
 
 
 def test_a_sum_that_logs_cosines_is_a_sum() -> None:

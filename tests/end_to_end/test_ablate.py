@@ -284,8 +284,10 @@ def test_a_twin_is_an_ordinary_run(whole: Path, tmp_path: Path) -> None:
     assert resume(twin) == twin
     assert weights(twin) == before
     assert (twin / "bundles").is_dir()
-    compared = jumpml_("compare", str(whole), str(twin)).stdout
+    compared = jumpml_("compare", str(whole), str(whole / "ablations" / "balance")).stdout
     assert "learner.balance.kind  upgrad" in compared
+    assert "data.root" not in compared
+    assert f"{whole.name}  without balance" in compared
 
 
 class Killed(BaseException):

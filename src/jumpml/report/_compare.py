@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from jumpml.report._blocks import Chart
 
 _NONE = "\N{EN DASH}"
+_PLACE = "data.root"  # where relative paths begin: nothing that is learned depends on it
 _WIDE = 40  # letters of a value in a cell
 _LINES = 12  # more runs are drawn as a crowd
 
@@ -124,7 +125,7 @@ class Comparison:
     def differences(self) -> dict[str, tuple[Any, ...]]:
         """By dotted key, what each run's files say, where they do not say the same; None where one is silent."""
         flat = [_flat(each.run.specs) for each in self.runs]
-        keys = dict.fromkeys(key for one in flat for key in one)
+        keys = dict.fromkeys(key for one in flat for key in one if key != _PLACE)
         values = {key: tuple(one.get(key) for one in flat) for key in keys}
         return {key: said for key, said in values.items() if any(value != said[0] for value in said[1:])}
 
@@ -235,8 +236,9 @@ def _runs_in(folder: Path) -> list[Path]:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """As few of the last parts of each path as tell all apart."""
+    """As few of the last parts of each path as tell all apart; a run's twin is named by what it learned without."""
     parts = [folder.resolve().parts for folder in folders]
+    parts = [(*each[:-1], f"without {each[-1]}") if each[-2:-1] == ("ablations",) else each for each in parts]
     depths = (["/".join(each[-count:]) for each in parts] for count in range(1, max(map(len, parts)) + 1))
     return next(names for names in depths if len({*names}) == len(names))
 

@@ -19,7 +19,8 @@ def on_rows(
     """Call a module for some rows of a batch; zeros stand at the others.
 
     In evaluation rows do not see each other: all are computed, and the others are zeroed, which asks nothing of the
-    device. In training the module gets those rows alone, so that no statistic over the batch counts the others.
+    device. In training the module gets those rows alone, so that no statistic over the batch counts the others; how
+    many they are is a shape, which the device is asked for.
 
     Args:
         module: Whose mode says which.

@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 from jumpml.data import (
     Balanced,
     Bucketed,
-    Epoch,
     Group,
     InOrder,
     Mixture,
     Order,
     Paced,
     Ranking,
-    Round,
     Shuffled,
     Streamed,
     Weighted,
@@ -27,7 +25,7 @@ from jumpml.data import (
 from jumpml.data._order import FirstBatches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from torch import Tensor
 
@@ -164,30 +162,6 @@ def test_first_batches_are_the_first_of_the_paced() -> None:
 def test_an_order_that_tells_of_no_groups_is_one() -> None:
     one = paced(InOrder(10), torch.arange(10).flip(0), constant(0.5))
     assert one.epoch(0, 0, 5).positions.tolist() == [9, 9, 8, 8, 7, 7, 6, 6, 5, 5][::-1]
-
-
-def test_a_round_of_some_groups_stays_within_them() -> None:
-    """As where a teacher chooses an arm for each update."""
-    inner = Mixture({"a": Shuffled(torch.arange(40))})
-
-    class ByHalves(Order):
-        halves = (Group(torch.arange(20)),), (Group(torch.arange(20, 40)),)
-
-        def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
-            return inner.epoch(seed, epoch, batch_size)
-
-        def batches(self, batch_size: int) -> int:
-            return 4
-
-        def rounds(self, seed: int, epoch: int, batch_size: int, first: int = 0) -> Iterator[Round]:
-            for number in range(first, 4):
-                (group,) = groups = self.halves[number % 2]
-                yield Round(Epoch(group.rows[:10], (10,)), groups=groups)
-
-    order = paced(ByHalves(), torch.arange(40), constant(0.2))
-    for _ in range(2):
-        found = [some.epoch.positions.unique().tolist() for some in order.rounds(0, 0, 10)]
-        assert found == [[0, 1], [20, 21]] * 2
 
 
 def test_one_row_comes_at_least() -> None:

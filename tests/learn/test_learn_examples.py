@@ -12,15 +12,17 @@ from torch.optim import SGD
 
 import jumpml
 from jumpml.core import LearnerError, Loss
-from jumpml.curriculum import BabyStep, LinearPacing, RootPacing, SelfPaced, StepPacing, SuperLoss, ranked
+from jumpml.curriculum import BabyStep, LinearPacing, RootPacing, SelfPaced, StepPacing, SuperLoss, Uniform, ranked
 from jumpml.data import Column, DataLoaders
 from jumpml.learn import (
+    Classes,
     Hook,
     Learner,
     Pace,
     Phase,
     Prioritizing,
     Saving,
+    Teaching,
     Tempering,
     Weighing,
     difficulty_by,
@@ -366,6 +368,30 @@ def test_pacing_by_the_data_has_no_state(tmp_path: Path) -> None:
     pace = Pace(RootPacing())
     learner_of(pace)
     assert pace.state_dict() == {"pacing": {}}
+
+
+# --- beside a teacher ------------------------------------------------------------------------------------------------
+
+
+def test_pacing_limits_each_arm_of_a_teacher() -> None:
+    loaders, seen = loaders_of(), Seen()
+    pace = Pace(StepPacing(0.2, 1.0))
+    learner = learner_of(Teaching(Uniform(), Classes("species")), pace, seen, loaders=loaders, epochs=3)
+    learner.fit()
+    species = loaders.train.decoded("species")
+    assert loaders.difficulty is not None
+    came = torch.cat(seen.places).unique()
+    for code in species.unique():
+        rows = (species == code).nonzero().flatten()
+        least = rows[loaders.difficulty[rows].argsort()][: math.ceil(0.2 * len(rows) - 1e-9)]
+        assert {*came[species[came] == code].tolist()} == {*least.tolist()}
+    assert all(len(species[places].unique()) == 1 for places in seen.places)
+
+
+def test_priorities_beside_a_teacher_are_refused() -> None:
+    found = error(Teaching(Uniform(), Classes("species")), Prioritizing())
+    text = "prioritized says how often rows come, and so does the teacher that chooses arms. Leave one of the two out."
+    assert text in found
 
 
 # --- what is wrong ---------------------------------------------------------------------------------------------------

@@ -110,8 +110,8 @@ class LinearPacing(_Function):
         LearnerError: A share is not above 0 and at most 1.
 
     Example:
-        >>> LinearPacing(start=0.2, over=0.5).shares(torch.tensor([0.0, 0.25, 0.5])).tolist()
-        [0.2, 0.6, 1.0]
+        >>> LinearPacing(start=0.25, over=0.5).shares(torch.tensor([0.0, 0.25, 0.5])).tolist()
+        [0.25, 0.625, 1.0]
     """
 
     kind = "linear"
@@ -190,8 +190,8 @@ class StepPacing(_Function):
         LearnerError: A share is not above 0 and at most 1, or there is no step.
 
     Example:
-        >>> StepPacing(start=0.2, over=1.0, steps=2).shares(torch.tensor([0.0, 0.4, 0.5, 0.9, 1.0])).tolist()
-        [0.2, 0.2, 0.6, 0.6, 1.0]
+        >>> StepPacing(start=0.25, over=1.0, steps=2).shares(torch.tensor([0.0, 0.4, 0.5, 0.9, 1.0])).tolist()
+        [0.25, 0.25, 0.625, 0.625, 1.0]
     """
 
     kind = "step"

@@ -49,13 +49,11 @@ class Round(NamedTuple):
         draws: The draws of views that they hold; those that the loader serves where None.
         augment: The view whose changes are made to the plain fields, ``plain`` for none; what the data's ``augment``
             says where None.
-        groups: The groups whose rows these are, where they are not those of the order.
     """
 
     epoch: Epoch
     draws: tuple[str, ...] | None = None
     augment: str | None = None
-    groups: tuple[Group, ...] | None = None
 
 
 class Order(ABC):
@@ -211,6 +209,7 @@ class Mixture(Order):
         DataError: There is no pool, a weight is missing or not above 0, or ``batches`` is none of the three.
 
     Example:
+        >>> from jumpml.data import Shuffled
         >>> order = Mixture({"a": Shuffled(torch.arange(6)), "b": Shuffled(torch.arange(6, 8))}, {"a": 1, "b": 1})
         >>> order.epoch(seed=0, epoch=0, batch_size=4).positions.ge(6).sum().item()
         4

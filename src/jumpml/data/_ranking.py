@@ -124,7 +124,7 @@ class Paced(Order):
         steady: bool = False,
     ) -> None:
         self._order, self._ranked, self._shares, self._steady = order, ranked, shares, steady
-        self._known: tuple[Tensor | None, dict[tuple[int, ...], tuple[Sequence[Group], Ranking]]] = (None, {})
+        self._known: tuple[Tensor, Ranking] | None = None
 
     def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
         """The other order's batches, of rows that may come."""
@@ -133,7 +133,7 @@ class Paced(Order):
     def rounds(self, seed: int, epoch: int, batch_size: int, first: int = 0) -> Iterator[Round]:
         """Likewise, as the other order gives them."""
         for some in self._order.rounds(seed, epoch, batch_size, first):
-            yield some._replace(epoch=self._kept(some.epoch, seed, epoch, batch_size, first=first, groups=some.groups))
+            yield some._replace(epoch=self._kept(some.epoch, seed, epoch, batch_size, first=first))
             first += len(some.epoch.sizes)
 
     def batches(self, batch_size: int) -> int:
@@ -164,21 +164,12 @@ class Paced(Order):
         """As the other order."""
         return self._order.anywhere
 
-    def _kept(
-        self,
-        some: Epoch,
-        seed: int,
-        epoch: int,
-        batch_size: int,
-        *,
-        first: int = 0,
-        groups: tuple[Group, ...] | None = None,
-    ) -> Epoch:
+    def _kept(self, some: Epoch, seed: int, epoch: int, batch_size: int, *, first: int = 0) -> Epoch:
         batches = torch.arange(first, first + len(some.sizes))
         shares = self._shares(epoch, batches * 0 if self._steady else batches)
         if bool((shares >= 1).all()):
             return some
-        sizes, ranking = torch.tensor(some.sizes), self._ranking(groups)
+        sizes, ranking = torch.tensor(some.sizes), self._ranking()
         chance = None
         if ranking.weighted:
             generator = torch.Generator().manual_seed(derive_seed(seed, "pace", epoch))
@@ -186,17 +177,11 @@ class Paced(Order):
             chance = drawn.view(-1, batch_size)[first:].flatten()[_slots(sizes, batch_size)]
         return Epoch(ranking.replace(some.positions, shares.repeat_interleave(sizes), chance), some.sizes)
 
-    def _ranking(self, groups: tuple[Group, ...] | None) -> Ranking:
-        """The ranking within some groups; within the order's own where None."""
+    def _ranking(self) -> Ranking:
         ranked = self._ranked()
-        if self._known[0] is not ranked:
-            self._known = ranked, {}
-        known = self._known[1]
-        key = () if groups is None else tuple(id(rows) for rows, _ in groups)
-        if key not in known or known[key][1].weighted:  # weights may have moved
-            told = self._order.groups if groups is None else groups
-            known[key] = told, Ranking(ranked, told)  # which keeps the groups, and so what they are known by
-        return known[key][1]
+        if self._known is None or self._known[0] is not ranked or self._known[1].weighted:  # weights may have moved
+            self._known = ranked, Ranking(ranked, self._order.groups)
+        return self._known[1]
 
 
 def _slots(sizes: Tensor, batch_size: int) -> Tensor:

@@ -82,7 +82,7 @@ class Prioritizing(Hook):
         phases, problems = chosen_phases(("curriculum", "when"), self._when, learner)
         yield from problems
         yield from find_row_problems(EXAMPLES, learner, phases, self.of, self.kind)
-        if any(hook.name == "curriculum" for hook in learner._loop.hooks):
+        if any(hook.name == "curriculum" for hook in learner.hooks):
             text = "prioritized says how often rows come, and so does the teacher that chooses arms."
             yield Problem(EXAMPLES, text, "Leave one of the two out.")
 

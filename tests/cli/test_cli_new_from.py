@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from jumpml import Project
 from jumpml.cli import app
-from jumpml.cli._new_from import path_in, scalar
+from jumpml.cli._yaml_text import path_in, scalar
 from jumpml.core import SPECS, DataError, json_schema, load_spec
 from jumpml.data import infer_table
 

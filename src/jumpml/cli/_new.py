@@ -105,7 +105,8 @@ def new(  # noqa: PLR0917 (typer gives them by name)
 
 def _from_table(folder: Path, table: str, targets: list[str], told: dict[str, list[str]], header: str | None) -> str:
     """Write a project on a table, print the guesses, and say what was made."""
-    from jumpml.cli._new_from import NewProject, path_in
+    from jumpml.cli._new_from import NewProject
+    from jumpml.cli._yaml_text import path_in
     from jumpml.data import infer_table
 
     names = None if header is None else [name.strip() for name in header.split(",")]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
+
+from jumpml.cli._yaml_text import commented, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from jumpml.data import ColumnGuess, TableGuess
 
 RESERVED = re.compile(r"[.@,/\\:*?\[\]]|[^\w\s()%$#+=<>&'!-]")
-PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"}  # that YAML reads as something else
 IN_TABLE = ("number", "category")
 FEATURES = {  # of fields that have none by themselves, or need what is missing filled
     "text": "[{tfidf: {}}]      # how often each word stands there, rare ones counting more",
@@ -28,7 +26,6 @@ FEATURES = {  # of fields that have none by themselves, or need what is missing 
 STEPS = 3000  # of the optimizer: about what a small network needs
 VOCABULARY = 5000
 FEW_ROWS = 10  # of a class: with fewer, not every split gets one
-COMMENT = 44  # where comments begin
 SEASONS = (  # seconds from row to row, and how many of them are a day, a week or a year
     *((60, 60), (900, 96), (1800, 48), (3600, 24), (6 * 3600, 28), (86_400, 7), (8 * 86_400, 52), (32 * 86_400, 12)),
 )
@@ -309,35 +306,6 @@ class NewProject:
         yield "```"
         yield ""
         yield f"What each column is was guessed: read `{self.name}.data.yaml`, and change what is wrong."
-
-
-def path_in(folder: Path, path: str) -> str:
-    """A file's path as a data file in a folder says it: from the folder, an absolute one or an address as given."""
-    if "://" in path:
-        return path
-    inside = Path(path).resolve().is_relative_to(folder.resolve())
-    if inside or not Path(path).is_absolute():
-        return Path(os.path.relpath(Path(path).resolve(), folder.resolve())).as_posix()
-    return path
-
-
-def scalar(value: Any) -> str:
-    """A value as YAML on one line."""
-    if isinstance(value, str):
-        return value if PLAIN.fullmatch(value) and value.lower() not in WORDS else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {scalar(each)}' for key, each in value.items())}}}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(scalar, value))}]"
-    return json.dumps(value)
-
-
-def commented(line: str, comment: str) -> str:
-    """A line with a comment behind it, or above it where it is long."""
-    comment = " ".join(comment.split())
-    if len(line) < COMMENT + 20:
-        return f"{line.ljust(COMMENT - 1)} # {comment}"
-    return f"{' ' * (len(line) - len(line.lstrip()))}# {comment}\n{line}"
 
 
 def article(kind: str | None) -> str:

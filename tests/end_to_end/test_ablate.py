@@ -110,6 +110,8 @@ def jumpml_(*arguments: str) -> Any:
 
 PACING = {"kind": "linear", "start": 0.2, "over": 0.5}
 EXAMPLES = {"kind": "super_loss"}
+TAUGHT: dict[str, Any] = {"teacher": {"kind": "exp3s", "eta": 0.02}, "arms": "tasks", "reward": "loss", "floor": 0.1}
+UNIFORM = {**TAUGHT, "teacher": "uniform"}
 FULL: dict[str, Any] = {
     "clip_norm": 1.0,
     "ema": {},
@@ -169,6 +171,11 @@ def test_a_key_that_cannot_be_taken_out_is_told(keys: list[str], told: str) -> N
             "curriculum.examples",
             {"pacing": PACING, "difficulty": "own"},
         ),
+        (TAUGHT, "curriculum", UNIFORM),
+        ({**TAUGHT, "pacing": PACING, "examples": EXAMPLES}, "curriculum", UNIFORM),
+        ({**TAUGHT, "pacing": PACING}, "curriculum.teacher", {**UNIFORM, "pacing": PACING}),
+        ({**TAUGHT, "pacing": PACING, "difficulty": "own"}, "curriculum.pacing", TAUGHT),
+        ({**UNIFORM, "examples": EXAMPLES}, "curriculum", UNIFORM),
     ],
 )
 def test_a_curriculum_is_taken_out_as_a_whole_and_in_parts(
@@ -180,6 +187,14 @@ def test_a_curriculum_is_taken_out_as_a_whole_and_in_parts(
     assert twin == LearnerSpec.model_validate({"curriculum": left})
     resolved = load_spec(LearnerSpec, spec.model_dump(mode="json"), removal.values)  # as a run's folder has it
     assert resolved == twin
+
+
+def test_what_is_uniform_already_has_no_twin() -> None:
+    spec = LearnerSpec.model_validate({"curriculum": UNIFORM})
+    with pytest.raises(SpecError) as caught:
+        removed(spec, ["curriculum"])
+    told = "curriculum: its twin would be the run itself. Nothing in it can be taken out."
+    assert str(caught.value) == f"--ablate: 1 mistake\n  {told}"
 
 
 def test_a_sum_that_logs_cosines_is_a_sum() -> None:

@@ -43,6 +43,7 @@ def make_loaders(batch_size: int = 8, order: Any = None, weights: Mapping[str, f
         views={"weak": {"x": [Noise(0.1)]}, "strong": {"x": [Noise(2.0)]}},
         batch_size=batch_size,
         order=order or Mixture(pools, weights),
+        difficulty=x[:, 3].abs(),
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,22 +15,29 @@ from taught import ROWS, make_learner, make_loaders, same, weights_of
 
 import jumpml
 from jumpml.core import LearnerError, NonFiniteLossError, SpecError, derive_seed
-from jumpml.curriculum import Exp3S, Teacher, Uniform
+from jumpml.curriculum import Exp3S, LinearPacing, Teacher, Uniform
 from jumpml.data import Epoch, Order, Stream
+from jumpml.graph import Widen
 from jumpml.learn import (
     SPG,
     Axis,
     Classes,
     Compile,
+    Difficulty,
     GradientNorm,
     Hook,
     JsonlLog,
+    LossDrop,
     LossReward,
+    MetricGain,
+    Pace,
     Part,
     Phase,
     PredictionGain,
+    Prioritizing,
     Replay,
     Saving,
+    TargetGain,
     Teaching,
     Views,
 )
@@ -46,6 +55,7 @@ ARMS: dict[str, Callable[[], Any]] = {
     "objectives": lambda: "objectives",
     "classes": lambda: Classes("kind"),
     "views": lambda: Views(["plain", "weak", "strong"]),
+    "difficulty": lambda: Difficulty(3),
     "datasets x tasks": lambda: ["datasets", "tasks"],
     "tasks x views": lambda: ["tasks", Views(["augment", "strong"])],
 }
@@ -54,7 +64,12 @@ REWARDS: dict[str, Callable[[], Reward]] = {
     "prediction_gain": PredictionGain,
     "loss": LossReward,
     "gradient_norm": GradientNorm,
+    "target_gain": lambda: TargetGain(rows=9),
+    "loss_drop": LossDrop,
 }
+
+
+PAIRS = [*zip(ARMS, [*REWARDS] * 2, strict=False), ("tasks", "loss_drop"), ("tasks", "target_gain")]
 
 
 class Told(Teacher):
@@ -198,7 +213,7 @@ def test_a_phase_with_one_arm_goes_as_without_a_teacher() -> None:
 # --- what the teacher is told ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reward", REWARDS)
+@pytest.mark.parametrize("reward", ["spg", "prediction_gain", "loss", "gradient_norm"])
 def test_rewards_are_what_they_say(reward: str) -> None:
     """By hand from a copy of the model before and after each update, on the batches of the arm."""
     teaching = taught("tasks", reward, teacher=Told())
@@ -252,6 +267,98 @@ def _fitted(teaching: Teaching, **options: Any) -> Learner:
     learner = make_learner([teaching], **options)
     learner.fit()
     return learner
+
+
+def test_a_drop_is_against_the_arms_last_visit() -> None:
+    losses, drops = Told(), Told()
+    _fitted(Teaching(losses, "tasks", LossReward()))
+    _fitted(Teaching(drops, "tasks", LossDrop()))
+    last: dict[str, float] = {}
+    wanted = []
+    for name, loss in losses.heard:
+        if name in last:
+            wanted.append((name, pytest.approx(last[name] - loss, abs=1e-6)))
+        last[name] = loss
+    assert drops.heard == wanted
+
+
+def test_a_target_is_always_the_same_rows_that_count() -> None:
+    """The sum of all gains of one target is what its loss has fallen by, from the first update to the last."""
+    teacher = Told()
+    learner = make_learner([Teaching(teacher, "datasets", TargetGain(["size"], rows=5))], epochs=1)
+    teaching = next(hook for hook in learner.hooks if isinstance(hook, Teaching))
+    learner.train_epoch()
+    reward = teaching.reward
+    assert isinstance(reward, TargetGain)
+    ((rows, batch),) = reward._probes["size",]
+    assert rows == 5 and not batch["size"].isnan().any()
+    seen = [value for _, value in teacher.heard]
+    assert len(seen) == 8 and max(map(abs, seen)) > 0
+
+
+def test_a_metric_is_rewarded_by_epoch_and_task() -> None:
+    teacher = Told()
+    learner = make_learner([Teaching(teacher, "tasks", MetricGain())], epochs=4)
+    learner.fit()
+    figures = [record.val for record in learner.history.epochs]
+    known = {name: next(key for key in figures[0] if key.startswith(name)) for name in ("kind", "size")}
+    signs = {"kind": 1, "size": -1}
+    for name, gain in teacher.heard:
+        key = known[name]
+        gains = [signs[name] * (b[key] - a[key]) for a, b in pairwise(figures)]
+        assert any(gain == pytest.approx(one) for one in gains)
+    assert 3 <= len(teacher.heard) <= 6
+
+
+def test_a_metric_goes_on_exactly(tmp_path: Path) -> None:
+    def make(folder: str) -> Learner:
+        saving = Saving(folder=tmp_path / folder)
+        return make_learner([Teaching(Exp3S(eta=1.0), "tasks", MetricGain())], saving=saving, epochs=5)
+
+    whole, first, second = make("whole"), make("parts"), make("parts")
+    whole.fit()
+    for _ in range(3):
+        first.train_epoch()
+    assert second.resume()
+    second.fit()
+    assert same(weights_of(whole), weights_of(second))
+
+
+def test_pacing_keeps_within_an_arm() -> None:
+    diary, teacher = Diary(), Told()
+    teaching = Teaching(teacher, "datasets")
+    pace = Pace(LinearPacing(start=0.3, over=1.0))
+    learner = make_learner([teaching, pace, diary], epochs=2)
+    learner.fit()
+    hard = learner.loaders.difficulty
+    assert hard is not None
+    ends = {"a": (0, 40), "b": (40, 52), "c": (52, 58)}
+    for number, ((name, _), rows) in enumerate(zip(teacher.heard, diary.rows, strict=True)):
+        start, stop = ends[name]
+        assert all(start <= row < stop for row in rows)
+        if number == 0:  # of the arm's rows the easiest three tenths
+            easiest = hard[start:stop].sort().values[: math.ceil(0.3 * (stop - start))]
+            assert all(hard[row] <= easiest[-1] for row in rows)
+
+
+def test_a_task_that_is_over_is_no_arm() -> None:
+    diary = Diary()
+    learner = make_learner([Teaching(Told(), ["datasets", "tasks"]), diary], epochs=2)
+    learner.train_epoch()
+    learner.stop_task("kind", "it is good enough")
+    learner.train_epoch()
+    assert set().union(*diary.ran[:8]) == {"kind", "size"} and set().union(*diary.ran[8:]) == {"size"}
+
+
+def test_it_goes_on_when_the_model_grows() -> None:
+    learner = make_learner([taught("tasks")], epochs=2)
+    learner.train_epoch()
+    teaching = next(hook for hook in learner.hooks if isinstance(hook, Teaching))
+    before, told = dict(teaching._choices.places), teaching.teacher.state_dict()
+    learner.grow(Widen("trunk", 12))
+    assert teaching._choices.places == before and teaching.teacher.state_dict() == told
+    learner.train_epoch()
+    assert sum(teaching._choices.places.values()) == 2 * sum(before.values())
 
 
 def test_rewards_are_told_every_so_many_updates() -> None:
@@ -312,7 +419,7 @@ def test_what_an_epoch_served_is_told() -> None:
 # --- exact on resume ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("arms", "reward"), [*zip(ARMS, [*REWARDS] * 2, strict=False)])
+@pytest.mark.parametrize(("arms", "reward"), PAIRS)
 @pytest.mark.parametrize("options", [{}, {"accumulate": 3}], ids=["plain", "accumulate"])
 def test_a_resumed_run_is_the_same_run(arms: str, reward: str, options: dict[str, Any], tmp_path: Path) -> None:
     def make(folder: str) -> Learner:
@@ -514,6 +621,35 @@ def test_an_objective_that_is_not_active_tells_nothing() -> None:
 def test_what_makes_no_sense_is_refused(make: Callable[[], object], says: str) -> None:
     with pytest.raises(LearnerError, match=says):
         make()
+
+
+def test_rewards_on_validation_need_what_tells() -> None:
+    with pytest.raises(LearnerError, match=r"metric_gain goes by the figure of an arm's task, and (arm )?'a' has no"):
+        make_learner([Teaching(Exp3S(), "datasets", MetricGain())])
+    loaders = make_loaders()
+    loaders.val.rows = loaders.val.maker.rows = loaders.val.rows[loaders.val.decoded("size").isnan().flatten()]
+    with pytest.raises(LearnerError, match=r"no validation row counts for size\. Give the validation split such rows"):
+        make_learner([Teaching(Exp3S(), "tasks", TargetGain())], loaders=loaders)
+    with pytest.raises(LearnerError, match="target_gain: expected one row or more, got 0"):
+        TargetGain(rows=0)
+
+
+def test_bins_need_to_know_how_hard_rows_are() -> None:
+    loaders = make_loaders()
+    loaders.difficulty = None
+    with pytest.raises(LearnerError, match=r"arms\.difficulty: the data does not say how hard its rows are"):
+        make_learner([Teaching(Uniform(), Difficulty(2))], loaders=loaders)
+    loaders = make_loaders()
+    loaders.difficulty = torch.ones(58, dtype=torch.float64)
+    with pytest.raises(LearnerError, match=r"curriculum\.arms: difficulty: "):
+        make_learner([Teaching(Uniform(), Difficulty(2))], loaders=loaders)
+    with pytest.raises(LearnerError, match="expected two bins or more, got 1"):
+        Difficulty(1)
+
+
+def test_rows_that_come_by_their_losses_would_leave_an_arm() -> None:
+    with pytest.raises(LearnerError, match=r"prioritized says how often rows come, and so does the teacher"):
+        make_learner([taught("datasets"), Prioritizing()])
 
 
 def test_replay_needs_all_that_a_phase_computes() -> None:

@@ -1591,7 +1591,7 @@ TEACHERS: dict[str, dict[str, Any]] = {  # by kind, another value for each of it
     "online_mixing": {"alpha": 0.0},
 }
 BY_CLASS = {"classes": "label"}
-REWARDS = ("spg", "prediction_gain", "loss", "gradient_norm")
+REWARDS = ("spg", "prediction_gain", "target_gain", "loss", "loss_drop", "metric_gain", "gradient_norm")
 
 
 def _taught(**keys: Any) -> dict[str, Any]:
@@ -1605,6 +1605,9 @@ CASES |= {
     "learner.curriculum.arms.classes": Case(
         LEARN, {"curriculum.arms.classes": "image"}, _taught(), refused=r"expected a category.*'image' is a image"
     ),
+    "learner.curriculum.arms.difficulty": Case(
+        LEARN, {"curriculum.arms": {"difficulty": 3}}, _taught(), refused="does not say how hard its rows are"
+    ),
     "learner.curriculum.arms.views": Case(
         LEARN, {"curriculum.arms": {"views": ["one", "plain"]}}, _taught(arms={"views": ["plain", "one"]})
     ),
@@ -1615,7 +1618,15 @@ CASES |= {
 for kind in REWARDS:
     other = "loss" if kind != "loss" else "spg"
     before = _taught(reward={"kind": kind})
+    if kind == "metric_gain":
+        refused = "metric_gain goes by the figure of an arm's task, and arm '0' has no task of its own"
+        CASES[f"learner.curriculum.reward[{kind}].kind"] = Case(
+            LEARN, {"curriculum.reward": {"kind": kind}}, _taught(), refused=refused
+        )
+        continue
     CASES[f"learner.curriculum.reward[{kind}].kind"] = Case(LEARN, {"curriculum.reward": {"kind": other}}, before)
+    if kind == "target_gain":
+        CASES[f"learner.curriculum.reward[{kind}].rows"] = Case(LEARN, {"curriculum.reward.rows": 3}, before)
     if kind != "gradient_norm":
         CASES[f"learner.curriculum.reward[{kind}].of"] = Case(LEARN, {"curriculum.reward.of": ["l1"]}, before)
 NEEDED: dict[str, dict[str, Any]] = {  # what a kind has on both sides, so that few updates show the rest

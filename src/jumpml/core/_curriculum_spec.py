@@ -16,19 +16,21 @@ _Objectives = Annotated[tuple[str, ...], Field(min_length=1)]
 class ArmsBySpec(Spec):
     """Arms by what rows are, or by how they are changed; one key alone."""
 
-    model_config = ConfigDict(json_schema_extra=exactly_one("classes", "views"))
+    model_config = ConfigDict(json_schema_extra=exactly_one("classes", "difficulty", "views"))
 
     classes: str | None = None
     """A category: an arm for each of its classes."""
+    difficulty: Annotated[int, Field(ge=2)] | None = None
+    """So many bins of as many rows, from easy to hard by the data file's `difficulty`: an arm each."""
     views: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
     """Views of the data file, whose changes are made in the place of its `augment`: an arm each. `augment` is that
     itself, and `plain` changes nothing."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        said = [key for key in ("classes", "views") if getattr(self, key) is not None]
+        said = [key for key in ("classes", "difficulty", "views") if getattr(self, key) is not None]
         if len(said) != 1:
-            raise ValueError(f"expected one of classes and views, got {' and '.join(said) or 'none'}")
+            raise ValueError(f"expected one of classes, difficulty and views, got {' and '.join(said) or 'none'}")
         return self
 
 
@@ -55,6 +57,29 @@ class PredictionGainSpec(_Reward):
     """The kind."""
 
 
+class TargetGainSpec(_Reward):
+    """How much an update lowers the loss of some validation rows, always the same ones (Graves et al. 2017)."""
+
+    kind: Literal["target_gain"]
+    """The kind."""
+    rows: Annotated[int, Field(ge=1)] = 256
+    """How many rows."""
+
+
+class LossDropSpec(_Reward):
+    """How much lower the loss is than at the arm's last update (Matiisen et al. 2017, https://arxiv.org/abs/1707.00183)."""
+
+    kind: Literal["loss_drop"]
+    """The kind."""
+
+
+class MetricGainSpec(Spec):
+    """How much better the first figure of the arm's task is on the validation rows than an epoch before."""
+
+    kind: Literal["metric_gain"]
+    """The kind."""
+
+
 class LossRewardSpec(_Reward):
     """The loss itself: what is bad yet comes more often."""
 
@@ -70,8 +95,17 @@ class GradientNormSpec(Spec):
 
 
 RewardSpec = (
-    Literal["spg", "prediction_gain", "loss", "gradient_norm"]
-    | Annotated[SPGSpec | PredictionGainSpec | LossRewardSpec | GradientNormSpec, Field(discriminator="kind")]
+    Literal["spg", "prediction_gain", "target_gain", "loss", "loss_drop", "metric_gain", "gradient_norm"]
+    | Annotated[
+        SPGSpec
+        | PredictionGainSpec
+        | TargetGainSpec
+        | LossRewardSpec
+        | LossDropSpec
+        | MetricGainSpec
+        | GradientNormSpec,
+        Field(discriminator="kind"),
+    ]
 )
 
 
@@ -81,8 +115,8 @@ class CurriculumSpec(Spec):
     teacher: TeacherSpec | None = None
     """What chooses the arm of each update: a kind, or a mapping with its options."""
     arms: ArmsSpec | None = None
-    """What it chooses from: `datasets`, `tasks`, `objectives`, `{classes: FIELD}`, `{views:
-    [...]}`, or several of these: then each combination is an arm."""
+    """What it chooses from: `datasets`, `tasks`, `objectives`, `{classes: FIELD}`, `{difficulty:
+    BINS}`, `{views: [...]}`, or several of these: then each combination is an arm."""
     reward: RewardSpec = "spg"
     """What an update is rewarded by: a kind, or a mapping with its options."""
     floor: Annotated[float, Field(ge=0, le=1)] = 0.05

@@ -59,9 +59,18 @@ from jumpml.learn.schedules._schedules import (
 )
 from jumpml.learn.steps._execution import Compile
 from jumpml.learn.steps._relived import RelivedStep
-from jumpml.learn.teaching._axes import Axis, Classes, DataSets, Objectives, Part, Tasks, Views
+from jumpml.learn.teaching._axes import Axis, Classes, DataSets, Difficulty, Objectives, Part, Tasks, Views
 from jumpml.learn.teaching._choices import Choice
-from jumpml.learn.teaching._rewards import SPG, GradientNorm, LossReward, PredictionGain, Reward
+from jumpml.learn.teaching._rewards import (
+    SPG,
+    GradientNorm,
+    LossDrop,
+    LossReward,
+    MetricGain,
+    PredictionGain,
+    Reward,
+    TargetGain,
+)
 from jumpml.learn.teaching._sight import Sight
 from jumpml.learn.teaching._teaching import Teaching
 from jumpml.learn.trials import BatchSizes, LearningRates, OverfitReport, StepProfile
@@ -82,6 +91,10 @@ __all__ = [
     "PredictionGain",
     "LossReward",
     "GradientNorm",
+    "Difficulty",
+    "TargetGain",
+    "LossDrop",
+    "MetricGain",
     "with_swa",
     "Pace",
     "Weighing",

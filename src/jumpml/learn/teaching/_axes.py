@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
 
 from jumpml.core import LearnerError, Problem, did_you_mean
+from jumpml.curriculum import difficulty_bins
 from jumpml.graph import BroughtLoss
 
 if TYPE_CHECKING:
@@ -159,6 +160,42 @@ class Classes(Axis):
     def identity(self) -> str:
         """The field."""
         return f"classes of {self.field}"
+
+
+@final
+class Difficulty(Axis):
+    """Rows from easy to hard, in bins of as many rows each: ``1`` is the easiest.
+
+    Args:
+        bins: How many.
+
+    Raises:
+        LearnerError: There are fewer than two.
+    """
+
+    kind = "difficulty"
+
+    def __init__(self, bins: int) -> None:
+        if bins < 2:
+            raise LearnerError(f"arms by difficulty: expected two bins or more, got {bins!r}.")
+        self.bins = bins
+
+    def parts(self, model: Model, loaders: DataLoaders, phase: str, datasets: Sequence[str]) -> Mapping[str, Part]:
+        """A bin each, of all train rows."""
+        if loaders.difficulty is None:
+            return {}
+        found = difficulty_bins(loaders.difficulty, self.bins)
+        return {str(place + 1): Part(mask=found == place) for place in range(self.bins)}
+
+    def problems(self, path: Path, model: Model, loaders: DataLoaders) -> Iterator[Problem]:
+        """The data does not say how hard rows are."""
+        if loaders.difficulty is None:
+            fix = "Give the data sets `difficulty: {column: ...}`, or choose from other arms."
+            yield Problem((*path, "difficulty"), "the data does not say how hard its rows are.", fix)
+
+    def identity(self) -> str:
+        """How many."""
+        return f"{self.bins} bins of difficulty"
 
 
 @final

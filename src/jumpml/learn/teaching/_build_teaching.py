@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.curriculum import build_teacher
-from jumpml.learn.teaching._axes import Classes, Views
-from jumpml.learn.teaching._rewards import SPG, GradientNorm, LossReward, PredictionGain
+from jumpml.learn.teaching._axes import Classes, Difficulty, Views
+from jumpml.learn.teaching._rewards import (
+    SPG,
+    GradientNorm,
+    LossDrop,
+    LossReward,
+    MetricGain,
+    PredictionGain,
+    TargetGain,
+)
 from jumpml.learn.teaching._teaching import Teaching
 
 if TYPE_CHECKING:
@@ -16,7 +24,8 @@ if TYPE_CHECKING:
     from jumpml.learn.teaching._axes import Axis
     from jumpml.learn.teaching._rewards import Reward
 
-_REWARDS: Mapping[str, type[Reward]] = {one.kind: one for one in (SPG, PredictionGain, LossReward, GradientNorm)}
+_KINDS = (SPG, PredictionGain, TargetGain, LossReward, LossDrop, MetricGain, GradientNorm)
+_REWARDS: Mapping[str, type[Reward]] = {one.kind: one for one in _KINDS}
 
 
 def build_teaching(spec: CurriculumSpec | None) -> Teaching | None:
@@ -43,6 +52,8 @@ def _axis(said: ArmAxis) -> str | Axis:
         return said
     if said.classes is not None:
         return Classes(said.classes)
+    if said.difficulty is not None:
+        return Difficulty(said.difficulty)
     return Views(said.views or ())
 
 

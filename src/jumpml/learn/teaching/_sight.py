@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import torch
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.core import Loss
-    from jumpml.graph import LossPlan
+    from jumpml.data import DataLoaders
+    from jumpml.graph import LossPlan, Model
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
     from jumpml.learn.teaching._arms import TaughtArm
@@ -48,11 +49,6 @@ class Sight:
         self._streams: dict[int, Stream] = {}
         self._plans: dict[tuple[str, ...], LossPlan] = {}
 
-    @property
-    def objectives(self) -> Mapping[str, Any]:
-        """The model's, by name."""
-        return self._learner.model.objectives
-
     def fresh(self, arm: int) -> tuple[Tensor, int]:
         """Rows of an arm, other than those that are learned from now; and where its stream of them stands.
 
@@ -66,6 +62,23 @@ class Sight:
         place = self._choices.fresh.get(name, 0)
         positions, self._choices.fresh[name] = self._streams[arm].read(place)
         return positions, place
+
+    @property
+    def device(self) -> torch.device:
+        """Where rewards are."""
+        return self._learner.loaders.device
+
+    @property
+    def figures(self) -> Mapping[str, str]:
+        """By task, its first figure."""
+        return {name: (task.metrics or task.brings.metrics)[0] for name, task in self._learner.model.tasks.items()}
+
+    def probe(self, names: Collection[str], most: int) -> Tensor:
+        """Some validation rows that count for objectives, always the same ones, int64 ``[rows]``."""
+        loaders, model = self._learner.loaders, self._learner.model
+        counted = probed(names, model, loaders)
+        generator = torch.Generator().manual_seed(derive_seed(loaders.seed, "probe", *names))
+        return counted[torch.randperm(len(counted), generator=generator)[:most]].sort().values
 
     def batch(self, split: str, positions: Tensor, names: Collection[str], number: int = 0) -> Batch:
         """Rows of a split as some objectives read them, without augmentation.
@@ -105,3 +118,10 @@ class Sight:
         if key not in self._plans:
             self._plans[key] = self._stage.losses_of(key)
         return self._plans[key]
+
+
+def probed(names: Collection[str], model: Model, loaders: DataLoaders) -> Tensor:
+    """The validation rows that count for some of these objectives, int64 positions in the split."""
+    there, every = loaders.val.there(), torch.ones(len(loaders.val.rows), dtype=torch.bool)
+    masks = [model.rows(model.objectives[name].inputs, there) for name in names]
+    return torch.stack([every if mask is None else mask.cpu() for mask in masks]).any(0).nonzero().flatten()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from jumpml.core import EpochRecord
     from jumpml.curriculum import Teacher
     from jumpml.learn._hook import Step
     from jumpml.learn._learner import Learner
@@ -133,15 +134,21 @@ class Teaching(Hook):
             accumulate: Batches of an update.
         """
         arms, before = self.arms(stage.name, stage.active), self._lesson
-        self._lesson = None
+        self._lesson, self.figures = None, ()
         if len(arms) < 2:
             return
         loaders, facts = self._learner.loaders, tuple(arm.facts for arm in arms)
-        if (stage.name, facts) != (self._phase, self.teacher.arms):
+        again = (stage.name, facts) == (self._phase, self.teacher.arms)
+        if not again:
             self._begin(stage.name, arms)
         seeds = [derive_seed(loaders.seed, "arm", stage.name, arm.facts.name) for arm in arms]
         streams = [Stream(arm.order, loaders.batch_size, seed) for arm, seed in zip(arms, seeds, strict=True)]
-        self.reward.begin(Sight(self._learner, stage, arms, self._choices))
+        if self.teacher.learns:
+            kept = self.reward.state_dict() if again else None
+            self.reward.begin(Sight(self._learner, stage, arms, self._choices))
+            self.figures = self.reward.figures
+            if kept is not None:
+                self.reward.load_state_dict(kept)
         plain = loaders.train.drawing(self._learner.phases[stage.name].data)
         stage.order = TaughtOrder(plain, arms, self._choices, self._choose)
         if before and before.stage == stage.name:  # what a hook made of the order, as the phase was entered
@@ -190,6 +197,12 @@ class Teaching(Hook):
         if len(self._unread) >= self._every:
             self._tell()
 
+    def closed(self, record: EpochRecord) -> None:
+        """Tell the teacher what the epoch's validation says."""
+        if self._lesson and self.teacher.learns:
+            for arm, value in self.reward.closed(record.val):
+                self._hear(arm, value)
+
     def check(self) -> None:
         """Losses were read, and all are finite.
 
@@ -221,7 +234,7 @@ class Teaching(Hook):
             **self._whose(),
             "teacher": self.teacher.state_dict(),
             "choices": self._choices.state_dict(),
-            "reward": self.reward.state_dict(),
+            "reward": self.reward.state_dict() if self.teacher.learns else {},
             "unread": [{"arm": arm, "reward": float(reward)} for arm, reward in self._unread],
             "counts": dict(self._counts),
             "told": {name: [*told] for name, told in self._told.items()},
@@ -233,7 +246,8 @@ class Teaching(Hook):
             return
         self.teacher.load_state_dict(state["teacher"])
         self._choices.load_state_dict(state["choices"])
-        self.reward.load_state_dict(state["reward"])
+        if self.teacher.learns:
+            self.reward.load_state_dict(state["reward"])
         self._unread = [(told["arm"], torch.tensor(told["reward"])) for told in state["unread"]]
         self._counts = dict(state["counts"])
         self._told = {name: [*told] for name, told in state["told"].items()}
@@ -280,12 +294,14 @@ class Teaching(Hook):
         unread, self._unread = self._unread, []
         values = torch.stack([reward for _, reward in unread]).tolist()
         for (arm, _), value in zip(unread, values, strict=True):
-            name = self.teacher.arms[arm].name
             if math.isfinite(value):
-                self.teacher.observe(arm, value)
-                self._told.setdefault(name, []).append(value)
+                self._hear(arm, value)
             elif not self._learner.skips_updates:
-                self._bad = self._bad or _Bad(name, value)
+                self._bad = self._bad or _Bad(self.teacher.arms[arm].name, value)
+
+    def _hear(self, arm: int, value: float) -> None:
+        self.teacher.observe(arm, value)
+        self._told.setdefault(self.teacher.arms[arm].name, []).append(value)
 
     def __getstate__(self) -> dict[str, Any]:
         # Plans hold the model's modules; a copy of the learner makes its own when it enters the phase.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from jumpml.core import DataError, LearnerError, Problem, did_you_mean
 from jumpml.learn.teaching._arms import find_arms
 from jumpml.learn.teaching._axes import ARMS
+from jumpml.learn.teaching._rewards import MetricGain, TargetGain
+from jumpml.learn.teaching._sight import probed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,11 +54,13 @@ def find_teaching_problems(
             yield Problem(ARMS, str(error), "Leave the curriculum out, or the order that was given in code.")
             return
         except LearnerError as error:
-            yield from error.problems
+            yield from error.problems or [Problem(ARMS, str(error))]
             return
     yield from _too_few(teaching, found)
     if teaching.teacher.learns:
-        yield from _unrewarded(teaching.reward, {n: arms for n, arms in found.items() if len(arms) > 1}, model)
+        several_arms = {name: arms for name, arms in found.items() if len(arms) > 1}
+        yield from _unrewarded(teaching.reward, several_arms, model)
+        yield from _unmeasured(teaching.reward, several_arms, model, loaders)
 
 
 def _too_few(teaching: Teaching, found: Mapping[str, Sequence[TaughtArm]]) -> Iterator[Problem]:
@@ -86,3 +90,23 @@ def _unrewarded(reward: Reward, found: Mapping[str, Sequence[TaughtArm]], model:
             if reward.from_step and idle:
                 text = f"{reward.kind} is told by the update itself, and objective {name!r} does not run on arm "
                 yield Problem(path, f"{text}{idle[0]!r}.", "Leave `of` out, or take spg, which looks at any objective.")
+
+
+def _unmeasured(
+    reward: Reward, found: Mapping[str, Sequence[TaughtArm]], model: Model, loaders: DataLoaders
+) -> Iterator[Problem]:
+    """Rewards on validation rows, of which there are none that tell."""
+    for arm in (arm for arms in found.values() for arm in arms):
+        tasks = [name for name in arm.own if name in model.tasks]
+        if isinstance(reward, MetricGain) and (arm.runs is None or len(tasks) != 1):
+            text = (
+                f"metric_gain goes by the figure of an arm's task, and arm {arm.facts.name!r} has no task of its own."
+            )
+            yield Problem(("curriculum", "reward"), text, "Choose from tasks, or take target_gain.")
+            return
+        names = arm.own if reward.of is None else reward.of
+        known = all(name in model.objectives for name in names)
+        if isinstance(reward, TargetGain) and known and not len(probed(names, model, loaders)):
+            text = f"no validation row counts for {', '.join(names)}."
+            yield Problem(("curriculum", "reward"), text, "Give the validation split such rows, or take spg.")
+            return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -153,6 +154,8 @@ def test_each_phase_begins_with_all_tasks(tmp_path: Path) -> None:
         {"accumulate": 2},
         {"ema": {"decay": 0.9}},
         {"statistics": True, "log": ["jsonl"]},
+        {"curriculum": {"teacher": "uniform", "arms": "tasks"}},
+        {"curriculum": {"examples": {"kind": "super_loss"}}},
     ],
 )
 def test_it_goes_with_what_else_a_learner_does(options: dict[str, Any], tmp_path: Path) -> None:
@@ -187,20 +190,22 @@ def test_from_python_without_files() -> None:
 # --- exactness --------------------------------------------------------------------------------------------------------
 
 
-def resumed(folder: Path, epochs: int, batches: int, *, forget: bool = False) -> tuple[Learner, Learner]:
+def resumed(
+    folder: Path, epochs: int, batches: int, *, forget: bool = False, **options: Any
+) -> tuple[Learner, Learner]:
     """A run that was never stopped, and one that was stopped after some epochs and batches and goes on."""
     said: dict[str, Any] = {
         "early_stop": {"tasks": {"one": {**STOP, "patience": 1}, "two": {**STOP, "patience": 2}}},
         "checkpoint": {"every": {"epochs": 1}},
         "phases": {"supervised": {"epochs": 6}},
-    }
+    } | options
     whole = learner(folder / "whole", **said)
     whole.fit()
     first = learner(folder / "stopped", **said)
     for _ in range(epochs):
         first.train_epoch()
     with first._run.at_work():
-        for batch in [*first.remaining()][:batches]:
+        for batch in islice(first.remaining(), batches):
             first.step(batch)
     first.save()
     second = learner(folder / "stopped", **said)
@@ -218,6 +223,13 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(epochs: int, tmp_path: P
     assert whole.progress.stopped == second.progress.stopped == {"supervised": ["one", "two"]}
     assert not moved(weights(whole), weights(second))
     assert [e.losses for e in whole.history.epochs] == [e.losses for e in second.history.epochs]
+
+
+@pytest.mark.parametrize("epochs", [2, 4])
+def test_so_does_one_with_a_teacher_whose_arms_are_the_tasks(epochs: int, tmp_path: Path) -> None:
+    whole, second = resumed(tmp_path, epochs, 2, curriculum={"teacher": "exp3s", "arms": "tasks"})
+    assert whole.progress.stopped == second.progress.stopped == {"supervised": ["one", "two"]}
+    assert not moved(weights(whole), weights(second))
 
 
 def test_without_its_state_the_bits_differ(tmp_path: Path) -> None:

@@ -136,6 +136,10 @@ class Teaching(Hook):
         arms, before = self.arms(stage.name, stage.active), self._lesson
         self._lesson, self.figures = None, ()
         if len(arms) < 2:
+            if before and before.stage == stage.name:  # all arms but one were left out
+                stage.order = self._learner.loaders.train.drawing(stage.data)
+                for way in before.order.ways:
+                    stage.order = stage.order.rearranged(way)
             return
         loaders, facts = self._learner.loaders, tuple(arm.facts for arm in arms)
         again = (stage.name, facts) == (self._phase, self.teacher.arms)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
@@ -316,6 +317,20 @@ def test_nothing_else_is_tempered() -> None:
     assert not objective._forward_pre_hooks
     assert not any("temper" in name for name in model.state_dict())
     assert not torch.allclose(hook.temperatures("species")["rows"], torch.tensor(0.5))
+
+
+def test_new_classes_begin_as_all_did() -> None:
+    hook = Tempering(rows=False, lr=2.0)
+    learner = learner_of(hook)
+    learner.train_epoch()
+    before = hook.temperatures("species")["classes"]
+    for more, kept in (("setosa", "versicolor", "virginica", "new"), 3), (("setosa", "versicolor", "virginica"), 3):
+        told = replace(learner.model.fields["species"], classes=more)
+        learner.model._fields = {**learner.model.fields, "species": told}
+        hook.grew(cast("Any", None))
+        found = hook.temperatures("species")["classes"]
+        assert torch.equal(found[:kept], before)
+        assert found[kept:].tolist() == [1.0] * (len(more) - kept)
 
 
 # --- exact on resume -------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from jumpml.core import Loss
-    from jumpml.graph import Model
+    from jumpml.graph import Growth, Model
     from jumpml.learn._hook import Step
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
@@ -185,6 +185,14 @@ class Tempering(Hook):
             loss = objective.forward(_over(first.float(), free), *others, present=present)
             (slope,) = torch.autograd.grad(loss.value.sum(), free)
         return slope if present is None else torch.where(present, slope, 0.0)
+
+    def grew(self, growth: Growth) -> None:
+        """New classes begin as all did; a growth that is taken back takes theirs along."""
+        for name, tables in self._tables.items():
+            if CLASSES in tables:
+                table, count = tables[CLASSES], self._classes_of(self._learner.model, name)
+                new = table.new_full((max(0, count - len(table)),), self._began)
+                tables[CLASSES] = torch.cat([table[:count], new])
 
     def temperatures(self, task: str) -> dict[str, Tensor]:
         """What was learned of a task: ``rows`` in plain order, and ``classes`` in the order of their codes.

@@ -41,7 +41,7 @@ from jumpml.learn import (
     Teaching,
     Views,
 )
-from jumpml.objectives import L2, CrossEntropy
+from jumpml.objectives import L2, CrossEntropy, NTXent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -515,6 +515,60 @@ def test_trials_learn_on_a_copy() -> None:
     learner.fit()
     other = _fitted(taught("tasks"), epochs=2)
     assert same(weights_of(learner), weights_of(other))
+
+
+def test_pacing_is_laid_over_a_teacher_once_however_often_a_phase_is_set_up() -> None:
+    def make() -> Learner:
+        return make_learner([taught("datasets"), Pace(LinearPacing(start=0.2, over=1.0, order="random"))], epochs=2)
+
+    plain, tried = make(), make()
+    tried.try_batch("supervised")
+    plain.fit()
+    tried.fit()
+    assert same(weights_of(plain), weights_of(tried))
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_a_teacher_of_whose_two_tasks_one_is_over_lets_the_other_go_on_alone(paced: bool, tmp_path: Path) -> None:
+    def make() -> Learner:
+        pace = [Pace(LinearPacing(start=0.2, over=1.0, order="random"))] if paced else []
+        return make_learner([taught("tasks"), *pace], epochs=4, saving=Saving(folder=tmp_path))
+
+    whole = make()
+    whole.train_epoch()
+    whole.stop_task("size", "enough")
+    whole.save()
+    parts = make()
+    assert parts.resume()
+    for learner in (whole, parts):
+        record = learner.train_epoch()
+        assert set(record.losses) == {"kind", "total"}
+        served = learner.loaders.train.order(1)
+        assert (len(served.unique()) < len(served)) == paced
+    assert same(weights_of(whole), weights_of(parts))
+
+
+def test_one_batch_learned_by_heart_is_learned_by_all_objectives() -> None:
+    views = {"pull": NTXent("trunk", views=["weak", "strong"], projector=(8, 8))}
+    learner = make_learner([taught("objectives")], objectives=views, epochs=2)
+    learner.train_epoch()
+    before = weights_of(learner)
+    assert set(learner.overfit_batch(10).objectives) == {"kind", "size", "pull"}
+    assert learner.profile(steps=12).parts  # batches are taken in advance, across an epoch's end
+    assert same(before, weights_of(learner))
+
+
+def test_a_batch_that_lacks_an_arms_view_may_be_learned_from_again() -> None:
+    diary = Diary()
+    views = {"pull": NTXent("trunk", views=["weak", "strong"], projector=(8, 8))}
+    learner = make_learner([taught("objectives"), diary], objectives=views, record_examples=False)
+    for batch in learner.remaining():
+        if "x@weak.0" not in batch:
+            learner.step(batch)
+            learner.step(batch)
+            break
+        learner.step(batch)
+    assert "pull" not in diary.ran[-1]
 
 
 @pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"precision": "float16"}, {"clip_norm": 0.1}])

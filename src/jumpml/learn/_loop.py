@@ -26,6 +26,7 @@ from jumpml.learn.steps._execution import laid_out_alike
 from jumpml.learn.steps._meter import NONE_MOVES, Meter
 from jumpml.learn.steps._relived import look_at
 from jumpml.learn.steps._window import Window, miscount, rows_of
+from jumpml.learn.teaching._taught import TaughtOrder
 from jumpml.learn.teaching._teaching import Teaching
 
 if TYPE_CHECKING:
@@ -290,16 +291,17 @@ class Loop:
 
     def _set_up_again(self, stage: Stage, groups: Sequence[Mapping[str, Any]]) -> None:
         """Go on where the phase stands, with another model or other objectives."""
-        held, state, order = (
-            {id(p) for g in self.optimizer.param_groups for p in g["params"]},
-            stage.state_dict(),
-            stage.order,
-        )
+        held = {id(p) for g in self.optimizer.param_groups for p in g["params"]}
+        state, order = stage.state_dict(), stage.order
         self.stage = self._stage(stage.name, trained=[p for p in self.model.parameters() if id(p) in held])
         for group, before in zip(self.optimizer.param_groups, groups, strict=True):
             group.update(before)
         self.stage.load_state_dict(state)
-        self.stage.order = self.stage.order or order
+        if self.stage.order is None and not isinstance(order, TaughtOrder):
+            self.stage.order, self.stage.ways = order, stage.ways
+        else:
+            for way in stage.ways:
+                self.stage.rearrange(way)
         self._groups = self._told_apart()
 
     def regrow(self, lineage: Sequence[Mapping[str, Any]]) -> None:

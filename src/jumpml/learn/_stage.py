@@ -14,7 +14,7 @@ from jumpml.learn.optimizers._joint import members_of
 from jumpml.learn.schedules._rates import Rates
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from torch import nn
     from torch.optim import Optimizer
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from jumpml.graph import LossPlan, Model
     from jumpml.learn._phase import Phase
     from jumpml.learn.steps._execution import Execution, Losses
+
+    Way = Callable[[Order, bool], Order]
 
 _LOG = logging.getLogger("jumpml")
 MOST_TOLD = 5  # parameters that are named
@@ -50,7 +52,8 @@ class Stage:
         plan: What computes the losses of a step.
         served: What the train loader serves: fields, draws of views, and data sets.
         order: What says which rows come, in the place of the loaders' own order. None: that; a hook may set another as
-            the phase is entered, and one that finds another there draws from that.
+            the phase is entered.
+        ways: What hooks made of the order, one after the other; see `rearrange`.
 
     Raises:
         LearnerError: No objective is active, or nothing trains.
@@ -75,6 +78,7 @@ class Stage:
         self.untold = not stopped  # what is left out has no gradient, as it should
         self.data = phase.data
         self.order: Order | None = None
+        self.ways: list[Way] = []
         refuse_idle(name, model)
         left_out, own = left_out_with(stopped, name, model)
         frozen = {*model.select(phase.freeze), *own}
@@ -100,6 +104,16 @@ class Stage:
         updates = -(-len(loaders.train) // accumulate)
         steps = phase.epochs * updates
         self._rates = Rates(optimizer, initial, lr=phase.lr, schedule=phase.schedule, steps=steps, an_epoch=updates)
+
+    def rearrange(self, way: Way) -> None:
+        """Serve rows in the place of others, also when the phase is set up again because its model or its tasks change.
+
+        Args:
+            way: See `jumpml.data.Order.rearranged`.
+        """
+        _, loaders, _ = self._made
+        self.ways.append(way)
+        self.order = (self.order or loaders.train.drawing(self.data)).rearranged(way)
 
     def losses_of(self, only: Collection[str]) -> LossPlan:
         """What computes losses of the phase, in full precision.

@@ -107,8 +107,7 @@ class Pace(Hook):
         self._began, self._phase = progress.epoch - progress.closed(stage.name), stage.name
         self._of = by_row(self._learner.model, stage.name, None)
         self.pacing.begin()
-        order = stage.order or self._learner.loaders.train.drawing(stage.data)
-        stage.order = order.rearranged(self._paced)
+        stage.rearrange(self._paced)
 
     def _paced(self, order: Order, steady: bool) -> Order:
         return Paced(order, lambda: self._ranked, self._shares, steady=steady)

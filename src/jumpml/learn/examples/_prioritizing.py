@@ -97,8 +97,7 @@ class Prioritizing(Hook):
         self._phase, self._losses = stage.name, RowLosses(rows, device)
         self._held = torch.ones(rows, dtype=torch.float64)
         self._order: Preferred | None = None
-        order = stage.order or learner.loaders.train.drawing(stage.data)
-        stage.order = order.rearranged(self._preferred)
+        stage.rearrange(self._preferred)
         self._count()
 
     def _preferred(self, order: Order, steady: bool) -> Order:

@@ -71,13 +71,16 @@ class Choices:
     def known(self, epoch: int, batch: int) -> Choice | None:
         """The choice that a batch belongs to; None where it is to be made.
 
-        What waits and neither has this batch nor ends before it will not be learned from: it is forgotten.
+        What waits and neither has this batch nor ends before it will not be learned from: it is forgotten. Batches of
+        the next epoch may be asked for before the last of this one are learned from.
         """
         for choice in self.waiting:
             if choice.epoch == epoch and choice.first <= batch < choice.end:
                 return choice
-        if self.waiting and (self.waiting[-1].epoch, self.waiting[-1].end) != (epoch, batch):
-            self.waiting.clear()
+        if self.waiting:
+            last = self.waiting[-1]
+            if (epoch, batch) not in {(last.epoch, last.end), (last.epoch + 1, 0)}:
+                self.waiting.clear()
         return None
 
     def learned(self) -> None:

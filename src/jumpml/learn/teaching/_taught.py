@@ -124,23 +124,26 @@ class TaughtPlan:
         self._whole, self._plans, self._choices = whole, plans, choices
 
     @property
-    def _now(self) -> Losses:
-        """That of a batch which no teacher chose is the whole."""
-        choice = self._choices.next
-        return self._whole if choice is None else self._plans[choice.arm]
-
-    @property
     def nodes(self) -> Sequence[str]:
         """The nodes that run."""
-        return self._now.nodes
+        choice = self._choices.next
+        return self._whole.nodes if choice is None else self._plans[choice.arm].nodes
 
     def counted(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor | None]:
         """See `LossPlan.counted`."""
-        return self._now.counted(batch)
+        return self._of(batch).counted(batch)
 
     def __call__(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Loss], dict[str, Tensor]]:
         """See `LossPlan`."""
-        return self._now(batch)
+        return self._of(batch)(batch)
+
+    def _of(self, batch: Mapping[str, Tensor]) -> Losses:
+        """That of a batch which no teacher chose, or which is learned from again, is the whole, if it has all views."""
+        choice = self._choices.next
+        if choice is not None:
+            return self._plans[choice.arm]
+        every = (self._whole, *self._plans)
+        return next((plan for plan in every if all(name in batch for name in plan.fields)), self._whole)
 
 
 def _joined(batches: Sequence[Tensor]) -> Epoch:

@@ -37,11 +37,9 @@ if TYPE_CHECKING:
 class _Lesson(NamedTuple):
     """What is made for a phase; all that is remembered stands beside it."""
 
-    stage: str
     arms: Sequence[TaughtArm]
     streams: Sequence[Stream]
     accumulate: int
-    order: TaughtOrder
 
 
 class _Bad(NamedTuple):
@@ -133,13 +131,8 @@ class Teaching(Hook):
             stage: The phase, as it is set up; it is changed.
             accumulate: Batches of an update.
         """
-        arms, before = self.arms(stage.name, stage.active), self._lesson
-        self._lesson, self.figures = None, ()
+        arms, self._lesson, self.figures = self.arms(stage.name, stage.active), None, ()
         if len(arms) < 2:
-            if before and before.stage == stage.name:  # all arms but one were left out
-                stage.order = self._learner.loaders.train.drawing(stage.data)
-                for way in before.order.ways:
-                    stage.order = stage.order.rearranged(way)
             return
         loaders, facts = self._learner.loaders, tuple(arm.facts for arm in arms)
         again = (stage.name, facts) == (self._phase, self.teacher.arms)
@@ -155,9 +148,7 @@ class Teaching(Hook):
                 self.reward.load_state_dict(kept)
         plain = loaders.train.drawing(self._learner.phases[stage.name].data)
         stage.order = TaughtOrder(plain, arms, self._choices, self._choose)
-        if before and before.stage == stage.name:  # what a hook made of the order, as the phase was entered
-            stage.order.ways += before.order.ways
-        self._lesson = _Lesson(stage.name, arms, streams, accumulate, stage.order)
+        self._lesson = _Lesson(arms, streams, accumulate)
         if any(arm.runs is not None for arm in arms):
             plans = {arm.runs: stage.plan if arm.runs is None else stage.executed(arm.runs) for arm in arms}
             stage.plan = TaughtPlan(stage.plan, [plans[arm.runs] for arm in arms], self._choices)

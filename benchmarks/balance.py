@@ -3,12 +3,14 @@
 Tasks on scikit-learn's digits that share a trunk, batches of 64, Adam, one thread: a perceptron, whose step is so short
 that each operation on as few numbers as there are objectives shows, and a convolutional net. The learners take turns of
 some steps on the same batch, and a ratio is the median over the rounds. By hand stand the same net and loop in bare
-PyTorch, with the sum, and with TorchJD's `mtl_backward` at the trunk's output.
+PyTorch, with the sum, and with what TorchJD has of the same kind: `mtl_backward` with its aggregators, which combine on
+the trunk's parameters, and its scalarizers. Those whose solvers are not installed are left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import statistics
 import time
@@ -27,13 +29,13 @@ from jumpml.learn import Balancing, Learner
 from jumpml.objectives import CrossEntropy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from jumpml.data import DataLoaders
 
 BATCH, TURN = 64, 10
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-BASE, HAND = "sum", "by hand, the sum"
+BASE, HAND, BY_TORCHJD = "sum", "by hand, the sum", "by hand, TorchJD's "
 LOSSES = ("uncertainty", "dwa", "famo")
 GRADIENTS = ("upgrad", "pcgrad", "cagrad", "mgda", "nash_mtl", "imtl_g", "aligned_mtl")
 
@@ -79,26 +81,58 @@ def learner_of(trunk: Callable[[], nn.Module], tasks: int, balance: dict[str, An
     return Learner(loaders, model, Adam(model.parameters(), 1e-3), record_examples=False, hooks=hooks)
 
 
-def by_hand(trunk: Callable[[], nn.Module], tasks: int, image: Tensor, label: Tensor, way: str) -> Callable[[], None]:
-    """A step in bare PyTorch: with the sum, or with TorchJD."""
-    from torchjd.aggregation import IMTLG
+def rivals(tasks: int) -> dict[str, Any]:
+    """By kind, what TorchJD has of it and can make here."""
+    from torchjd import aggregation, scalarization
+
+    makers: dict[str, Callable[[], Any]] = {
+        "uncertainty": lambda: scalarization.UW(tasks),
+        "dwa": scalarization.DWA,
+        "famo": lambda: scalarization.FAMO(tasks),
+        "upgrad": aggregation.UPGrad,
+        "pcgrad": aggregation.PCGrad,
+        "cagrad": lambda: aggregation.CAGrad(0.5),
+        "mgda": aggregation.MGDA,
+        "nash_mtl": lambda: aggregation.NashMTL(tasks),
+        "imtl_g": aggregation.IMTLG,
+        "aligned_mtl": aggregation.AlignedMTL,
+    }
+    found = {}
+    for kind, make in makers.items():
+        with contextlib.suppress(ImportError):  # of a solver that TorchJD asks for
+            found[kind] = make()
+    return found
+
+
+def by_hand(
+    trunk: Callable[[], nn.Module], tasks: int, image: Tensor, label: Tensor, rival: Any = None
+) -> Callable[[], None]:
+    """A step in bare PyTorch: with the sum, or with one of TorchJD's."""
+    from torchjd.aggregation import Aggregator
     from torchjd.autojac import jac_to_grad, mtl_backward
+    from torchjd.scalarization import FAMO
 
     torch.manual_seed(0)
     body, heads = trunk(), [nn.Linear(128, 10) for _ in range(tasks)]
-    optimizer = Adam([*body.parameters(), *(p for head in heads for p in head.parameters())], 1e-3)
-    aggregator = IMTLG()
+    own = [] if rival is None else [*rival.parameters()]
+    optimizer = Adam([*body.parameters(), *(p for head in heads for p in head.parameters()), *own], 1e-3)
+    steps = 0
 
     def step() -> None:
+        nonlocal steps
         optimizer.zero_grad()
         features = body(image)
         losses = [F.cross_entropy(head(features), label) for head in heads]
-        if way == HAND:
-            torch.stack(losses).sum().backward()
-        else:
+        if isinstance(rival, Aggregator):
             mtl_backward(losses, features=features)
-            jac_to_grad(body.parameters(), aggregator)
+            jac_to_grad(body.parameters(), rival)
+        else:
+            values = torch.stack(losses)
+            if steps and isinstance(rival, FAMO):
+                rival.update(values.detach())  # of the step before, as ours
+            (values.sum() if rival is None else rival(values)).backward()
         optimizer.step()
+        steps += 1
 
     return step
 
@@ -112,8 +146,9 @@ def steps_of(trunk: Callable[[], nn.Module], tasks: int) -> dict[str, Callable[[
     learners = {name: learner_of(trunk, tasks, balance) for name, balance in told.items()}
     batch = next(iter(learners[BASE].remaining()))
     steps = {name: _stepping(learner, batch) for name, learner in learners.items()}
-    for way in (HAND, "by hand, TorchJD's IMTLG at the trunk"):
-        steps[way] = by_hand(trunk, tasks, batch["image"], batch["label"], way)
+    steps[HAND] = by_hand(trunk, tasks, batch["image"], batch["label"])
+    for kind, rival in rivals(tasks).items():
+        steps[BY_TORCHJD + kind] = by_hand(trunk, tasks, batch["image"], batch["label"], rival)
     return steps
 
 
@@ -158,15 +193,23 @@ def main() -> None:
     print(
         f"torch {torch.__version__}, 1 thread, {options.tasks} tasks, {options.repeats} rounds, {options.clock} time\n"
     )
-    print("| trunk | balancer | ms a step | ratio (median) | lowest | highest |\n|---|---|---:|---:|---:|---:|")
+    print("| trunk | balancer | ms a step | over the sum | lowest | highest | TorchJD by hand, over the sum by hand |")
+    print("|---|---|---:|---:|---:|---:|---:|")
     for title in options.trunk or TRUNKS:
-        trunk = TRUNKS[title]
-        seconds = measure(steps_of(trunk, options.tasks), options.repeats, CLOCKS[options.clock])
+        seconds = measure(steps_of(TRUNKS[title], options.tasks), options.repeats, CLOCKS[options.clock])
         for name, own in seconds.items():
-            base = seconds[HAND if name.startswith("by hand") else BASE]
-            ratios = [one / other for one, other in zip(own, base, strict=True)]
-            told = f"{statistics.median(ratios):.3f} | {min(ratios):.3f} | {max(ratios):.3f}"
-            print(f"| {title} | {name} | {1000 * statistics.median(own):.2f} | {told} |")
+            if not name.startswith(BY_TORCHJD):
+                least, middle, most = over(own, seconds[HAND if name == HAND else BASE])
+                rival = seconds.get(BY_TORCHJD + name)
+                beside = "" if rival is None else f"{over(rival, seconds[HAND])[1]:.3f}"
+                told = f"{1000 * statistics.median(own):.2f} | {middle:.3f} | {least:.3f} | {most:.3f} | {beside}"
+                print(f"| {title} | {name} | {told} |")
+
+
+def over(own: Sequence[float], base: Sequence[float]) -> tuple[float, float, float]:
+    """The lowest, the median and the highest of the rounds' ratios."""
+    ratios = [one / other for one, other in zip(own, base, strict=True)]
+    return min(ratios), statistics.median(ratios), max(ratios)
 
 
 if __name__ == "__main__":

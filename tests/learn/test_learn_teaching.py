@@ -158,6 +158,11 @@ def _attached(arms: str) -> Teaching:
     return teaching
 
 
+def test_what_other_arms_teach_is_not_told_to_be_idle(caplog: pytest.LogCaptureFixture) -> None:
+    make_learner([Teaching(Uniform(), "tasks")]).train_epoch()
+    assert "no gradient reaches" not in caplog.text
+
+
 def test_penalties_run_on_every_arm() -> None:
     diary = Diary()
     penalty = {"l2": L2((), parameters_of=["trunk"], weight=1e-3)}

@@ -54,11 +54,11 @@ class ExampleRecorder(Hook):
     """
 
     name = "record_examples"
-    positions = True
 
     def __init__(self, tasks: Mapping[str, Task]) -> None:
         self._learner: Learner | None = None
         self._tasks = dict(tasks)
+        self.positions = bool(tasks)
         self._raw: dict[str, list[tuple[Loss, Tensor, Tensor]]] = {}
         self._epoch: dict[str, _Epoch] = {}
         self._rows = 0  # served in the open epoch

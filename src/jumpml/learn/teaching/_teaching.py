@@ -152,6 +152,7 @@ class Teaching(Hook):
         if any(arm.runs is not None for arm in arms):
             plans = {arm.runs: stage.plan if arm.runs is None else stage.executed(arm.runs) for arm in arms}
             stage.plan = TaughtPlan(stage.plan, [plans[arm.runs] for arm in arms], self._choices)
+            stage.untold = False  # what one arm's update leaves without a gradient is another's
 
     def arms(self, phase: str, active: Collection[str] | None = None) -> list[TaughtArm]:
         """What there is to choose from in a phase; nothing where the teacher does not choose in it.

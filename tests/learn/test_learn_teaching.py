@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import torch
 from taught import ROWS, make_learner, make_loaders, same, weights_of
+from torch import nn
 
 import jumpml
+from jumpml.blocks import MMoE
 from jumpml.core import LearnerError, NonFiniteLossError, SpecError, derive_seed
 from jumpml.curriculum import Exp3S, LinearPacing, Teacher, Uniform
 from jumpml.data import Epoch, Order, Stream
-from jumpml.graph import Widen
+from jumpml.graph import Model, Node, Widen
 from jumpml.learn import (
     SPG,
     Axis,
@@ -27,6 +29,7 @@ from jumpml.learn import (
     GradientNorm,
     Hook,
     JsonlLog,
+    Learner,
     LossDrop,
     LossReward,
     MetricGain,
@@ -41,13 +44,13 @@ from jumpml.learn import (
     Teaching,
     Views,
 )
-from jumpml.objectives import L2, CrossEntropy, NTXent
+from jumpml.objectives import L2, CrossEntropy, Huber, NTXent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from jumpml.learn import Learner, Reward, Step
+    from jumpml.learn import Reward, Step
 
 ARMS: dict[str, Callable[[], Any]] = {
     "datasets": lambda: "datasets",
@@ -159,7 +162,21 @@ def _attached(arms: str) -> Teaching:
 
 
 def test_what_other_arms_teach_is_not_told_to_be_idle(caplog: pytest.LogCaptureFixture) -> None:
-    make_learner([Teaching(Uniform(), "tasks")]).train_epoch()
+    loaders = make_loaders()
+    loaders.bind(["x"])
+    model = Model(
+        inputs={"x": loaders.info("x")},
+        nodes={
+            "mix": Node(MMoE(["kind", "size"], [8], count=2), "x"),
+            "to_kind": Node(nn.LazyLinear(3), "mix.kind"),
+            "to_size": Node(nn.LazyLinear(1), "mix.size"),
+        },
+        objectives={"kind": CrossEntropy(("to_kind", "kind")), "size": Huber(("to_size", "size"))},
+        fields=loaders.fields,
+        seed=0,
+    )
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    Learner(loaders, model, optimizer, hooks=[Teaching(Uniform(), "objectives")]).train_epoch()
     assert "no gradient reaches" not in caplog.text
 
 

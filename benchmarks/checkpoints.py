@@ -1,9 +1,10 @@
 """What checkpointing each epoch costs where an epoch takes about a second.
 
 Epochs with a checkpoint at their end take turns with epochs without one; whatever else the machine does falls on both
-alike. The net's size is chosen so that an epoch takes about a second; the state that is saved is its weights, their
-average and Adam's moments. The wall clock counts, since a step must not wait for the disk; and each turn ends when its
-last checkpoint is on its way, as in training, while the next epoch begins.
+alike. A net's size is chosen so that an epoch takes about a second: a convolutional one whose state is small, or a
+perceptron with a large one. The state that is saved is its weights, their average and Adam's moments. The wall clock
+counts, since a step must not wait for the disk; and each turn ends when its last checkpoint is on its way, as in
+training, while the next epoch begins.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -40,11 +41,19 @@ DATA = {
 CLOCKS = {"wall": time.perf_counter, "training thread": time.thread_time}
 
 
-def make(loaders: DataLoaders, width: int, saving: Saving | None) -> Learner:
-    """A convolutional net whose last layer has so many channels."""
-    body = {"module": "jumpml.blocks.ConvEncoder", "inputs": "image", "args": {"widths": [width // 2, width]}}
-    nodes = {"body": body}
-    nodes["digit"] = {"module": "jumpml.blocks.Head", "inputs": "body"}
+NETS = {  # by name: the body at a width, the width, and rows a batch
+    "convolutional": (
+        lambda width: {"module": "jumpml.blocks.ConvEncoder", "args": {"widths": [width // 2, width]}},
+        160,
+        64,
+    ),
+    "perceptron": (lambda width: {"module": "jumpml.blocks.MLP", "args": {"widths": [width, width]}}, 1550, 16),
+}
+
+
+def make(loaders: DataLoaders, body: dict[str, Any], saving: Saving | None) -> Learner:
+    """A learner of digits."""
+    nodes = {"body": {**body, "inputs": "image"}, "digit": {"module": "jumpml.blocks.Head", "inputs": "body"}}
     tasks = {"digit": {"kind": "multiclass", "output": "digit", "target": "label"}}
     model = jumpml.load_model({"nodes": nodes, "tasks": tasks}, loaders, seed=0)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
@@ -77,16 +86,18 @@ def blocked_by(learner: Learner) -> float:
 def main() -> None:
     """Print the seconds of an epoch with and without checkpoints, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--width", type=int, default=160)
+    parser.add_argument("--net", choices=NETS, default="convolutional")
+    parser.add_argument("--width", type=int, help="another than the net's own")
     parser.add_argument("--epochs", type=int, default=3, help="of a turn")
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    loaders = jumpml.create_dataloader(DATA)
+    body, width, batch_size = NETS[options.net]
+    loaders = jumpml.create_dataloader({**DATA, "batch_size": batch_size})
     with tempfile.TemporaryDirectory() as folder:
         learners = {
-            "without": make(loaders, options.width, None),
-            "with": make(loaders, options.width, Saving(folder=Path(folder), epochs=1)),
+            "without": make(loaders, body(options.width or width), None),
+            "with": make(loaders, body(options.width or width), Saving(folder=Path(folder), epochs=1)),
         }
         seconds: dict[str, list[dict[str, float]]] = {name: [] for name in learners}
         for learner in learners.values():  # the phase's first checkpoint, caches

@@ -18,7 +18,7 @@ import jumpml
 from jumpml.blocks import MMoE
 from jumpml.core import LearnerError, NonFiniteLossError, SpecError, derive_seed
 from jumpml.curriculum import Exp3S, LinearPacing, Teacher, Uniform
-from jumpml.data import Epoch, Order, Stream
+from jumpml.data import Bucketed, Epoch, Order, Stream
 from jumpml.graph import Model, Node, Widen
 from jumpml.learn import (
     SPG,
@@ -674,6 +674,23 @@ def test_a_teacher_needs_two_arms_and_an_order_that_knows_rows() -> None:
     make_learner([Teaching(Uniform(), "datasets")], phases=phases, objectives=late).fit()
     with pytest.raises(LearnerError, match=r"two arms or more to choose from: in 'first' there is 'a'"):
         make_learner([Teaching(Uniform(), "datasets", when=["first"])], phases=phases, objectives=late)
+
+
+def test_an_arm_of_one_row_is_refused_where_something_needs_two() -> None:
+    class Lone(Axis):
+        kind = "lone"
+
+        def parts(self, model: Any, loaders: Any, phase: str, datasets: Any) -> Any:
+            first = torch.arange(58) < 1
+            return {"one": Part(mask=first), "rest": Part(mask=~first)}
+
+    says = r"arm 'one' has a batch of one row, and batch normalization in node 'trunk' needs two\. Give it more rows"
+    with pytest.raises(LearnerError, match=says):
+        make_learner([Teaching(Uniform(), Lone())])
+    short = Bucketed(make_loaders().train.drawing(), torch.arange(58) % 7)  # of 40, 12 and 6 rows
+    with pytest.raises(LearnerError, match="arm 'b' has a batch of one row"):
+        make_learner([Teaching(Uniform(), "datasets")], loaders=make_loaders(11, short))
+    make_learner([Teaching(Uniform(), "datasets")], loaders=make_loaders(11)).fit()  # whose batches are all full
 
 
 def test_an_objective_that_is_not_active_tells_nothing() -> None:

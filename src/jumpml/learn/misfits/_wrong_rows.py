@@ -32,7 +32,7 @@ def lone_rows(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -
     for name, phase in phases.items():
         if phase.epochs:
             rows = loaders.train.count(phase.data) if phase.data else len(loaders.train.rows)
-            by_rows.setdefault(rows, {}).update(dict.fromkeys(_needs(model, name, phase)))
+            by_rows.setdefault(rows, {}).update(dict.fromkeys(needs_two(model, name, phase)))
     return [lone for rows, needing in by_rows.items() if needing for lone in _lone_row(rows, size, [*needing])]
 
 
@@ -46,11 +46,18 @@ def _lone_row(rows: int, size: int, needing: Sequence[str]) -> list[Problem]:
     return [Problem(("batch_size",), text, fix)]
 
 
-def _needs(model: Model, name: str, phase: Phase) -> Iterator[str]:
-    """What needs two rows in a phase: losses of a whole batch, and batch normalization that trains."""
+def needs_two(model: Model, name: str, phase: Phase, only: Sequence[str] | None = None) -> Iterator[str]:
+    """What needs two rows in a phase: losses of a whole batch, and batch normalization that trains.
+
+    Args:
+        model: The model.
+        name: The phase's name.
+        phase: The phase.
+        only: The objectives that run; all that are active where None.
+    """
     selected = {*model.select(phase.train)} - {*model.select(phase.freeze)}
     trained = {model.node_of(name) for name in selected}
-    for active in model.active(name):
+    for active in model.active(name) if only is None else only:
         objective = model.objectives[active]
         if objective.inputs and not objective.per_example:
             yield f"objective {active!r} ({type(objective).__name__})"

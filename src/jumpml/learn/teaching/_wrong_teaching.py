@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import DataError, LearnerError, Problem, did_you_mean
+from jumpml.learn.misfits._wrong_rows import needs_two
 from jumpml.learn.teaching._arms import find_arms
 from jumpml.learn.teaching._axes import ARMS
 from jumpml.learn.teaching._rewards import MetricGain, TargetGain
@@ -57,6 +58,7 @@ def find_teaching_problems(
             yield from error.problems or [Problem(ARMS, str(error))]
             return
     yield from _too_few(teaching, found)
+    yield from _lone_rows(found, model, loaders, phases)
     if teaching.teacher.learns:
         several_arms = {name: arms for name, arms in found.items() if len(arms) > 1}
         yield from _unrewarded(teaching.reward, several_arms, model)
@@ -69,6 +71,22 @@ def _too_few(teaching: Teaching, found: Mapping[str, Sequence[TaughtArm]]) -> It
         told = "; ".join(f"in {n!r} there is {_named(arms)}" for n, arms in few.items())
         text = f"a teacher needs two arms or more to choose from: {told}."
         yield Problem(ARMS, text, "Choose from other arms, or leave the curriculum out.")
+
+
+def _lone_rows(
+    found: Mapping[str, Sequence[TaughtArm]], model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
+) -> Iterator[Problem]:
+    """Arms with a batch of one row, where something needs two."""
+    for phase, arm in ((phase, arm) for phase, arms in found.items() if len(arms) > 1 for arm in arms):
+        sizes = [min(arm.facts.rows, loaders.batch_size)]
+        if not arm.order.anywhere:  # its batches are the order's own, also the last one of an epoch
+            sizes = arm.order.epoch(0, 0, loaders.batch_size).sizes
+        needing = [*dict.fromkeys(needs_two(model, phase, phases[phase], arm.runs))]
+        if min(sizes) < 2 and needing:
+            need = f"{' and '.join(needing)} need{'s' if len(needing) == 1 else ''} two"
+            text = f"arm {arm.facts.name!r} has a batch of one row, and {need}."
+            yield Problem(ARMS, text, "Give it more rows, take another batch_size, or choose from other arms.")
+            return
 
 
 def _named(arms: Sequence[TaughtArm]) -> str:

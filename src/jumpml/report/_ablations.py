@@ -106,7 +106,7 @@ def _reached(record: CardRecord) -> Table:
                 )
             )
     head = ("figure", "twin", "where the twin ended", "the twin's updates", "this run's updates", "of the twin's")
-    caption = "Updates until a figure on validation rows first was where the twin ended, counted at the ends of epochs"
+    caption = "Updates until a figure first was where the twin ended, counted at the ends of epochs"
     return Table(caption, head, tuple(rows), "llrrrr")
 
 

@@ -74,7 +74,8 @@ def _tasks(ways: Sequence[Way], epochs: Sequence[EpochRecord]) -> Iterator[Block
         yield Text(f"In the order in which they were learned for the most part: {words.listing(told)}.")
     head = ("task", "figure", "after its first epoch", "best", "last", "nine tenths by update", "train loss", "rows")
     rows = tuple(_row(way, epochs) for way in ways)
-    way = "Each task's way, from its figure on validation rows after its first epoch to the best"
+    on = "on validation rows, or its train loss," if any(not way.metric for way in ways) else "on validation rows"
+    way = f"Each task's way, from its figure {on} after its first epoch to the best"
     caption = f"{way}; rows are those that have its target, over all epochs"
     yield Table(caption, head, rows, "llrrrrrr")
     if len(ways) > 1:

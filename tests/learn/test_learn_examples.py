@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -382,7 +383,7 @@ def test_a_run_that_stopped_within_an_epoch_ends_with_the_same_bits(rule: str, t
 def test_pacing_by_the_data_has_no_state(tmp_path: Path) -> None:
     pace = Pace(RootPacing())
     learner_of(pace)
-    assert pace.state_dict() == {"pacing": {}}
+    assert pace.state_dict() == {"kind": "root", "pacing": {}}
 
 
 # --- beside a teacher ------------------------------------------------------------------------------------------------
@@ -517,3 +518,45 @@ def test_numbers_out_of_range_are_refused(make: Callable[[], Hook], text: str) -
     with pytest.raises(LearnerError) as caught:
         make()
     assert str(caught.value) == text
+
+
+# --- another run goes on ----------------------------------------------------------------------------------------------
+
+KINDS: Mapping[str, Callable[[], Hook]] = {
+    "root": lambda: Pace(RootPacing(0.3, 0.8), "own"),
+    "of the data": lambda: Pace(RootPacing(0.3, 0.8)),
+    "baby_step": lambda: Pace(BabyStep(buckets=3), "own"),
+    "self_paced": lambda: Weighing(SelfPaced()),
+    "super_loss": lambda: Weighing(SuperLoss()),
+    "prioritized": Prioritizing,
+    "data_parameters": Tempering,
+}
+
+
+OTHERS = [
+    ("root", "baby_step"),
+    ("of the data", "root"),
+    ("prioritized", "self_paced"),
+    ("self_paced", "data_parameters"),
+]
+
+
+@pytest.mark.parametrize(("then", "now"), [*zip(KINDS, KINDS, strict=True), *OTHERS])
+def test_a_run_goes_on_with_another_kind_and_with_other_rows(then: str, now: str, tmp_path: Path) -> None:
+    first = learner_of(KINDS[then](), folder=tmp_path, epochs=2)
+    first.train_epoch()
+    with first.random:
+        first.step(next(first.remaining()))
+        first.save()
+    split = {"train": 0.4, "val": 0.2, "test": 0.4, "stratify": "species", "duplicates": "together"}
+    data = copy.deepcopy(iris_data())
+    data["datasets"]["iris"]["split"] = split
+    rows = loaders_of(**data) if then == now else None
+    second = learner_of(KINDS[now](), folder=tmp_path, epochs=3, loaders=rows)
+    assert second.resume(allow_changes=True)
+    second.fit()
+    assert second.progress.closed("supervised") == 3
+    if rows is not None:
+        assert len(first.loaders.train.rows) > len(rows.train.rows)
+        (history,) = second.history.examples.values()
+        assert history.loss.shape == (2, len(rows.train.rows))

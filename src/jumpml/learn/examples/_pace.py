@@ -150,13 +150,13 @@ class Pace(Hook):
     def state_dict(self) -> dict[str, Any]:
         """The pacing's, and with ``own`` the losses of the open epoch and those that rows are ranked by."""
         own = {"losses": self._losses.state_dict(), "hard": self._hard} if self._own else {}
-        return {"pacing": self.pacing.state_dict(), **own}
+        return {"kind": self.pacing.kind, "pacing": self.pacing.state_dict(), **own}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
-        if self._on:
+        """Go on from a state; what is of another kind, or of other rows, is of no use."""
+        if self._on and state["kind"] == self.pacing.kind:
             self.pacing.load_state_dict(state["pacing"])
-        if self._own:
+        if self._own and "hard" in state and len(state["hard"]) == len(self._hard):
             self._losses.load_state_dict(state["losses"])
             self._hard = state["hard"].cpu()
             self._rank()

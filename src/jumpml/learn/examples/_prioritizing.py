@@ -144,8 +144,8 @@ class Prioritizing(Hook):
         return {"losses": self._losses.state_dict(), "held": self._held} if self._names else {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state; one of another kind is of no use."""
-        if self._names and "held" in state:
+        """Go on from a state; one of another kind, or of other rows, is of no use."""
+        if self._names and "held" in state and len(state["held"]) == len(self._held):
             self._losses.load_state_dict(state["losses"])
             self._held = state["held"].cpu()
             self._count()

@@ -54,8 +54,9 @@ class RowLosses:
         return {"last": self.last}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
-        self.last = state["last"].to(self.last).clone()
+        """Go on from a state; one of other rows is of no use."""
+        if len(state["last"]) == len(self.last):
+            self.last = state["last"].to(self.last).clone()
 
 
 def row_loss(losses: Mapping[str, Loss], weights: Mapping[str, float]) -> Tensor:

@@ -207,12 +207,12 @@ class Tempering(Hook):
         return {"kind": self.kind, "tables": {name: dict(tables) for name, tables in self._tables.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state; one of another kind is of no use."""
+        """Go on from a state; one of another kind, or of other rows, is of no use."""
         if state.get("kind") != self.kind:
             return
         for name, tables in self._tables.items():
             for key, value in state["tables"].get(name, {}).items():
-                if key in tables:
+                if key in tables and len(value) == len(tables[key]):
                     tables[key] = value.to(tables[key]).clone()
 
     def identity(self) -> str:

@@ -105,7 +105,7 @@ class Weighing(Hook):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; one of another kind is of no use."""
-        if state["kind"] != self.weights.kind:
+        if state.get("kind") != self.weights.kind:
             return
         for name, rule in self._rules.items():
             if name in state["rules"]:

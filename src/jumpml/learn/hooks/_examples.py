@@ -121,6 +121,8 @@ class ExampleRecorder(Hook):
             last = order.new_full((rows,), -1).scatter_reduce_(0, own, place, "amax")
             done = self._done.setdefault(name, {key: [] for key in KEPT})
             for key, kept in done.items():
+                if kept and len(kept[0]) != rows:  # a run that went on with other rows
+                    kept.clear()
                 ordered = epoch.ordered(key)
                 kept.append(_by_row(ordered, last.to(ordered.device)).cpu())
         self._epoch, self._rows = {}, 0
@@ -159,6 +161,8 @@ class ExampleRecorder(Hook):
             for name, parts in state["epoch"].items()
         }
         self._done = {n: {k: list(v.unbind()) for k, v in parts.items()} for n, parts in state["done"].items()}
+        if self._learner is not None and not self._learner.progress.batch:  # an epoch of other batches begins anew
+            self._places, self._rows, self._epoch = [], 0, {}
 
     def _digest(self) -> None:
         for name, steps in self._raw.items():

@@ -2,9 +2,14 @@
 
 Tasks on scikit-learn's digits that share a trunk, batches of 64, Adam, one thread: a perceptron, whose step is so short
 that each operation on as few numbers as there are objectives shows, and a convolutional net. The learners take turns of
-some steps on the same batch, and a ratio is the median over the rounds. By hand stand the same net and loop in bare
+some steps on the same batches, and a ratio is the median over the rounds. By hand stand the same net and loop in bare
 PyTorch, with the sum, and with what TorchJD has of the same kind: `mtl_backward` with its aggregators, which combine on
 the trunk's parameters, and its scalarizers. Those whose solvers are not installed are left out.
+
+Labels are drawn anew for each batch and each task, so that losses stay where they begin. On one batch of true labels
+they would reach 0 within a few hundred steps, at another time for each balancer; gradients are then denormal numbers,
+with which a processor reckons many times as slowly, and what a ratio tells is not the balancer's work. Tasks with the
+same labels would have almost the same gradients besides, which spares those that look for a compromise.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import contextlib
 import gc
 import statistics
 import time
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,9 +35,12 @@ from jumpml.learn import Balancing, Learner
 from jumpml.objectives import CrossEntropy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jumpml.data import DataLoaders
+
+    Batch = dict[str, Tensor]
+    Step = Callable[[Batch], None]
 
 BATCH, TURN = 64, 10
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -56,29 +65,39 @@ def convolutional() -> nn.Module:
 TRUNKS = {"perceptron": perceptron, "convolutional": convolutional}
 
 
-def load_digits() -> DataLoaders:
-    """The digits, standardized."""
+def load_digits(tasks: int) -> DataLoaders:
+    """The digits, standardized, with a target for each task."""
     image = {"kind": "image", "column": "images", "shape": [1, 8, 8], "range": [0, 16]}
-    fields = {"image": image, "label": {"kind": "category", "column": "target"}}
-    dataset = {"source": {"kind": "sklearn", "name": "digits"}, "fields": fields, "split": {"stratify": "label"}}
+    labels = {f"label{number}": {"kind": "category", "column": "target"} for number in range(tasks)}
+    fields = {"image": image, **labels}
+    dataset = {"source": {"kind": "sklearn", "name": "digits"}, "fields": fields, "split": {"stratify": "label0"}}
     features = {"image": [{"standardize": {}}]}
     return jumpml.create_dataloader({"datasets": {"digits": dataset}, "features": features, "batch_size": BATCH})
 
 
 def learner_of(trunk: Callable[[], nn.Module], tasks: int, balance: dict[str, Any]) -> Learner:
     """A learner of tasks on one trunk."""
-    loaders = load_digits()
+    loaders = load_digits(tasks)
     heads = [f"head{number}" for number in range(tasks)]
     model = Model(
         inputs={"image": loaders.info("image")},
         nodes={"trunk": Node(trunk(), "image")} | {head: Node(nn.Linear(128, 10), "trunk") for head in heads},
-        objectives={f"task{number}": CrossEntropy((head, "label")) for number, head in enumerate(heads)},
+        objectives={f"task{number}": CrossEntropy((head, f"label{number}")) for number, head in enumerate(heads)},
         fields=loaders.fields,
         seed=0,
     )
     balancer = build_balancer(load_spec(LearnerSpec, {"balance": balance}).balance)
     hooks = [] if balancer is None else [Balancing(balancer)]
     return Learner(loaders, model, Adam(model.parameters(), 1e-3), record_examples=False, hooks=hooks)
+
+
+def batches_of(learner: Learner, tasks: int) -> Iterator[Batch]:
+    """An epoch's whole batches, again and again, with labels by chance."""
+    generator = torch.Generator().manual_seed(0)
+    images = [batch["image"] for batch in learner.remaining() if len(batch["image"]) == BATCH]
+    for image in cycle(images):
+        labels = torch.randint(10, (tasks, BATCH), generator=generator)
+        yield {"image": image, **{f"label{number}": label for number, label in enumerate(labels)}}
 
 
 def rivals(tasks: int) -> dict[str, Any]:
@@ -104,9 +123,7 @@ def rivals(tasks: int) -> dict[str, Any]:
     return found
 
 
-def by_hand(
-    trunk: Callable[[], nn.Module], tasks: int, image: Tensor, label: Tensor, rival: Any = None
-) -> Callable[[], None]:
+def by_hand(trunk: Callable[[], nn.Module], tasks: int, rival: Any = None) -> Step:
     """A step in bare PyTorch: with the sum, or with one of TorchJD's."""
     from torchjd.aggregation import Aggregator
     from torchjd.autojac import jac_to_grad, mtl_backward
@@ -118,11 +135,11 @@ def by_hand(
     optimizer = Adam([*body.parameters(), *(p for head in heads for p in head.parameters()), *own], 1e-3)
     steps = 0
 
-    def step() -> None:
+    def step(batch: Batch) -> None:
         nonlocal steps
         optimizer.zero_grad()
-        features = body(image)
-        losses = [F.cross_entropy(head(features), label) for head in heads]
+        features = body(batch["image"])
+        losses = [F.cross_entropy(head(features), batch[f"label{number}"]) for number, head in enumerate(heads)]
         if isinstance(rival, Aggregator):
             mtl_backward(losses, features=features)
             jac_to_grad(body.parameters(), rival)
@@ -137,25 +154,24 @@ def by_hand(
     return step
 
 
-def steps_of(trunk: Callable[[], nn.Module], tasks: int) -> dict[str, Callable[[], None]]:
+def steps_of(trunk: Callable[[], nn.Module], tasks: int) -> dict[str, Step]:
     """By name, a step each."""
     told: dict[str, dict[str, Any]] = {BASE: {"kind": "sum"}, **{kind: {"kind": kind} for kind in LOSSES}}
     told |= {f"{kind}, at the trunk": {"kind": kind, "at": "trunk"} for kind in ("gradnorm", "feature_norm", "upgrad")}
     told["imtl_g, at the trunk"] = {"kind": "imtl_g", "at": "trunk"}
     told |= {kind: {"kind": kind} for kind in GRADIENTS}
     learners = {name: learner_of(trunk, tasks, balance) for name, balance in told.items()}
-    batch = next(iter(learners[BASE].remaining()))
-    steps = {name: _stepping(learner, batch) for name, learner in learners.items()}
-    steps[HAND] = by_hand(trunk, tasks, batch["image"], batch["label"])
+    steps = {name: _stepping(learner) for name, learner in learners.items()}
+    steps[HAND] = by_hand(trunk, tasks)
     for kind, rival in rivals(tasks).items():
-        steps[BY_TORCHJD + kind] = by_hand(trunk, tasks, batch["image"], batch["label"], rival)
+        steps[BY_TORCHJD + kind] = by_hand(trunk, tasks, rival)
     return steps
 
 
-def _stepping(learner: Learner, batch: dict[str, Tensor]) -> Callable[[], None]:
+def _stepping(learner: Learner) -> Step:
     _ = learner.remaining()
 
-    def step() -> None:
+    def step(batch: Batch) -> None:
         learner.step(batch)
         if learner._loop.unread > 40:
             learner._run.states.read()
@@ -163,19 +179,23 @@ def _stepping(learner: Learner, batch: dict[str, Tensor]) -> Callable[[], None]:
     return step
 
 
-def measure(steps: dict[str, Callable[[], None]], repeats: int, clock: Callable[[], float]) -> dict[str, list[float]]:
-    """Seconds of a turn, by name and round."""
+def measure(
+    steps: dict[str, Step], batches: Iterator[Batch], repeats: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
+    """Seconds of a step, by name and round."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}
+    first = [*islice(batches, 3)]
     for step in steps.values():
-        for _ in range(3):
-            step()
+        for batch in first:
+            step(batch)
     for _ in range(repeats):
+        turn = [*islice(batches, TURN)]
         for name, step in steps.items():
             gc.collect()
             gc.disable()
             start = clock()
-            for _ in range(TURN):
-                step()
+            for batch in turn:
+                step(batch)
             seconds[name].append((clock() - start) / TURN)
             gc.enable()
     return seconds
@@ -196,7 +216,9 @@ def main() -> None:
     print("| trunk | balancer | ms a step | over the sum | lowest | highest | TorchJD by hand, over the sum by hand |")
     print("|---|---|---:|---:|---:|---:|---:|")
     for title in options.trunk or TRUNKS:
-        seconds = measure(steps_of(TRUNKS[title], options.tasks), options.repeats, CLOCKS[options.clock])
+        batches = batches_of(learner_of(TRUNKS[title], options.tasks, {"kind": "sum"}), options.tasks)
+        steps = steps_of(TRUNKS[title], options.tasks)
+        seconds = measure(steps, batches, options.repeats, CLOCKS[options.clock])
         for name, own in seconds.items():
             if not name.startswith(BY_TORCHJD):
                 least, middle, most = over(own, seconds[HAND if name == HAND else BASE])

@@ -402,7 +402,8 @@ class Loop:
         """
         self.progress.load(state["progress"])
         self._meter.load_state_dict(state["meter"])
-        if changes.orders and self.progress.batch:  # the open epoch has other batches now: it begins anew
+        anew = changes.orders and self.progress.batch > 0
+        if anew:  # the open epoch has other batches now
             self.progress.batch = 0
             self._meter.end_epoch()
         with changes.fitting("the model's weights"):
@@ -422,6 +423,8 @@ class Loop:
             self._move_rates(stage, fresh)
         with changes.fitting("what joins the loop"):
             self.hooks.load_state_dict(state["hooks"])
+        if anew and self._teaching:
+            self._teaching.begin_anew()
         self.random.load_state_dict(state["random"])
 
     def _move_rates(self, stage: Stage, fresh: Sequence[Mapping[str, Any]]) -> None:

@@ -46,7 +46,16 @@ _RATES = (
     "optimizer",
     "phase ",
 )
-_ORDERS = ("data.", "train rows", "batch size", "how rows are drawn")
+_ORDERS = (
+    "data.",
+    "learner.curriculum",
+    "train rows",
+    "batch size",
+    "how rows are drawn",
+    "curriculum",
+    "pacing",
+    "examples",
+)
 _LONGEST = 60  # characters of a value in a text
 
 

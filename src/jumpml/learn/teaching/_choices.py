@@ -103,6 +103,11 @@ class Choices:
         """What others have served is known, too."""
         self._served = dict(before._served)
 
+    def forget(self, epoch: int) -> None:
+        """An epoch begins anew: what waits will not be learned from, and what it has served is no part of it."""
+        self.waiting.clear()
+        self._served.pop(epoch, None)
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values."""
         state: Any = self.generator.bit_generator.state

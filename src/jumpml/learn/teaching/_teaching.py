@@ -249,6 +249,10 @@ class Teaching(Hook):
         self._told = {name: [*told] for name, told in state["told"].items()}
         self._now, self._steps, self._bad = None, [], None
 
+    def begin_anew(self) -> None:
+        """The open epoch begins anew, with other batches."""
+        self._choices.forget(self._learner.progress.epoch)
+
     def identity(self) -> str:
         """The teacher, its arms and its reward."""
         arms = " x ".join(axis.identity() for axis in self.axes)

@@ -156,7 +156,7 @@ def test_all_mistakes_of_a_model_file_are_told_at_once(tmp_path: Path) -> None:
         "line 18, column 3: objectives.z.kind: this key is missing; expected one of "
         f"{', '.join(sorted(OBJECTIVE_SPECS))}.",
         f"line 19, column 7: objectives.q.kind: expected one of {OBJECTIVES}, got 'L1'. Did you mean 'l1'?",
-        "line 20, column 18: objectives.e.parameters: expected a pattern as text, or {upto: name}.",
+        "line 20, column 18: objectives.e.parameters: expected a pattern as text, {upto: name} or {only: task}.",
         'line 21, column 18: objectives.f.parameters: expected text or a list, got 3. Write it in quotes: "3".',
         "line 22, column 1: about: expected a mapping, got 'hello'.",
     ]
@@ -200,7 +200,7 @@ def test_all_mistakes_of_a_learner_file_are_told_at_once(tmp_path: Path) -> None
         "one_cycle, plateau, torch.",
         "line 10, column 30: phases.c.consolidate: expected true or false, got 1.",
         "line 11, column 7: phases.d.schedule: expected a mapping, got 'cosine'.",
-        "line 11, column 33: phases.d.train[0]: expected a pattern as text, or {upto: name}.",
+        "line 11, column 33: phases.d.train[0]: expected a pattern as text, {upto: name} or {only: task}.",
         "line 11, column 43: phases.d.epochs: expected a whole number, got 1.5.",
         "line 12, column 46: phases.e.schedule.warmup: expected a number below 1, got 1.",
         "line 13, column 32: phases.f.schedule.max_lr: this key is unknown. Did you mean 'min_lr'?",
@@ -263,6 +263,40 @@ DATASET = "{source: {kind: sklearn, name: iris}, fields: {x: {kind: number}}}"
 )
 def test_single_mistakes(tmp_path: Path, cls: type[FileSpec], text: str, told: str) -> None:
     assert any(told in line for line in mistakes(tmp_path, cls, text))
+
+
+UNKNOWN = "this key is unknown."
+NOT_OF = "the algorithm 'online' has no"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("teacher: {kind: exp3s, etta: 1}, arms: tasks", f"37: curriculum.teacher.etta: {UNKNOWN} Did you mean 'eta'?"),
+        ("teacher: {kind: uniform, eta: 1}, arms: tasks", f"39: curriculum.teacher.eta: {UNKNOWN} There is: kind."),
+        (
+            "teacher: {kind: temperature, temprature: 1}, arms: tasks",
+            f"43: curriculum.teacher.temprature: {UNKNOWN} Did you mean 'temperature'?",
+        ),
+        ("teacher: exp3s, arms: {clases: a}", f"37: curriculum.arms.clases: {UNKNOWN} Did you mean 'classes'?"),
+        (
+            "teacher: exp3s, arms: [tasks, {view: [a, b]}]",
+            f"45: curriculum.arms[1].view: {UNKNOWN} Did you mean 'views'?",
+        ),
+        (
+            "teacher: exp3s, arms: tasks, reward: {kind: metric_gain, of: [a]}",
+            f"71: curriculum.reward.of: {UNKNOWN} There is: kind.",
+        ),
+        ("difficulty: {rn: a}, pacing: {kind: root}", f"27: curriculum.difficulty.rn: {UNKNOWN} Did you mean 'run'?"),
+        (
+            "teacher: {kind: tscl, algorithm: online, window: 3}, arms: tasks",
+            f"14: curriculum.teacher: {NOT_OF} window; leave it out.",
+        ),
+    ],
+)
+def test_what_one_of_a_curriculums_kinds_does_not_know(tmp_path: Path, said: str, told: str) -> None:
+    lines = mistakes(tmp_path, LearnerSpec, f"seed: 1\ncurriculum: {{{said}}}")
+    assert f"line 2, column {told}" in lines
 
 
 def test_an_empty_delimiter_is_too_short(tmp_path: Path) -> None:

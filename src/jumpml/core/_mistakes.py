@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
 
@@ -180,10 +181,12 @@ def _annotations(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[Any]:
 
 def _step_into(annotation: Any, part: int | str) -> list[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if part in annotation.model_fields:
-            return _members(annotation.model_fields[str(part)].annotation)
+        field = annotation.model_fields.get(str(part))
         kind = annotation.model_fields.get("kind")
-        return [annotation] if kind is not None and part in get_args(kind.annotation) else []
+        tagged = kind is not None and part in get_args(kind.annotation)  # a kind may be called as another's key is
+        # text may name members of a union, too: `tagged-union[RootSpec,...]`
+        stays = tagged or (field is None and re.search(rf"\b{annotation.__name__}\b", str(part)))
+        return [*([annotation] if stays else []), *(_members(field.annotation) if field else [])]
     arguments = get_args(annotation)
     if get_origin(annotation) is dict:
         return _members(arguments[1])

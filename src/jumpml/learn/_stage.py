@@ -97,7 +97,9 @@ class Stage:
         asked = _read(model, name)
         loaders.bind([key for key in asked if key.endswith((NEXT, PRESENT)) and key in served])
         loaders.bind([key for key in asked if key.endswith(TOLD)])
-        places = [POSITION] if positions and POSITION not in self.plan.fields else []
+        # penalties on parameters read no field, and a batch says by something how many rows it has
+        counted = positions or not self.plan.fields
+        places = [POSITION] if counted and POSITION not in self.plan.fields else []
         fields = [*(key for key in self.plan.fields if key in served), *places]
         self.served = fields, model.draws(name), phase.data
         loaders.train.serve(*self.served)  # an epoch is as long as the phase's data sets are

@@ -82,8 +82,22 @@ def test_the_threshold_of_classes_is_the_loss_of_a_guess() -> None:
     rule.begin(10)
     assert float(rule.weigh(torch.tensor([math.log(10)]))) == pytest.approx(1.0)
     for classes in (0, 1):
-        with pytest.raises(LearnerError, match=f"needs a target of two classes or more, and there are {classes}"):
+        with pytest.raises(LearnerError, match=f"without `focal`, and there are {classes}. Take `average`"):
             rule.begin(classes)
+
+
+def test_where_nothing_is_said_the_threshold_is_that_of_classes_or_the_average() -> None:
+    rule, same = SuperLoss(), SuperLoss("classes")
+    rule.begin(10)
+    same.begin(10)
+    losses = torch.tensor([0.1, 2.0, 5.0])
+    assert torch.equal(rule.weigh(losses), same.weigh(losses))
+    rule.begin(0)
+    same = SuperLoss("average")
+    same.begin(0)
+    for _ in range(2):
+        assert torch.equal(rule.weigh(losses), same.weigh(losses))
+        losses = losses / 2
 
 
 @given(losses=st.lists(LOSSES, min_size=1, max_size=30), share=st.floats(0.05, 0.99), over=st.floats(0, 1))

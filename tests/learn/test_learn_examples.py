@@ -340,7 +340,7 @@ def test_new_classes_begin_as_all_did() -> None:
 RULES: dict[str, Callable[[], Hook]] = {
     "own": lambda: Pace(LinearPacing(0.3, 0.9), "own"),
     "baby_step": lambda: Pace(BabyStep(buckets=5, patience=1, epochs=2)),
-    "super_loss": lambda: Weighing(SuperLoss(regularization=0.25)),
+    "super_loss": lambda: Weighing(SuperLoss("average", regularization=0.25)),
     "self_paced": lambda: Weighing(SelfPaced("linear", 0.4, 0.8, 0.9)),
     "prioritized": lambda: Prioritizing(1.0, 0.5),
     "data_parameters": lambda: Tempering(lr=2.0),
@@ -488,10 +488,21 @@ def test_numbers_have_no_classes_to_guess_or_temper() -> None:
     splits = {"train": torch.arange(12), "val": torch.arange(12, 16), "test": torch.arange(16, 20)}
     loaders = DataLoaders(columns, splits)
     net = {**NET, "tasks": {"y": {"kind": "regression", "output": "out", "target": "y"}}}
-    told = "objective 'y': super_loss: `threshold: classes` needs a target of two classes or more, and there are 0."
+    told = "objective 'y': super_loss: `threshold: classes` is the loss of a guess by a cross entropy of two classes"
     assert told in error(Weighing(SuperLoss("classes")), loaders=loaders, net=net)
     told = "data_parameters temper logits of classes, and no active task is multiclass or binary."
     assert told in error(Tempering(), loaders=loaders, net=net)
+
+
+def test_the_loss_of_a_guess_is_that_of_what_the_objective_chooses_among() -> None:
+    def usual(task: dict[str, Any]) -> float:
+        net = {**NET, "tasks": {"species": {"kind": "multiclass", "output": "out", "target": "species", **task}}}
+        learner = learner_of(hook := Weighing(SuperLoss()), net=net, epochs=1)
+        learner.fit()
+        return float(hook.state_dict()["rules"]["species"]["usual"])
+
+    assert usual({}) == pytest.approx(math.log(3))
+    assert usual({"objective": {"focal": 2.0}}) != pytest.approx(math.log(3), abs=0.1)  # an average: a guess has less
 
 
 def test_temperatures_are_refused_beside_compiled_losses() -> None:

@@ -1572,12 +1572,15 @@ for kind, others in {
     "data_parameters": {"rows": False, "classes": False, "lr": 2.0, "weight_decay": 5.0},
 }.items():
     before = {**PLAIN_SGD, "curriculum": {"examples": {"kind": kind}}}
+    averages = {**before, "curriculum": {"examples": {"kind": kind, "threshold": "average"}}}
     own = "self_paced" if kind != "self_paced" else "prioritized"
     CASES[f"learner.curriculum.examples[{kind}].kind"] = Case(LEARN, {"curriculum.examples": {"kind": own}}, before)
     for key, value in {**others, "of": ["ce"]}.items():
         refused = "there is no task 'ce'" if kind == "data_parameters" and key == "of" else None
         change = {f"curriculum.examples.{key}": value}
-        CASES[f"learner.curriculum.examples[{kind}].{key}"] = Case(LEARN, change, before, refused=refused)
+        CASES[f"learner.curriculum.examples[{kind}].{key}"] = Case(
+            LEARN, change, averages if key == "decay" else before, refused=refused
+        )
 TEACHERS: dict[str, dict[str, Any]] = {  # by kind, another value for each of its keys
     "uniform": {},
     "proportional": {},

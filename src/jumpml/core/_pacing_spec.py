@@ -119,10 +119,11 @@ class SuperLossSpec(_Examples):
 
     kind: Literal["super_loss"]
     """The kind."""
-    threshold: Literal["average", "classes"] | Annotated[float, Field()] = "average"
-    """The usual loss: its running average; the logarithm of the number of classes; or a number."""
+    threshold: Literal["average", "classes"] | Annotated[float, Field()] | None = None
+    """The usual loss: its running average; the logarithm of the number of classes; or a number. Left out: `classes`
+    for a cross entropy without `focal`, `average` elsewhere."""
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    """With `threshold: average`: the share of the old average that stays at each batch."""
+    """Where the threshold is the average: the share of the old average that stays at each batch."""
     regularization: _Positive = 1.0
     """The lower, the further weights are from 1."""
 

@@ -35,7 +35,8 @@ class RowWeights(ABC):
         """A phase begins: what was learned in another is forgotten.
 
         Args:
-            classes: How many the objective's target has; 0 where it is none.
+            classes: Among how many the objective chooses by cross entropy, so that a guess has the logarithm of that as
+                its loss; 0 where it does not.
 
         Raises:
             LearnerError: It cannot be without classes.
@@ -155,8 +156,10 @@ class SuperLoss(RowWeights):
     https://papers.nips.cc/paper/2020/hash/2cfa8f9e50e0f510ede9d12338a5f564-Abstract.html).
 
     Args:
-        threshold: ``average``, the running mean of the batches' losses; ``classes``, the logarithm of how many classes
-            there are, which is the loss of a guess; or a number.
+        threshold: ``classes``, the logarithm of how many classes there are, which is the loss of a guess; ``average``,
+            the running mean of the batches' losses; or a number. Where None it is ``classes`` for a cross entropy and
+            ``average`` elsewhere: with the average what is not learned yet counts less from the start, and classes that
+            a net finds hard wait for the others.
         decay: The share of the old average that stays at each batch.
         regularization: ``r``; the lower, the further weights are from 1.
 
@@ -173,7 +176,7 @@ class SuperLoss(RowWeights):
 
     def __init__(
         self,
-        threshold: Literal["average", "classes"] | float = "average",
+        threshold: Literal["average", "classes"] | float | None = None,
         decay: float = 0.9,
         regularization: float = 1.0,
     ) -> None:
@@ -183,9 +186,9 @@ class SuperLoss(RowWeights):
             )
         if not 0 < decay < 1:
             raise LearnerError(f"super_loss: expected decay between 0 and 1, got {decay!r}.")
-        self.threshold, self.decay = threshold, decay
+        self.threshold, self.decay, self._averages = threshold, decay, threshold in {None, "average"}
         self.regularization = positive("super_loss", "regularization", regularization)
-        self._usual = torch.tensor(torch.nan if isinstance(threshold, str) else float(threshold))
+        self._usual = torch.tensor(float(threshold) if isinstance(threshold, int | float) else torch.nan)
 
     def begin(self, classes: int) -> None:
         """Nothing is known of the losses.
@@ -193,20 +196,21 @@ class SuperLoss(RowWeights):
         Raises:
             LearnerError: The threshold is of classes, and there are fewer than two.
         """
-        if self.threshold == "classes":
-            if classes < 2:
-                raise LearnerError(
-                    f"super_loss: `threshold: classes` needs a target of two classes or more, and there are {classes}. "
-                    "Take `average`, or a number."
-                )
-            self._usual = torch.full_like(self._usual, math.log(classes))
-        elif self.threshold == "average":
+        if self.threshold == "classes" and classes < 2:
+            raise LearnerError(
+                "super_loss: `threshold: classes` is the loss of a guess by a cross entropy of two classes or more "
+                f"without `focal`, and there are {classes}. Take `average`, or a number."
+            )
+        self._averages = self.threshold == "average" or (self.threshold is None and classes < 2)
+        if self._averages:
             self._usual = torch.full_like(self._usual, torch.nan)
+        elif not isinstance(self.threshold, int | float):
+            self._usual = torch.full_like(self._usual, math.log(classes))
 
     def weigh(self, losses: Tensor, present: Tensor | None = None) -> Tensor:
         """The confidence of each row; an average takes in the batch first."""
         losses = losses.float()
-        if self.threshold == "average":
+        if self._averages:
             self._take_in(losses, present)
         beta = (losses - self._usual.to(losses)) / self.regularization
         return torch.exp(-lambert_w(beta.clamp(min=_LEAST) / 2))
@@ -229,7 +233,8 @@ class SuperLoss(RowWeights):
 
     def identity(self) -> str:
         """All of its options."""
-        return f"super_loss, threshold {self.threshold}, decay {self.decay:g}, regularization {self.regularization:g}"
+        threshold = "classes or average" if self.threshold is None else self.threshold
+        return f"super_loss, threshold {threshold}, decay {self.decay:g}, regularization {self.regularization:g}"
 
 
 def lambert_w(x: Tensor) -> Tensor:

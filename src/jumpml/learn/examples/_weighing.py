@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from jumpml.core import LearnerError, Problem
 from jumpml.learn._hook import Hook
 from jumpml.learn.examples._row_losses import RowLosses, by_row, chosen_phases, find_row_problems, refuse
+from jumpml.objectives import BinaryCrossEntropy, CrossEntropy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +64,7 @@ class Weighing(Hook):
         yield from find_row_problems(EXAMPLES, learner, phases, self.of, self.weights.kind)
         for name in dict.fromkeys(name for phase in phases for name in by_row(learner.model, phase, self.of)):
             try:
-                copy.deepcopy(self.weights).begin(classes_of(learner.model, name))
+                copy.deepcopy(self.weights).begin(choices_of(learner.model, name))
             except LearnerError as error:
                 yield Problem(EXAMPLES, f"objective {name!r}: {error}")
 
@@ -75,7 +76,7 @@ class Weighing(Hook):
         names = by_row(model, stage.name, self.of) if on else ()
         self._rules = {name: copy.deepcopy(self.weights) for name in names}
         for name, rule in self._rules.items():
-            rule.begin(classes_of(model, name))
+            rule.begin(choices_of(model, name))
         kept = names if self.weights.remembers else ()
         self._losses = {name: RowLosses(len(loaders.train.rows), loaders.device) for name in kept}
 
@@ -118,6 +119,14 @@ class Weighing(Hook):
         """The rule's, and of what."""
         of = "" if self.of is None else f", of {', '.join(self.of)}"
         return f"{self.weights.identity()}{of}, when {', '.join(self._when)}"
+
+
+def choices_of(model: Model, objective: str) -> int:
+    """Among how many classes an objective chooses, where a guess has the logarithm of that as its loss; 0 elsewhere."""
+    loss = model.objectives[objective]
+    if not isinstance(loss, CrossEntropy | BinaryCrossEntropy) or loss.focal:
+        return 0
+    return 2 if isinstance(loss, BinaryCrossEntropy) else classes_of(model, objective)
 
 
 def classes_of(model: Model, objective: str) -> int:

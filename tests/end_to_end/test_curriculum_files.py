@@ -1,0 +1,109 @@
+"""A teacher through files on digits: what `check` finds wrong of it, and a run beside one that is taught uniformly."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from jumpml.cli import app
+from jumpml.core import AblationsRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = """\
+datasets:
+  digits:
+    source: {kind: sklearn, name: digits}
+    fields:
+      image: {kind: image, column: images, shape: [1, 8, 8], range: [0, 16]}
+      label: {kind: category, column: target}
+    split: {train: 0.2, val: 0.1, test: 0.7, stratify: label}
+batch_size: 32
+"""
+MODEL = """\
+seed: 0
+nodes:
+  flat: {module: torch.nn.Flatten, inputs: image}
+  body: {module: jumpml.blocks.MLP, inputs: flat, args: {widths: [16]}}
+  out: {module: jumpml.blocks.Head, inputs: body}
+tasks:
+  label: {kind: multiclass, output: out, target: label}
+"""
+LEARNER = """\
+optimizer: {kind: adam, lr: 0.01}
+phases: {supervised: {epochs: 2}}
+log: [jsonl]
+curriculum:
+  teacher: {kind: exp3s, eta: 0.3}
+  arms: {classes: label}
+  reward: loss
+"""
+ARMS = [f"share/{digit}" for digit in range(10)]
+
+
+def project(folder: Path, learner: str = LEARNER) -> Path:
+    path = folder / "taught"
+    path.mkdir()
+    for kind, text in {"data": DATA, "model": MODEL, "learner": learner}.items():
+        (path / f"taught.{kind}.yaml").write_text(text, encoding="utf-8")
+    return path
+
+
+def shell(*arguments: str) -> Any:
+    return CliRunner().invoke(app, [*arguments], prog_name="jumpml")
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        (
+            "eta: 0.3",
+            "etta: 0.3",
+            "line 5, column 26: curriculum.teacher.etta: this key is unknown. Did you mean 'eta'?",
+        ),
+        (
+            "classes: label",
+            "classes: labl",
+            "line 6, column 10: curriculum.arms.classes: the data has no field 'labl'. Did you mean 'label'?",
+        ),
+        (
+            "{classes: label}",
+            "tasks",
+            "line 6, column 3: curriculum.arms: a teacher needs two arms or more to choose from: in 'supervised' there "
+            "is 'label'. Choose from other arms, or leave the curriculum out.",
+        ),
+        (
+            "reward: loss",
+            "reward: {kind: spg, of: [labl]}",
+            "line 7, column 23: curriculum.reward.of: there is no objective 'labl'. Did you mean 'label'?",
+        ),
+    ],
+)
+def test_check_names_file_line_and_key(tmp_path: Path, was: str, now: str, told: str) -> None:
+    result = shell("check", str(project(tmp_path, LEARNER.replace(was, now))))
+    assert result.exit_code == 2
+    assert f"taught.learner.yaml: 1 mistake\n  {told}\n" in result.stderr
+
+
+def shares(run: Path) -> list[list[float]]:
+    lines = map(json.loads, (run / "steps.jsonl").read_text(encoding="utf-8").splitlines())
+    return [[line["figures"][arm] for arm in ARMS] for line in lines if "figures" in line]
+
+
+def test_a_taught_run_stands_beside_one_that_is_taught_uniformly(tmp_path: Path) -> None:
+    result = shell("run", str(project(tmp_path)), "--ablate", "curriculum", "--out", str(tmp_path / "runs"))
+    assert result.exit_code == 0, result.output
+    (run,) = (tmp_path / "runs" / "taught").iterdir()
+    twin = run / "ablations" / "curriculum"
+    assert "teacher: uniform" in (twin / "specs" / "taught.learner.yaml").read_text(encoding="utf-8")
+    assert shares(run) and shares(twin) and shares(run) != shares(twin)
+    record = AblationsRecord.model_validate_json((run / "ablations.json").read_text(encoding="utf-8"))
+    (compared,) = record.twins
+    assert compared.key == "curriculum" and {*compared.changes} == {"label"}
+    card = (run / "card.html").read_text(encoding="utf-8")
+    for told in ("What parts of it are worth", f"without curriculum, {compared.instead}", "What was learned when"):
+        assert told in card

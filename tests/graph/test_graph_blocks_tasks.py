@@ -229,6 +229,17 @@ WRONG = [
     (lambda: PLE(["a"], [4], layers=0), "layers must be 1 or more; got 0."),
     (lambda: TaskAdapter(["a"], 0), "width must be 1 or more; got 0."),
     (lambda: TaskAdapter(["a"], 2, dim=0), "dim=0 is the batch: its rows are no width."),
+    (lambda: MMoE([1, True], [4]), "tasks must be names, which are texts; got 1, True."),  # type: ignore[list-item]
+    (
+        lambda: CrossStitch(["a", "b"], dim=-2)(torch.ones(2, 3), torch.ones(2, 3)),
+        "dim=-2 is the batch of a value with 2 axes, the batch counted.",
+    ),
+    (
+        lambda: CrossStitch(["a", "b"], dim=2)(torch.ones(2, 3), torch.ones(2, 3)),
+        "dim=2 is no axis of a value with 2 axes, the batch counted.",
+    ),
+    (lambda: TaskAdapter(["a"], 2, dim=-2)(torch.ones(2, 3)), "dim=-2 is the batch of a value with 2 axes"),
+    (lambda: TaskAdapter(["a"], 2, dim=2)(torch.ones(2, 3)), "dim=2 is no axis of a value with 2 axes"),
 ]
 
 

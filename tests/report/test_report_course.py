@@ -94,6 +94,13 @@ def test_the_section_is_sound_and_comes_after_how_it_learned(
     assert CardRecord.model_validate_json(card.json).course == COURSE
 
 
+def test_an_arm_that_was_never_chosen_was_so_at_no_update(parse: Any) -> None:
+    course = [CoursePoint(phase="supervised", step=9, updates=9, figures={"share/digit": 1.0, "share/size": 0.0})]
+    text = parse(report_card(evaluation("digit"), epochs=EPOCHS, course=course).html).text()
+    assert "digit 100% 100% 100% update 9 \N{EN DASH}" in text
+    assert "size 0% 0% 0% \N{EN DASH} \N{EN DASH}" in text
+
+
 def test_one_task_without_a_teacher_has_no_such_section() -> None:
     card = report_card(evaluation("digit"), epochs=EPOCHS)
     assert "What was learned when" not in card.html

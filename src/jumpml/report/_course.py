@@ -143,7 +143,7 @@ def _arms(course: Sequence[CoursePoint]) -> Iterator[Block]:
             (
                 words.name(arm),
                 *map(_percent, told),
-                f"update {words.count(most.step)}",
+                f"update {words.count(most.step)}" if most.figures.get(key) else _NONE,
                 words.number(reward, 3) if seen else _NONE,
             )
         )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import SizedByInput
-from jumpml.graph.blocks._task_names import task_names
+from jumpml.graph.blocks._task_names import size_along, task_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ class CrossStitch(SizedByInput):
     Raises:
         ValueError: There are fewer than two tasks, a name is not one of a part or stands twice, `own` is not between 0
             and 1, or ``dim`` is 0, which are the rows. In a call: there are more or fewer columns than tasks, or they
-            are not alike.
+            are not alike, or ``dim`` is none of their axes.
 
     Example:
         >>> stitch = CrossStitch(["digit", "parity"])
@@ -60,7 +60,7 @@ class CrossStitch(SizedByInput):
         count = len(self.tasks)
         others = (1 - self.own) / (count - 1)
         weights = torch.full((count, count), others).fill_diagonal_(self.own)
-        self.weight = nn.Parameter(weights.unsqueeze(-1).repeat(1, 1, values.shape[self.dim]))
+        self.weight = nn.Parameter(weights.unsqueeze(-1).repeat(1, 1, size_along(values, self.dim)))
 
     def forward(self, *columns: Tensor) -> dict[str, Tensor]:
         """By task, what it takes of all."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import SizedByInput
 from jumpml.graph.blocks._residual import zero
-from jumpml.graph.blocks._task_names import task_names
+from jumpml.graph.blocks._task_names import size_along, task_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ class TaskAdapter(SizedByInput):
 
     Raises:
         ValueError: There is no task, a name is not one of a part or stands twice, ``width`` is below 1, or ``dim`` is
-            0, which are the rows.
+            0, which are the rows. In a call: ``dim`` is none of the value's axes.
 
     Example:
         >>> adapter, value = TaskAdapter(["digit", "parity"], 4), torch.randn(8, 32)
@@ -56,7 +56,7 @@ class TaskAdapter(SizedByInput):
 
     def build(self, values: Tensor) -> None:
         """Two layers for each task."""
-        count = values.shape[self.dim]
+        count = size_along(values, self.dim)
         self.inward = nn.ModuleList(nn.Linear(count, self.width) for _ in self.tasks)
         self.outward = nn.ModuleList(nn.Linear(self.width, count) for _ in self.tasks)
         for layer in self.outward:

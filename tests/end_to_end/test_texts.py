@@ -91,7 +91,8 @@ def test_a_batch_holds_the_mask_only_in_the_phase_that_reads_it(tmp_path: Path) 
     nodes["out"] = {"module": "jumpml.blocks.Head", "inputs": "whole"}
     loaders = loaders_of()
     model = jumpml.load_model({**MASKED, "nodes": nodes}, loaders)
-    learner = jumpml.create_learner(loaders, model, options=OPTIONS, run=tmp_path / "run")
+    options = {**OPTIONS, "record_examples": False}
+    learner = jumpml.create_learner(loaders, model, options=options, run=tmp_path / "run")
     held = {}
     for phase in ("self_supervised", "supervised"):
         learner.try_batch(phase)

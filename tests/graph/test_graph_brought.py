@@ -335,7 +335,8 @@ def test_a_loss_of_the_batch_trains_where_some_rows_lack_what_its_node_reads() -
     rows = {"x": torch.randn(6, 5), "y": torch.randn(6, 1), "x" + COVERED: torch.arange(6) < 4}
     losses, _ = made.plan_losses("supervised", rows)(rows)
     assert (losses["code.balance"].value.shape, losses["code.balance"].present) == (torch.Size([]), None)
-    Descent({"y": 1.0, "code.balance": 1.0})(losses)
+    descent = Descent({"y": 1.0, "code.balance": 1.0})
+    descent.back(descent.starts(losses).values())
     assert all(parameter.grad is not None for parameter in made.parameters())
 
 

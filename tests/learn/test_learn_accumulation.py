@@ -64,14 +64,14 @@ def rows_of(count: int, seed: int) -> dict[str, Tensor]:
 def gradients(model: Model, batches: Sequence[dict[str, Tensor]]) -> list[Tensor]:
     plan = model.plan_losses("supervised", batches[0].keys())
     model.zero_grad()
-    descend = Descent(WEIGHTS)
+    descent = Descent(WEIGHTS)
     if len(batches) == 1:
-        descend(plan(batches[0])[0])
+        descent.back(descent.starts(plan(batches[0])[0]).values())
     else:
         window = Window(plan, batches)
         for batch in batches:
             losses, _ = plan(batch)
-            descend(losses, window, len(batch["x"]))
+            descent.back(descent.starts(losses, window, len(batch["x"])).values())
         assert not any(window.miscounted().values())
     return [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
@@ -141,7 +141,7 @@ def test_an_objective_that_counts_by_itself_is_refused() -> None:
     batches = [{"x": torch.randn(5, 4)} for _ in range(2)]
     window = Window(plan, batches)
     with pytest.raises(LearnerError, match=r"'own' counts rows by a mask of its own.*Give it a method counted"):
-        Descent({"own": 1.0})(plan(batches[0])[0], window, 5)
+        Descent({"own": 1.0}).starts(plan(batches[0])[0], window, 5)
 
 
 def test_one_that_counts_otherwise_than_it_told_is_found_when_the_log_is_read(tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """A batch that was learned from, as it is told to hooks; every tensor is on the device and without a graph.
+    """A batch that was learned from, as it is told to hooks; every tensor is on the device.
 
     Attributes:
         number: Updates since the start of the run, the one that it belongs to included.
         lr: The first group's learning rate.
-        losses: By objective.
-        values: By node, what it gave.
+        losses: By objective, without a graph.
+        values: By node, what it gave, with the graph, which has been gone through by the time that hooks see it.
         batch: By field, what was learned from.
         rows: How many rows it has.
     """

@@ -196,8 +196,10 @@ class Loop:
         rows = rows_of(batch)
         kept = {name: Loss(value.detach(), present) for name, (value, present) in losses.items()}
         counts = self._counts(kept, batch) if self.hooks.weigh else NONE
-        self._descend(losses, window, rows, values, counts)
-        return Step(self.progress.step + 1, self.optimizer.param_groups[0]["lr"], kept, values, batch, rows)
+        starts = self._plain.starts(losses, window, rows, counts)
+        step = Step(self.progress.step + 1, self.optimizer.param_groups[0]["lr"], kept, values, batch, rows)
+        self._descend(starts, step, alone=window is None)
+        return step
 
     def _counts(self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """By objective, what each row's gradient is multiplied by, as the hooks say."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import torch
 
-from jumpml.learn.steps._descent import NONE
 from jumpml.learn.steps._gramian import Weights, weigh
 from jumpml.learn.steps._means import means_of
 
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
     from jumpml.balance import GradientBalancer
     from jumpml.core import Loss
-    from jumpml.learn.steps._descent import Descent
-    from jumpml.learn.steps._window import Window
+    from jumpml.learn._hook import Step
+    from jumpml.learn.steps._descent import Descent, Starts
 
 
 @final
@@ -40,24 +39,16 @@ class AtNode:
         self._plain, self._balancer, self._at = plain, balancer, at
         self._weights: Weights | None = None
 
-    def __call__(
-        self,
-        losses: Mapping[str, Loss],
-        window: Window | None = None,
-        rows: int = 0,
-        values: Mapping[str, Any] = NONE,
-        counts: Mapping[str, Tensor] = NONE,
-    ) -> None:
+    def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Add a batch's gradients to the parameters'."""
-        starts = self._plain.starts(losses, window, rows, counts)
-        calls = [value for key, value in values.items() if key.partition("@")[0] in self._at and value.requires_grad]
+        calls = given_in(step, self._at)
         found = self._gradients(starts, calls) if calls else {}
         if not found:
             self._plain.back(starts.values())
             return
         names = [*found]
         vectors = torch.stack([torch.cat([part.flatten() for part in found[name]]).float() for name in names])
-        means = means_of(names, losses, self._plain.weights)
+        means = means_of(names, step.losses, self._plain.weights)
         self._weights = weigh(self._balancer, names, vectors @ vectors.T, means, self._plain.scale)
         combined = (self._weights.together.to(vectors) @ vectors).split([call.numel() for call in calls])
         others = self._others([start for name, start in starts.items() if name not in found], calls)
@@ -80,9 +71,7 @@ class AtNode:
         """The last batch's multipliers, and the cosines between gradients."""
         return {} if self._weights is None else self._weights.figures()
 
-    def _gradients(
-        self, starts: Mapping[str, tuple[Tensor, Tensor]], calls: Sequence[Tensor]
-    ) -> dict[str, list[Tensor]]:
+    def _gradients(self, starts: Starts, calls: Sequence[Tensor]) -> dict[str, list[Tensor]]:
         """By objective that depends on the node, the gradients by what it gave."""
         found = {}
         for name in self._balancer.names:
@@ -104,6 +93,16 @@ class AtNode:
             return [None] * len(calls)
         values, gradients = zip(*starts, strict=True)
         return torch.autograd.grad(values, calls, self._plain.scale([*gradients]), retain_graph=True, allow_unused=True)
+
+
+def given_in(step: Step, at: Collection[str]) -> list[Tensor]:
+    """What a node gave in a batch, in each view of it, as far as gradients go there.
+
+    Args:
+        step: The batch's.
+        at: The node's value, or each part of it.
+    """
+    return [value for key, value in step.values.items() if key.partition("@")[0] in at and value.requires_grad]
 
 
 class _Instead:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import torch
 
 from jumpml.balance import GradientBalancer
-from jumpml.learn.steps._descent import NONE
 from jumpml.learn.steps._gramian import Weights, weigh
 from jumpml.learn.steps._means import means_of, there_of
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
     from jumpml.balance import LossBalancer
     from jumpml.core import Loss
-    from jumpml.learn.steps._descent import Descent
-    from jumpml.learn.steps._window import Window
+    from jumpml.learn._hook import Step
+    from jumpml.learn.steps._descent import Descent, Starts
 
     Gradients = list[Tensor | None]
 
@@ -50,16 +49,8 @@ class Combined:
         """Whether there are gradients that are not combined yet."""
         return bool(self._found)
 
-    def __call__(
-        self,
-        losses: Mapping[str, Loss],
-        window: Window | None = None,
-        rows: int = 0,
-        values: Mapping[str, Any] = NONE,
-        counts: Mapping[str, Tensor] = NONE,
-    ) -> None:
+    def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Take a batch's gradients; those of the objectives that are balanced wait for `finish`."""
-        starts = self._plain.starts(losses, window, rows, counts)
         names = [name for name in self._balancer.names if name in starts]
         rest = [start for name, start in starts.items() if name not in names]
         for name in names:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.core import Loss
+    from jumpml.learn._hook import Step
     from jumpml.learn.steps._window import Window
+
+    Starts = dict[str, tuple[Tensor, Tensor]]  # by objective, its value and the gradient by it
 
 
 NONE: Mapping[str, Any] = {}
@@ -46,22 +49,13 @@ def directly() -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], None]:
 class Descends(Protocol):
     """What makes gradients of losses: a sum, or what a balancer puts in its place."""
 
-    def __call__(
-        self,
-        losses: Mapping[str, Loss],
-        window: Window | None = None,
-        rows: int = 0,
-        values: Mapping[str, Any] = NONE,
-        counts: Mapping[str, Tensor] = NONE,
-    ) -> None:
+    def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Take in a batch.
 
         Args:
-            losses: The batch's.
-            window: The batches that it belongs to, where it is not alone.
-            rows: Then the batch's.
-            values: What nodes gave.
-            counts: By objective, what the gradient of each row's loss is multiplied by; see `Hook.weigh`.
+            starts: What a backward pass begins with; see `Descent.starts`.
+            step: What is told of the batch.
+            alone: Whether it is all of its update.
         """
         ...
 
@@ -99,30 +93,12 @@ class Descent:
         self.weights, self.scale, self._moving = weights, scale, frozenset(moving)
         self._uniform: dict[tuple[torch.Size, float], Tensor] = {}
 
-    def __call__(
-        self,
-        losses: Mapping[str, Loss],
-        window: Window | None = None,
-        rows: int = 0,
-        values: Mapping[str, Any] = NONE,
-        counts: Mapping[str, Tensor] = NONE,
-    ) -> None:
-        """Add the gradients to the parameters'.
-
-        Args:
-            losses: A batch's.
-            window: The batches that it belongs to, where it is not alone.
-            rows: Then the batch's.
-            values: What nodes gave; nothing to a plain sum.
-            counts: What rows count.
-
-        Raises:
-            LearnerError: No loss depends on a parameter that trains.
-        """
-        self.back(self.starts(losses, window, rows, counts).values())
+    def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
+        """Add the gradients to the parameters'."""
+        self.back(starts.values())
 
     def finish(self, losses: Mapping[str, Loss]) -> None:
-        """All batches of an update have gone by; these are their losses, as of one. A sum has done its work."""
+        """A sum has done its work."""
 
     def starts(
         self,
@@ -130,8 +106,18 @@ class Descent:
         window: Window | None = None,
         rows: int = 0,
         counts: Mapping[str, Tensor] = NONE,
-    ) -> dict[str, tuple[Tensor, Tensor]]:
-        """By objective that depends on what trains, its value, and the gradient by it of its weighted mean."""
+    ) -> Starts:
+        """By objective that depends on what trains, its value, and the gradient by it of its weighted mean.
+
+        Args:
+            losses: A batch's.
+            window: The batches that it belongs to, where it is not alone.
+            rows: Then the batch's.
+            counts: By objective, what the gradient of each row's loss is multiplied by; see `Hook.weigh`.
+
+        Raises:
+            LearnerError: No loss depends on a parameter that trains.
+        """
         found = {}
         for name, loss in losses.items():
             if loss.value.requires_grad:

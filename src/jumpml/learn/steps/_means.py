@@ -17,15 +17,14 @@ if TYPE_CHECKING:
 
 
 def means_of(names: Sequence[str], losses: Mapping[str, Loss], weights: Mapping[str, float]) -> Tensor:
-    """Each objective's mean times its own weight, ``[objectives]`` without a graph; 0 of what did not run."""
-    with torch.no_grad():
-        ran = [name for name in names if name in losses]
-        means = reduce_all([losses[name] for name in ran])
-        if len(ran) < len(names):
-            places = torch.tensor([place for place, name in enumerate(names) if name in losses], device=means.device)
-            means = means.new_zeros(len(names)).index_copy(0, places, means)
-        own = [weights[name] for name in names]
-        return means if all(weight == 1 for weight in own) else means * means.new_tensor(own)
+    """Each objective's mean times its own weight, ``[objectives]``; 0 of what did not run. Losses have no graph."""
+    ran = [name for name in names if name in losses]
+    means = reduce_all([losses[name] for name in ran])
+    if len(ran) < len(names):
+        places = torch.tensor([place for place, name in enumerate(names) if name in losses], device=means.device)
+        means = means.new_zeros(len(names)).index_copy(0, places, means)
+    own = [weights[name] for name in names]
+    return means if all(weight == 1 for weight in own) else means * means.new_tensor(own)
 
 
 def there_of(names: Sequence[str], losses: Mapping[str, Loss], weights: Mapping[str, float]) -> Tensor | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import torch
 
+from jumpml.learn.steps._at_node import given_in
 from jumpml.learn.steps._combined import added, rows_of_shared
-from jumpml.learn.steps._descent import NONE
 from jumpml.learn.steps._gramian import cosines
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from jumpml.core import Loss
-    from jumpml.learn.steps._descent import Descent
-    from jumpml.learn.steps._window import Window
+    from jumpml.learn._hook import Step
+    from jumpml.learn.steps._descent import Descent, Starts
 
     Gradients = list[Tensor | None]
 
@@ -48,18 +48,10 @@ class Watched:
         self._found: dict[str, Gradients] = {}
         self._seen: list[tuple[list[str], Tensor]] = []  # gradients' inner products, still on the device
 
-    def __call__(
-        self,
-        losses: Mapping[str, Loss],
-        window: Window | None = None,
-        rows: int = 0,
-        values: Mapping[str, Any] = NONE,
-        counts: Mapping[str, Tensor] = NONE,
-    ) -> None:
+    def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Add the gradients to the parameters', as `Descent` does."""
-        starts = self._plain.starts(losses, window, rows, counts)
         if self._due():
-            self._look(starts, values)
+            self._look(starts, step)
         self._plain.back(starts.values())
 
     def finish(self, losses: Mapping[str, Loss]) -> None:
@@ -83,9 +75,9 @@ class Watched:
                 told.setdefault(pair, []).append(value)
         return {pair: sum(values) / len(values) for pair, values in told.items()}
 
-    def _look(self, starts: Mapping[str, tuple[Tensor, Tensor]], values: Mapping[str, Any]) -> None:
+    def _look(self, starts: Starts, step: Step) -> None:
         """Take the gradients of a batch; by a node's value each batch is for itself, since its rows are other ones."""
-        calls = [value for key, value in values.items() if key.partition("@")[0] in self._at and value.requires_grad]
+        calls = given_in(step, self._at)
         by = calls if self._at else self._trained
         for name in self._names if by else ():
             if name in starts:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import torch
 
 from jumpml.balance import LossBalancer
 from jumpml.learn.steps._combined import Combined
-from jumpml.learn.steps._descent import NONE
 from jumpml.learn.steps._means import means_of, there_of
 
 if TYPE_CHECKING:
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from jumpml.core import Loss
-    from jumpml.learn.steps._descent import Descent
-    from jumpml.learn.steps._window import Window
+    from jumpml.learn._hook import Step
+    from jumpml.learn.steps._descent import Descent, Starts
 
 
 @final
@@ -49,23 +48,15 @@ class Weighed:
         self._seen: dict[str, Tensor] = {}
         self.multipliers: Tensor | None = None
 
-    def __call__(
-        self,
-        losses: Mapping[str, Loss],
-        window: Window | None = None,
-        rows: int = 0,
-        values: Mapping[str, Any] = NONE,
-        counts: Mapping[str, Tensor] = NONE,
-    ) -> None:
+    def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Add the gradients to the parameters', as `Descent` does."""
-        if window is not None and self._apart is not None:
-            self._apart(losses, window, rows, counts=counts)
+        if self._apart is not None and not alone:
+            self._apart(starts, step, alone=alone)
             return
-        starts = self._plain.starts(losses, window, rows, counts)
         if self._looked_at:
             self._look(starts)
         if not self._now:
-            self._weigh(losses)
+            self._weigh(step.losses)
         factors = dict(zip(self._balancer.names, self._now, strict=True))
         self._plain.back(
             (value, gradient * factors[name] if name in factors else gradient)
@@ -100,7 +91,7 @@ class Weighed:
         self.multipliers = self._balancer.multipliers(means, there)
         self._now = self.multipliers.unbind()
 
-    def _look(self, starts: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+    def _look(self, starts: Starts) -> None:
         """Add up each loss's gradient on the parameters that are compared."""
         for name in self._balancer.names:
             if name not in starts:

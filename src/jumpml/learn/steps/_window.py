@@ -66,9 +66,7 @@ class Window:
 
     def losses(self, steps: Sequence[Step]) -> dict[str, Loss]:
         """The losses of all batches, as of one."""
-        return {
-            name: self._joined([(rows_of(step.batch), step.losses[name]) for step in steps]) for name in steps[0].losses
-        }
+        return {name: self._joined([(step.rows, step.losses[name]) for step in steps]) for name in steps[0].losses}
 
     def miscounted(self) -> dict[str, Tensor]:
         """By objective, whether other rows counted than was told before: a flag on the device."""

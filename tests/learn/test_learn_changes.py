@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from iris_files import iris_data, iris_model, mlp
@@ -14,10 +17,12 @@ from iris_files import iris_data, iris_model, mlp
 import jumpml
 from jumpml.core import CheckpointError
 from jumpml.learn import Hook, Learner
+from jumpml.learn.hooks._examples import ExampleRecorder
+from jumpml.learn.logs._journal import Journal
 from jumpml.learn.saving._identity import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 DATA = iris_data()
@@ -200,3 +205,32 @@ def test_a_long_value_is_cut() -> None:
 
 def test_files_of_which_only_one_side_knows_are_no_change() -> None:
     assert not Changes({}, {}, {}, {"data": {"batch_size": 2}})
+
+
+@pytest.mark.parametrize("more", [0, 3])
+def test_a_checkpoint_of_an_earlier_version_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    whole = make(tmp_path / "whole")
+    whole.fit()
+    learner = make(tmp_path / "run")
+    learner.files = files = json.loads(json.dumps(learner.files))
+    del files["learner"]["curriculum"], files["data"]["datasets"]["iris"]["difficulty"]
+    learner.train_epoch()
+    for batch in islice(learner.loaders.train, more):
+        learner.step(batch)
+    with monkeypatch.context() as patch:
+        for kind, names in ((Journal, {"course"}), (ExampleRecorder, {"places", "rows"})):
+            patch.setattr(kind, "state_dict", lambda self, told=kind.state_dict, new=names: without(told(self), new))
+        learner.save()
+    resumed = make(tmp_path / "run")
+    assert resumed.progress.step == BATCHES + more
+    resumed.fit()
+    assert all(map(torch.equal, resumed.model.parameters(), whole.model.parameters()))
+    own, told = (one.history.examples["species"].loss for one in (resumed, whole))
+    known = ~np.isnan(own[1])  # of the epoch that was open, what came after
+    assert (own[0] == told[0]).all() and known.sum() == 105 - 16 * more and (own[1] == told[1])[known].all()
+
+
+def without(state: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: part for name, part in state.items() if name not in names}

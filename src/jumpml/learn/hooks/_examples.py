@@ -155,14 +155,17 @@ class ExampleRecorder(Hook):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        self._raw, self._places, self._rows = {}, [*state["places"]], state["rows"]
+        self._raw, self._places, self._rows, self._epoch = {}, [], 0, {}
+        self._done = {n: {k: list(v.unbind()) for k, v in parts.items()} for n, parts in state["done"].items()}
+        if "places" not in state:  # an earlier version did not keep them: the open epoch is recorded from here on
+            return
+        if self._learner is not None and not self._learner.progress.batch:  # an epoch of other batches begins anew
+            return
+        self._places, self._rows = [*state["places"]], state["rows"]
         self._epoch = {
             name: _Epoch(**{key: [parts[key]] for key in KEPT}, spans=[(start, stop) for start, stop in parts["spans"]])
             for name, parts in state["epoch"].items()
         }
-        self._done = {n: {k: list(v.unbind()) for k, v in parts.items()} for n, parts in state["done"].items()}
-        if self._learner is not None and not self._learner.progress.batch:  # an epoch of other batches begins anew
-            self._places, self._rows, self._epoch = [], 0, {}
 
     def _digest(self) -> None:
         for name, steps in self._raw.items():

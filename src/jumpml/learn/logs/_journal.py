@@ -83,4 +83,5 @@ class Journal:
         """Go on from a state."""
         self._notes = [*state["notes"]]
         self.records = [EpochRecord.model_validate(record) for record in state["records"]]
-        self.course.load_state_dict(state["course"])
+        if "course" in state:  # an earlier version kept none
+            self.course.load_state_dict(state["course"])

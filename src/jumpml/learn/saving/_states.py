@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import LearnerError, NonFiniteLossError
+from jumpml.learn._told import as_now
 from jumpml.learn.hooks._averaging import EMA
 from jumpml.learn.saving._identity import Changes
 from jumpml.learn.saving._keeper import Keeper
@@ -157,7 +158,7 @@ class States:
     def _load(self, state: dict[str, Any]) -> Changes:
         """Go on from a state; what was changed since."""
         step = state["progress"]["step"]
-        changes = Changes(state["identity"], self._loop.identity(), json.loads(state["files"]), self.files)
+        changes = Changes(state["identity"], self._loop.identity(), as_now(json.loads(state["files"])), self.files)
         if changes and not self._allow_changes:
             folder = self.saving.folder.parent if self.saving else None
             changes.refuse(step, folder if folder and (folder / "specs").is_dir() else None)

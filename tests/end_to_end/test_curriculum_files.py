@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+import jumpml
 from jumpml.cli import app
 from jumpml.core import AblationsRecord
+from jumpml.evaluate import score
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +59,18 @@ def shell(*arguments: str) -> Any:
     return CliRunner().invoke(app, [*arguments], prog_name="jumpml")
 
 
+@pytest.mark.parametrize(("share", "least", "most"), [("", 0.6, 1.0), (", share: 1", 0.0, 0.3)])
+def test_classes_are_learned_in_company_and_not_alone(share: str, least: float, most: float, tmp_path: Path) -> None:
+    files = project(
+        tmp_path, LEARNER.replace("classes: label", f"classes: label{share}").replace("epochs: 2", "epochs: 8")
+    )
+    loaders = jumpml.create_dataloader(files / "taught.data.yaml")
+    model = jumpml.load_model(files / "taught.model.yaml", loaders)
+    learner = jumpml.create_learner(loaders, model, None, files / "taught.learner.yaml", run=tmp_path / "run")
+    learner.fit()
+    assert least < score(loaders, model, ["label/accuracy"], split="test")["label/accuracy"] < most
+
+
 @pytest.mark.parametrize(
     ("was", "now", "told"),
     [
@@ -69,6 +83,11 @@ def shell(*arguments: str) -> Any:
             "classes: label",
             "classes: labl",
             "line 6, column 10: curriculum.arms.classes: the data has no field 'labl'. Did you mean 'label'?",
+        ),
+        (
+            "{classes: label}",
+            "{views: [plain, augment], share: 0.5}",
+            "line 6, column 3: curriculum.arms: `share` does nothing without `classes`.",
         ),
         (
             "{classes: label}",

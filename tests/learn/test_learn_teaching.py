@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,8 @@ ARMS: dict[str, Callable[[], Any]] = {
     "datasets": lambda: "datasets",
     "tasks": lambda: "tasks",
     "objectives": lambda: "objectives",
-    "classes": lambda: Classes("kind"),
+    "classes": lambda: Classes("kind", share=1),
+    "classes in company": lambda: Classes("kind"),
     "views": lambda: Views(["plain", "weak", "strong"]),
     "difficulty": lambda: Difficulty(3),
     "datasets x tasks": lambda: ["datasets", "tasks"],
@@ -121,7 +123,7 @@ def taught(arms: str = "datasets", reward: str = "spg", *, teacher: Teacher | No
 # --- what is served and what runs -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arms", ARMS)
+@pytest.mark.parametrize("arms", [name for name in ARMS if "company" not in name])
 def test_every_batch_is_of_one_arm_and_only_its_objectives_run(arms: str) -> None:
     diary, teaching = Diary(), taught(arms, teacher=Told())
     learner = make_learner([teaching, diary], epochs=4, record_examples=False)
@@ -159,6 +161,34 @@ def _attached(arms: str) -> Teaching:
     teaching = taught(arms)
     make_learner([teaching])
     return teaching
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_a_class_has_company_of_all_classes(paced: bool) -> None:
+    diary, teaching = Diary(), Teaching(Told(), Classes("kind", share=0.25))
+    hooks = [teaching, *([Pace(LinearPacing(start=0.5))] if paced else []), diary]
+    learner = make_learner(hooks, epochs=4, record_examples=False)
+    learner.fit()
+    codes = learner.loaders.train.decoded("kind")
+    own, others = Counter[int](), Counter[int]()
+    assert isinstance(teaching.teacher, Told)
+    for (name, _), rows in zip(teaching.teacher.heard, diary.rows, strict=True):
+        assert len(rows) == 8
+        assert {("red", "green", "blue")[code] for code in codes[rows[:2]].tolist()} == {name}
+        own.update(rows[:2])
+        others.update(rows[2:])
+    assert len({codes[row].item() for row in others}) == 3
+    if not paced:  # each class's, and each arm's company, once before any twice
+        by_class = [sorted(own[row] for row in (codes == code).nonzero().flatten().tolist()) for code in range(3)]
+        assert all(times[-1] - times[0] <= 1 for times in by_class)
+        assert max(others.values()) - min(others[row] for row in range(len(codes))) <= 3
+
+
+@pytest.mark.parametrize("share", [0, 1.5])
+def test_a_share_of_a_batch_is_a_share(share: float) -> None:
+    told = f"arms by classes: expected a share above 0 and at most 1, got {share!r}."
+    with pytest.raises(LearnerError, match=re.escape(told)):
+        Classes("kind", share)
 
 
 def test_what_other_arms_teach_is_not_told_to_be_idle(caplog: pytest.LogCaptureFixture) -> None:
@@ -497,6 +527,18 @@ def test_without_its_state_a_resumed_run_is_another(tmp_path: Path) -> None:
         second.fit()
         ends.append(weights_of(second))
     assert not same(*ends)
+
+
+@pytest.mark.parametrize("arms", ["datasets", "classes in company"])
+def test_what_is_drawn_goes_by_the_learners_seed_wherever_the_loaders_stood(arms: str) -> None:
+    ends = []
+    for seed, stood in ((1, 0), (1, 7), (2, 0)):
+        loaders = make_loaders()
+        loaders.seed = stood
+        diary = Diary()
+        make_learner([taught(arms), diary], loaders=loaders, seed=seed, epochs=1).fit()
+        ends.append(diary.rows)
+    assert ends[0] == ends[1] != ends[2]
 
 
 def test_batches_that_are_asked_for_again_are_the_same() -> None:

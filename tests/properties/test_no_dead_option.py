@@ -1608,6 +1608,7 @@ CASES |= {
     "learner.curriculum.arms.classes": Case(
         LEARN, {"curriculum.arms.classes": "image"}, _taught(), refused=r"expected a category.*'image' is a image"
     ),
+    "learner.curriculum.arms.share": Case(LEARN, {"curriculum.arms.share": 0.25}, _taught()),
     "learner.curriculum.arms.difficulty": Case(
         LEARN, {"curriculum.arms": {"difficulty": 3}}, _taught(), refused="does not say how hard its rows are"
     ),

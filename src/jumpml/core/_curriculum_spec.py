@@ -20,6 +20,9 @@ class ArmsBySpec(Spec):
 
     classes: str | None = None
     """A category: an arm for each of its classes."""
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """With `classes`, .5 unless said: the share of a batch that is of the arm's class. The other rows come from all
+    classes, since a net that tells them apart learns nothing by batches of one."""
     difficulty: Annotated[int, Field(ge=2)] | None = None
     """So many bins of as many rows, from easy to hard by the data file's `difficulty`: an arm each."""
     views: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
@@ -31,6 +34,8 @@ class ArmsBySpec(Spec):
         said = [key for key in ("classes", "difficulty", "views") if getattr(self, key) is not None]
         if len(said) != 1:
             raise ValueError(f"expected one of classes, difficulty and views, got {' and '.join(said) or 'none'}")
+        if self.share is not None and self.classes is None:
+            raise ValueError("`share` does nothing without `classes`")
         return self
 
 

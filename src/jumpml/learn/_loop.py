@@ -115,6 +115,7 @@ class Loop:
 
     def _stage(self, name: str, trained: Collection[nn.Parameter]) -> Stage:
         """A phase, with what a teacher and a balancer put in the place of parts of it."""
+        self.loaders.seed = self.seed  # a teacher's arms are drawn by it
         stage = Stage(
             name,
             self.phases[name],

@@ -29,6 +29,8 @@ class TaughtArm:
     Attributes:
         facts: What the teacher knows of it.
         order: Its rows, drawn as the data file says.
+        share: The share of a batch that is of them.
+        company: What the other rows are drawn from; None where there are none.
         runs: The objectives that run; all that are active where None.
         own: Those whose losses its reward is made of.
         draws: The draws of views that they ask for; all that the phase asks for where None.
@@ -37,6 +39,8 @@ class TaughtArm:
 
     facts: Arm
     order: Order
+    share: float
+    company: Order | None
     runs: tuple[str, ...] | None
     own: tuple[str, ...]
     draws: tuple[str, ...] | None
@@ -88,7 +92,13 @@ def find_arms(
         facts = Arm("/".join(names), rows, coordinates if len(axes) > 1 else ())
         view = next((part.view for part in parts if part.view is not None), None)
         runs, own, draws = _objectives(mine, told, model, phase, learned)
-        arms.append(TaughtArm(facts=facts, order=order, runs=runs, own=own, draws=draws, view=view))
+        share = min(part.share for part in parts)
+        company = _order(whole, [part for part in parts if part.share == 1]) if share < 1 else None
+        arms.append(
+            TaughtArm(
+                facts=facts, order=order, share=share, company=company, runs=runs, own=own, draws=draws, view=view
+            )
+        )
     empty = [name for own, found in zip(by_axis, seen, strict=True) for name in own if name not in found]
     if empty:
         text = f"arm {empty[0]!r} has no train rows in phase {phase!r}."
@@ -97,7 +107,7 @@ def find_arms(
 
 
 def _order(whole: Order, parts: Sequence[Part]) -> Order | None:
-    """The data file's order, of an arm's rows alone."""
+    """The data file's order, of rows alone that are of all parts."""
     datasets = [part.dataset for part in parts if part.dataset is not None]
     masks = [part.mask for part in parts if part.mask is not None]
     order: Order | None = whole.only(datasets) if datasets else whole

@@ -28,12 +28,14 @@ class Part(NamedTuple):
     Attributes:
         mask: bool ``[rows]`` on the CPU, the train rows that it has; all where None.
         dataset: The data set that they are of; any where None.
+        share: The share of a batch that is of the mask's rows; the others are of any.
         objectives: Those of the axis that run; all where None.
         view: What augments the plain fields; see `jumpml.data.Round`.
     """
 
     mask: Tensor | None = None
     dataset: str | None = None
+    share: float = 1.0
     objectives: frozenset[str] | None = None
     view: str | None = None
 
@@ -133,19 +135,29 @@ class Objectives(_ByObjective):
 class Classes(Axis):
     """The classes of a category.
 
+    A net that tells classes apart unlearns the others by batches of one class alone: only a part of a batch is of the
+    arm's, and the other rows come from all classes.
+
     Args:
         field: Its name.
+        share: That part, above 0 and at most 1.
+
+    Raises:
+        LearnerError: It is not.
     """
 
     kind = "classes"
 
-    def __init__(self, field: str) -> None:
-        self.field = field
+    def __init__(self, field: str, share: float = 0.5) -> None:
+        if not 0 < share <= 1:
+            raise LearnerError(f"arms by classes: expected a share above 0 and at most 1, got {share!r}.")
+        self.field, self.share = field, share
 
     def parts(self, model: Model, loaders: DataLoaders, phase: str, datasets: Sequence[str]) -> Mapping[str, Part]:
         """A class each; rows whose class is missing are in no arm."""
         codes = loaders.train.decoded(self.field).cpu()
-        return {name: Part(mask=codes == code) for code, name in enumerate(loaders.fields[self.field].classes)}
+        names = loaders.fields[self.field].classes
+        return {name: Part(mask=codes == code, share=self.share) for code, name in enumerate(names)}
 
     def problems(self, path: Path, model: Model, loaders: DataLoaders) -> Iterator[Problem]:
         """There is no such field, or it has no classes."""
@@ -158,8 +170,8 @@ class Classes(Axis):
             yield Problem(at, text, "Name another field.")
 
     def identity(self) -> str:
-        """The field."""
-        return f"classes of {self.field}"
+        """The field, and the share."""
+        return f"classes of {self.field}, share {self.share:g}"
 
 
 @final

@@ -51,7 +51,7 @@ def _axis(said: ArmAxis) -> str | Axis:
     if isinstance(said, str):
         return said
     if said.classes is not None:
-        return Classes(said.classes)
+        return Classes(said.classes) if said.share is None else Classes(said.classes, said.share)
     if said.difficulty is not None:
         return Difficulty(said.difficulty)
     return Views(said.views or ())

@@ -28,15 +28,20 @@ class TaughtOrder(Order):
         plain: What would be served without one.
         arms: The arms.
         choices: What was chosen.
-        choose: Makes a choice: of the epoch, its first batch, and how many batches are left.
+        choose: Makes a choice: of the epoch, its first batch, and how many batches are left. It gives beside it, by
+            batch, the rows that are not the arm's own; nothing where there are none.
     """
 
     def __init__(
-        self, plain: Order, arms: Sequence[TaughtArm], choices: Choices, choose: Callable[[int, int, int], Choice]
+        self,
+        plain: Order,
+        arms: Sequence[TaughtArm],
+        choices: Choices,
+        choose: Callable[[int, int, int], tuple[Choice, Sequence[Tensor]]],
     ) -> None:
         self._plain, self._arms, self._choices, self._choose = plain, arms, choices, choose
         self.ways: list[Callable[[Order, bool], Order]] = []
-        self._made: dict[tuple[int, int], tuple[_Given, Order]] = {}
+        self._made: dict[tuple[int, bool, int], tuple[_Given, Order]] = {}
 
     def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
         """What an epoch has served, of the open one and the one before it; else what it would without a teacher."""
@@ -53,8 +58,12 @@ class TaughtOrder(Order):
         while first < count:
             choice = self._choices.known(epoch, first)
             if choice is None:
-                choice = self._choose(epoch, first, count - first)
-                choice.batches = self._kept(choice, seed, batch_size)
+                choice, others = self._choose(epoch, first, count - first)
+                arm = self._arms[choice.arm]
+                choice.batches = self._kept(choice, choice.batches, arm.order, seed, batch_size)
+                if others and arm.company is not None:
+                    beside = self._kept(choice, others, arm.company, seed, batch_size)
+                    choice.batches = [torch.cat(both) for both in zip(choice.batches, beside, strict=True)]
             arm = self._arms[choice.arm]
             left = choice.batches[first - choice.first :]
             yield Round(_joined(left), arm.draws, arm.view)
@@ -65,16 +74,19 @@ class TaughtOrder(Order):
         self.ways.append(way)
         return self
 
-    def _kept(self, choice: Choice, seed: int, batch_size: int) -> Sequence[Tensor]:
-        """A choice's batches, of the rows of its arm that may come."""
-        some = _joined(choice.batches)
+    def _kept(
+        self, choice: Choice, batches: Sequence[Tensor], order: Order, seed: int, batch_size: int
+    ) -> Sequence[Tensor]:
+        """Of rows that were drawn from an order those that may come."""
+        some = _joined(batches)
         for place, way in enumerate(self.ways):
-            if (choice.arm, place) not in self._made:
-                given = _Given(some, self._arms[choice.arm].order)
-                self._made[choice.arm, place] = given, way(given, False)
-            given, order = self._made[choice.arm, place]
+            key = choice.arm, order is self._arms[choice.arm].order, place
+            if key not in self._made:
+                given = _Given(some, order)
+                self._made[key] = given, way(given, False)
+            given, made = self._made[key]
             given.some = some
-            (told,) = order.rounds(seed, choice.epoch, batch_size, choice.first)
+            (told,) = made.rounds(seed, choice.epoch, batch_size, choice.first)
             some = told.epoch
         return some.positions.split(list(some.sizes))
 

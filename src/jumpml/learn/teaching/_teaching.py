@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 import torch
 
 from jumpml.core import LearnerError, Problem, derive_seed, refusal
-from jumpml.data import Stream
 from jumpml.learn._hook import Hook
 from jumpml.learn.continual._replay import Replay
 from jumpml.learn.teaching._arms import find_arms
 from jumpml.learn.teaching._axes import axes_of
 from jumpml.learn.teaching._choices import Choice, Choices
 from jumpml.learn.teaching._rewards import SPG
+from jumpml.learn.teaching._serving import Serving
 from jumpml.learn.teaching._sight import Sight
 from jumpml.learn.teaching._taught import TaughtOrder, TaughtPlan
 from jumpml.learn.teaching._wrong_teaching import find_teaching_problems
@@ -38,7 +38,7 @@ class _Lesson(NamedTuple):
     """What is made for a phase; all that is remembered stands beside it."""
 
     arms: Sequence[TaughtArm]
-    streams: Sequence[Stream]
+    serving: Sequence[Serving]
     accumulate: int
 
 
@@ -138,8 +138,7 @@ class Teaching(Hook):
         again = (stage.name, facts) == (self._phase, self.teacher.arms)
         if not again:
             self._begin(stage.name, arms)
-        seeds = [derive_seed(loaders.seed, "arm", stage.name, arm.facts.name) for arm in arms]
-        streams = [Stream(arm.order, loaders.batch_size, seed) for arm, seed in zip(arms, seeds, strict=True)]
+        serving = [Serving(arm, stage.name, loaders, self._choices) for arm in arms]
         if self.teacher.learns:
             kept = self.reward.state_dict() if again else None
             self.reward.begin(Sight(self._learner, stage, arms, self._choices))
@@ -148,7 +147,7 @@ class Teaching(Hook):
                 self.reward.load_state_dict(kept)
         plain = loaders.train.drawing(self._learner.phases[stage.name].data)
         stage.order = TaughtOrder(plain, arms, self._choices, self._choose)
-        self._lesson = _Lesson(arms, streams, accumulate)
+        self._lesson = _Lesson(arms, serving, accumulate)
         if any(arm.runs is not None for arm in arms):
             plans = {arm.runs: stage.plan if arm.runs is None else stage.executed(arm.runs) for arm in arms}
             stage.plan = TaughtPlan(stage.plan, [plans[arm.runs] for arm in arms], self._choices)
@@ -270,20 +269,17 @@ class Teaching(Hook):
         self._choices.remember(before)
         self.teacher.begin([arm.facts for arm in arms], self._floor)
 
-    def _choose(self, epoch: int, first: int, left: int) -> Choice:
-        """Ask the teacher, and take the batches of an update."""
+    def _choose(self, epoch: int, first: int, left: int) -> tuple[Choice, Sequence[Tensor]]:
+        """Ask the teacher, and take the batches of an update: the arm's rows, and those beside them."""
         lesson, choices = self._lesson, self._choices
         if lesson is None:
             raise LearnerError("curriculum: the phase of these batches is over; iterate over the loader anew.")
         self.teacher.advance(self._progress(first, left))
         arm = self.teacher.propose(choices.generator)
-        name, batches = lesson.arms[arm].facts.name, []
-        for _ in range(min(lesson.accumulate, left)):
-            positions, choices.places[name] = lesson.streams[arm].read(choices.places.get(name, 0))
-            batches.append(positions)
-        choice = Choice(arm, epoch, first, batches)
+        serving, batches = lesson.serving[arm], range(min(lesson.accumulate, left))
+        choice = Choice(arm, epoch, first, [serving.own() for _ in batches])
         choices.waiting.append(choice)
-        return choice
+        return choice, [others for _ in batches if (others := serving.others()) is not None]
 
     def _progress(self, first: int, left: int) -> float:
         """How much of the phase is over."""

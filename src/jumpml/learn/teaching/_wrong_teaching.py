@@ -78,6 +78,8 @@ def _lone_rows(
 ) -> Iterator[Problem]:
     """Arms with a batch of one row, where something needs two."""
     for phase, arm in ((phase, arm) for phase, arms in found.items() if len(arms) > 1 for arm in arms):
+        if arm.company is not None:  # no row is alone
+            continue
         sizes = [min(arm.facts.rows, loaders.batch_size)]
         if not arm.order.anywhere:  # its batches are the order's own, also the last one of an epoch
             sizes = arm.order.epoch(0, 0, loaders.batch_size).sizes

@@ -392,7 +392,7 @@ def test_pacing_by_the_data_has_no_state(tmp_path: Path) -> None:
 def test_pacing_limits_each_arm_of_a_teacher() -> None:
     loaders, seen = loaders_of(), Seen()
     pace = Pace(StepPacing(0.2, 1.0))
-    learner = learner_of(Teaching(Uniform(), Classes("species")), pace, seen, loaders=loaders, epochs=3)
+    learner = learner_of(Teaching(Uniform(), Classes("species", share=1)), pace, seen, loaders=loaders, epochs=3)
     learner.fit()
     species = loaders.train.decoded("species")
     assert loaders.difficulty is not None

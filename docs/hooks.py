@@ -95,7 +95,7 @@ def _default(key: str, value: Schema, node: Schema) -> str:
         return "*required*"
     default = value.get("default")
     if isinstance(default, dict) and default and _references(value):
-        return "its own"
+        return f"`{default['kind']}`" if "kind" in default else "its own"
     return f"`{_cell(json.dumps(default))}`"
 
 

@@ -70,7 +70,8 @@ def check_parts(
         lambda: _try(loaders, model, learner),
         lambda: check_deployment(deploy, model, partial(load_model, dataloader=loaders, trust=trust)),
     )
-    findings = (*loaders.findings(), *_unmet(model), *_untrained(model), *_idle_at_test(model, learner))
+    found = (*_unmet(model), *_untrained(model), *_idle_at_test(model, learner), *_unheard(learner))
+    findings = (*loaders.findings(), *found)
     return CheckReport(findings=findings, data=loaders.summary(findings=False), model=str(model))
 
 
@@ -103,6 +104,19 @@ def _idle_at_test(model: Model, learner: LearnerSpec) -> Iterator[str]:
         if "test_time" in objective.when:
             fix = "Give the learner file that key, or leave test_time out of the objective's `when`."
             yield f"objective {name!r}: only `adapt: {{kind: ttt}}` runs its phase test_time. {fix}"
+
+
+def _unheard(learner: LearnerSpec) -> Iterator[str]:
+    """What is said for a teacher that learns, where one that does not stands in its place."""
+    from jumpml.curriculum import build_teacher
+
+    said = learner.curriculum
+    if said is None or said.teacher is None or build_teacher(said.teacher).learns:
+        return
+    idle = ("reward", "every", "floor") if said.teacher.kind == "uniform" else ("reward", "every")
+    for key in (key for key in idle if said.says(key)):
+        fix = "Leave it out, or take a teacher that learns, such as exp3s."
+        yield f"curriculum: `{key}` changes nothing beside the teacher {said.teacher.kind!r}. {fix}"
 
 
 def _raise_all(files: Sequence[FileSpec], *checks: Callable[[], None]) -> None:

@@ -266,6 +266,7 @@ def test_single_mistakes(tmp_path: Path, cls: type[FileSpec], text: str, told: s
 
 
 UNKNOWN = "this key is unknown."
+NO_MORE = "There is nothing to say beside its kind."
 NOT_OF = "the algorithm 'online' has no"
 
 
@@ -273,10 +274,24 @@ NOT_OF = "the algorithm 'online' has no"
     ("said", "told"),
     [
         ("teacher: {kind: exp3s, etta: 1}, arms: tasks", f"37: curriculum.teacher.etta: {UNKNOWN} Did you mean 'eta'?"),
-        ("teacher: {kind: uniform, eta: 1}, arms: tasks", f"39: curriculum.teacher.eta: {UNKNOWN} There is: kind."),
+        ("teacher: {kind: uniform, eta: 1}, arms: tasks", f"39: curriculum.teacher.eta: {UNKNOWN} {NO_MORE}"),
         (
             "teacher: {kind: temperature, temprature: 1}, arms: tasks",
             f"43: curriculum.teacher.temprature: {UNKNOWN} Did you mean 'temperature'?",
+        ),
+        (
+            "teacher: {kind: ppo, window: 3}, arms: tasks",
+            f"35: curriculum.teacher.window: {UNKNOWN} There is: clip, discount, entropy, epochs, horizon, lr.",
+        ),
+        (
+            "pacing: rot",
+            "14: curriculum.pacing: expected one of linear, root, exponential, step, baby_step or a mapping, "
+            "got 'rot'. Did you mean 'root'?",
+        ),
+        (
+            "examples: 3",
+            "14: curriculum.examples: expected one of self_paced, super_loss, prioritized, data_parameters "
+            "or a mapping, got 3.",
         ),
         ("teacher: exp3s, arms: {clases: a}", f"37: curriculum.arms.clases: {UNKNOWN} Did you mean 'classes'?"),
         (
@@ -285,7 +300,7 @@ NOT_OF = "the algorithm 'online' has no"
         ),
         (
             "teacher: exp3s, arms: tasks, reward: {kind: metric_gain, of: [a]}",
-            f"71: curriculum.reward.of: {UNKNOWN} There is: kind.",
+            f"71: curriculum.reward.of: {UNKNOWN} {NO_MORE}",
         ),
         ("difficulty: {rn: a}, pacing: {kind: root}", f"27: curriculum.difficulty.rn: {UNKNOWN} Did you mean 'run'?"),
         (

@@ -188,5 +188,5 @@ def test_another_kind_on_a_file_that_says_every_key_meets_no_default_of_the_old_
 def test_what_was_chosen_of_the_old_kind_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.learner.yaml"
     path.write_text("adapt: {kind: entropy, lr: 0.01, prior: 1.0}\n")
-    told = ["line 1, column 24: adapt.lr: this key is unknown. There is: episodic, kind, memory, prior, probe."]
+    told = ["line 1, column 24: adapt.lr: this key is unknown. There is: episodic, memory, prior, probe."]
     assert refusal(path, {"adapt.kind": "statistics"}) == told

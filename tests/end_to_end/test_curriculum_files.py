@@ -49,7 +49,7 @@ ARMS = [f"share/{digit}" for digit in range(10)]
 
 def project(folder: Path, learner: str = LEARNER) -> Path:
     path = folder / "taught"
-    path.mkdir()
+    path.mkdir(parents=True)
     for kind, text in {"data": DATA, "model": MODEL, "learner": learner}.items():
         (path / f"taught.{kind}.yaml").write_text(text, encoding="utf-8")
     return path
@@ -108,6 +108,15 @@ def test_check_names_file_line_and_key(tmp_path: Path, was: str, now: str, told:
     assert f"taught.learner.yaml: 1 mistake\n  {told}\n" in result.stderr
 
 
+@pytest.mark.parametrize("key", ["reward: loss", "every: 2", "floor: 0.1"])
+def test_check_tells_what_changes_nothing_beside_an_even_choice(tmp_path: Path, key: str) -> None:
+    even = LEARNER.replace("{kind: exp3s, eta: 0.3}", "uniform")
+    told = f"`{key.partition(':')[0]}` changes nothing beside the teacher 'uniform'. Leave it out, or take a teacher"
+    assert told in shell("check", str(project(tmp_path, even.replace("reward: loss", key)))).stdout
+    plain = shell("check", str(project(tmp_path / "plain", even.replace("reward: loss", "reward: spg"))))
+    assert plain.exit_code == 0 and "changes nothing" not in plain.stdout
+
+
 def shares(run: Path) -> list[list[float]]:
     lines = map(json.loads, (run / "steps.jsonl").read_text(encoding="utf-8").splitlines())
     return [[line["figures"][arm] for arm in ARMS] for line in lines if "figures" in line]
@@ -118,7 +127,7 @@ def test_a_taught_run_stands_beside_one_that_is_taught_uniformly(tmp_path: Path)
     assert result.exit_code == 0, result.output
     (run,) = (tmp_path / "runs" / "taught").iterdir()
     twin = run / "ablations" / "curriculum"
-    assert "teacher: uniform" in (twin / "specs" / "taught.learner.yaml").read_text(encoding="utf-8")
+    assert "kind: uniform" in (twin / "specs" / "taught.learner.yaml").read_text(encoding="utf-8")
     assert shares(run) and shares(twin) and shares(run) != shares(twin)
     record = AblationsRecord.model_validate_json((run / "ablations.json").read_text(encoding="utf-8"))
     (compared,) = record.twins

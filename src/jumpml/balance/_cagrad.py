@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from jumpml.balance._balancer import GradientBalancer
-from jumpml.balance._check import positive
 from jumpml.balance._factor import factor
+from jumpml.core import positive
 
 if TYPE_CHECKING:
     from jumpml.balance._balancer import Array

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 
 from jumpml.balance._balancer import LossBalancer
-from jumpml.balance._check import positive
+from jumpml.core import positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ import torch
 
 from jumpml.balance._adam import SmallAdam
 from jumpml.balance._balancer import LossBalancer
-from jumpml.balance._check import positive
+from jumpml.core import positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

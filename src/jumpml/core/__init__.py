@@ -52,6 +52,7 @@ from jumpml.core._objective_spec import TaskObjectiveSpec
 from jumpml.core._overrides import parse_override
 from jumpml.core._pacing_spec import DifficultySpec, ExamplesSpec, PacingSpec
 from jumpml.core._placing import join_errors, refusal, with_lines
+from jumpml.core._positive import positive
 from jumpml.core._pretrained_spec import PretrainedNode, WeightsSpec, anchored, local
 from jumpml.core._protocols import (
     Connectable,
@@ -233,6 +234,7 @@ __all__ = [
     "WeightsSpec",
     "anchored",
     "derive_seed",
+    "positive",
     "axes_of",
     "derived_of",
     "did_you_mean",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from jumpml.core._pacing_spec import DifficultySpec, ExamplesSpec, PacingSpec
-from jumpml.core._spec import Spec, exactly_one
+from jumpml.core._spec import ByName, Spec, exactly_one
 from jumpml.core._teacher_spec import TeacherSpec
 
 _Objectives = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -99,31 +99,23 @@ class GradientNormSpec(Spec):
     """The kind."""
 
 
-RewardSpec = (
-    Literal["spg", "prediction_gain", "target_gain", "loss", "loss_drop", "metric_gain", "gradient_norm"]
-    | Annotated[
-        SPGSpec
-        | PredictionGainSpec
-        | TargetGainSpec
-        | LossRewardSpec
-        | LossDropSpec
-        | MetricGainSpec
-        | GradientNormSpec,
-        Field(discriminator="kind"),
-    ]
-)
+RewardSpec = Annotated[
+    SPGSpec | PredictionGainSpec | TargetGainSpec | LossRewardSpec | LossDropSpec | MetricGainSpec | GradientNormSpec,
+    Field(discriminator="kind"),
+    ByName(),
+]
 
 
 class CurriculumSpec(Spec):
     """What is learned from next."""
 
     teacher: TeacherSpec | None = None
-    """What chooses the arm of each update: a kind, or a mapping with its options."""
+    """What chooses the arm of each update."""
     arms: ArmsSpec | None = None
     """What it chooses from: `datasets`, `tasks`, `objectives`, `{classes: FIELD}`, `{difficulty:
     BINS}`, `{views: [...]}`, or several of these: then each combination is an arm."""
-    reward: RewardSpec = "spg"
-    """What an update is rewarded by: a kind, or a mapping with its options."""
+    reward: RewardSpec = SPGSpec(kind="spg")
+    """What an update is rewarded by."""
     floor: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The share of the updates that all arms have between them, evenly, so that none dies."""
     every: Annotated[int, Field(ge=1)] = 1

@@ -76,7 +76,9 @@ def _words(item: Any, cls: type[BaseModel], value: Any) -> _Words:
     path, last = _path_in_file(loc, value), loc[-1] if loc else ""
     match kind:
         case "extra_forbidden":
-            return _Words(path, "", "this key is unknown.", did_you_mean(str(last), _known_keys(cls, loc[:-1])))
+            known = _known_keys(cls, loc[:-1])
+            near = did_you_mean(str(last), known) if known else "There is nothing to say beside its kind."
+            return _Words(path, "", "this key is unknown.", near)
         case "missing" if isinstance(last, int):
             return _Words(path, _lengths(cls, loc[:-1]), _got(item["input"]))
         case "missing":
@@ -156,7 +158,9 @@ def said(value: Any) -> str:
 
 
 def _known_keys(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    return [key for candidate in _annotations(cls, loc) for key in getattr(candidate, "model_fields", {})]
+    """Those that may be meant; a kind that must be told stands there already."""
+    fields = [item for spec in _annotations(cls, loc) for item in getattr(spec, "model_fields", {}).items()]
+    return [key for key, field in fields if key != "kind" or not field.is_required()]
 
 
 def _kinds(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

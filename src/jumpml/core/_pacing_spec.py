@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from jumpml.core._spec import Spec
+from jumpml.core._spec import ByName, Spec
 
 _Positive = Annotated[float, Field(gt=0)]
 _Share = Annotated[float, Field(gt=0, le=1)]
@@ -85,6 +85,7 @@ class BabyStepSpec(_Pacing):
 PacingSpec = Annotated[
     LinearPacingSpec | RootPacingSpec | ExponentialPacingSpec | StepPacingSpec | BabyStepSpec,
     Field(discriminator="kind"),
+    ByName(),
 ]
 
 
@@ -96,7 +97,7 @@ class _Examples(Spec):
 class SelfPacedSpec(_Examples):
     """Rows count whose loss is among the lower ones, more and more of them.
 
-    After Kumar et al. 2010 (https://papers.nips.cc/paper/3923).
+    After Kumar et al. 2010 (https://proceedings.neurips.cc/paper/2010/hash/e57c6b956a6521b28495f2886ca0977a-Abstract.html).
     """
 
     kind: Literal["self_paced"]
@@ -114,12 +115,12 @@ class SelfPacedSpec(_Examples):
 class SuperLossSpec(_Examples):
     """Rows of a loss above the usual count less, those below more.
 
-    After Castells et al. 2020 (https://papers.nips.cc/paper/2020/hash/2cfa8f9e50e0f510ede9d12338a5f564-Abstract.html).
+    After Castells et al. 2020 (https://proceedings.neurips.cc/paper/2020/hash/2cfa8f9e50e0f510ede9d12338a5f564-Abstract.html).
     """
 
     kind: Literal["super_loss"]
     """The kind."""
-    threshold: Literal["average", "classes"] | Annotated[float, Field()] | None = None
+    threshold: Literal["average", "classes"] | float | None = None
     """The usual loss: its running average; the logarithm of the number of classes; or a number. Left out: `classes`
     for a cross entropy without `focal`, `average` elsewhere."""
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.9
@@ -146,7 +147,7 @@ class PrioritizedSpec(_Examples):
 class DataParametersSpec(_Examples):
     """Logits are divided by learned temperatures of a row and of its class.
 
-    After Saxena et al. 2019 (https://papers.nips.cc/paper/9289).
+    After Saxena et al. 2019 (https://proceedings.neurips.cc/paper/2019/hash/926ffc0ca56636b9e73c565cf994ea5a-Abstract.html).
     """
 
     kind: Literal["data_parameters"]
@@ -162,6 +163,8 @@ class DataParametersSpec(_Examples):
 
 
 ExamplesSpec = Annotated[
-    SelfPacedSpec | SuperLossSpec | PrioritizedSpec | DataParametersSpec, Field(discriminator="kind")
+    SelfPacedSpec | SuperLossSpec | PrioritizedSpec | DataParametersSpec,
+    Field(discriminator="kind"),
+    ByName(),
 ]
 DifficultySpec = Literal["data", "own"] | RunDifficulty

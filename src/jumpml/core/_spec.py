@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import (
     AfterValidator,
@@ -13,12 +13,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     PrivateAttr,
     SerializerFunctionWrapHandler,
     WithJsonSchema,
     model_serializer,
     model_validator,
 )
+from pydantic_core import CoreSchema, core_schema
 
 from jumpml.core._document import Document, Path_
 from jumpml.core._values import MASK, PRESENT
@@ -53,6 +55,17 @@ class Spec(BaseModel):
 def exactly_one(*names: str) -> dict[str, Any]:
     """The JSON Schema of "one of these keys, and it is not null"."""
     return {"oneOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]}
+
+
+class ByName:
+    """Of kinds that are told apart by `kind`: the name of one stands for it with its defaults."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A name, or one of the kinds."""
+        specs = {get_args(spec.model_fields["kind"].annotation)[0]: spec for spec in get_args(source)}
+        name = core_schema.literal_schema([*specs])
+        named = core_schema.no_info_after_validator_function(lambda kind: specs[kind](kind=kind), name)
+        return core_schema.union_schema([named, handler(source)])
 
 
 class OneOf(Spec):

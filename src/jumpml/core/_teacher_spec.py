@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jumpml.core._spec import Spec
+from jumpml.core._spec import ByName, Spec
 
 _Positive = Annotated[float, Field(gt=0)]
 
@@ -128,7 +128,7 @@ class OnlineMixingSpec(Spec):
     """How much of an arm's moving mean stays with each reward."""
 
 
-_Kinds = Annotated[
+TeacherSpec = Annotated[
     UniformSpec
     | ProportionalSpec
     | TemperatureSpec
@@ -140,19 +140,5 @@ _Kinds = Annotated[
     | PPOSpec
     | OnlineMixingSpec,
     Field(discriminator="kind"),
+    ByName(),
 ]
-_Name = Literal[
-    "uniform",
-    "proportional",
-    "temperature",
-    "annealed",
-    "exp3s",
-    "tscl",
-    "thompson",
-    "policy_gradient",
-    "ppo",
-    "online_mixing",
-]
-
-TeacherSpec = _Name | _Kinds
-"""A kind's name, with its own defaults, or a mapping with its options."""

@@ -32,11 +32,9 @@ def build_teacher(spec: TeacherSpec) -> Teacher:
     """The teacher that a file asks for.
 
     Args:
-        spec: What it says: a kind's name alone, or its options.
+        spec: What it says.
 
     Raises:
         LearnerError: Its options do not go together.
     """
-    if isinstance(spec, str):
-        return _KINDS[spec]()
     return _KINDS[spec.kind](**spec.model_dump(exclude={"kind"}))

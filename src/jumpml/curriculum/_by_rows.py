@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from jumpml.curriculum._check import positive
+from jumpml.core import positive
 from jumpml.curriculum._teacher import Array, Teacher
 
 

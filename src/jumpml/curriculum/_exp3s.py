@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from jumpml.curriculum._check import positive
+from jumpml.core import positive
 from jumpml.curriculum._reward_scale import RewardScale
 from jumpml.curriculum._teacher import LEAST_SHARE, Arm, Array, Teacher
 

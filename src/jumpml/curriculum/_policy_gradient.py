@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from jumpml.core import LearnerError
-from jumpml.curriculum._check import positive
+from jumpml.core import LearnerError, positive
 from jumpml.curriculum._policy import names_of, softmax
 from jumpml.curriculum._reward_scale import RewardScale
 from jumpml.curriculum._teacher import Arm, Array, Teacher

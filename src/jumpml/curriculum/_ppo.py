@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from jumpml.core import LearnerError
+from jumpml.core import LearnerError, positive
 from jumpml.curriculum._adam import VectorAdam
 from jumpml.curriculum._arm_progress import ArmProgress
-from jumpml.curriculum._check import positive
 from jumpml.curriculum._policy import names_of, softmax
 from jumpml.curriculum._reward_scale import RewardScale
 from jumpml.curriculum._teacher import LEAST_SHARE, Arm, Array, Teacher

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import torch
 
-from jumpml.core import LearnerError
-from jumpml.curriculum._check import positive
+from jumpml.core import LearnerError, positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,9 +77,10 @@ class RowWeights(ABC):
 class SelfPaced(RowWeights):
     """Rows count whose loss is below a limit, which rises: what a share of all rows had as their last loss.
 
-    ``hard`` rows count or do not (Kumar et al. 2010, https://papers.nips.cc/paper/3923); ``linear`` ones count
-    one minus their loss over the limit (Jiang et al. 2014, https://doi.org/10.1145/2647868.2654918). In the first epoch
-    nothing is known of the losses, and all rows count.
+    ``hard`` rows count or do not (Kumar et al. 2010,
+    https://proceedings.neurips.cc/paper/2010/hash/e57c6b956a6521b28495f2886ca0977a-Abstract.html); ``linear`` ones
+    count one minus their loss over the limit (Jiang et al. 2014, https://doi.org/10.1145/2647868.2654918). In the first
+    epoch nothing is known of the losses, and all rows count.
 
     Args:
         form: ``hard`` or ``linear``.
@@ -153,7 +153,7 @@ class SuperLoss(RowWeights):
     The loss ``l`` becomes the least of ``(l - t) s + r log(s)**2`` over the confidence ``s``, which then is
     ``exp(-W(max(-2 / e, (l - t) / r) / 2))`` with Lambert's W. By the envelope theorem its gradient is that of ``l``
     times ``s`` (Castells et al. 2020,
-    https://papers.nips.cc/paper/2020/hash/2cfa8f9e50e0f510ede9d12338a5f564-Abstract.html).
+    https://proceedings.neurips.cc/paper/2020/hash/2cfa8f9e50e0f510ede9d12338a5f564-Abstract.html).
 
     Args:
         threshold: ``classes``, the logarithm of how many classes there are, which is the loss of a guess; ``average``,

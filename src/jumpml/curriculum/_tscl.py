@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
 
-from jumpml.core import LearnerError
-from jumpml.curriculum._check import positive
+from jumpml.core import LearnerError, positive
 from jumpml.curriculum._teacher import Arm, Array, Teacher
 
 if TYPE_CHECKING:
@@ -27,7 +26,8 @@ class TSCL(Teacher):
 
     - ``online``: :math:`Q \leftarrow \alpha r + (1 - \alpha) Q` for the arm; the one with the largest :math:`|Q|` is
       chosen.
-    - ``window``: the same with the slope of a line through the last points of the arm's curve for :math:`r`.
+    - ``window``: the same with the slope of a line through the last points of the arm's curve for :math:`r`. The
+      authors' own program takes the slope itself for :math:`Q`, as ``alpha=1`` does.
     - ``sampling``: one of each arm's last rewards is drawn, and the arm whose is largest by size is chosen: Thompson
       sampling of what was seen. An arm of which nothing was seen comes first.
 

@@ -36,8 +36,9 @@ class Tempering(Hook):
 
     The temperatures are learned by gradient descent on the logarithm of each, beside the weights, a row's by its own
     loss and a class's by the mean of the batch: what does not fit becomes warm, and counts less (Saxena et al. 2019,
-    https://papers.nips.cc/paper/9289). The sum begins at 1. Only training is tempered: validation, the test and the
-    deployed model see logits as they are. The losses that are logged are the tempered ones.
+    https://proceedings.neurips.cc/paper/2019/hash/926ffc0ca56636b9e73c565cf994ea5a-Abstract.html). The sum begins at 1.
+    Only training is tempered: validation, the test and the deployed model see logits as they are. The losses that are
+    logged are the tempered ones.
 
     Args:
         of: The tasks of classes that are tempered; all where None.

@@ -58,6 +58,4 @@ def _axis(said: ArmAxis) -> str | Axis:
 
 
 def _reward(said: RewardSpec) -> Reward:
-    if isinstance(said, str):
-        return _REWARDS[said]()
     return _REWARDS[said.kind](**said.model_dump(exclude={"kind"}))

@@ -64,14 +64,15 @@ def check_parts(
     """
     from jumpml.deploy import check_deployment
 
+    found: list[str] = []
     _raise_all(
         files,
         lambda: _refuse_unmeasured(loaders, model, learner),
-        lambda: _try(loaders, model, learner),
+        lambda: found.extend(_try(loaders, model, learner)),
         lambda: check_deployment(deploy, model, partial(load_model, dataloader=loaders, trust=trust)),
     )
-    found = (*_unmet(model), *_untrained(model), *_idle_at_test(model, learner), *_unheard(learner))
-    findings = (*loaders.findings(), *found)
+    said = (*_unmet(model), *_untrained(model), *_idle_at_test(model, learner), *_unheard(learner))
+    findings = (*loaders.findings(), *said, *found)
     return CheckReport(findings=findings, data=loaders.summary(findings=False), model=str(model))
 
 
@@ -157,14 +158,15 @@ def _all_missing(loaders: DataLoaders, split: str, field: str) -> bool:
     return not any(bool(batch[f"{field}.present"].any()) for batch in getattr(loaders, split).plain())
 
 
-def _try(loaders: DataLoaders, model: Model, spec: LearnerSpec) -> None:
-    """Make the learner, and put one batch through the objectives of each of its phases."""
-    from jumpml.learn import build_learner
+def _try(loaders: DataLoaders, model: Model, spec: LearnerSpec) -> list[str]:
+    """Make the learner, put one batch through the objectives of each of its phases, and find what is idle in it."""
+    from jumpml.learn import build_learner, idle_balance
 
     learner = build_learner(spec, loaders, model, None, Path("runs"))  # writes nothing before it learns
     for name, phase in learner.phases.items():
         if phase.epochs and model.active(name):
             _try_phase(learner, name)
+    return [*idle_balance(learner)]
 
 
 def _try_phase(learner: Learner, name: str) -> None:

@@ -262,6 +262,8 @@ class Project:
         say("learn", f"from step {learner.progress.step}" if resumed else f"on {next(model.parameters()).device}")
         learner.fit()
         learner.restore_best()
+        if len(learner.model.tasks) > 1:
+            say("tasks", f"over the run\n{learner.history.by_task()}")
         return loaders, learner
 
     def _maps(self) -> list[MappedNode]:
@@ -274,8 +276,6 @@ class Project:
         from jumpml.learn import evaluate_beside
 
         model, history = learner.ema_model or learner.model, learner.history
-        if len(model.tasks) > 1:
-            say("tasks", f"over the run\n{history.by_task()}")
         say("evaluate", "on the test rows")
         results = eval_model(loaders, model)
         if learner.adaptation:

@@ -38,6 +38,17 @@ def test_the_example_runs_from_the_shell_and_tells_how_each_task_fared(tmp_path:
     assert (run / "card.html").exists() and [*(run / "bundles").iterdir()]
 
 
+def test_check_tells_of_cosines_that_a_teacher_of_tasks_leaves_no_pairs() -> None:
+    taught = {"learner.curriculum": {"teacher": "exp3s", "arms": "tasks", "reward": "loss"}}
+    told = (
+        "phase 'supervised': each arm of the teacher has one of the objectives digit, parity, holes, so cosines tell "
+    )
+    assert Project.find(FOLDER, taught).check().findings == (
+        f"{told}nothing. Leave it out, or choose from other arms.",
+    )
+    assert Project.find(FOLDER).check().findings == ()
+
+
 # --- several tasks on one data set, with partial labels ---------------------------------------------------------------
 
 PARTIAL = {

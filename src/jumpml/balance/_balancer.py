@@ -27,9 +27,11 @@ class Balancer(ABC):
         kind: Its name in a learner file.
         at: A node; what that is to it, its class says. None where it needs none.
         names: The objectives that it balances now.
+        alone: Whether it also says what an objective counts that no other one is beside in an update.
     """
 
     kind: ClassVar[str]
+    alone: bool = False
     at: str | None = None
     names: tuple[str, ...] = ()
 

@@ -39,6 +39,7 @@ class CAGrad(GradientBalancer):
 
     def __init__(self, c: float = 0.5, at: str | None = None) -> None:
         super().__init__(at)
+        self.alone = at is not None  # parameters that are shared are so by two or more
         self._c = positive("cagrad", "c", c)
 
     def multipliers(self, gramian: Array, means: Array) -> Array:

@@ -40,6 +40,7 @@ class DWA(LossBalancer):
     """
 
     kind = "dwa"
+    alone = True
 
     def __init__(self, temperature: float = 2.0) -> None:
         self._temperature = positive("dwa", "temperature", temperature)

@@ -36,7 +36,7 @@ class FeatureNorm(GradientBalancer):
 
     def __init__(self, at: str, *, log: bool = True) -> None:
         super().__init__(at)
-        self._log = log
+        self._log = self.alone = log
 
     def multipliers(self, gramian: Array, means: Array) -> Array:
         """The longest norm over each."""

@@ -43,6 +43,7 @@ class NashMTL(GradientBalancer):
 
     def __init__(self, max_norm: float | None = 1.0, at: str | None = None) -> None:
         super().__init__(at)
+        self.alone = at is not None  # parameters that are shared are so by two or more
         self._max_norm = None if max_norm is None else positive("nash_mtl", "max_norm", max_norm)
 
     def multipliers(self, gramian: Array, means: Array) -> Array:

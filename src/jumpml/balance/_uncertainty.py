@@ -40,6 +40,7 @@ class Uncertainty(LossBalancer):
     """
 
     kind = "uncertainty"
+    alone = True
 
     def __init__(self, lr: float = 0.01) -> None:
         self._lr = positive("uncertainty", "lr", lr)

@@ -33,6 +33,7 @@ from jumpml.learn.hooks._early_stop import EarlyStop
 from jumpml.learn.hooks._embedding_probe import EmbeddingProbe
 from jumpml.learn.hooks._embeddings import Embeddings
 from jumpml.learn.hooks._grow import AtEpoch, Grow, GrowthRule, OnPlateau
+from jumpml.learn.hooks._idle_balance import idle_balance
 from jumpml.learn.hooks._statistics import Statistics
 from jumpml.learn.hooks._swa import SWA, with_swa
 from jumpml.learn.hooks._task_stop import TaskStop
@@ -107,6 +108,7 @@ __all__ = [
     "TaskStop",
     "Balancing",
     "Cosines",
+    "idle_balance",
     "Embeddings",
     "EmbeddingProbe",
     "SWA",

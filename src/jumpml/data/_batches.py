@@ -154,7 +154,8 @@ class BatchMaker:
             rows = self.rows.index_select(0, positions)
             ready = self._gather(ways.kept, positions, sizes) | self._gather(ways.shared, rows, sizes)
             if plan.places:
-                ready[POSITION] = positions.to(self.table.device, copy=True).split(sizes)
+                places = positions.to(self.table.device, copy=True)
+                ready[POSITION] = torch.unsafe_split_with_sizes(places, sizes)
             decoded = self._gather(ways.decoded, rows, sizes)
             parts = positions.split(sizes) if ways.raw else ()
             widths = self._widths(rows, sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,14 @@ class _Epoch:
     loss: list[Tensor] = field(default_factory=list)
     margin: list[Tensor] = field(default_factory=list)
     predicted: list[Tensor] = field(default_factory=list)
-    spans: list[tuple[int, int]] = field(default_factory=list)
+    spans: list[list[int]] = field(default_factory=list)
 
     def ran(self, start: int, stop: int) -> None:
         """The task was learned from some rows."""
         if self.spans and self.spans[-1][1] == start:
-            start = self.spans.pop()[0]
-        self.spans.append((start, stop))
+            self.spans[-1][1] = stop
+        else:
+            self.spans.append([start, stop])
 
     def ordered(self, key: str) -> Tensor:
         """One of the three, of all rows."""
@@ -60,7 +62,7 @@ class ExampleRecorder(Hook):
         self._tasks = dict(tasks)
         self.positions = bool(tasks)
         self._raw: dict[str, list[tuple[Loss, Tensor, Tensor]]] = {}
-        self._epoch: dict[str, _Epoch] = {}
+        self._epoch: defaultdict[str, _Epoch] = defaultdict(_Epoch)
         self._rows = 0  # served in the open epoch
         self._done: dict[str, dict[str, list[Tensor]]] = {}
         self._places: list[Tensor] = []
@@ -97,7 +99,7 @@ class ExampleRecorder(Hook):
             loss = losses.get(name)
             if loss is None or not loss.value.dim() or task.brings.decides == "embedding":  # which has no margin
                 continue
-            self._epoch.setdefault(name, _Epoch()).ran(start, self._rows)
+            self._epoch[name].ran(start, self._rows)
             kept = Loss(loss.value.detach(), loss.present)  # not the graph behind it
             if task.brings.at == "row":
                 self._raw.setdefault(name, []).append((kept, values[task.output].detach(), batch[task.truth]))
@@ -125,7 +127,8 @@ class ExampleRecorder(Hook):
                     kept.clear()
                 ordered = epoch.ordered(key)
                 kept.append(_by_row(ordered, last.to(ordered.device)).cpu())
-        self._epoch, self._rows = {}, 0
+        self._epoch.clear()
+        self._rows = 0
 
     def history(self, rows: Tensor) -> dict[str, ExampleHistory]:
         """All closed epochs, by task.
@@ -155,17 +158,17 @@ class ExampleRecorder(Hook):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        self._raw, self._places, self._rows, self._epoch = {}, [], 0, {}
+        self._raw, self._places, self._rows = {}, [], 0
+        self._epoch.clear()
         self._done = {n: {k: list(v.unbind()) for k, v in parts.items()} for n, parts in state["done"].items()}
         if "places" not in state:  # an earlier version did not keep them: the open epoch is recorded from here on
             return
         if self._learner is not None and not self._learner.progress.batch:  # an epoch of other batches begins anew
             return
         self._places, self._rows = [*state["places"]], state["rows"]
-        self._epoch = {
-            name: _Epoch(**{key: [parts[key]] for key in KEPT}, spans=[(start, stop) for start, stop in parts["spans"]])
-            for name, parts in state["epoch"].items()
-        }
+        for name, parts in state["epoch"].items():
+            spans = [[*span] for span in parts["spans"]]
+            self._epoch[name] = _Epoch(**{key: [parts[key]] for key in KEPT}, spans=spans)
 
     def _digest(self) -> None:
         for name, steps in self._raw.items():

@@ -8,8 +8,9 @@ from jumpml.core import Course, EpochRecord
 from jumpml.learn.logs._patient_log import PatientLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from jumpml.learn._progress import Progress
     from jumpml.learn.logs._logs import Log, StepRecord
 
 
@@ -47,13 +48,23 @@ class Journal:
         for log in self.logs:
             log.begin(phase, epochs, done, steps)
 
-    def steps(self, records: Sequence[StepRecord], figures: Mapping[str, float]) -> None:
-        """Some steps were made, after which hooks tell these figures."""
-        last = records[-1]
-        self.course.add(last.phase, last.step, len(records), figures)
-        told = [*records[:-1], last._replace(figures=figures)]
-        for log in self.logs:
-            log.steps(told)
+    def steps(
+        self, progress: Progress, count: int, records: Iterator[StepRecord], figures: Mapping[str, float]
+    ) -> None:
+        """Some steps were made, after which hooks tell these figures.
+
+        Args:
+            progress: Where the run stands after the last of them.
+            count: How many they are.
+            records: Of each; made only where a log asks.
+            figures: By name.
+        """
+        self.course.add(progress.phase or "", progress.step, count, figures)
+        if self.logs:
+            *told, last = records
+            told.append(last._replace(figures=figures))
+            for log in self.logs:
+                log.steps(told)
 
     def epoch(self, record: EpochRecord) -> EpochRecord:
         """An epoch ended; what was noted goes into its record, which comes back."""

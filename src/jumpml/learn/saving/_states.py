@@ -72,9 +72,9 @@ class States:
         new, unread = loop.unread, loop.read()
         if new and self.keeper is None and not self._last_good.take(loop.progress.step):
             raise NonFinite(loop.progress.step + 1)
-        if (self._journal.logs or loop.hooks.read) and (records := [*unread]):
+        if new:
             figures = {name: value for read in loop.hooks.read for name, value in read().items()}
-            self._journal.steps(records, figures)
+            self._journal.steps(loop.progress, new, unread, figures)
 
     def save(self) -> None:
         """Copy the state, which is written beside the training.

@@ -11,7 +11,8 @@ from iris_files import iris_data, iris_model, mlp
 
 import jumpml
 from jumpml.core import CheckpointError
-from jumpml.learn import Hook, Learner
+from jumpml.curriculum import RootPacing
+from jumpml.learn import Hook, Learner, Pace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,7 @@ CURRICULA: dict[str, dict[str, Any] | None] = {
     "taught and root": {**TAUGHT, "pacing": ROOT},
     "baby_step": {"pacing": {"kind": "baby_step", "buckets": 3}, "difficulty": "own"},
     "prioritized": {"examples": {"kind": "prioritized"}},
+    "super_loss": {"examples": {"kind": "super_loss"}},
     "self_paced": {"examples": {"kind": "self_paced"}},
     "data_parameters": {"examples": {"kind": "data_parameters"}},
 }
@@ -78,9 +80,9 @@ PAIRS = [
     ("root", "baby_step"),
     ("baby_step", "root"),
     ("prioritized", "self_paced"),
-    ("self_paced", "data_parameters"),
     ("data_parameters", "prioritized"),
 ]
+COUNTS = [("none", "super_loss"), ("super_loss", "self_paced"), ("self_paced", "data_parameters")]
 
 
 @pytest.mark.parametrize(("was", "now"), PAIRS)
@@ -97,6 +99,58 @@ def test_the_open_epoch_begins_anew_and_is_whole(was: str, now: str, tmp_path: P
     assert record.notes[0].startswith(f"resumed at step {BATCHES + STOP} with changes: learner.curriculum")
     learner.fit()
     assert learner.progress.step == STOP + 3 * BATCHES
+
+
+@pytest.mark.parametrize(("was", "now"), COUNTS)
+def test_where_rows_only_count_otherwise_the_open_epoch_goes_on(was: str, now: str, tmp_path: Path) -> None:
+    begun(tmp_path, CURRICULA[was])
+    diary = Diary()
+    learner = make(tmp_path, CURRICULA[now], diary, allow=True)
+    assert (learner.progress.step, learner.progress.batch) == (BATCHES + STOP, STOP)
+    learner.train_epoch()
+    expected = learner.loaders.train.order(1).split(16)[STOP:]
+    assert len(diary.rows) == BATCHES - STOP and all(map(torch.equal, diary.rows, expected))
+
+
+def test_other_data_sets_of_the_phase_make_the_epoch_anew(tmp_path: Path) -> None:
+    def made(data: list[str], allow: bool = False) -> tuple[Learner, Diary]:
+        said, diary = iris_data(), Diary()
+        both = {**said, "datasets": {"one": said["datasets"]["iris"], "two": said["datasets"]["iris"]}}
+        loaders = jumpml.create_dataloader(both)
+        model = jumpml.load_model(iris_model({"body": mlp(8)}), loaders)
+        options = {"phases": {"supervised": {"epochs": 3, "data": data}}, "log": []}
+        more: dict[str, Any] = {"run": tmp_path, "allow_changes": allow, "hooks": [diary]}
+        return jumpml.create_learner(loaders, model, None, options, **more), diary
+
+    learner, _ = made(["one"])
+    with learner.random:
+        for batch in itertools.islice(learner.remaining(), STOP):
+            learner.step(batch)
+        learner.save()
+    learner, diary = made(["two"], allow=True)
+    assert (learner.progress.step, learner.progress.batch) == (STOP, 0)
+    learner.train_epoch()
+    rows = torch.cat(diary.rows)
+    assert len(diary.rows) == BATCHES and int(rows.min()) >= len(rows) == 105  # the second data set's, all of them
+
+
+def test_other_difficulties_are_another_run_and_make_the_epoch_anew(tmp_path: Path) -> None:
+    def made(difficulty: torch.Tensor, allow: bool = False) -> Learner:
+        loaders = jumpml.create_dataloader({**iris_data(), "batch_size": 16})
+        model = jumpml.load_model(iris_model({"body": mlp(8)}), loaders)
+        options = {"phases": {"supervised": {"epochs": 3}}, "log": []}
+        more: dict[str, Any] = {"run": tmp_path, "allow_changes": allow, "hooks": [Pace(RootPacing(), difficulty)]}
+        return jumpml.create_learner(loaders, model, None, options, **more)
+
+    learner, hard = made(torch.arange(105.0)), torch.arange(105.0)
+    with learner.random:
+        for batch in itertools.islice(learner.remaining(), STOP):
+            learner.step(batch)
+        learner.save()
+    assert made(2 * hard).progress.batch == STOP  # which ranks rows alike
+    with pytest.raises(CheckpointError, match=r"pacing: root.*, by given [0-9a-f]{12}, .* then, root.* now"):
+        made(-hard)
+    assert made(-hard, allow=True).progress.batch == 0
 
 
 def test_another_batch_size_makes_a_taught_epoch_anew(tmp_path: Path) -> None:

@@ -405,7 +405,9 @@ class Loop:
         """
         self.progress.load(state["progress"])
         self._meter.load_state_dict(state["meter"])
-        anew = changes.orders and self.progress.batch > 0
+        phase, told = self.phases.get(self.progress.phase or ""), state["stage"] or {}
+        moved = phase is not None and told.get("data", [*phase.data]) != [*phase.data]
+        anew = (changes.orders or moved) and self.progress.batch > 0
         if anew:  # the open epoch has other batches now
             self.progress.batch = 0
             self._meter.end_epoch()

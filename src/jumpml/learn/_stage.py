@@ -159,8 +159,8 @@ class Stage:
         self._rates.closed(val)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the schedule stands."""
-        return {"rates": self._rates.state_dict()}
+        """Where the schedule stands, and what rows are of."""
+        return {"rates": self._rates.state_dict(), "data": [*self.data]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; the optimizer must have its own already."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, final
 
 import torch
@@ -61,7 +62,7 @@ class Pace(Hook):
         self._when, self._seed = (when,) if isinstance(when, str) else tuple(when), seed
         self._own = isinstance(difficulty, str) and difficulty == "own" and pacing.order != "random"
         self.positions = self._own
-        self._on = False
+        self._on, self._checksum = False, ""
 
     def attach(self, learner: Learner) -> None:
         """Rank the rows.
@@ -75,6 +76,8 @@ class Pace(Hook):
         self._losses = RowLosses(len(train.rows), learner.loaders.device)
         self._hard = torch.full((len(train.rows),), torch.nan, dtype=torch.float64)
         self._rank()
+        if not self._own:
+            self._checksum = sha256(self._ranked.numpy().tobytes()).hexdigest()[:12]
 
     def _problems(self, learner: Learner) -> Iterator[Problem]:
         phases, problems = chosen_phases(("curriculum", "when"), self._when, learner)
@@ -164,4 +167,5 @@ class Pace(Hook):
     def identity(self) -> str:
         """The pacing's, and by what rows are ranked."""
         by = self.difficulty if isinstance(self.difficulty, str) else "given"
-        return f"{self.pacing.identity()}, by {by}, when {', '.join(self._when)}"
+        told = f"{by} {self._checksum}" if self._checksum else by
+        return f"{self.pacing.identity()}, by {told}, when {', '.join(self._when)}"

@@ -49,8 +49,7 @@ class Prioritizing(Hook):
         ``Learner(loaders, model, optimizer, hooks=[Prioritizing(alpha=0.6)])``
     """
 
-    name = "examples"
-    kind = "prioritized"
+    name = kind = "prioritized"
     positions = True
 
     def __init__(

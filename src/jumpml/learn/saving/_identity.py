@@ -34,7 +34,10 @@ _IN_FILES = (
     "clip_value",
     "execution",
     "ema",
+    "curriculum",
+    "pacing",
     "examples",
+    "prioritized",
     "phase ",
 )
 _RATES = (
@@ -46,16 +49,8 @@ _RATES = (
     "optimizer",
     "phase ",
 )
-_ORDERS = (
-    "data.",
-    "learner.curriculum",
-    "train rows",
-    "batch size",
-    "how rows are drawn",
-    "curriculum",
-    "pacing",
-    "examples",
-)
+# What says which rows come, as the learner has it.
+_ORDERS = ("train rows", "batch size", "how rows are drawn", "curriculum", "pacing", "prioritized")
 _LONGEST = 60  # characters of a value in a text
 
 
@@ -67,6 +62,10 @@ class Changes:
         now: As the learner has it.
         files_was: What the files said then, by kind; empty where the run had none.
         files_now: What they say now.
+
+    Attributes:
+        by_key: What differs, in words, by the key that says it.
+        orders: Whether an epoch has other batches now, whichever data sets its phase draws from.
     """
 
     def __init__(
@@ -80,6 +79,7 @@ class Changes:
         self.by_key: dict[str, str] = {}
         for kind in files_was.keys() & files_now.keys():
             self.by_key |= _differing(kind, files_was[kind], files_now[kind])
+        self.orders = _any(self.by_key, ("data.",)) or any(was.get(key) != now.get(key) for key in _ORDERS)
         told = _IN_FILES if self.by_key else ()
         self.by_key |= {
             key: f"{was.get(key, 'none')} then, {now.get(key, 'none')} now"
@@ -102,11 +102,6 @@ class Changes:
     def rates(self) -> bool:
         """Whether learning rates move otherwise now."""
         return _any(self.by_key, _RATES)
-
-    @property
-    def orders(self) -> bool:
-        """Whether an epoch has other batches now."""
-        return _any(self.by_key, _ORDERS)
 
     @contextmanager
     def fitting(self, part: str) -> Iterator[None]:

@@ -22,7 +22,7 @@ from jumpml.data import (
     Streamed,
     Weighted,
 )
-from jumpml.data._order import FirstBatches
+from jumpml.data._first_batches import FirstBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable

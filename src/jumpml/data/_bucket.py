@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 
 from jumpml.core import DataError, derive_seed, did_you_mean
-from jumpml.data._order import Epoch, Order
+from jumpml.data._around import Around
+from jumpml.data._order import Epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
     from jumpml.core import FieldInfo
-    from jumpml.data._pools import Group
+    from jumpml.data._order import Order
     from jumpml.data._table import Table
 
 STRETCH = 50  # batches whose rows are sorted by length together: more save little, and leave less to chance
@@ -23,7 +24,7 @@ MULTIPLE = 8  # what lengths are rounded up to: fewer different shapes, which de
 
 
 @final
-class Bucketed(Order):
+class Bucketed(Around):
     """The rows of another order, in batches of similar length.
 
     What the other order serves is taken in stretches of 50 batches, each sorted by length and cut into batches; then
@@ -43,7 +44,12 @@ class Bucketed(Order):
     """
 
     def __init__(self, order: Order, lengths: Tensor) -> None:
-        self._order, self._lengths = order, lengths
+        super().__init__(order)
+        self._lengths = lengths
+
+    def around(self, order: Order) -> Bucketed:
+        """The rows of another order, in batches of similar length."""
+        return Bucketed(order, self._lengths)
 
     def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
         """The other order's rows and sizes of batches, rearranged."""
@@ -56,32 +62,9 @@ class Bucketed(Order):
         chosen = torch.randperm(len(batches), generator=generator).tolist()
         return Epoch(torch.cat([batches[index] for index in chosen]), tuple(sizes[index] for index in chosen))
 
-    def batches(self, batch_size: int) -> int:
-        """As many as the other order has."""
-        return self._order.batches(batch_size)
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """The other order's."""
-        return self._order.datasets
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """The other order's."""
-        return self._order.groups
-
     def rearranged(self, way: Callable[[Order, bool], Order]) -> Bucketed:
         """What is made of the other order, in batches of similar length."""
-        return Bucketed(self._order.rearranged(lambda order, _: way(order, True)), self._lengths)
-
-    def only(self, datasets: Collection[str]) -> Bucketed:
-        """The other order's rows of some data sets, in batches of similar length."""
-        return Bucketed(self._order.only(datasets), self._lengths)
-
-    def within(self, mask: Tensor) -> Bucketed | None:
-        """Some of the other order's rows, in batches of similar length."""
-        order = self._order.within(mask)
-        return None if order is None else Bucketed(order, self._lengths)
+        return self.around(self._order.rearranged(lambda order, _: way(order, True)))
 
 
 @final

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 
 from jumpml.core import COVERED, POSITION, PRESENT, CheckpointError, DataError, derive_seed, did_you_mean
-from jumpml.data._order import Epoch, FirstBatches, InOrder, Round
+from jumpml.data._first_batches import FirstBatches
+from jumpml.data._order import Epoch, InOrder, Round
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

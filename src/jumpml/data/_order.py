@@ -146,52 +146,6 @@ class InOrder(Order):
 
 
 @final
-class FirstBatches(Order):
-    """The first batches of every epoch of another order.
-
-    Args:
-        order: The other one.
-        most: How many batches an epoch has at most.
-    """
-
-    def __init__(self, order: Order, most: int) -> None:
-        self._order, self._most = order, most
-
-    def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
-        """The first batches."""
-        positions, sizes = self._order.epoch(seed, epoch, batch_size)
-        sizes = sizes[: self._most]
-        return Epoch(positions[: sum(sizes)], sizes)
-
-    def batches(self, batch_size: int) -> int:
-        """At most so many."""
-        return min(self._most, self._order.batches(batch_size))
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """The other order's."""
-        return self._order.datasets
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """The other order's."""
-        return self._order.groups
-
-    def rearranged(self, way: Callable[[Order, bool], Order]) -> FirstBatches:
-        """The first batches of what is made of the other order."""
-        return FirstBatches(self._order.rearranged(way), self._most)
-
-    def only(self, datasets: Collection[str]) -> FirstBatches:
-        """The first batches of the rows of some data sets."""
-        return FirstBatches(self._order.only(datasets), self._most)
-
-    def within(self, mask: Tensor) -> FirstBatches | None:
-        """The first batches of some rows."""
-        order = self._order.within(mask)
-        return None if order is None else FirstBatches(order, self._most)
-
-
-@final
 class Mixture(Order):
     """Draws from one pool or from several, in given shares.
 

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from jumpml.core import derive_seed
-from jumpml.data._order import Epoch, Order
+from jumpml.data._around import Around
+from jumpml.data._order import Epoch
 from jumpml.data._pools import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from torch import Tensor
 
+    from jumpml.data._order import Order
+
 
 @final
-class Preferred(Order):
+class Preferred(Around):
     """Another order's epochs, in which each row is drawn anew from its group, in proportion to a weight.
 
     An epoch has as many rows of each group as ever, in the same places. A group's draws are evenly spread over its
@@ -36,7 +39,12 @@ class Preferred(Order):
     """
 
     def __init__(self, order: Order, weights: Callable[[], Tensor]) -> None:
-        self._order, self._weights = order, weights
+        super().__init__(order)
+        self._weights = weights
+
+    def around(self, order: Order) -> Preferred:
+        """The same weights, on another order."""
+        return Preferred(order, self._weights)
 
     def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
         """The other order's batches, of rows that are drawn by weight."""
@@ -48,15 +56,6 @@ class Preferred(Order):
             places = slice(None) if group is None else (group == number).nonzero().flatten()
             found[places] = _drawn(rows, weights, len(positions[places]), generator)
         return Epoch(found, sizes)
-
-    def batches(self, batch_size: int) -> int:
-        """As many as the other order has."""
-        return self._order.batches(batch_size)
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """The other order's."""
-        return self._order.datasets
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -75,15 +74,6 @@ class Preferred(Order):
             share = weights / weights.sum() if weights is not None else plain
             found[rows] = torch.as_tensor(share / plain, dtype=torch.float64).nan_to_num(nan=1.0)
         return found
-
-    def only(self, datasets: Collection[str]) -> Preferred:
-        """The other order's rows of some data sets, likewise."""
-        return Preferred(self._order.only(datasets), self._weights)
-
-    def within(self, mask: Tensor) -> Preferred | None:
-        """Some of the other order's rows, likewise."""
-        order = self._order.within(mask)
-        return None if order is None else Preferred(order, self._weights)
 
     @property
     def anywhere(self) -> bool:

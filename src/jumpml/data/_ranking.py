@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from jumpml.core import derive_seed
-from jumpml.data._order import Epoch, Order
+from jumpml.data._around import Around
+from jumpml.data._order import Epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor
 
-    from jumpml.data._order import Round
+    from jumpml.data._order import Order, Round
     from jumpml.data._pools import Group
 
 ROUNDING = 1e-9  # what a share times a count may be too much by
@@ -104,7 +105,7 @@ def _by_weight(ends: Tensor, place: Tensor, even: Tensor, most: Tensor, chance: 
 
 
 @final
-class Paced(Order):
+class Paced(Around):
     """Another order's epochs, kept within the rows that may come yet: as many batches, and the shares of its groups.
 
     Args:
@@ -123,8 +124,13 @@ class Paced(Order):
         *,
         steady: bool = False,
     ) -> None:
-        self._order, self._ranked, self._shares, self._steady = order, ranked, shares, steady
+        super().__init__(order)
+        self._ranked, self._shares, self._steady = ranked, shares, steady
         self._known: tuple[Tensor, Ranking] | None = None
+
+    def around(self, order: Order) -> Paced:
+        """Another order's rows, ranked among themselves."""
+        return Paced(order, self._ranked, self._shares, steady=self._steady)
 
     def epoch(self, seed: int, epoch: int, batch_size: int) -> Epoch:
         """The other order's batches, of rows that may come."""
@@ -135,29 +141,6 @@ class Paced(Order):
         for some in self._order.rounds(seed, epoch, batch_size, first):
             yield some._replace(epoch=self._kept(some.epoch, seed, epoch, batch_size, first=first))
             first += len(some.epoch.sizes)
-
-    def batches(self, batch_size: int) -> int:
-        """As many as the other order has."""
-        return self._order.batches(batch_size)
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """The other order's."""
-        return self._order.datasets
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """The other order's."""
-        return self._order.groups
-
-    def only(self, datasets: Collection[str]) -> Paced:
-        """The other order's rows of some data sets, likewise."""
-        return Paced(self._order.only(datasets), self._ranked, self._shares, steady=self._steady)
-
-    def within(self, mask: Tensor) -> Paced | None:
-        """Some of the other order's rows, ranked among themselves."""
-        order = self._order.within(mask)
-        return None if order is None else Paced(order, self._ranked, self._shares, steady=self._steady)
 
     @property
     def anywhere(self) -> bool:

@@ -5,7 +5,15 @@ from jumpml.curriculum._build_pacing import build_pacing, build_row_weights
 from jumpml.curriculum._by_rows import Annealed, Proportional, Temperature
 from jumpml.curriculum._exp3s import Exp3S
 from jumpml.curriculum._online_mixing import OnlineMixing
-from jumpml.curriculum._pacing import BabyStep, ExponentialPacing, LinearPacing, Pacing, RootPacing, StepPacing
+from jumpml.curriculum._pacing import (
+    BabyStep,
+    ExponentialPacing,
+    LinearPacing,
+    Pacing,
+    PacingFunction,
+    RootPacing,
+    StepPacing,
+)
 from jumpml.curriculum._policy_gradient import PolicyGradient
 from jumpml.curriculum._ppo import PPO
 from jumpml.curriculum._ranks import constant_problem, difficulty_bins, difficulty_problem, ranked
@@ -35,6 +43,7 @@ __all__ = [
     "build_pacing",
     "build_row_weights",
     "Pacing",
+    "PacingFunction",
     "LinearPacing",
     "RootPacing",
     "ExponentialPacing",

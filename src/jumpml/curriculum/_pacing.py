@@ -72,8 +72,17 @@ class Pacing(ABC):
         """In words, what must be the same for a resumed run to be the same run."""
 
 
-class _Function(Pacing):
-    """A function of the place, which rises from ``start`` to 1 and stays there."""
+class PacingFunction(Pacing):
+    """A function of the place, which rises from ``start`` to 1 and stays there; one of your own says its `rising`.
+
+    Args:
+        start: The share of the rows that may come at first.
+        over: The share of the phase after which all may.
+        order: See `Pacing`.
+
+    Raises:
+        LearnerError: A share is not above 0 and at most 1.
+    """
 
     def __init__(self, start: float = 0.2, over: float = 0.5, order: str = "easy_first") -> None:
         super().__init__(order)
@@ -86,11 +95,18 @@ class _Function(Pacing):
     def shares(self, over: Tensor) -> Tensor:
         """Between ``start`` and 1; exactly 1 from ``over`` on."""
         way = over.double() / self.over
-        return torch.where(way >= 1, 1.0, self._rising(way.clamp(max=1)).clamp(min=self.start, max=1))
+        return torch.where(way >= 1, 1.0, self.rising(way.clamp(max=1)).clamp(min=self.start, max=1))
 
     @abstractmethod
-    def _rising(self, way: Tensor) -> Tensor:
-        """The share at a part of the way."""
+    def rising(self, way: Tensor) -> Tensor:
+        """The share at a part of the way; what is below ``start`` or above 1 is cut off.
+
+        Args:
+            way: How far the way is from ``start`` to 1, float64 from 0 to 1.
+
+        Returns:
+            Of the same shape.
+        """
 
     def identity(self) -> str:
         """All of its options."""
@@ -98,16 +114,8 @@ class _Function(Pacing):
 
 
 @final
-class LinearPacing(_Function):
+class LinearPacing(PacingFunction):
     """As many rows more in each batch (Wu et al. 2021, https://arxiv.org/abs/2012.03107).
-
-    Args:
-        start: The share of the rows that may come at first.
-        over: The share of the phase after which all may.
-        order: See `Pacing`.
-
-    Raises:
-        LearnerError: A share is not above 0 and at most 1.
 
     Example:
         >>> LinearPacing(start=0.25, over=0.5).shares(torch.tensor([0.0, 0.25, 0.5])).tolist()
@@ -116,22 +124,20 @@ class LinearPacing(_Function):
 
     kind = "linear"
 
-    def _rising(self, way: Tensor) -> Tensor:
+    def rising(self, way: Tensor) -> Tensor:
+        """In proportion to the way."""
         return self.start + (1 - self.start) * way
 
 
 @final
-class RootPacing(_Function):
+class RootPacing(PacingFunction):
     """The more rows there are, the slower they grow (Platanios et al. 2019, https://arxiv.org/abs/1903.09848).
 
     Args:
-        start: The share of the rows that may come at first.
-        over: The share of the phase after which all may.
-        order: See `Pacing`.
-        degree: The root's.
+        degree: The root's; the others are those of `PacingFunction`.
 
     Raises:
-        LearnerError: A share is not above 0 and at most 1, or the degree is below 1.
+        LearnerError: The degree is below 1.
 
     Example:
         >>> RootPacing(start=0.6, over=1.0).shares(torch.tensor([0.0, 0.4375, 1.0])).tolist()
@@ -146,7 +152,8 @@ class RootPacing(_Function):
             raise LearnerError(f"pacing root: expected a degree of 1 or more, got {degree!r}.")
         self.degree = degree
 
-    def _rising(self, way: Tensor) -> Tensor:
+    def rising(self, way: Tensor) -> Tensor:
+        """By the root of the way."""
         power = self.start**self.degree
         return (power + (1 - power) * way) ** (1 / self.degree)
 
@@ -156,38 +163,27 @@ class RootPacing(_Function):
 
 
 @final
-class ExponentialPacing(_Function):
-    """Hardly more rows for long, and then all (Wu et al. 2021, https://arxiv.org/abs/2012.03107, whose exponent is 10).
-
-    Args:
-        start: The share of the rows that may come at first.
-        over: The share of the phase after which all may.
-        order: See `Pacing`.
-
-    Raises:
-        LearnerError: A share is not above 0 and at most 1.
-    """
+class ExponentialPacing(PacingFunction):
+    """Hardly more rows for long, and then all (Wu et al. 2021, https://arxiv.org/abs/2012.03107, by their exponent)."""
 
     kind = "exponential"
 
-    def _rising(self, way: Tensor) -> Tensor:
+    def rising(self, way: Tensor) -> Tensor:
+        """By an exponential of the way."""
         return self.start + (1 - self.start) * torch.expm1(STEEPNESS * way) / math.expm1(STEEPNESS)
 
 
 @final
-class StepPacing(_Function):
+class StepPacing(PacingFunction):
     """More rows in steps of one size: in one step all at once, as Wu et al. have it, or in several.
 
     After https://arxiv.org/abs/2012.03107 (2021).
 
     Args:
-        start: The share of the rows that may come at first.
-        over: The share of the phase after which all may.
-        order: See `Pacing`.
-        steps: How many.
+        steps: How many; the others are those of `PacingFunction`.
 
     Raises:
-        LearnerError: A share is not above 0 and at most 1, or there is no step.
+        LearnerError: There is no step.
 
     Example:
         >>> StepPacing(start=0.25, over=1.0, steps=2).shares(torch.tensor([0.0, 0.4, 0.5, 0.9, 1.0])).tolist()
@@ -202,7 +198,8 @@ class StepPacing(_Function):
             raise LearnerError(f"pacing step: expected a step or more, got {steps!r}.")
         self.steps = steps
 
-    def _rising(self, way: Tensor) -> Tensor:
+    def rising(self, way: Tensor) -> Tensor:
+        """As many steps as are behind."""
         return self.start + (1 - self.start) * (way * self.steps).floor() / self.steps
 
     def identity(self) -> str:

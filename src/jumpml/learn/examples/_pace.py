@@ -10,8 +10,8 @@ import torch
 from jumpml.core import Problem
 from jumpml.curriculum import Pacing, constant_problem, difficulty_problem, ranked
 from jumpml.data import Paced
-from jumpml.learn._hook import Hook
-from jumpml.learn.examples._row_losses import RowLosses, by_row, chosen_phases, find_row_problems, refuse
+from jumpml.learn.examples._row_hook import RowHook
+from jumpml.learn.examples._row_losses import RowLosses, by_row, find_row_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ PACING, DIFFICULTY = ("curriculum", "pacing"), ("curriculum", "difficulty")
 
 
 @final
-class Pace(Hook):
+class Pace(RowHook):
     """Lets a pacing say which rows may be drawn yet, by how hard they are.
 
     An epoch has as many batches as ever; what is drawn comes from the rows that may come yet, in the shares that data
@@ -58,8 +58,9 @@ class Pace(Hook):
         when: str | Sequence[str] = "all",
         seed: int = 0,
     ) -> None:
+        super().__init__(None, when)
         self.pacing, self.difficulty = pacing, difficulty
-        self._when, self._seed = (when,) if isinstance(when, str) else tuple(when), seed
+        self._seed = seed
         self._own = isinstance(difficulty, str) and difficulty == "own" and pacing.order != "random"
         self.positions = self._own
         self._on, self._checksum = False, ""
@@ -70,8 +71,7 @@ class Pace(Hook):
         Raises:
             LearnerError: There is no such phase, none that is meant has epochs, or rows cannot be ranked.
         """
-        self._learner = learner
-        refuse([*self._problems(learner)])
+        super().attach(learner)
         train = learner.loaders.train
         self._losses = RowLosses(len(train.rows), learner.loaders.device)
         self._hard = torch.full((len(train.rows),), torch.nan, dtype=torch.float64)
@@ -79,10 +79,8 @@ class Pace(Hook):
         if not self._own:
             self._checksum = sha256(self._ranked.numpy().tobytes()).hexdigest()[:12]
 
-    def _problems(self, learner: Learner) -> Iterator[Problem]:
-        phases, problems = chosen_phases(("curriculum", "when"), self._when, learner)
-        yield from problems
-        if not problems and not phases:
+    def _problems(self, learner: Learner, phases: Sequence[str]) -> Iterator[Problem]:
+        if not phases and {*self.when} <= {*learner.phases, "all"}:
             text = "no phase in which rows are to be paced has epochs, so that there is nothing to pace over."
             yield Problem(PACING, text, "Give one of them epochs, or leave it out.")
         if self.pacing.order == "random":
@@ -103,7 +101,7 @@ class Pace(Hook):
 
     def enter(self, stage: Stage) -> None:
         """Put the order in place; what a phase before has moved begins afresh."""
-        self._on = "all" in self._when or stage.name in self._when
+        self._on = self._is_on(stage)
         if not self._on:
             return
         progress = self._learner.progress
@@ -168,4 +166,4 @@ class Pace(Hook):
         """The pacing's, and by what rows are ranked."""
         by = self.difficulty if isinstance(self.difficulty, str) else "given"
         told = f"{by} {self._checksum}" if self._checksum else by
-        return f"{self.pacing.identity()}, by {told}, when {', '.join(self._when)}"
+        return f"{self.pacing.identity()}, by {told}{self._whose()}"

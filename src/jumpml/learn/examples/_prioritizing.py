@@ -8,8 +8,8 @@ import torch
 
 from jumpml.core import POSITION, LearnerError, Problem
 from jumpml.data import Preferred
-from jumpml.learn._hook import Hook
-from jumpml.learn.examples._row_losses import RowLosses, by_row, chosen_phases, find_row_problems, refuse
+from jumpml.learn.examples._row_hook import RowHook
+from jumpml.learn.examples._row_losses import RowLosses, by_row, find_row_problems
 from jumpml.learn.examples._weighing import EXAMPLES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ LEAST = 1e-6  # what a loss of 0 is taken for, so that no row is lost for ever (
 
 
 @final
-class Prioritizing(Hook):
+class Prioritizing(RowHook):
     """Draws rows in proportion to a power of their last loss, and weighs them by what makes up for it.
 
     A row's probability is ``loss ** alpha`` over the sum of its group's: of its data set, or of its class where these
@@ -64,22 +64,11 @@ class Prioritizing(Hook):
             raise LearnerError(f"prioritized: expected alpha of 0 or more, got {alpha!r}.")
         if not 0 <= beta <= 1:
             raise LearnerError(f"prioritized: expected beta from 0 to 1, got {beta!r}.")
-        self.alpha, self.beta, self.of = alpha, beta, None if of is None else tuple(of)
-        self._when = (when,) if isinstance(when, str) else tuple(when)
+        super().__init__(of, when)
+        self.alpha, self.beta = alpha, beta
         self._names: tuple[str, ...] = ()
 
-    def attach(self, learner: Learner) -> None:
-        """Look at what rows are drawn by.
-
-        Raises:
-            LearnerError: There is no such phase or objective, or none with a loss a row.
-        """
-        self._learner = learner
-        refuse([*self._problems(learner)])
-
-    def _problems(self, learner: Learner) -> Iterator[Problem]:
-        phases, problems = chosen_phases(("curriculum", "when"), self._when, learner)
-        yield from problems
+    def _problems(self, learner: Learner, phases: Sequence[str]) -> Iterator[Problem]:
         yield from find_row_problems(EXAMPLES, learner, phases, self.of, self.kind)
         if any(hook.name == "curriculum" for hook in learner.hooks):
             text = "prioritized says how often rows come, and so does the teacher that chooses arms."
@@ -87,9 +76,8 @@ class Prioritizing(Hook):
 
     def enter(self, stage: Stage) -> None:
         """Put the order in place; no loss is known yet."""
-        on = "all" in self._when or stage.name in self._when
         learner = self._learner
-        self._names = by_row(learner.model, stage.name, self.of) if on else ()
+        self._names = by_row(learner.model, stage.name, self.of) if self._is_on(stage) else ()
         if not self._names:
             return
         rows, device = len(learner.loaders.train.rows), learner.loaders.device
@@ -151,5 +139,4 @@ class Prioritizing(Hook):
 
     def identity(self) -> str:
         """All of its options."""
-        of = "" if self.of is None else f", of {', '.join(self.of)}"
-        return f"prioritized, alpha {self.alpha:g}, beta {self.beta:g}{of}, when {', '.join(self._when)}"
+        return f"prioritized, alpha {self.alpha:g}, beta {self.beta:g}{self._whose()}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from jumpml.core import POSITION, LearnerError, Problem, did_you_mean, refusal
+from jumpml.core import POSITION, Problem, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -115,29 +115,3 @@ def find_row_problems(
     if learner.loaders.mixes_rows:
         text = f"{what} needs a loss for each row, and augmentation mixes rows, so that no loss is one row's own."
         yield Problem(path, text, "Leave mixup and cutmix out, or this.")
-
-
-def refuse(problems: Sequence[Problem]) -> None:
-    """Refuse what was found.
-
-    Raises:
-        LearnerError: Something was.
-    """
-    if problems:
-        raise refusal(LearnerError, problems)
-
-
-def chosen_phases(
-    path: tuple[str | int, ...], when: Sequence[str], learner: Learner
-) -> tuple[list[str], list[Problem]]:
-    """The phases that are meant and run, and what is wrong with them.
-
-    Args:
-        path: Where they are named.
-        when: Their names, or ``all``.
-        learner: Whose they are.
-    """
-    unknown = [name for name in when if name not in {*learner.phases, "all"}]
-    problems = [Problem(path, f"there is no phase {name!r}.", did_you_mean(name, learner.phases)) for name in unknown]
-    meant = [name for name in learner.phases if "all" in when or name in when]
-    return [name for name in meant if learner.phases[name].epochs and learner.model.active(name)], problems

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 
 from jumpml.core import POSITION, LearnerError, Problem, did_you_mean
-from jumpml.learn._hook import Hook
-from jumpml.learn.examples._row_losses import chosen_phases, refuse
+from jumpml.learn.examples._row_hook import RowHook
 from jumpml.learn.examples._weighing import EXAMPLES, classes_of
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ MOST = math.log(20)  # how far a logarithm may be from 0: beyond, a row would be
 
 
 @final
-class Tempering(Hook):
+class Tempering(RowHook):
     """Divides logits by a temperature, the sum of one of the row and one of its class, before the loss sees them.
 
     The temperatures are learned by gradient descent on the logarithm of each, beside the weights, a row's by its own
@@ -74,27 +73,16 @@ class Tempering(Hook):
         if not (0 < lr < float("inf") and 0 <= weight_decay < float("inf")):
             told = f"got {lr!r} and {weight_decay!r}"
             raise LearnerError(f"data_parameters: expected lr above 0 and weight_decay of 0 or more, {told}.")
-        self.of, self.rows, self.classes = None if of is None else tuple(of), rows, classes
+        super().__init__(of, when)
+        self.rows, self.classes = rows, classes
         self.lr, self.weight_decay = lr, weight_decay
-        self._when = (when,) if isinstance(when, str) else tuple(when)
         self._tables: _Tables = {}
         self._places: _Tables = {}
         self._parts: _Tables = {}
         self._waiting: list[tuple[Mapping[str, Tensor], _Tables, _Tables]] = []
         self._handles: list[Any] = []
 
-    def attach(self, learner: Learner) -> None:
-        """Look at what there is to temper, and stand before its losses.
-
-        Raises:
-            LearnerError: There is no such phase or task, none of classes, or the losses are compiled.
-        """
-        self._learner = learner
-        refuse([*self._problems(learner)])
-
-    def _problems(self, learner: Learner) -> Iterator[Problem]:
-        phases, problems = chosen_phases(("curriculum", "when"), self._when, learner)
-        yield from problems
+    def _problems(self, learner: Learner, phases: Sequence[str]) -> Iterator[Problem]:
         model = learner.model
         for name in self.of or ():
             if name not in model.tasks:
@@ -123,11 +111,10 @@ class Tempering(Hook):
 
     def enter(self, stage: Stage) -> None:
         """All temperatures are 1."""
-        on = "all" in self._when or stage.name in self._when
         model, loaders = self._learner.model, self._learner.loaders
         self._began = math.log(0.5) if self.rows and self.classes else 0.0
         self._tables = {}
-        for name in self._names(model, stage.name) if on else ():
+        for name in self._names(model, stage.name) if self._is_on(stage) else ():
             sizes = {ROWS: len(loaders.train.rows) if self.rows else 0, CLASSES: self._classes_of(model, name)}
             self._tables[name] = {
                 key: torch.full((size,), self._began, device=loaders.device) for key, size in sizes.items() if size
@@ -218,10 +205,9 @@ class Tempering(Hook):
 
     def identity(self) -> str:
         """All of its options."""
-        of = "" if self.of is None else f", of {', '.join(self.of)}"
         what = " and ".join(key for key, there in ((ROWS, self.rows), (CLASSES, self.classes)) if there)
         told = f"{what}, lr {self.lr:g}, weight_decay {self.weight_decay:g}"
-        return f"data_parameters of {told}{of}, when {', '.join(self._when)}"
+        return f"data_parameters of {told}{self._whose()}"
 
 
 class _Temper:

@@ -6,8 +6,8 @@ import copy
 from typing import TYPE_CHECKING, Any, final
 
 from jumpml.core import LearnerError, Problem
-from jumpml.learn._hook import Hook
-from jumpml.learn.examples._row_losses import RowLosses, by_row, chosen_phases, find_row_problems, refuse
+from jumpml.learn.examples._row_hook import RowHook
+from jumpml.learn.examples._row_losses import RowLosses, by_row, find_row_problems
 from jumpml.objectives import BinaryCrossEntropy, CrossEntropy
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ EXAMPLES = ("curriculum", "examples")
 
 
 @final
-class Weighing(Hook):
+class Weighing(RowHook):
     """Lets single rows count by their losses, in each objective for itself; what is logged stays plain.
 
     Args:
@@ -43,24 +43,13 @@ class Weighing(Hook):
     def __init__(
         self, weights: RowWeights, of: Sequence[str] | None = None, *, when: str | Sequence[str] = "all"
     ) -> None:
-        self.weights, self.of = weights, None if of is None else tuple(of)
-        self._when = (when,) if isinstance(when, str) else tuple(when)
+        super().__init__(of, when)
+        self.weights = weights
         self.positions = weights.remembers
         self._rules: dict[str, RowWeights] = {}
         self._losses: dict[str, RowLosses] = {}
 
-    def attach(self, learner: Learner) -> None:
-        """Look at what there is to weigh.
-
-        Raises:
-            LearnerError: There is no such phase or objective, or none with a loss a row.
-        """
-        self._learner = learner
-        refuse([*self._problems(learner)])
-
-    def _problems(self, learner: Learner) -> Iterator[Problem]:
-        phases, problems = chosen_phases(("curriculum", "when"), self._when, learner)
-        yield from problems
+    def _problems(self, learner: Learner, phases: Sequence[str]) -> Iterator[Problem]:
         yield from find_row_problems(EXAMPLES, learner, phases, self.of, self.weights.kind)
         for name in dict.fromkeys(name for phase in phases for name in by_row(learner.model, phase, self.of)):
             try:
@@ -70,10 +59,9 @@ class Weighing(Hook):
 
     def enter(self, stage: Stage) -> None:
         """Begin with a rule for each objective."""
-        on = "all" in self._when or stage.name in self._when
         model, loaders = self._learner.model, self._learner.loaders
         self._phase = stage.name
-        names = by_row(model, stage.name, self.of) if on else ()
+        names = by_row(model, stage.name, self.of) if self._is_on(stage) else ()
         self._rules = {name: copy.deepcopy(self.weights) for name in names}
         for name, rule in self._rules.items():
             rule.begin(choices_of(model, name))
@@ -117,8 +105,7 @@ class Weighing(Hook):
 
     def identity(self) -> str:
         """The rule's, and of what."""
-        of = "" if self.of is None else f", of {', '.join(self.of)}"
-        return f"{self.weights.identity()}{of}, when {', '.join(self._when)}"
+        return f"{self.weights.identity()}{self._whose()}"
 
 
 def choices_of(model: Model, objective: str) -> int:

@@ -49,13 +49,17 @@ def test_concat():
 @pytest.mark.parametrize(
     ("build", "text"),
     [
-        (lambda: ConvEncoder([]), r"^widths must hold at least one number, each 1 or more; got \[\]\.$"),
-        (lambda: ConvEncoder([8, 0]), r"^widths must hold at least one number, each 1 or more; got \[8, 0\]\.$"),
+        (lambda: ConvEncoder([]), r"^widths must be a list of at least one whole number, each 1 or more; got \[\]\.$"),
+        (
+            lambda: ConvEncoder([8, 0]),
+            r"^widths must be a list of at least one whole number, each 1 or more; got \[8, 0\]\.$",
+        ),
         (
             lambda: ConvEncoder([8], kernel_size=4),
             r"^kernel_size must be odd, so that a level keeps its size; got 4\.$",
         ),
-        (lambda: MLP([]), r"^widths must hold at least one number, each 1 or more; got \[\]\.$"),
+        (lambda: ConvEncoder([8], kernel_size=-1), r"^kernel_size must be a whole number of 1 or more; got -1\.$"),
+        (lambda: MLP([]), r"^widths must be a list of at least one whole number, each 1 or more; got \[\]\.$"),
         (lambda: Concat(0), r"^dim=0 is the batch: joining along it would mix rows\. Use dim=1 or more, or -1 "),
     ],
 )

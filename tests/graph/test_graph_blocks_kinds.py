@@ -218,36 +218,49 @@ def test_tied_weights_are_one_table() -> None:
 
 # --- what is refused --------------------------------------------------------------------------------------------------
 
-WIDTHS = r"widths must hold at least one number, and layers as many, each 1 or more; got "
+WIDTHS = r" must be a list of at least one whole number, each 1 or more; got "
 
 
 @pytest.mark.parametrize(
     ("build", "text"),
     [
-        (lambda: ResNet([]), WIDTHS + r"\[\] and 2\."),
-        (lambda: ConvNeXt([4, 8], layers=[1]), WIDTHS + r"\[4, 8\] and \[1\]\."),
-        (lambda: ResNet([4, 8], layers=0), WIDTHS + r"\[4, 8\] and 0\."),
-        (lambda: ConvNeXt([4], patch=0), r"patch must be 1 or more; got 0\."),
-        (lambda: ViT(4, 6, 1, 2), r"patch must be 1 or more, and width a multiple of 4; got 4 and 6\."),
+        (lambda: ResNet([]), "widths" + WIDTHS + r"\[\]\."),
+        (lambda: ConvNeXt([4, 8], layers=[1]), r"layers must be one number, or as many as widths, 2; got \[1\]\."),
+        (lambda: ResNet([4, 8], layers=0), r"layers must be a whole number of 1 or more; got 0\."),
+        (lambda: ResNet([4, 8], layers=[1, 0]), "layers" + WIDTHS + r"\[1, 0\]\."),
+        (lambda: ConvNeXt([4], patch=0), r"patch must be a whole number of 1 or more; got 0\."),
+        (lambda: ViT(4, 6, 1, 2), r"width must be a multiple of 4; got 6\."),
+        (lambda: ViT(0, 8, 1, 2), r"patch, width and depth must be whole numbers of 1 or more; got 0, 8, 1\."),
         (lambda: ViT(4, 8, 1, 3), r"the width, 8, must be a multiple of heads, 3\."),
-        (lambda: FTTransformer(8, depth=0), r"depth must be 1 or more; got 0\."),
-        (lambda: FTTransformer(0), r"width must be 1 or more; got 0\."),
-        (lambda: ResidualMLP(0, 1), r"width must be 1 or more; got 0\."),
-        (lambda: Embedding(0), r"width and num_codes must be 1 or more; got 0 and None\."),
+        (lambda: FTTransformer(8, depth=0), r"depth must be a whole number of 1 or more; got 0\."),
+        (lambda: FTTransformer(0), r"width must be a whole number of 1 or more; got 0\."),
+        (lambda: ResidualMLP(0, 1), r"width and depth must be whole numbers of 1 or more; got 0, 1\."),
+        (lambda: Embedding(0), r"width must be a whole number of 1 or more; got 0\."),
         (lambda: Pool("sum"), r"kind must be one of mean, max, last, attention; got 'sum'\."),  # type: ignore[arg-type]
-        (lambda: Recurrent(0), r"width and depth must be 1 or more; got 0 and 1\."),
+        (lambda: Recurrent(0), r"width and depth must be whole numbers of 1 or more; got 0, 1\."),
         (lambda: Recurrent(4, cell="rnn"), r"cell must be one of gru, lstm; got 'rnn'\."),  # type: ignore[arg-type]
         (
             lambda: Recurrent(4, dropout=0.1),
             r"dropout is between layers, and there is one; got dropout=0\.1 and depth=1",
         ),
+        (lambda: TCN([]), "widths" + WIDTHS + r"\[\]\."),
+        (lambda: TCN([4], kernel_size=0), r"kernel_size must be a whole number of 1 or more; got 0\."),
+        (lambda: AudioCNN(["4"]), "widths" + WIDTHS + r"\['4'\]\."),  # type: ignore[list-item]
         (
-            lambda: TCN([]),
-            r"widths must hold at least one number, each 1 or more, and so must kernel_size be; got \[\] an",
+            lambda: AudioCNN([4], stride=0),
+            r"filter_size and stride must be whole numbers of 1 or more; got 80, 0\.",
         ),
-        (lambda: AudioCNN([4], stride=0), r"and so must filter_size and stride be; got \[4\], 80 and 0\."),
-        (lambda: UNetDecoder([]), r"widths must hold at least one number, each 1 or more; got \[\]\."),
-        (lambda: PatchTST(0), r"horizon, patch and stride must be 1 or more; got 0, 16 and 8\."),
+        (lambda: UNetDecoder([]), "widths" + WIDTHS + r"\[\]\."),
+        (lambda: PatchTST(4, heads=0), r"width and heads must be whole numbers of 1 or more; got 64, 0\."),
+        (lambda: TransformerEncoder(1, 0), r"depth and heads must be whole numbers of 1 or more; got 1, 0\."),
+        (lambda: CausalDecoder(1, 2.0), r"depth and heads must be whole numbers of 1 or more; got 1, 2\.0\."),  # type: ignore[arg-type]
+        (lambda: Embedding(4, num_codes=0), r"num_codes must be a whole number of 1 or more; got 0\."),
+        (lambda: Head("4"), r"out_features must be a whole number of 1 or more; got '4'\."),  # type: ignore[arg-type]
+        (lambda: PixelHead(True), r"out_channels must be a whole number of 1 or more; got True\."),
+        (
+            lambda: PatchTST(0),
+            r"horizon, depth, patch and stride must be whole numbers of 1 or more; got 0, 2, 16, 8\.",
+        ),
     ],
 )
 def test_arguments_that_are_refused(build: Callable[[], nn.Module], text: str) -> None:

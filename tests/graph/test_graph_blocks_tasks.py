@@ -218,16 +218,20 @@ WRONG = [
     (lambda: MMoE("ab", [4]), "tasks must be a list of names; got 'ab'."),
     (lambda: MMoE(["a", "b", "a"], [4]), "tasks must name each once; 'a' stands there twice."),
     (lambda: MMoE(["a", "b.c", ""], [4]), "its name must not be empty, or hold '.' or '@'; got ['b.c', '']."),
-    (lambda: MMoE(["a"], []), "widths must hold at least one number, each 1 or more; got []."),
-    (lambda: MMoE(["a"], [4], count=0), "count must be 1 or more; got 0."),
+    (lambda: MMoE(["a"], []), "widths must be a list of at least one whole number, each 1 or more; got []."),
+    (lambda: MMoE(["a"], [4], count=0), "count must be a whole number of 1 or more; got 0."),
+    (lambda: MMoE(["a"], [4], count=True), "count must be a whole number of 1 or more; got True."),
+    (lambda: MMoE(["a"], ["4"]), "each 1 or more; got ['4']."),  # type: ignore[list-item]
+    (lambda: MMoE(["a"], 4), "widths must be a list of at least one whole number, each 1 or more; got 4."),  # type: ignore[arg-type]
+    (CrossStitch(["a", "b"]), "expected a column for each task, a, b; got 0."),
     (lambda: CGC(["a", "shared"], [4]), "no task can be named 'shared', which is what all tasks share."),
-    (lambda: CGC(["a"], [4], own=0), "own and shared must be 1 or more; got 0, 2."),
+    (lambda: CGC(["a"], [4], own=0), "own and shared must be whole numbers of 1 or more; got 0, 2."),
     (
         lambda: CGC(["a", "b"], [4])(torch.ones(2, 3), torch.ones(2, 3)),
         "expected one value, or one for each task (a, b) and one for what they share; got 2.",
     ),
-    (lambda: PLE(["a"], [4], layers=0), "layers must be 1 or more; got 0."),
-    (lambda: TaskAdapter(["a"], 0), "width must be 1 or more; got 0."),
+    (lambda: PLE(["a"], [4], layers=0), "layers must be a whole number of 1 or more; got 0."),
+    (lambda: TaskAdapter(["a"], 0), "width must be a whole number of 1 or more; got 0."),
     (lambda: TaskAdapter(["a"], 2, dim=0), "dim=0 is the batch: its rows are no width."),
     (lambda: MMoE([1, True], [4]), "tasks must be names, which are texts; got 1, True."),  # type: ignore[list-item]
     (

@@ -93,10 +93,10 @@ def test_the_balance_is_one_where_all_experts_are_used_alike_and_more_where_not(
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: VariationalBottleneck(0), "width must be 1 or more; got 0."),
+        (lambda: VariationalBottleneck(0), "width must be a whole number of 1 or more; got 0."),
         (
             lambda: MixtureOfExperts(4, experts=0),
-            "width, experts, chosen and hidden must be 1 or more; got 4, 0, 1, 4.",
+            "width, experts, chosen and hidden must be whole numbers of 1 or more; got 4, 0, 1, 4.",
         ),
         (lambda: MixtureOfExperts(4, experts=2, chosen=3), "chosen must be at most experts, 2; got 3."),
     ],

@@ -104,7 +104,7 @@ objectives:
         "line 6, column 53: nodes.deep.args: torch.nn.Linear(in_features, out_features, bias=True, device=None, "
         "dtype=None) also needs 'out_features'.",
         "line 7, column 64: nodes.odd.args: jumpml.blocks.ConvEncoder(widths, kernel_size=3, dropout=0.0) does not "
-        "take these arguments. ValueError: widths must hold at least one number, each 1 or more; got [].",
+        "take these arguments. ValueError: widths must be a list of at least one whole number, each 1 or more; got [].",
         "line 9, column 28: tasks.kind.output: there is no node 'digit'. There is: deep, encoder, mind, odd, wide.",
         "line 9, column 43: tasks.kind.target: the data has no field 'lable'. Did you mean 'label'?",
         "line 11, column 21: objectives.small.inputs: reads 'encodre', which is neither a field nor a node. Did you "

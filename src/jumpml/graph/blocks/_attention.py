@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jumpml.graph.blocks._sizes import check_sizes
+
 ROTARY_BASE = 10_000.0  # of the paper: wavelengths from 2 pi positions to 2 pi times this
 
 
@@ -64,9 +66,10 @@ def check_heads(width: int, heads: int, rotary: bool) -> None:
     """Refuse a width that does not fall into heads.
 
     Raises:
-        ValueError: It does not.
+        ValueError: It does not, or one of the two is no whole number of 1 or more.
     """
-    if heads < 1 or width % heads:
+    check_sizes(width=width, heads=heads)
+    if width % heads:
         raise ValueError(f"the width, {width}, must be a multiple of heads, {heads}.")
     if rotary and width // heads % 2:
         raise ValueError(f"rotary positions turn pairs of numbers: width / heads, {width // heads}, must be even.")

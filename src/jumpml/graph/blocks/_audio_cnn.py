@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 from jumpml.graph.blocks._residual import Residual, width_of
+from jumpml.graph.blocks._sizes import check_sizes, check_widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,8 @@ class AudioCNN(nn.Module):
         dropout: The share of the output vector that is set to zero while training.
 
     Raises:
-        ValueError: ``widths`` is empty, or a number is below 1; or, when it is called, it is given no sounds.
+        ValueError: ``widths`` is empty, or a size is no whole number of 1 or more; or, when it is called, it is given
+            no sounds.
 
     Example:
         >>> import torch
@@ -41,11 +43,8 @@ class AudioCNN(nn.Module):
 
     def __init__(self, widths: Sequence[int], filter_size: int = 80, stride: int = 4, dropout: float = 0.0) -> None:
         super().__init__()
-        if not widths or min(*widths, filter_size, stride) < 1:
-            raise ValueError(
-                "widths must hold at least one number, each 1 or more, and so must filter_size and stride be; got "
-                f"{list(widths)}, {filter_size} and {stride}."
-            )
+        check_widths(widths)
+        check_sizes(filter_size=filter_size, stride=stride)
         with lazy_layers_are_meant():
             first = nn.LazyConv1d(widths[0], filter_size, stride, padding=filter_size // 2, bias=False)
         layers: list[nn.Module] = [first, nn.BatchNorm1d(widths[0]), nn.ReLU()]

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from jumpml.graph.blocks._attention import Attention, check_heads
 from jumpml.graph.blocks._lazy import SizedByInput
 from jumpml.graph.blocks._sequences import check_sequence
-from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, deepened, temper
+from jumpml.graph.blocks._sizes import check_sizes
+from jumpml.graph.blocks._transformer import TransformerLayer, deepened, temper
 
 
 @final
@@ -32,7 +33,8 @@ class CausalDecoder(SizedByInput):
         dropout: The share of what is added, and of attention weights, that is set to zero while training.
 
     Raises:
-        ValueError: ``depth`` is below 1; or, when it is called, the width is no multiple of ``2 * heads``.
+        ValueError: ``depth`` or ``heads`` is no whole number of 1 or more; or, when it is called, the width is no
+            multiple of ``2 * heads``.
 
     Example:
         >>> import torch
@@ -42,7 +44,7 @@ class CausalDecoder(SizedByInput):
 
     def __init__(self, depth: int, heads: int, expand: float = 4.0, dropout: float = 0.0) -> None:
         super().__init__()
-        check_depth(depth)
+        check_sizes(depth=depth, heads=heads)
         self.depth, self.heads, self.expand, self.dropout = depth, heads, expand, dropout
 
     def build(self, values: Tensor) -> None:

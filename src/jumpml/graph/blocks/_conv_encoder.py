@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 from jumpml.graph.blocks._pictures import check_pictures
 from jumpml.graph.blocks._residual import Residual, width_of
+from jumpml.graph.blocks._sizes import check_sizes, check_widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ class ConvEncoder(nn.Module):
         dropout: The share of the output vector that is set to zero while training.
 
     Raises:
-        ValueError: ``widths`` is empty, a width is below 1, or ``kernel_size`` is even.
+        ValueError: ``widths`` is empty, a width is no whole number of 1 or more, or ``kernel_size`` is even.
 
     Example:
         >>> import torch
@@ -41,8 +42,8 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, widths: Sequence[int], kernel_size: int = 3, dropout: float = 0.0) -> None:
         super().__init__()
-        if not widths or min(widths) < 1:
-            raise ValueError(f"widths must hold at least one number, each 1 or more; got {list(widths)}.")
+        check_widths(widths)
+        check_sizes(kernel_size=kernel_size)
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, so that a level keeps its size; got {kernel_size}.")
         layers: list[nn.Module] = []

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 from jumpml.graph.blocks._pictures import WholePatches, check_pictures, layers_by_level
+from jumpml.graph.blocks._sizes import check_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +38,8 @@ class ConvNeXt(nn.Module):
         levels: Whether to give every level's picture in the place of one vector.
 
     Raises:
-        ValueError: ``widths`` is empty, a number is below 1, or there is another number of ``layers`` than of levels;
-            or, when it is called, it is given no pictures.
+        ValueError: ``widths`` is empty, a size is no whole number of 1 or more, or there is another number of
+            ``layers`` than of levels; or, when it is called, it is given no pictures.
 
     Example:
         >>> ConvNeXt([8, 16], layers=1)(torch.zeros(4, 1, 28, 28)).shape
@@ -56,8 +57,7 @@ class ConvNeXt(nn.Module):
     ) -> None:
         super().__init__()
         counts = layers_by_level(widths, layers)
-        if patch < 1:
-            raise ValueError(f"patch must be 1 or more; got {patch}.")
+        check_sizes(patch=patch)
         with lazy_layers_are_meant():
             shrinks: list[nn.Module] = [
                 nn.Sequential(WholePatches(patch), nn.LazyConv2d(widths[0], patch, patch), _Norm(widths[0]))

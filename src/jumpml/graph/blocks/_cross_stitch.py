@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
@@ -62,20 +62,28 @@ class CrossStitch(SizedByInput):
         weights = torch.full((count, count), others).fill_diagonal_(self.own)
         self.weight = nn.Parameter(weights.unsqueeze(-1).repeat(1, 1, size_along(values, self.dim)))
 
+    def initialize_parameters(self, *columns: Tensor, **named: Any) -> None:
+        """What torch calls before the first forward: nothing is made for columns that are refused."""
+        self._check(columns)
+        super().initialize_parameters(*columns, **named)
+
     def forward(self, *columns: Tensor) -> dict[str, Tensor]:
         """By task, what it takes of all."""
+        self._check(columns)
         first = columns[0]
-        if len(columns) != len(self.tasks):
-            raise ValueError(f"expected a column for each task, {', '.join(self.tasks)}; got {len(columns)}.")
-        if any(column.shape[1:] != first.shape[1:] for column in columns):
-            told = ", ".join(str(list(column.shape)) for column in columns)
-            raise ValueError(f"expected columns of one shape; got {told}.")
         behind = [1] * (first.ndim - 1 - self.dim % first.ndim)
         weights = self.weight.view(*self.weight.shape, *behind)
         return {
             task: reduce(torch.add, [column * weight for column, weight in zip(columns, own, strict=True)])
             for task, own in zip(self.tasks, weights, strict=True)
         }
+
+    def _check(self, columns: Sequence[Tensor]) -> None:
+        if len(columns) != len(self.tasks):
+            raise ValueError(f"expected a column for each task, {', '.join(self.tasks)}; got {len(columns)}.")
+        if any(column.shape[1:] != columns[0].shape[1:] for column in columns):
+            told = ", ".join(str(list(column.shape)) for column in columns)
+            raise ValueError(f"expected columns of one shape; got {told}.")
 
     def extra_repr(self) -> str:
         """What `print` shows between the brackets."""

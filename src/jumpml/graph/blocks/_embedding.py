@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parameter import UninitializedParameter
 
+from jumpml.graph.blocks._sizes import check_sizes
+
 if TYPE_CHECKING:
     from jumpml.core import ValueInfo
 
@@ -30,8 +32,8 @@ class Embedding(nn.Module):
         num_codes: How many codes there are; known from the data where None.
 
     Raises:
-        ValueError: ``width`` or ``num_codes`` is below 1; or, when the graph is built, the values hold more codes than
-            ``num_codes``; or, when it is called, nobody has said how many there are.
+        ValueError: ``width`` or ``num_codes`` is no whole number of 1 or more; or, when the graph is built, the values
+            hold more codes than ``num_codes``; or, when it is called, nobody has said how many there are.
 
     Example:
         >>> words = Embedding(8, num_codes=100)
@@ -41,8 +43,9 @@ class Embedding(nn.Module):
 
     def __init__(self, width: int, num_codes: int | None = None) -> None:
         super().__init__()
-        if width < 1 or (num_codes is not None and num_codes < 1):
-            raise ValueError(f"width and num_codes must be 1 or more; got {width} and {num_codes}.")
+        check_sizes(width=width)
+        if num_codes is not None:
+            check_sizes(num_codes=num_codes)
         self.width, self.num_codes = width, num_codes
         self.weight = UninitializedParameter()
         if num_codes is not None:

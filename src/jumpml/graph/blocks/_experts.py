@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._sizes import check_widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +24,9 @@ def experts(widths: Sequence[int], count: int) -> nn.ModuleList:
         count: How many networks.
 
     Raises:
-        ValueError: ``widths`` is empty, or a width is below 1.
+        ValueError: ``widths`` is empty, or a width is no whole number of 1 or more.
     """
-    if not widths or min(widths) < 1:
-        raise ValueError(f"widths must hold at least one number, each 1 or more; got {list(widths)}.")
+    check_widths(widths)
     return nn.ModuleList(_expert(widths) for _ in range(count))
 
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from jumpml.graph.blocks._attention import Attention
+from jumpml.graph.blocks._sizes import check_sizes
 from jumpml.graph.blocks._tabular_embedding import TabularEmbedding
-from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, temper
+from jumpml.graph.blocks._transformer import TransformerLayer, temper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +41,8 @@ class FTTransformer(nn.Module):
             data where None.
 
     Raises:
-        ValueError: ``depth`` or ``width`` is below 1, or ``width`` no multiple of ``heads``; or as in
-            `TabularEmbedding`.
+        ValueError: ``depth`` or ``width`` is no whole number of 1 or more, or ``width`` no multiple of ``heads``; or as
+            in `TabularEmbedding`.
 
     Example:
         >>> block = FTTransformer(16, depth=2, heads=4, cardinalities=[0, 0, 3])
@@ -61,7 +62,7 @@ class FTTransformer(nn.Module):
         cardinalities: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        check_depth(depth)
+        check_sizes(depth=depth)
         self.embedding = TabularEmbedding(width, cardinalities)
         self.gathering = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
         self.layers = temper(

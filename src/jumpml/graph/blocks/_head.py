@@ -7,6 +7,7 @@ from typing import ClassVar, final
 from torch import nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._sizes import check_sizes
 
 
 @final
@@ -23,6 +24,9 @@ class Head(nn.LazyLinear):
     Args:
         out_features: The width of the output.
 
+    Raises:
+        ValueError: ``out_features`` is no whole number of 1 or more.
+
     Example:
         >>> import torch
         >>> Head(10)(torch.zeros(4, 64)).shape
@@ -32,5 +36,6 @@ class Head(nn.LazyLinear):
     width_of_task: ClassVar[str] = "out_features"
 
     def __init__(self, out_features: int) -> None:
+        check_sizes(out_features=out_features)
         with lazy_layers_are_meant():
             super().__init__(out_features)

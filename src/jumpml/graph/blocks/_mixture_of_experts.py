@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from jumpml.graph.blocks._kept import KeepsLosses
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._sizes import check_sizes
 
 
 @final
@@ -33,7 +34,7 @@ class MixtureOfExperts(KeepsLosses):
         hidden: Of each expert's inner layer; `width` where None.
 
     Raises:
-        ValueError: A number is below 1, or more are chosen than there are.
+        ValueError: A size is no whole number of 1 or more, or more are chosen than there are.
 
     Example:
         >>> mixture = MixtureOfExperts(8, experts=4, chosen=2)
@@ -44,10 +45,7 @@ class MixtureOfExperts(KeepsLosses):
     def __init__(self, width: int, experts: int = 4, chosen: int = 1, hidden: int | None = None) -> None:
         super().__init__()
         hidden = width if hidden is None else hidden
-        if min(width, experts, chosen, hidden) < 1:
-            raise ValueError(
-                f"width, experts, chosen and hidden must be 1 or more; got {width}, {experts}, {chosen}, {hidden}."
-            )
+        check_sizes(width=width, experts=experts, chosen=chosen, hidden=hidden)
         if chosen > experts:
             raise ValueError(f"chosen must be at most experts, {experts}; got {chosen}.")
         self.experts, self.chosen, self.hidden = experts, chosen, hidden

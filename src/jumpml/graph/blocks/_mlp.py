@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 from jumpml.graph.blocks._residual import Residual, width_of
+from jumpml.graph.blocks._sizes import check_widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ class MLP(nn.Module):
             https://jmlr.org/papers/v15/srivastava14a.html).
 
     Raises:
-        ValueError: ``widths`` is empty, or a width is below 1.
+        ValueError: ``widths`` is empty, or a width is no whole number of 1 or more.
 
     Example:
         >>> import torch
@@ -37,8 +38,7 @@ class MLP(nn.Module):
 
     def __init__(self, widths: Sequence[int], dropout: float = 0.0) -> None:
         super().__init__()
-        if not widths or min(widths) < 1:
-            raise ValueError(f"widths must hold at least one number, each 1 or more; got {list(widths)}.")
+        check_widths(widths)
         with lazy_layers_are_meant():
             layers: list[nn.Module] = [nn.Flatten(), nn.LazyLinear(widths[0])]
         for before, after in pairwise(widths):

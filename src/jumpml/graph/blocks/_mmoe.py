@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 from torch import Tensor, nn
 
 from jumpml.graph.blocks._experts import experts, gates, mixed
+from jumpml.graph.blocks._sizes import check_sizes
 from jumpml.graph.blocks._task_names import task_names
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ class MMoE(nn.Module):
         count: How many experts there are.
 
     Raises:
-        ValueError: There is no task, a name is not one of a part or stands twice, ``widths`` is empty, or a number is
-            below 1.
+        ValueError: There is no task, a name is not one of a part or stands twice, ``widths`` is empty, or a size is
+            no whole number of 1 or more.
 
     Example:
         >>> import torch
@@ -41,8 +42,7 @@ class MMoE(nn.Module):
     def __init__(self, tasks: Sequence[str], widths: Sequence[int], count: int = 4) -> None:
         super().__init__()
         self.tasks = task_names(tasks)
-        if count < 1:
-            raise ValueError(f"count must be 1 or more; got {count}.")
+        check_sizes(count=count)
         self.experts = experts(widths, count)
         self.gates = gates([count] * len(self.tasks))
 

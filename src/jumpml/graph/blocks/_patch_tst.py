@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from jumpml.graph.blocks._attention import Attention, check_heads
 from jumpml.graph.blocks._lazy import SizedByInput
 from jumpml.graph.blocks._sequences import check_sequence
-from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, temper
+from jumpml.graph.blocks._sizes import check_sizes
+from jumpml.graph.blocks._transformer import TransformerLayer, temper
 
 EPSILON = 1e-5  # added to a window's variance, which may be 0
 
@@ -38,8 +39,8 @@ class PatchTST(SizedByInput):
         dropout: The share of what is added, and of attention weights, that is set to zero while training.
 
     Raises:
-        ValueError: A number is below 1, or ``width`` no multiple of ``heads``; or, when it is called, the window is
-            shorter than a patch, or of another length than the first one.
+        ValueError: A size is no whole number of 1 or more, or ``width`` no multiple of ``heads``; or, when it is
+            called, the window is shorter than a patch, or of another length than the first one.
 
     Example:
         >>> PatchTST(horizon=24)(torch.zeros(4, 96, 7)).shape
@@ -58,10 +59,8 @@ class PatchTST(SizedByInput):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        check_depth(depth)
         check_heads(width, heads, rotary=False)
-        if min(horizon, patch, stride) < 1:
-            raise ValueError(f"horizon, patch and stride must be 1 or more; got {horizon}, {patch} and {stride}.")
+        check_sizes(horizon=horizon, depth=depth, patch=patch, stride=stride)
         self.horizon, self.patch, self.stride = horizon, patch, stride
         self.width, self.depth, self.heads, self.dropout = width, depth, heads, dropout
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from collections.abc import Sequence
+from typing import final
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from jumpml.graph.blocks._sizes import check_sizes, check_widths
 
 
 def check_pictures(block: str, image: Tensor) -> None:
@@ -25,15 +25,17 @@ def layers_by_level(widths: Sequence[int], layers: int | Sequence[int]) -> list[
     """How many layers each level has.
 
     Raises:
-        ValueError: There are no levels, a number is below 1, or there is another number of ``layers`` than of levels.
+        ValueError: There are no levels, a size is no whole number of 1 or more, or there is another number of
+            ``layers`` than of levels.
     """
-    counts = [layers] * len(widths) if isinstance(layers, int) else list(layers)
-    if not widths or min(*widths, *counts, 1) < 1 or len(counts) != len(widths):
-        raise ValueError(
-            "widths must hold at least one number, and layers as many, each 1 or more; got "
-            f"{list(widths)} and {layers}."
-        )
-    return counts
+    check_widths(widths)
+    if not isinstance(layers, Sequence):
+        check_sizes(layers=layers)
+        return [layers] * len(widths)
+    check_widths(layers, "layers")
+    if len(layers) != len(widths):
+        raise ValueError(f"layers must be one number, or as many as widths, {len(widths)}; got {list(layers)}.")
+    return list(layers)
 
 
 @final

@@ -7,6 +7,7 @@ from typing import ClassVar, final
 from torch import nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._sizes import check_sizes
 
 
 @final
@@ -23,6 +24,9 @@ class PixelHead(nn.LazyConv2d):
     Args:
         out_channels: The channels of the output, one a class.
 
+    Raises:
+        ValueError: ``out_channels`` is no whole number of 1 or more.
+
     Example:
         >>> import torch
         >>> PixelHead(3)(torch.zeros(2, 8, 16, 16)).shape
@@ -32,5 +36,6 @@ class PixelHead(nn.LazyConv2d):
     width_of_task: ClassVar[str] = "out_channels"
 
     def __init__(self, out_channels: int) -> None:
+        check_sizes(out_channels=out_channels)
         with lazy_layers_are_meant():
             super().__init__(out_channels, kernel_size=1)

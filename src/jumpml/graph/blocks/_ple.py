@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 from torch import Tensor, nn
 
 from jumpml.graph.blocks._experts import experts, gates, mixed
+from jumpml.graph.blocks._sizes import check_sizes
 from jumpml.graph.blocks._task_names import task_names
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class CGC(nn.Module):
 
     Raises:
         ValueError: There is no task, a name is not one of a part, is ``shared`` or stands twice, ``widths`` is empty,
-            or a number is below 1. In a call: there is neither one value, nor one for each task and one more.
+            or a size is no whole number of 1 or more. In a call: there is neither one value, nor one for each task
+            and one more.
 
     Example:
         >>> import torch
@@ -51,8 +53,7 @@ class CGC(nn.Module):
         self.tasks, self.passes_on = task_names(tasks), passes_on
         if SHARED in self.tasks:
             raise ValueError(f"no task can be named {SHARED!r}, which is what all tasks share.")
-        if min(own, shared) < 1:
-            raise ValueError(f"own and shared must be 1 or more; got {own}, {shared}.")
+        check_sizes(own=own, shared=shared)
         self.own = nn.ModuleList(experts(widths, own) for _ in self.tasks)
         self.shared = experts(widths, shared)
         every = own * len(self.tasks) + shared
@@ -95,7 +96,7 @@ class PLE(nn.Module):
         shared: How many experts all have in each layer.
 
     Raises:
-        ValueError: See `CGC`; or ``layers`` is below 1.
+        ValueError: See `CGC`; or ``layers`` is no whole number of 1 or more.
 
     Example:
         >>> import torch
@@ -107,8 +108,7 @@ class PLE(nn.Module):
         self, tasks: Sequence[str], widths: Sequence[int], layers: int = 2, own: int = 2, shared: int = 2
     ) -> None:
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"layers must be 1 or more; got {layers}.")
+        check_sizes(layers=layers)
         self.layers = nn.ModuleList(
             CGC(tasks, widths, own, shared, passes_on=place < layers - 1) for place in range(layers)
         )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from jumpml.graph.blocks._lazy import SizedByInput
 from jumpml.graph.blocks._pool import last_place
 from jumpml.graph.blocks._sequences import check_sequence
+from jumpml.graph.blocks._sizes import check_sizes
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -32,8 +33,8 @@ class Recurrent(SizedByInput):
         dropout: The share of the states between layers that is set to zero while training.
 
     Raises:
-        ValueError: ``width`` or ``depth`` is below 1, ``cell`` is none of the two, or dropout has no layers between
-            which to be; or, when it is called, the mask does not go with the values.
+        ValueError: ``width`` or ``depth`` is no whole number of 1 or more, ``cell`` is none of the two, or dropout has
+            no layers between which to be; or, when it is called, the mask does not go with the values.
 
     Example:
         >>> import torch
@@ -43,8 +44,7 @@ class Recurrent(SizedByInput):
 
     def __init__(self, width: int, depth: int = 1, cell: Literal["gru", "lstm"] = "gru", dropout: float = 0.0) -> None:
         super().__init__()
-        if width < 1 or depth < 1:
-            raise ValueError(f"width and depth must be 1 or more; got {width} and {depth}.")
+        check_sizes(width=width, depth=depth)
         if cell not in CELLS:
             raise ValueError(f"cell must be one of {', '.join(CELLS)}; got {cell!r}.")
         if dropout and depth == 1:

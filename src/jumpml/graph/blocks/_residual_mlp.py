@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 from jumpml.graph.blocks._residual import fresh, zero
-from jumpml.graph.blocks._transformer import check_depth
+from jumpml.graph.blocks._sizes import check_sizes
 
 
 @final
@@ -30,7 +30,7 @@ class ResidualMLP(nn.Module):
         dropout: The share of their inner layer's outputs that is set to zero while training.
 
     Raises:
-        ValueError: ``width`` or ``depth`` is below 1.
+        ValueError: ``width`` or ``depth`` is no whole number of 1 or more.
 
     Example:
         >>> ResidualMLP(32, depth=2)(torch.zeros(4, 13)).shape
@@ -39,9 +39,7 @@ class ResidualMLP(nn.Module):
 
     def __init__(self, width: int, depth: int, expand: float = 2.0, dropout: float = 0.0) -> None:
         super().__init__()
-        check_depth(depth)
-        if width < 1:
-            raise ValueError(f"width must be 1 or more; got {width}.")
+        check_sizes(width=width, depth=depth)
         with lazy_layers_are_meant():
             self.inward = nn.Sequential(nn.Flatten(), nn.LazyLinear(width))
         self.layers = nn.ModuleList(_network(width, int(width * expand), dropout) for _ in range(depth))

@@ -35,8 +35,8 @@ class ResNet(nn.Module):
         levels: Whether to give every level's picture in the place of one vector.
 
     Raises:
-        ValueError: ``widths`` is empty, a number is below 1, or there is another number of ``layers`` than of levels;
-            or, when it is called, it is given no pictures.
+        ValueError: ``widths`` is empty, a size is no whole number of 1 or more, or there is another number of
+            ``layers`` than of levels; or, when it is called, it is given no pictures.
 
     Example:
         >>> ResNet([8, 16], layers=1)(torch.zeros(4, 1, 28, 28)).shape

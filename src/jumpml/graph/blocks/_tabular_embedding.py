@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import Tensor, nn
 
+from jumpml.graph.blocks._sizes import check_sizes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,8 +34,9 @@ class TabularEmbedding(nn.Module):
             data where None.
 
     Raises:
-        ValueError: ``width`` is below 1; or, when the graph is built, the number of codes of a category is not known or
-            differs from ``cardinalities``; or, when it is called, nobody has said what the elements are.
+        ValueError: ``width`` is no whole number of 1 or more; or, when the graph is built, the number of codes of a
+            category is not known or differs from ``cardinalities``; or, when it is called, nobody has said what the
+            elements are.
 
     Example:
         >>> embedding = TabularEmbedding(8, cardinalities=[0, 0, 3])
@@ -48,8 +51,7 @@ class TabularEmbedding(nn.Module):
 
     def __init__(self, width: int, cardinalities: Sequence[int] | None = None) -> None:
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width must be 1 or more; got {width}.")
+        check_sizes(width=width)
         self.width = width
         self.cardinalities: tuple[int, ...] | None = None
         if cardinalities is not None:

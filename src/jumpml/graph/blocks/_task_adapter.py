@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import SizedByInput
 from jumpml.graph.blocks._residual import zero
+from jumpml.graph.blocks._sizes import check_sizes
 from jumpml.graph.blocks._task_names import size_along, task_names
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class TaskAdapter(SizedByInput):
         dim: The axis of the width, counting the batch as 0.
 
     Raises:
-        ValueError: There is no task, a name is not one of a part or stands twice, ``width`` is below 1, or ``dim`` is
-            0, which are the rows. In a call: ``dim`` is none of the value's axes.
+        ValueError: There is no task, a name is not one of a part or stands twice, ``width`` is no whole number of 1 or
+            more, or ``dim`` is 0, which are the rows. In a call: ``dim`` is none of the value's axes.
 
     Example:
         >>> adapter, value = TaskAdapter(["digit", "parity"], 4), torch.randn(8, 32)
@@ -48,8 +49,7 @@ class TaskAdapter(SizedByInput):
     def __init__(self, tasks: Sequence[str], width: int, dim: int = -1) -> None:
         super().__init__()
         self.tasks = task_names(tasks)
-        if width < 1:
-            raise ValueError(f"width must be 1 or more; got {width}.")
+        check_sizes(width=width)
         if dim == 0:
             raise ValueError("dim=0 is the batch: its rows are no width. Use dim=1 for pictures, or -1 for the last.")
         self.width, self.dim = width, dim

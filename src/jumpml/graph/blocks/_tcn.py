@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 from jumpml.graph.blocks._sequences import check_sequence
+from jumpml.graph.blocks._sizes import check_sizes, check_widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,8 @@ class TCN(nn.Module):
         dropout: The share of each convolution's outputs that is set to zero while training.
 
     Raises:
-        ValueError: ``widths`` is empty, or a number is below 1; or, when it is called, it is given no sequence.
+        ValueError: ``widths`` is empty, or a size is no whole number of 1 or more; or, when it is called, it is given
+            no sequence.
 
     Example:
         >>> import torch
@@ -40,11 +42,8 @@ class TCN(nn.Module):
 
     def __init__(self, widths: Sequence[int], kernel_size: int = 3, dropout: float = 0.0) -> None:
         super().__init__()
-        if not widths or min(*widths, kernel_size) < 1:
-            raise ValueError(
-                "widths must hold at least one number, each 1 or more, and so must kernel_size be; got "
-                f"{list(widths)} and {kernel_size}."
-            )
+        check_widths(widths)
+        check_sizes(kernel_size=kernel_size)
         self.layers = nn.Sequential(
             *(
                 _Layer(None if place == 0 else widths[place - 1], width, kernel_size, 2**place, dropout)

@@ -80,13 +80,3 @@ def temper(layers: Sequence[TransformerLayer]) -> nn.ModuleList:
             for projection in (layer.attention.outward, layer.outward):
                 projection.weight.mul_((2 * len(made)) ** -0.5)
     return made
-
-
-def check_depth(depth: int) -> None:
-    """Refuse a depth below 1.
-
-    Raises:
-        ValueError: It is.
-    """
-    if depth < 1:
-        raise ValueError(f"depth must be 1 or more; got {depth}.")

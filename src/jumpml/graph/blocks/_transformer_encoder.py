@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from jumpml.graph.blocks._attention import Attention, check_heads
 from jumpml.graph.blocks._lazy import SizedByInput
 from jumpml.graph.blocks._sequences import check_sequence
-from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, deepened, temper
+from jumpml.graph.blocks._sizes import check_sizes
+from jumpml.graph.blocks._transformer import TransformerLayer, deepened, temper
 
 
 @final
@@ -33,8 +34,8 @@ class TransformerEncoder(SizedByInput):
         rotary: Whether attention knows positions; without it the order of the vectors counts for nothing.
 
     Raises:
-        ValueError: ``depth`` is below 1; or, when it is called, the width is no multiple of ``heads`` (of ``2 * heads``
-            with rotary positions), or the mask does not go with the values.
+        ValueError: ``depth`` or ``heads`` is no whole number of 1 or more; or, when it is called, the width is no
+            multiple of ``heads`` (of ``2 * heads`` with rotary positions), or the mask does not go with the values.
 
     Example:
         >>> import torch
@@ -46,7 +47,7 @@ class TransformerEncoder(SizedByInput):
         self, depth: int, heads: int, expand: float = 4.0, dropout: float = 0.0, *, rotary: bool = True
     ) -> None:
         super().__init__()
-        check_depth(depth)
+        check_sizes(depth=depth, heads=heads)
         self.depth, self.heads, self.expand, self.dropout, self.rotary = depth, heads, expand, dropout, rotary
 
     def build(self, values: Tensor) -> None:

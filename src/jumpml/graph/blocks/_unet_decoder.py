@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._sizes import check_widths
 from jumpml.graph.blocks._upsample import enlarged
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class UNetDecoder(nn.Module):
         widths: The channels at each level but the smallest, the largest first.
 
     Raises:
-        ValueError: ``widths`` is empty, or a width is below 1; or, when it is called, there are not as many pictures as
-            widths and one.
+        ValueError: ``widths`` is empty, or a width is no whole number of 1 or more; or, when it is called, there are
+            not as many pictures as widths and one.
 
     Example:
         >>> large, small = torch.zeros(4, 8, 28, 28), torch.zeros(4, 16, 14, 14)
@@ -41,8 +42,7 @@ class UNetDecoder(nn.Module):
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        if not widths or min(widths) < 1:
-            raise ValueError(f"widths must hold at least one number, each 1 or more; got {list(widths)}.")
+        check_widths(widths)
         with lazy_layers_are_meant():
             self.layers = nn.ModuleList(
                 nn.Sequential(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from jumpml.graph.blocks._kept import KeepsLosses
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
+from jumpml.graph.blocks._sizes import check_sizes
 
 LARGEST = 20.0  # of the logarithm of a variance: e to a larger one, squared or in half precision, is infinite
 
@@ -28,7 +29,7 @@ class VariationalBottleneck(KeepsLosses):
         width: Of the code.
 
     Raises:
-        ValueError: ``width`` is below 1.
+        ValueError: ``width`` is no whole number of 1 or more.
 
     Example:
         >>> code = VariationalBottleneck(2).eval()
@@ -38,8 +39,7 @@ class VariationalBottleneck(KeepsLosses):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width must be 1 or more; got {width}.")
+        check_sizes(width=width)
         with lazy_layers_are_meant():
             self.told = nn.LazyLinear(2 * width)
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from jumpml.graph.blocks._attention import Attention
 from jumpml.graph.blocks._lazy import lazy_layers_are_meant
 from jumpml.graph.blocks._pictures import WholePatches, check_pictures
-from jumpml.graph.blocks._transformer import TransformerLayer, check_depth, deepened, temper
+from jumpml.graph.blocks._sizes import check_sizes
+from jumpml.graph.blocks._transformer import TransformerLayer, deepened, temper
 
 SLOWEST = 10_000.0  # of the sines: the longest wavelength over the shortest
 
@@ -37,8 +38,8 @@ class ViT(nn.Module):
         tokens: Whether to give every patch's vector in the place of their mean.
 
     Raises:
-        ValueError: A number is below 1, or ``width`` no multiple of ``heads`` and of 4; or, when it is called, it is
-            given no pictures.
+        ValueError: A size is no whole number of 1 or more, or ``width`` no multiple of ``heads`` and of 4; or, when
+            it is called, it is given no pictures.
 
     Example:
         >>> ViT(patch=4, width=32, depth=2, heads=4)(torch.zeros(2, 3, 32, 32)).shape
@@ -57,9 +58,9 @@ class ViT(nn.Module):
         tokens: bool = False,
     ) -> None:
         super().__init__()
-        check_depth(depth)
-        if patch < 1 or width % 4:
-            raise ValueError(f"patch must be 1 or more, and width a multiple of 4; got {patch} and {width}.")
+        check_sizes(patch=patch, width=width, depth=depth)
+        if width % 4:
+            raise ValueError(f"width must be a multiple of 4; got {width}.")
         with lazy_layers_are_meant():
             self.inward = nn.Sequential(WholePatches(patch), nn.LazyConv2d(width, patch, patch))
         self.layers = temper(

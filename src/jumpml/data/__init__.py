@@ -8,6 +8,7 @@ from jumpml.data._order import Epoch, InOrder, Mixture, Order, Round
 from jumpml.data._pools import Balanced, Group, Pool, Shuffled, Streamed, Weighted
 from jumpml.data._preferred import Preferred
 from jumpml.data._ranking import Paced, Ranking
+from jumpml.data._share import Share
 from jumpml.data._stream import Stream
 from jumpml.data.augment._augmentation import Augmentation, Made, Mixing, Telling
 from jumpml.data.augment._drawing import draw_examples
@@ -126,6 +127,7 @@ __all__ = [
     "Rotate",
     "Scale",
     "Shift",
+    "Share",
     "Shuffled",
     "Source",
     "Splits",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import torch
 
-from jumpml.core import COVERED, POSITION, PRESENT, field_of
+from jumpml.core import COVERED, POSITION, PRESENT, derive_seed, field_of
 from jumpml.data._files import FileReader
 from jumpml.data.features._pretrained import Pretrained
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from jumpml.data._bucket import Cut
     from jumpml.data._order import Epoch, Round
+    from jumpml.data._share import Share
     from jumpml.data._table import Table
     from jumpml.data.augment._policies import Policies
     from jumpml.data.features._feature import Feature
@@ -131,7 +132,14 @@ class BatchMaker:
         return Plan(tuple(n for n in names if n not in fresh), fresh, tuple(draws), training, places, changes)
 
     def make(
-        self, rounds: Iterable[Round], plan: Plan, *, first: int = 0, seed: int = 0, number: int = 0
+        self,
+        rounds: Iterable[Round],
+        plan: Plan,
+        *,
+        first: int = 0,
+        seed: int = 0,
+        number: int = 0,
+        share: Share | None = None,
     ) -> Iterator[Batch]:
         """The batches of an epoch.
 
@@ -142,10 +150,14 @@ class BatchMaker:
             first: The number of the first batch, which augmentation is drawn from.
             seed: Likewise.
             number: The epoch's, likewise.
+            share: The rows of each batch that are made; all where None.
         """
+        if share is not None:
+            seed = derive_seed(seed, "share", share.rank)
         for one in rounds:
             way = self._ways(plan, one.draws, one.augment)
-            yield from self._round(one.epoch, *way, first=first, seed=seed, number=number)
+            epoch = one.epoch if share is None else share.of(one.epoch)
+            yield from self._round(epoch, *way, first=first, seed=seed, number=number)
             first += len(one.epoch.sizes)
 
     def _round(self, epoch: Epoch, plan: Plan, ways: Ways, *, first: int, seed: int, number: int) -> Iterator[Batch]:

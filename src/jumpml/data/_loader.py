@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from jumpml.data._batches import Batch, BatchMaker, Plan
     from jumpml.data._order import Order
+    from jumpml.data._share import Share
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Loader:
     Attributes:
         rows: int64 ``[rows]``, the split's row numbers in the data set, in plain order.
         seed: What order and augmentation are drawn from.
+        share: The rows of each batch that `iter` serves, where several processes share them; all where None.
 
     Example:
         >>> import torch
@@ -52,6 +54,7 @@ class Loader:
     def __init__(self, maker: BatchMaker, order: Order, *, batch_size: int, seed: int = 0, training: bool) -> None:
         self.rows = maker.rows
         self.seed = seed
+        self.share: Share | None = None
         self.maker = maker
         self._order = self._whole = order
         self._batch_size = batch_size
@@ -243,7 +246,7 @@ class Loader:
         number, seed = position.epoch, self.seed
         rounds = self._order.rounds(seed, number, self._batch_size, position.batch)
         plan = self._plan = self._plan or self._planned(*self._served)
-        batches = self.maker.make(rounds, plan, first=position.batch, seed=seed, number=number)
+        batches = self.maker.make(rounds, plan, first=position.batch, seed=seed, number=number, share=self.share)
         for served, batch in enumerate(batches, position.batch + 1):
             position.batch = served
             yield batch

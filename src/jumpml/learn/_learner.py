@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -23,6 +23,7 @@ from jumpml.learn.misfits._misfits import check_fit
 from jumpml.learn.misfits._wrong_data import check_lengths
 from jumpml.learn.misfits._wrong_steps import check_steps
 from jumpml.learn.optimizers._joint import joined
+from jumpml.learn.processes._processes import ALONE, Processes
 from jumpml.learn.steps._execution import Compile, Execution
 from jumpml.learn.steps._relived import load_step
 from jumpml.learn.steps._update import Update
@@ -77,6 +78,8 @@ class Learner:
         record_examples: Whether loss, margin and decision of every row are kept; never where augmentation mixes rows.
         log: Where figures go.
         hooks: What else joins the loop; see `Hook`.
+        distribute: With ``ddp`` the processes that `torchrun` has started learn together, each from its share of every
+            batch; only the first one's checkpoints and logs are written.
 
     Raises:
         LearnerError: The parts do not fit: an unknown phase, view or node, a batch too short for what needs two rows,
@@ -118,9 +121,12 @@ class Learner:
         record_examples: bool = True,
         log: Sequence[Log] = (),
         hooks: Sequence[Hook] = (),
+        distribute: Literal["none", "ddp"] = "none",
     ) -> None:
         self.phases = dict(phases or {"supervised": Phase()})
         self.model = model.to(device)
+        self.processes = Processes.joined(torch.device(device)) if distribute == "ddp" else ALONE
+        self.processes.give((*model.parameters(), *model.buffers()))
         self.loaders = loaders.to(device)
         self.optimizer = joined(optimizer)
         measured = [figure for hook in hooks for figure in hook.measures(model)]
@@ -151,8 +157,10 @@ class Learner:
             execution=execution,
             accumulate=accumulate,
             hooks=[*own, *hooks, *path_hooks(model), TellObjectives()],
+            processes=self.processes,
         )
-        self._run = Run(self, self._loop, saving=saving, logs=log, average=average)
+        logs = log if self.processes.first else ()
+        self._run = Run(self, self._loop, saving=saving, logs=logs, average=average)
         self.initialized: Mapping[str, InitializationRecord] = {}
         self.adaptation: Adaptation | None = None
         for hook in self._loop.hooks:

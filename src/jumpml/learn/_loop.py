@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jumpml.core import LearnerError, Loss, did_you_mean
+from jumpml.core import LearnerError, Loss, derive_seed, did_you_mean
+from jumpml.data import Share
 from jumpml.learn._hook import Hooks, Step
 from jumpml.learn._progress import Progress
 from jumpml.learn._random import RandomState
@@ -18,6 +19,7 @@ from jumpml.learn.hooks._carry import carry_optimizer
 from jumpml.learn.hooks._cosines import Cosines
 from jumpml.learn.optimizers._group_names import group_names
 from jumpml.learn.optimizers._joint import names_of
+from jumpml.learn.processes._processes import ALONE
 from jumpml.learn.saving._snapshot import Snapshot
 from jumpml.learn.schedules._rates import without_parameters
 from jumpml.learn.schedules._schedules import TorchSchedule, schedules_of
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from jumpml.learn._hook import Hook
     from jumpml.learn._phase import Phase
     from jumpml.learn.logs._logs import StepRecord
+    from jumpml.learn.processes._processes import Processes
     from jumpml.learn.saving._identity import Changes
     from jumpml.learn.steps._descent import Descends
     from jumpml.learn.steps._execution import Execution
@@ -60,6 +63,7 @@ class Loop:
         execution: How losses are computed.
         accumulate: Batches of an update.
         hooks: What joins.
+        processes: Those that learn together.
     """
 
     def __init__(
@@ -74,12 +78,14 @@ class Loop:
         execution: Execution,
         accumulate: int,
         hooks: Iterable[Hook],
+        processes: Processes = ALONE,
     ) -> None:
         self.loaders, self.model, self.optimizer = loaders, model, optimizer
         self.phases = phases
         self.hooks = Hooks(hooks)
         self.progress = Progress()
-        self.random = RandomState(seed)
+        self.processes = processes
+        self.random = RandomState(derive_seed(seed, "process", processes.rank) if processes.rank else seed)
         self.stage: Stage | None = None
         self.seed = seed
         self.accumulate = accumulate
@@ -89,13 +95,13 @@ class Loop:
         self._weights = {name: objective.weight for name, objective in model.objectives.items()}
         schedules = {name: objective.schedule for name, objective in model.objectives.items()}
         self._schedules = {name: schedule for name, schedule in schedules.items() if schedule is not None}
-        self._plain = Descent(self._weights, self._schedules, update.scale)
+        self._plain = self._descent()
         self._balancing = next((hook for hook in self.hooks if isinstance(hook, (Balancing, Cosines))), None)
         if self._balancing and execution.compile is not None:
             self._balancing.check_compiled()
         self._teaching = next((hook for hook in self.hooks if isinstance(hook, Teaching)), None)
         self._descend: Descends = self._plain
-        self._meter = Meter(self._weights)
+        self._meter = Meter(self._weights, processes)
         self._groups: Sequence[str] = ()  # whose learning rates are told one by one
 
     def enter(self, name: str) -> Stage:
@@ -131,8 +137,14 @@ class Loop:
         )
         if self._teaching:
             self._teaching.on(stage, accumulate=self.accumulate)
+        if not self.processes.alone:
+            self._plain = self._descent(stage.trained)
         self._descend = self._balancing.on(stage, self._plain) if self._balancing else self._plain
         return stage
+
+    def _descent(self, trained: Sequence[nn.Parameter] = ()) -> Descent:
+        weights, scale = self._weights, self._update.scale
+        return Descent(weights, self._schedules, scale, trained=trained, processes=self.processes)
 
     def _told_apart(self) -> Sequence[str]:
         """The optimizer's groups by name, where they have, or may come to have, learning rates of their own."""
@@ -151,6 +163,8 @@ class Loop:
                 f"{self.progress.batch} batches were learned by hand in an epoch of {count}: close each epoch with "
                 "learner.train_epoch() once its batches are done, before the next one's first step."
             )
+        processes = self.processes
+        self.loaders.train.share = None if processes.alone else Share(processes.rank, processes.count)
         self.loaders.train.load_state_dict({"epoch": self.progress.epoch, "batch": self.progress.batch})
         if not self.model.training:  # walking through all modules costs as much as a step's bookkeeping
             self.model.train()
@@ -168,11 +182,13 @@ class Loop:
             parameter.grad = None
         moved = self._move_weights(stage) if self._schedules else NONE_MOVES
         rates = [group["lr"] for group in self.optimizer.param_groups]
-        steps, losses, rows = (self._learn_one if len(batches) == 1 else self._learn_all)(stage, batches)
-        self._descend.finish(losses)
+        alone = len(batches) == 1 and self.processes.alone
+        steps, losses, rows = (self._learn_one if alone else self._learn_all)(stage, batches)
         for join in self.hooks.join:
             if (joining := join(stage)) is not None:
-                torch.autograd.backward([joining], self._update.scale([torch.ones_like(joining)]))
+                share = torch.ones_like(joining) / self.processes.count
+                torch.autograd.backward([joining], self._update.scale([share]))
+        self._descend.finish(losses, rows)
         self._update.unscale()
         for differentiated in self.hooks.differentiated:
             differentiated(stage)
@@ -189,7 +205,9 @@ class Loop:
         for updated in self.hooks.updated:
             updated(steps[-1])
 
-    def _learn(self, stage: Stage, batch: Mapping[str, Tensor], window: Window | None = None) -> Step:
+    def _learn(
+        self, stage: Stage, batch: Mapping[str, Tensor], window: Window | None = None, *, alone: bool = True
+    ) -> Step:
         """A batch's gradients, and what is told of it."""
         for arrived in self.hooks.arrived:
             arrived(batch)
@@ -199,7 +217,7 @@ class Loop:
         counts = self._counts(kept, batch) if self.hooks.weigh else NONE
         starts = self._plain.starts(losses, window, rows, counts)
         step = Step(self.progress.step + 1, self.optimizer.param_groups[0]["lr"], kept, values, batch, rows)
-        self._descend(starts, step, alone=window is None)
+        self._descend(starts, step, alone=alone)
         return step
 
     def _counts(self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -225,8 +243,8 @@ class Loop:
         """The gradients of several batches as of one; what is told of each, and the losses and rows of all."""
         if not batches:
             raise LearnerError("an update needs a batch: step() was given none.")
-        window = Window(stage.plan, batches)
-        steps = [self._learn(stage, batch, window) for batch in batches]
+        window, alone = Window(stage.plan, batches, self.processes), len(batches) == 1
+        steps = [self._learn(stage, batch, window, alone=alone) for batch in batches]
         self._miscounted.append(window.miscounted())
         return steps, window.losses(steps), window.rows
 
@@ -375,6 +393,7 @@ class Loop:
             **self._update.identity(),
             "accumulate": str(self.accumulate),
             "execution": str(self._execution),
+            **({} if self.processes.alone else {"processes": str(self.processes.count)}),
             **self.hooks.identity(),
             **{f"phase {name}": str(phase) for name, phase in self.phases.items()},
         }
@@ -387,7 +406,7 @@ class Loop:
             "optimizer": self.optimizer.state_dict(),
             "update": self._update.state_dict(),
             "stage": self.stage.state_dict() if self.stage else None,
-            "random": self.random.state_dict(),
+            "random": self._random(),
             "meter": self._meter.state_dict(),
             "progress": vars(self.progress),
             "hooks": self.hooks.state_dict(),
@@ -430,7 +449,16 @@ class Loop:
             self.hooks.load_state_dict(state["hooks"])
         if anew and self._teaching:
             self._teaching.begin_anew()
-        self.random.load_state_dict(state["random"])
+        random = state["random"]
+        if not self.processes.alone and len(random.get("processes", ())) == self.processes.count:
+            random = random["processes"][self.processes.rank]
+        if "torch" in random:  # another number of processes begins with new generators
+            self.random.load_state_dict(random)
+
+    def _random(self) -> dict[str, Any]:
+        """The generators' states: where several processes learn, each has its own."""
+        states = self.processes.gather(self.random.state_dict())
+        return states[0] if self.processes.alone else {"processes": states}
 
     def _move_rates(self, stage: Stage, fresh: Sequence[Mapping[str, Any]]) -> None:
         """Let the rates stand where they would, had they moved so since the phase began; a plateau begins afresh."""

@@ -62,7 +62,7 @@ class Run:
         self.journal = Journal(logs)
         self.states = States(loop, self.journal, saving, average)
         self._grew = False  # in the open epoch
-        self._stopper = Stopper()
+        self._stopper = Stopper(loop.processes)
 
     def phase(self, name: str) -> list[EpochRecord]:
         """What remains of a phase.
@@ -88,7 +88,7 @@ class Run:
         with self.loop.random, self._stopper if self.states.keeper else nullcontext():
             try:
                 yield
-                if self._stopper.asked:
+                if self._stopper.agreed():
                     self._stop()
             except BaseException:
                 if not self._stopper.asked:  # or all is written, or a second Ctrl-C wants no waiting
@@ -169,7 +169,7 @@ class Run:
             self._learner.step(*batches)
             if loop.unread >= LOG_EVERY:
                 self.states.read()
-            if self._stopper.asked:
+            if (loop.processes.alone or not loop.unread) and self._stopper.agreed():
                 self._stop()
             if saving and saving.after_step(loop.progress.step):
                 self.states.save()
@@ -210,6 +210,7 @@ class Run:
         figures |= {plateau.metric for plateau in plateaus_of(loop.phases[name].schedule)}
         figures -= {f"val/{figure}" for hook in loop.hooks for figure in hook.measures(loop.model)}
         averaged = self.average.model if self.average else None
+        self.states.settle_buffers()
         val = validate(sorted(figures), loop.loaders, averaged or loop.model, name)
         for validated in loop.hooks.validated:
             val |= validated(name, loop.progress.closed(name))

@@ -53,7 +53,7 @@ class States:
     def keep(self, saving: Saving | None) -> None:
         """Say when and where checkpoints are written."""
         self.saving = saving
-        self.keeper = None if saving is None else Keeper(saving)
+        self.keeper = None if saving is None else Keeper(saving, self._loop.processes)
 
     def hold(self) -> None:
         """Note which weights there are to keep, where no checkpoint keeps them."""
@@ -98,6 +98,10 @@ class States:
         """Wait until everything is written."""
         if self.keeper:
             self.keeper.settle()
+
+    def settle_buffers(self) -> None:
+        """Where several processes learn: let all have the first one's running means and the like."""
+        self._loop.processes.give(self._loop.model.buffers())
 
     def resume(self, *, allow_changes: bool = False) -> bool:
         """Go on from the newest whole checkpoint; see `Learner.resume`."""
@@ -146,6 +150,7 @@ class States:
         self.read()
         if not all_finite(self._loop.model.parameters()):  # a finite loss may still have had a gradient that is not
             raise NonFinite(self._loop.progress.step + 1)
+        self.settle_buffers()
         told = {"identity": self._loop.identity(), "files": json.dumps(self.files), **self._journal.state_dict()}
         return {**told, **self._loop.state_dict()}
 

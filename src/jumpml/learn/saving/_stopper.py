@@ -8,9 +8,12 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from jumpml.core import Terminated
+from jumpml.learn.processes._processes import ALONE
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
+
+    from jumpml.learn.processes._processes import Processes
 
 _LOG = logging.getLogger("jumpml")
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -24,12 +27,16 @@ class Stopper:
     Only in the main thread, and only where the signal would do what it does by default: a program with handlers of its
     own knows what it does. Outside everything is as it was.
 
+    Args:
+        processes: Those that stop together.
+
     Attributes:
         asked: The signal that came, if one did.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, processes: Processes = ALONE) -> None:
         self.asked: signal.Signals | None = None
+        self._processes = processes
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -45,6 +52,12 @@ class Stopper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._give_back()
+
+    def agreed(self) -> bool:
+        """Whether a signal came, to whichever process."""
+        if not self._processes.alone and (came := self._processes.largest(self.asked or 0)):
+            self.asked = signal.Signals(came)
+        return self.asked is not None
 
     def stopped(self, text: str) -> BaseException:
         """What to raise when everything is saved.

@@ -48,8 +48,10 @@ class AtNode:
             return
         names = [*found]
         vectors = torch.stack([torch.cat([part.flatten() for part in found[name]]).float() for name in names])
-        means = means_of(names, step.losses, self._plain.weights)
-        self._weights = weigh(self._balancer, names, vectors @ vectors.T, means, self._plain.scale)
+        processes = self._plain.processes
+        (gramian,) = processes.sum([vectors @ vectors.T])  # each has other rows
+        means = means_of(names, step.losses, self._plain.weights, step.rows, processes)
+        self._weights = weigh(self._balancer, names, gramian, means, self._plain.scale)
         combined = (self._weights.together.to(vectors) @ vectors).split([call.numel() for call in calls])
         others = self._others([start for name, start in starts.items() if name not in found], calls)
         handles = []
@@ -64,8 +66,9 @@ class AtNode:
         for handle in handles:
             handle.remove()
 
-    def finish(self, losses: Mapping[str, Loss]) -> None:
+    def finish(self, losses: Mapping[str, Loss], rows: int) -> None:
         """Each batch has been combined."""
+        self._plain.finish(losses, rows)
 
     def figures(self) -> dict[str, float]:
         """The last batch's multipliers, and the cosines between gradients."""

@@ -62,33 +62,37 @@ class Combined:
         if rest:
             self._plain.back(rest)
 
-    def finish(self, losses: Mapping[str, Loss]) -> None:
+    def finish(self, losses: Mapping[str, Loss], rows: int) -> None:
         """Combine the gradients, and add them to the parameters'."""
+        self._plain.finish(losses, rows)
         found, self._found = self._found, {}
+        for name in found:
+            found[name] = self._plain.sums(name, found[name], self._trained)
         if not found:
             return
         owners = [[name for name in found if found[name][place] is not None] for place in range(len(self._trained))]
         shared = [place for place, names in enumerate(owners) if len(names) > 1]
         names = [*found]
-        rows = rows_of_shared(names, found, self._trained, shared)
-        together, alone = self._ask(names, losses, rows)
+        vectors = rows_of_shared(names, found, self._trained, shared)
+        together, alone = self._ask(names, losses, rows, vectors)
         if shared:
-            self._hand_out(shared, together.to(rows) @ rows)
+            self._hand_out(shared, together.to(vectors) @ vectors)
         for place, (parameter, own) in enumerate(zip(self._trained, owners, strict=True)):
             if len(own) == 1 and (gradient := found[own[0]][place]) is not None:
                 factor = alone[own[0]]
                 _add(parameter, gradient if isinstance(factor, float) and factor == 1 else gradient * factor)
 
     def _ask(
-        self, names: Sequence[str], losses: Mapping[str, Loss], rows: Tensor
+        self, names: Sequence[str], losses: Mapping[str, Loss], rows: int, vectors: Tensor
     ) -> tuple[Tensor, Mapping[str, float | Tensor]]:
         """What gradients count where they meet, in the order of the names, and where one is alone."""
-        balancer, weights = self._balancer, self._plain.weights
+        balancer, plain = self._balancer, self._plain
         if isinstance(balancer, GradientBalancer):
-            asked = weigh(balancer, names, rows @ rows.T, means_of(names, losses, weights), self._plain.scale)
-            self._weights = asked
+            means = means_of(names, losses, plain.weights, rows, plain.processes)
+            asked = self._weights = weigh(balancer, names, vectors @ vectors.T, means, plain.scale)
             return asked.together, asked.own
-        means, there = means_of(balancer.names, losses, weights), there_of(balancer.names, losses, weights)
+        means = means_of(balancer.names, losses, plain.weights, rows, plain.processes)
+        there = there_of(balancer.names, losses, plain.weights, plain.processes)
         self.multipliers = balancer.multipliers(means, there)
         by_name = dict(zip(balancer.names, self.multipliers.unbind(), strict=True))
         return torch.stack([by_name[name] for name in names]), by_name

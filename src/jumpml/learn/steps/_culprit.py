@@ -54,7 +54,7 @@ def explain(states: States, loop: Loop, signal: NonFinite, folder: Path | None) 
     seen, kept = relived
     origin = seen.origin or f"the update of step {bad}: its losses and gradients are finite"
     at = f" at step {bad}" if bad != signal.step else ""
-    saved = _save(folder, bad, kept) if folder else ""
+    saved = _save(folder, bad, kept) if folder and (seen.origin or loop.processes.alone) else ""
     return NonFiniteLossError(
         f"{head}; it began{at} in {origin}. The checkpoint of step {good} is good. {_ADVICE}{saved}"
     )

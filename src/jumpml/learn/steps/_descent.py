@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from jumpml.core import LearnerError, did_you_mean
+from jumpml.learn.processes._processes import ALONE
+from jumpml.learn.processes._sums import Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from jumpml.core import Loss
     from jumpml.learn._hook import Step
+    from jumpml.learn.processes._processes import Processes
     from jumpml.learn.steps._window import Window
 
     Starts = dict[str, tuple[Tensor, Tensor]]  # by objective, its value and the gradient by it
@@ -59,11 +62,12 @@ class Descends(Protocol):
         """
         ...
 
-    def finish(self, losses: Mapping[str, Loss]) -> None:
-        """All batches of an update have gone by: their gradients are to be the parameters'.
+    def finish(self, losses: Mapping[str, Loss], rows: int) -> None:
+        """All batches of an update have gone by: their gradients, of all processes, are to be the parameters'.
 
         Args:
             losses: Theirs, as of one.
+            rows: How many rows they have together.
         """
         ...
 
@@ -78,10 +82,14 @@ class Descent:
         weights: By objective, what its mean is multiplied by; looked at in each step.
         moving: The objectives whose weight moves.
         scale: What is made of the gradients by losses before they go back.
+        trained: The parameters whose gradients are added up where several processes learn.
+        processes: These.
 
     Attributes:
         weights: The same.
         scale: The same.
+        processes: The same.
+        sums: What adds up gradients of all processes.
     """
 
     def __init__(
@@ -89,16 +97,24 @@ class Descent:
         weights: Mapping[str, float],
         moving: Collection[str] = (),
         scale: Callable[[list[Tensor]], list[Tensor]] = list,
+        *,
+        trained: Sequence[nn.Parameter] = (),
+        processes: Processes = ALONE,
     ) -> None:
         self.weights, self.scale, self._moving = weights, scale, frozenset(moving)
+        self.processes, self.sums, self._trained = processes, Sums(processes), trained
         self._uniform: dict[tuple[torch.Size, float], Tensor] = {}
 
     def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Add the gradients to the parameters'."""
         self.back(starts.values())
 
-    def finish(self, losses: Mapping[str, Loss]) -> None:
-        """A sum has done its work."""
+    def finish(self, losses: Mapping[str, Loss], rows: int) -> None:
+        """A sum has done its work, but for what other processes have."""
+        if not self.processes.alone:
+            found = self.sums(frozenset(losses), [parameter.grad for parameter in self._trained], self._trained)
+            for parameter, gradient in zip(self._trained, found, strict=True):
+                parameter.grad = gradient
 
     def starts(
         self,

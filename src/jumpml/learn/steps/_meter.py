@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from jumpml.learn.logs._logs import StepRecord
+from jumpml.learn.processes._processes import ALONE
+from jumpml.learn.steps._means import count_of, of_all
 from jumpml.objectives import reduce_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from torch import Tensor
+
     from jumpml.core import Loss
+    from jumpml.learn.processes._processes import Processes
 
     Part = tuple[Sequence[int], Mapping[str, Sequence[float]]]  # some steps' places, and their means by objective
 
@@ -36,13 +41,14 @@ class Meter:
 
     Args:
         weights: By objective, what its mean is multiplied by in the total.
+        processes: Those over whose rows the means are.
 
     Attributes:
         weights: The same, with those of objectives that have come since.
     """
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
-        self.weights = dict(weights)
+    def __init__(self, weights: Mapping[str, float], processes: Processes = ALONE) -> None:
+        self.weights, self._processes = dict(weights), processes
         self._window: list[tuple[int, Sequence[float], Mapping[str, Loss], int, Mapping[str, float]]] = []
         self._sums: dict[str, float] = {}
         self._rows: dict[str, float] = {}
@@ -90,32 +96,50 @@ class Meter:
         if not window:
             return iter(())
         steps, rates, losses, sizes, weights = zip(*window, strict=True)
-        parts = [
-            (places, self._means([losses[place] for place in places], [weights[place] for place in places]))
-            for places in _alike(losses)
-        ]
+        parts, counted = [], []
+        for places in _alike(losses):
+            own, moved = [losses[place] for place in places], [weights[place] for place in places]
+            means, counts = self._measured(own, [sizes[place] for place in places], moved)
+            parts.append((places, means))
+            counted.append(counts)
         _refuse_non_finite(steps, parts)
-        for places, means in parts:
-            own, rows = [losses[place] for place in places], [sizes[place] for place in places]
+        for (_, means), counts in zip(parts, counted, strict=True):
             for name, values in means.items():
-                self._add(name, values, rows if name == "total" else _counts([step[name] for step in own], rows))
+                self._add(name, values, counts[name])
         records = zip(steps, _by_step(parts), rates, weights, strict=True)
         return (
             StepRecord(phase, step, record, float(own[0]), moved, rates=_by_group(groups, own))
             for step, record, own, moved in records
         )
 
-    def _means(
-        self, steps: Sequence[Mapping[str, Loss]], weights: Sequence[Mapping[str, float]]
-    ) -> dict[str, list[float]]:
-        """By objective, the means of every step, and ``total``, their weighted sum."""
+    def _measured(
+        self, steps: Sequence[Mapping[str, Loss]], sizes: Sequence[int], weights: Sequence[Mapping[str, float]]
+    ) -> tuple[dict[str, list[float]], dict[str, Sequence[float]]]:
+        """By objective, the means of every step, and the rows that they are of; and of ``total``, the weighted sum."""
         means = {name: reduce_all([losses[name] for losses in steps]) for name in steps[0]}
+        counts: dict[str, Sequence[float]] = {"total": sizes}
+        if self._processes.alone:
+            counts |= {name: _counts([losses[name] for losses in steps], sizes) for name in means}
+        else:
+            means, counts = self._of_all(means, steps, sizes)
         weighted = [
             mean * (mean.new_tensor([moved[name] for moved in weights]) if name in weights[0] else self.weights[name])
             for name, mean in means.items()
         ]
         means["total"] = sum(weighted[1:], start=weighted[0])
-        return dict(zip(means, torch.stack([*means.values()]).tolist(), strict=True))
+        return dict(zip(means, torch.stack([*means.values()]).tolist(), strict=True)), counts
+
+    def _of_all(
+        self, means: Mapping[str, Tensor], steps: Sequence[Mapping[str, Loss]], sizes: Sequence[int]
+    ) -> tuple[dict[str, Tensor], dict[str, Sequence[float]]]:
+        """The same of the rows of all processes."""
+        own = torch.stack([*means.values()])
+        rows = [[count_of(losses[name], size) for losses, size in zip(steps, sizes, strict=True)] for name in means]
+        every = own.new_tensor(sizes)
+        counts = torch.stack([every, *(torch.stack(of_one).to(own) for of_one in rows)])
+        whole, counts = of_all(torch.cat([torch.zeros_like(every)[None], own]), counts, self._processes)
+        told = counts.tolist()
+        return dict(zip(means, whole[1:], strict=True)), dict(zip(("total", *means), told, strict=True))
 
     def _add(self, name: str, values: Sequence[float], counts: Sequence[float]) -> None:
         """Take some steps' means of an objective into the epoch's."""

@@ -54,16 +54,20 @@ class Watched:
             self._look(starts, step)
         self._plain.back(starts.values())
 
-    def finish(self, losses: Mapping[str, Loss]) -> None:
+    def finish(self, losses: Mapping[str, Loss], rows: int) -> None:
         """All batches of an update have gone by: how their gradients lie to each other waits until it is read."""
+        self._plain.finish(losses, rows)
         if self._found and not self._at:
             names = [*self._found]
+            for name in names:
+                self._found[name] = self._plain.sums(name, self._found[name], self._trained)
             shared = [
                 place
                 for place in range(len(self._trained))
                 if sum(self._found[name][place] is not None for name in names) > 1
             ]
-            self._note(names, rows_of_shared(names, self._found, self._trained, shared))
+            vectors = rows_of_shared(names, self._found, self._trained, shared).float()
+            self._seen.append((names, vectors @ vectors.T))
         self._found = {}
 
     def figures(self) -> dict[str, float]:
@@ -88,8 +92,5 @@ class Watched:
                     self._found[name] = added(self._found.get(name), found)
         if calls and self._found:
             found, self._found = self._found, {}
-            self._note([*found], rows_of_shared([*found], found, calls, range(len(calls))))
-
-    def _note(self, names: list[str], rows: Tensor) -> None:
-        rows = rows.float()
-        self._seen.append((names, rows @ rows.T))
+            vectors = rows_of_shared([*found], found, calls, range(len(calls))).float()
+            self._seen.append(([*found], self._plain.processes.sum([vectors @ vectors.T])[0]))

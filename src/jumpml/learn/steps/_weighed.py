@@ -56,40 +56,42 @@ class Weighed:
         if self._looked_at:
             self._look(starts)
         if not self._now:
-            self._weigh(step.losses)
+            self._weigh(step.losses, step.rows)
         factors = dict(zip(self._balancer.names, self._now, strict=True))
         self._plain.back(
             (value, gradient * factors[name] if name in factors else gradient)
             for name, (value, gradient) in starts.items()
         )
 
-    def finish(self, losses: Mapping[str, Loss]) -> None:
+    def finish(self, losses: Mapping[str, Loss], rows: int) -> None:
         """The balancer learns from the update."""
         if self._apart is not None and self._apart.under_way:
-            self._apart.finish(losses)
+            self._apart.finish(losses, rows)
             self.multipliers = self._apart.multipliers
             return
+        self._plain.finish(losses, rows)
         self._now = ()
         if not self._observes or (self._balancer.at is not None and not self._seen):
             return  # in a phase in which the node is frozen there is nothing to compare: weights stay
-        names, weights = self._balancer.names, self._plain.weights
         if self._seen:
             self._balancer.look(self._norms())
-        self._balancer.observe(means_of(names, losses, weights), there_of(names, losses, weights))
+        self._balancer.observe(*self._told(losses, rows))
 
     def figures(self) -> dict[str, float]:
         """The last update's multipliers, read from the device."""
         values = [] if self.multipliers is None else self.multipliers.tolist()
         return {f"balance/{name}": value for name, value in zip(self._balancer.names, values, strict=False)}
 
-    def _weigh(self, losses: Mapping[str, Loss]) -> None:
-        names, weights = self._balancer.names, self._plain.weights
-        if self._balancer.foresees:
-            means, there = means_of(names, losses, weights), there_of(names, losses, weights)
-        else:
-            means, there = None, None
-        self.multipliers = self._balancer.multipliers(means, there)
+    def _weigh(self, losses: Mapping[str, Loss], rows: int) -> None:
+        told = self._told(losses, rows) if self._balancer.foresees else (None, None)
+        self.multipliers = self._balancer.multipliers(*told)
         self._now = self.multipliers.unbind()
+
+    def _told(self, losses: Mapping[str, Loss], rows: int) -> tuple[Tensor, Tensor | None]:
+        """Each objective's mean, and those that count."""
+        names, plain = self._balancer.names, self._plain
+        means = means_of(names, losses, plain.weights, rows, plain.processes)
+        return means, there_of(names, losses, plain.weights, plain.processes)
 
     def _look(self, starts: Starts) -> None:
         """Add up each loss's gradient on the parameters that are compared."""
@@ -107,6 +109,7 @@ class Weighed:
     def _norms(self) -> Tensor:
         seen, self._seen = self._seen, {}
         zero = torch.zeros_like(next(iter(seen.values())))
-        norms = torch.stack([seen.get(name, zero).norm() for name in self._balancer.names])
+        vectors = self._plain.processes.sum([seen.get(name, zero) for name in self._balancer.names])
+        norms = torch.stack([vector.norm() for vector in vectors])
         (scale,) = self._plain.scale([torch.ones_like(norms)])
         return norms / scale

@@ -1,4 +1,4 @@
-"""Several batches as one: what each has in the means of the losses."""
+"""Several batches as one, in one process or in several: what each has in the means of the losses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from jumpml.core import LearnerError, Loss
+from jumpml.learn.processes._processes import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.learn._hook import Step
+    from jumpml.learn.processes._processes import Processes
     from jumpml.learn.steps._execution import Losses
 
 _HOW = "Give it a method counted(*inputs, present) that tells of the fields alone which rows count."
@@ -29,16 +31,25 @@ class Window:
     Args:
         plan: The phase's losses.
         batches: As hooks have served them.
+        processes: Those that have such batches each; together they are one.
+
+    Attributes:
+        rows: Of this process's batches.
     """
 
-    def __init__(self, plan: Losses, batches: Sequence[Mapping[str, Tensor]]) -> None:
+    def __init__(self, plan: Losses, batches: Sequence[Mapping[str, Tensor]], processes: Processes = ALONE) -> None:
         self.rows = sum(map(rows_of, batches))
         counted = [plan.counted(batch) for batch in batches]
-        self._counts = {
+        self._own = {
             name: reduce(torch.add, [_sum(rows[name], batch) for rows, batch in zip(counted, batches, strict=True)])
             for name in counted[0]
             if any(rows[name] is not None for rows in counted)
         }
+        self._counts, self._all_rows = self._own, None
+        if not processes.alone:
+            device = next(iter(batches[0].values())).device
+            sums = processes.sum([torch.tensor(self.rows, device=device), *self._own.values()])
+            self._all_rows, self._counts = sums[0], dict(zip(self._own, sums[1:], strict=True))
         self._found: dict[str, Tensor] = {}
 
     def gradient(self, name: str, loss: Loss, weight: float, rows: int) -> Tensor:
@@ -55,10 +66,14 @@ class Window:
         """
         value, present = loss
         if present is None:
+            if self._all_rows is not None:
+                own = torch.full_like(value, weight * rows / max(1, value.numel()), requires_grad=False)
+                return own / self._all_rows.to(value.dtype)
             return torch.full_like(value, weight * rows / (self.rows * max(1, value.numel())), requires_grad=False)
         if name not in self._counts:
             raise LearnerError(
-                f"objective {name!r} counts rows by a mask of its own, and accumulation has to know them before. {_HOW}"
+                f"objective {name!r} counts rows by a mask of its own, and where several batches or processes learn as "
+                f"one these must be known before. {_HOW}"
             )
         found = present.sum()
         self._found[name] = self._found[name] + found if name in self._found else found
@@ -70,7 +85,7 @@ class Window:
 
     def miscounted(self) -> dict[str, Tensor]:
         """By objective, whether other rows counted than was told before: a flag on the device."""
-        return {name: found != self._counts[name] for name, found in self._found.items()}
+        return {name: found != self._own[name] for name, found in self._found.items()}
 
     def _joined(self, parts: Sequence[tuple[int, Loss]]) -> Loss:
         if not parts[0][1].value.ndim:

@@ -1,0 +1,136 @@
+"""Several processes that learn one model together, each from its share of every batch."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import distributed
+
+from jumpml.core import LearnerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from torch import Tensor
+
+Value = TypeVar("Value")
+
+BUCKET = 1 << 23  # elements that are added up in one message
+LAUNCH = "torchrun --nproc-per-node 2 -m jumpml run"
+
+
+class Processes:
+    """The processes that learn together, as one of them sees them.
+
+    All have the same weights before and after any step, and decide by the same figures; what each has for itself is its
+    share of a batch's rows, and random generators for dropout and augmentation. Whatever is asked for here all of them
+    ask for, in the same order.
+
+    Attributes:
+        rank: Which of them this one is, from 0.
+        count: How many there are.
+    """
+
+    def __init__(self, rank: int = 0, count: int = 1) -> None:
+        self.rank, self.count = rank, count
+
+    @classmethod
+    def joined(cls, device: torch.device) -> Processes:
+        """Those that `torchrun`, or whatever set the same variables, has started; this one alone where it is so.
+
+        Args:
+            device: Where the model is, which decides on the backend where the program has not joined them itself.
+
+        Raises:
+            LearnerError: They cannot be joined.
+        """
+        if not distributed.is_available():
+            return ALONE
+        if not distributed.is_initialized():
+            if started() < 2:
+                return ALONE
+            try:
+                distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            except (ValueError, RuntimeError) as error:
+                text = f"distribute: the processes could not be joined: {str(error).splitlines()[0]}"
+                raise LearnerError(f"{text}. Start them as `{LAUNCH} ...` does.") from None
+        count = distributed.get_world_size()
+        return cls(distributed.get_rank(), count) if count > 1 else ALONE
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is but one."""
+        return self.count == 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes and tells."""
+        return self.rank == 0
+
+    def sum(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """Each tensor's sum over all processes, which have tensors of the same shapes.
+
+        Args:
+            values: Of one type, on one device.
+        """
+        if self.alone or not values:
+            return [*values]
+        flat = torch.cat([value.detach().flatten() for value in values])
+        for part in flat.split(BUCKET):
+            distributed.all_reduce(part)
+        parts = flat.split([value.numel() for value in values])
+        return [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
+
+    def largest(self, value: int) -> int:
+        """The largest of the processes' numbers."""
+        return max(self.gather(value))
+
+    def gather(self, value: Value) -> list[Value]:
+        """What all processes have, by rank: plain values, and tensors on the CPU."""
+        if self.alone:
+            return [value]
+        found: list[Any] = [None] * self.count
+        distributed.all_gather_object(found, value)
+        return found
+
+    def from_first(self, call: Callable[[], Value]) -> Value:
+        """What a call gives, or raises, in the first process; the others do not call.
+
+        Args:
+            call: Gives plain values, and tensors on the CPU.
+        """
+        if self.alone:
+            return call()
+        told: list[Any] = [None, None]
+        if self.first:
+            try:
+                told[0] = call()
+            except Exception as error:  # raised below, in all of them
+                told[1] = error
+        distributed.broadcast_object_list(told)
+        value, error = told
+        if error is not None:
+            raise error
+        return value
+
+    def give(self, values: Iterable[Tensor]) -> None:
+        """Let the others have the first one's tensors, in the place of their own."""
+        if not self.alone:
+            for value in values:
+                held = value.detach()
+                told = held.flatten().view(torch.uint8)  # as bytes, since not every backend sends every type
+                distributed.broadcast(told, src=0)
+                held.copy_(told.view(held.dtype).view(held.shape))
+
+
+ALONE = Processes()
+
+
+def started() -> int:
+    """How many processes a launcher says that it has started."""
+    try:
+        return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+    except ValueError:
+        return 1

@@ -205,9 +205,7 @@ class Loop:
         for updated in self.hooks.updated:
             updated(steps[-1])
 
-    def _learn(
-        self, stage: Stage, batch: Mapping[str, Tensor], window: Window | None = None, *, alone: bool = True
-    ) -> Step:
+    def _learn(self, stage: Stage, batch: Mapping[str, Tensor], window: Window | None = None) -> Step:
         """A batch's gradients, and what is told of it."""
         for arrived in self.hooks.arrived:
             arrived(batch)
@@ -217,7 +215,7 @@ class Loop:
         counts = self._counts(kept, batch) if self.hooks.weigh else NONE
         starts = self._plain.starts(losses, window, rows, counts)
         step = Step(self.progress.step + 1, self.optimizer.param_groups[0]["lr"], kept, values, batch, rows)
-        self._descend(starts, step, alone=alone)
+        self._descend(starts, step, alone=window is None or window.single)
         return step
 
     def _counts(self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -243,8 +241,8 @@ class Loop:
         """The gradients of several batches as of one; what is told of each, and the losses and rows of all."""
         if not batches:
             raise LearnerError("an update needs a batch: step() was given none.")
-        window, alone = Window(stage.plan, batches, self.processes), len(batches) == 1
-        steps = [self._learn(stage, batch, window, alone=alone) for batch in batches]
+        window = Window(stage.plan, batches, self.processes)
+        steps = [self._learn(stage, batch, window) for batch in batches]
         self._miscounted.append(window.miscounted())
         return steps, window.losses(steps), window.rows
 

@@ -35,10 +35,11 @@ class Window:
 
     Attributes:
         rows: Of this process's batches.
+        single: Whether this process has but one.
     """
 
     def __init__(self, plan: Losses, batches: Sequence[Mapping[str, Tensor]], processes: Processes = ALONE) -> None:
-        self.rows = sum(map(rows_of, batches))
+        self.rows, self.single = sum(map(rows_of, batches)), len(batches) == 1
         counted = [plan.counted(batch) for batch in batches]
         self._own = {
             name: reduce(torch.add, [_sum(rows[name], batch) for rows, batch in zip(counted, batches, strict=True)])

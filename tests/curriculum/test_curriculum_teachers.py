@@ -4,53 +4,21 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from every_teacher import LEARNERS, TEACHERS, Make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumpml.core import LearnerError
-from jumpml.curriculum import (
-    PPO,
-    TSCL,
-    Annealed,
-    Arm,
-    Array,
-    Exp3S,
-    OnlineMixing,
-    PolicyGradient,
-    Proportional,
-    Teacher,
-    Temperature,
-    Thompson,
-    Uniform,
-)
+from jumpml.curriculum import Arm, Array, Exp3S, Teacher, Uniform
 
 ROWS = (100, 30, 5, 5)
 ARMS = tuple(Arm(name, rows) for name, rows in zip("abcd", ROWS, strict=True))
 
-Make = Callable[[], Teacher]
-BY_ROWS: dict[str, Make] = {
-    "uniform": Uniform,
-    "proportional": Proportional,
-    "temperature": Temperature,
-    "annealed": Annealed,
-}
-LEARNERS: dict[str, Make] = {
-    "exp3s": Exp3S,
-    "online": lambda: TSCL("online"),
-    "boltzmann": lambda: TSCL("online", temperature=0.1),
-    "window": lambda: TSCL("window", window=5),
-    "sampling": lambda: TSCL("sampling", window=5),
-    "thompson": Thompson,
-    "policy_gradient": PolicyGradient,
-    "ppo": lambda: PPO(horizon=10),
-    "online_mixing": OnlineMixing,
-}
-every = pytest.mark.parametrize("kind", [*BY_ROWS.values(), *LEARNERS.values()], ids=[*BY_ROWS, *LEARNERS])
+every = pytest.mark.parametrize("kind", TEACHERS.values(), ids=TEACHERS)
 learners = pytest.mark.parametrize("kind", LEARNERS.values(), ids=LEARNERS)
 
 REWARDS = st.floats(-1e300, 1e300)

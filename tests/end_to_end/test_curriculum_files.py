@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from typer.testing import CliRunner
+from digits_files import shell, written
 
 import jumpml
-from jumpml.cli import app
 from jumpml.core import AblationsRecord
 from jumpml.evaluate import score
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-DATA = """\
-datasets:
-  digits:
-    source: {kind: sklearn, name: digits}
-    fields:
-      image: {kind: image, column: images, shape: [1, 8, 8], range: [0, 16]}
-      label: {kind: category, column: target}
-    split: {train: 0.2, val: 0.1, test: 0.7, stratify: label}
-batch_size: 32
-"""
-MODEL = """\
-seed: 0
-nodes:
-  flat: {module: torch.nn.Flatten, inputs: image}
-  body: {module: jumpml.blocks.MLP, inputs: flat, args: {widths: [16]}}
-  out: {module: jumpml.blocks.Head, inputs: body}
-tasks:
-  label: {kind: multiclass, output: out, target: label}
-"""
 LEARNER = """\
 optimizer: {kind: adam, lr: 0.01}
 phases: {supervised: {epochs: 2}}
@@ -47,26 +27,14 @@ curriculum:
 ARMS = [f"share/{digit}" for digit in range(10)]
 
 
-def project(folder: Path, learner: str = LEARNER) -> Path:
-    path = folder / "taught"
-    path.mkdir(parents=True)
-    for kind, text in {"data": DATA, "model": MODEL, "learner": learner}.items():
-        (path / f"taught.{kind}.yaml").write_text(text, encoding="utf-8")
-    return path
-
-
-def shell(*arguments: str) -> Any:
-    return CliRunner().invoke(app, [*arguments], prog_name="jumpml")
-
-
 @pytest.mark.parametrize(("share", "least", "most"), [("", 0.6, 1.0), (", share: 1", 0.0, 0.3)])
 def test_classes_are_learned_in_company_and_not_alone(share: str, least: float, most: float, tmp_path: Path) -> None:
-    files = project(
+    files = written(
         tmp_path, LEARNER.replace("classes: label", f"classes: label{share}").replace("epochs: 2", "epochs: 8")
     )
-    loaders = jumpml.create_dataloader(files / "taught.data.yaml")
-    model = jumpml.load_model(files / "taught.model.yaml", loaders)
-    learner = jumpml.create_learner(loaders, model, None, files / "taught.learner.yaml", run=tmp_path / "run")
+    loaders = jumpml.create_dataloader(files / "digits.data.yaml")
+    model = jumpml.load_model(files / "digits.model.yaml", loaders)
+    learner = jumpml.create_learner(loaders, model, None, files / "digits.learner.yaml", run=tmp_path / "run")
     learner.fit()
     assert least < score(loaders, model, ["label/accuracy"], split="test")["label/accuracy"] < most
 
@@ -103,17 +71,17 @@ def test_classes_are_learned_in_company_and_not_alone(share: str, least: float, 
     ],
 )
 def test_check_names_file_line_and_key(tmp_path: Path, was: str, now: str, told: str) -> None:
-    result = shell("check", str(project(tmp_path, LEARNER.replace(was, now))))
+    result = shell("check", str(written(tmp_path, LEARNER.replace(was, now))))
     assert result.exit_code == 2
-    assert f"taught.learner.yaml: 1 mistake\n  {told}\n" in result.stderr
+    assert f"digits.learner.yaml: 1 mistake\n  {told}\n" in result.stderr
 
 
 @pytest.mark.parametrize("key", ["reward: loss", "every: 2", "floor: 0.1"])
 def test_check_tells_what_changes_nothing_beside_an_even_choice(tmp_path: Path, key: str) -> None:
     even = LEARNER.replace("{kind: exp3s, eta: 0.3}", "uniform")
     told = f"`{key.partition(':')[0]}` changes nothing beside the teacher 'uniform'. Leave it out, or take a teacher"
-    assert told in shell("check", str(project(tmp_path, even.replace("reward: loss", key)))).stdout
-    plain = shell("check", str(project(tmp_path / "plain", even.replace("reward: loss", "reward: spg"))))
+    assert told in shell("check", str(written(tmp_path, even.replace("reward: loss", key)))).stdout
+    plain = shell("check", str(written(tmp_path / "plain", even.replace("reward: loss", "reward: spg"))))
     assert plain.exit_code == 0 and "changes nothing" not in plain.stdout
 
 
@@ -123,11 +91,11 @@ def shares(run: Path) -> list[list[float]]:
 
 
 def test_a_taught_run_stands_beside_one_that_is_taught_uniformly(tmp_path: Path) -> None:
-    result = shell("run", str(project(tmp_path)), "--ablate", "curriculum", "--out", str(tmp_path / "runs"))
+    result = shell("run", str(written(tmp_path, LEARNER)), "--ablate", "curriculum", "--out", str(tmp_path / "runs"))
     assert result.exit_code == 0, result.output
-    (run,) = (tmp_path / "runs" / "taught").iterdir()
+    (run,) = (tmp_path / "runs" / "digits").iterdir()
     twin = run / "ablations" / "curriculum"
-    assert "kind: uniform" in (twin / "specs" / "taught.learner.yaml").read_text(encoding="utf-8")
+    assert "kind: uniform" in (twin / "specs" / "digits.learner.yaml").read_text(encoding="utf-8")
     assert shares(run) and shares(twin) and shares(run) != shares(twin)
     record = AblationsRecord.model_validate_json((run / "ablations.json").read_text(encoding="utf-8"))
     (compared,) = record.twins

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from digits_files import DATA, shell, written
 
 import jumpml
-from jumpml.cli import app
 from jumpml.core import SpecError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-DATA = """\
-datasets:
-  digits:
-    source: {kind: sklearn, name: digits}
-    fields:
-      image: {kind: image, column: images, shape: [1, 8, 8], range: [0, 16]}
-      label: {kind: category, column: target}
-    split: {train: 0.2, val: 0.1, test: 0.7, stratify: label}
-    difficulty: {column: target}
-batch_size: 32
-"""
-MODEL = """\
-seed: 0
-nodes:
-  flat: {module: torch.nn.Flatten, inputs: image}
-  body: {module: jumpml.blocks.MLP, inputs: flat, args: {widths: [16]}}
-  out: {module: jumpml.blocks.Head, inputs: body}
-tasks:
-  label: {kind: multiclass, output: out, target: label}
-"""
+HARD = DATA.replace("stratify: label}\n", "stratify: label}\n    difficulty: {column: target}\n")
 LEARNER = """\
 optimizer: {kind: adam, lr: 0.01}
 phases: {supervised: {epochs: 3}}
@@ -43,15 +23,8 @@ log: [jsonl]
 PACED = "curriculum: {pacing: {kind: root, start: 0.2, over: 0.8}, examples: {kind: super_loss}}\n"
 
 
-def project(folder: Path, curriculum: str = PACED, data: str = DATA) -> Path:
-    folder.mkdir(exist_ok=True)
-    for name, text in {"data": data, "model": MODEL, "learner": LEARNER + curriculum}.items():
-        (folder / f"p.{name}.yaml").write_text(text, encoding="utf-8")
-    return folder
-
-
-def shell(*arguments: str) -> Any:
-    return CliRunner().invoke(app, [*arguments], prog_name="jumpml")
+def project(folder: Path, curriculum: str = PACED, data: str = HARD) -> Path:
+    return written(folder, LEARNER + curriculum, data)
 
 
 def weights(run: Path) -> torch.Tensor:
@@ -65,14 +38,14 @@ def test_a_run_from_files_is_paced_and_weighed_and_a_reference_for_the_next(tmp_
     folder = project(tmp_path / "p")
     result = shell("run", str(folder), "--out", str(tmp_path / "runs"))
     assert result.exit_code == 0, result.output
-    (run,) = (tmp_path / "runs" / "p").iterdir()
+    (run,) = (tmp_path / "runs" / "digits").iterdir()
     assert '"pacing"' in (run / "steps.jsonl").read_text(encoding="utf-8")
     plain = project(tmp_path / "plain", "")
     assert shell("run", str(plain), "--out", str(tmp_path / "runs")).exit_code == 0
-    (other,) = (folder for folder in (tmp_path / "runs" / "p").iterdir() if folder != run)
+    (other,) = (folder for folder in (tmp_path / "runs" / "digits").iterdir() if folder != run)
     assert not torch.equal(weights(run), weights(other))
     by_run = f"curriculum: {{pacing: {{kind: step}}, difficulty: {{run: {other}}}}}\n"
-    after = project(tmp_path / "after", by_run, DATA.replace("    difficulty: {column: target}\n", ""))
+    after = project(tmp_path / "after", by_run, DATA)
     result = shell("run", str(after), "--out", str(tmp_path / "runs"))
     assert result.exit_code == 0, result.output
 
@@ -91,24 +64,23 @@ def test_a_run_from_files_is_paced_and_weighed_and_a_reference_for_the_next(tmp_
     ],
 )
 def test_check_finds_what_is_wrong(tmp_path: Path, curriculum: str, text: str) -> None:
-    folder = project(tmp_path / "p", f"curriculum: {curriculum}\n")
+    folder = project(tmp_path, f"curriculum: {curriculum}\n")
     result = shell("check", str(folder))
     assert result.exit_code != 0
     assert text in " ".join(result.output.split()), result.output
 
 
 def test_check_finds_difficulty_that_the_data_lack(tmp_path: Path) -> None:
-    none = DATA.replace("    difficulty: {column: target}\n", "")
-    result = shell("check", str(project(tmp_path / "none", PACED, none)))
+    result = shell("check", str(project(tmp_path / "none", PACED, DATA)))
     assert "the data file says of no data set how hard rows are." in " ".join(result.output.split())
-    wrong = DATA.replace("column: target}\nbatch", "column: targets}\nbatch")
+    wrong = HARD.replace("column: target}\nbatch", "column: targets}\nbatch")
     result = shell("check", str(project(tmp_path / "wrong", PACED, wrong)))
     assert "there is no field and no column 'targets'. Did you mean 'target'" in " ".join(result.output.split())
 
 
 def test_the_files_error_names_the_line(tmp_path: Path) -> None:
-    folder = project(tmp_path / "p", "curriculum: {pacing: {kind: root, start: 1.5}}\n")
-    loaders = jumpml.create_dataloader(folder / "p.data.yaml")
-    model = jumpml.load_model(folder / "p.model.yaml", loaders)
-    with pytest.raises(SpecError, match=r"p\.learner\.yaml: 1 mistake\n  line 4"):
-        jumpml.create_learner(loaders, model, None, folder / "p.learner.yaml")
+    folder = project(tmp_path, "curriculum: {pacing: {kind: root, start: 1.5}}\n")
+    loaders = jumpml.create_dataloader(folder / "digits.data.yaml")
+    model = jumpml.load_model(folder / "digits.model.yaml", loaders)
+    with pytest.raises(SpecError, match=r"digits\.learner\.yaml: 1 mistake\n  line 4"):
+        jumpml.create_learner(loaders, model, None, folder / "digits.learner.yaml")

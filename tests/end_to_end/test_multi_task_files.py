@@ -134,8 +134,7 @@ def test_partial_labels_rates_ends_and_cosines_by_task(tmp_path: Path) -> None:
 
 # --- one task on two data sets ----------------------------------------------------------------------------------------
 
-TWO_SETS = {
-    "data": """
+TWO_FILES = """
 datasets:
   first:
     source: {kind: csv, path: first.csv}
@@ -147,13 +146,16 @@ datasets:
     source: {kind: npz, path: second.npz}
     fields:
       y: {kind: tensor, shape: [2]}
-      sort: {kind: category}
+      TARGET
     split: {train: 0.6, val: 0.2, test: 0.2, seed: 0}
-mix: {by: uniform}                                   # one as often as the other, though it has fewer rows
 features:
   y: []
 batch_size: 10
-""",
+"""
+
+TWO_SETS = {
+    "data": TWO_FILES.replace("TARGET", "sort: {kind: category}")
+    + "mix: {by: uniform}",  # one as often as the other, though it has fewer rows
     "model": """
 seed: 0
 nodes:
@@ -187,24 +189,7 @@ def test_one_task_on_two_data_sets(tmp_path: Path) -> None:
 # --- different data sets a task, and a trunk that they share ----------------------------------------------------------
 
 APART = {
-    "data": """
-datasets:
-  first:
-    source: {kind: csv, path: first.csv}
-    fields:
-      x: {kind: table, columns: {x0: number, x1: number}}
-      sort: {kind: category}
-    split: {train: 0.6, val: 0.2, test: 0.2, seed: 0}
-  second:
-    source: {kind: npz, path: second.npz}
-    fields:
-      y: {kind: tensor, shape: [2]}
-      size: {kind: number}
-    split: {train: 0.6, val: 0.2, test: 0.2, seed: 0}
-features:
-  y: []
-batch_size: 10
-""",
+    "data": TWO_FILES.replace("TARGET", "size: {kind: number}"),
     "model": """
 seed: 0
 nodes:

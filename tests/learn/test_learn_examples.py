@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import torch
 from iris_files import iris_data, iris_model, mlp
+from kept import Kept
 from torch.optim import SGD
 
 import jumpml
@@ -196,18 +197,6 @@ def halley(x: Tensor) -> Tensor:
         w = w - (w * w.exp() - x.detach().double()) / (w.exp() * (w + 1)).clamp(min=1e-12)
     slope = 1 / (w.exp() * (1 + w)).clamp(min=1e-6)
     return (w + slope * (x.double() - x.detach().double())).float()
-
-
-class Kept(Hook):
-    """The gradients of each update."""
-
-    name = "kept"
-
-    def __init__(self) -> None:
-        self.gradients: list[list[Tensor]] = []
-
-    def differentiated(self, stage: Any) -> None:
-        self.gradients.append([p.grad.clone() for p in stage.trained])
 
 
 def test_self_paced_rows_count_by_the_last_epochs_losses() -> None:

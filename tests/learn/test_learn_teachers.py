@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from every_teacher import LEARNERS, TEACHERS, Make
 from taught import make_learner, make_loaders, same, weights_of
 
-from jumpml.curriculum import (
-    PPO,
-    TSCL,
-    Annealed,
-    Exp3S,
-    OnlineMixing,
-    PolicyGradient,
-    Proportional,
-    Teacher,
-    Temperature,
-    Thompson,
-)
 from jumpml.learn import Learner, LossReward, Saving, Teaching
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Make = Callable[[], Teacher]
-BY_ROWS: dict[str, Make] = {"proportional": Proportional, "temperature": Temperature, "annealed": Annealed}
-LEARNERS: dict[str, Make] = {
-    "exp3s": lambda: Exp3S(eta=0.5),
-    "online": lambda: TSCL("online"),
-    "window": lambda: TSCL("window"),
-    "sampling": TSCL,
-    "thompson": Thompson,
-    "policy_gradient": lambda: PolicyGradient(lr=1.0),
-    "ppo": lambda: PPO(lr=0.3, horizon=4),
-    "online_mixing": lambda: OnlineMixing(alpha=0.0),
-}
+    from jumpml.curriculum import Teacher
+
 STOP = 13  # updates of an epoch of 29, in the midst of a horizon
 
 
@@ -54,7 +32,7 @@ def learner_of(teacher: Teacher, folder: Path) -> Learner:
     return make_learner(hooks, loaders=loaders, epochs=1, saving=Saving(folder=folder))
 
 
-@pytest.mark.parametrize("make", [*BY_ROWS.values(), *LEARNERS.values()], ids=[*BY_ROWS, *LEARNERS])
+@pytest.mark.parametrize("make", TEACHERS.values(), ids=TEACHERS)
 def test_a_resumed_run_is_the_same_run(make: Make, tmp_path: Path) -> None:
     whole = learner_of(make(), tmp_path / "whole")
     whole.fit()

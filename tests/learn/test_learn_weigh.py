@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from iris_files import iris_data, mlp
+from kept import Kept
 from torch import Tensor, nn
 from torch.optim import SGD
 
@@ -61,18 +62,6 @@ class Again(Counts):
     """A second one."""
 
     name = "again"
-
-
-class Kept(Hook):
-    """Keeps the gradients of each update."""
-
-    name = "kept"
-
-    def __init__(self) -> None:
-        self.gradients: list[list[Tensor]] = []
-
-    def differentiated(self, stage: Any) -> None:
-        self.gradients.append([p.grad.clone() for p in stage.trained])
 
 
 def loaders_of(**said: Any) -> DataLoaders:

@@ -159,14 +159,14 @@ def _all_missing(loaders: DataLoaders, split: str, field: str) -> bool:
 
 
 def _try(loaders: DataLoaders, model: Model, spec: LearnerSpec) -> list[str]:
-    """Make the learner, put one batch through the objectives of each of its phases, and find what is idle in it."""
-    from jumpml.learn import build_learner, idle_balance
+    """Make the learner, put a batch through the objectives of each of its phases, and find what is in vain or late."""
+    from jumpml.learn import build_learner, idle_balance, late_rows
 
     learner = build_learner(spec, loaders, model, None, Path("runs"))  # writes nothing before it learns
     for name, phase in learner.phases.items():
         if phase.epochs and model.active(name):
             _try_phase(learner, name)
-    return [*idle_balance(learner)]
+    return [*idle_balance(learner), *late_rows(learner)]
 
 
 def _try_phase(learner: Learner, name: str) -> None:

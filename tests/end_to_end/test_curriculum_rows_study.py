@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,9 +42,9 @@ EXAMPLES: tuple[dict[str, Any], ...] = (
     {"kind": "data_parameters"},
 )
 PACINGS: tuple[dict[str, Any], ...] = tuple(
-    {"kind": kind, "order": order}
+    {"pacing": {"kind": kind, "order": order}, **asked}
     for kind in ("linear", "root", "exponential", "step", "baby_step")
-    for order in ("easy_first", "random")
+    for order, asked in (("easy_first", {"difficulty": "own"}), ("random", {}))
 )
 UNSEEN = range(100, 105)  # seeds that nothing was chosen by
 HOOKS: dict[str, Callable[[], list[Hook]]] = {
@@ -115,21 +116,39 @@ def paced(seed: int, order: str | None, *, epochs: int, train: float) -> float:
     return accuracy(seed, hooks, loaders=loaders, epochs=epochs)
 
 
-def briefly(seed: int, curriculum: dict[str, Any]) -> float:
-    """Test accuracy of ``examples/digits``, which has right labels, after four epochs."""
+def digits_files(seed: int) -> list[dict[str, Any]]:
+    """Data, model and learner of ``examples/digits``, whose labels are right, with other seeds."""
     folder = Path(__file__).parents[2] / "examples" / "digits"
-    data, model, learner = (
-        yaml.safe_load((folder / f"digits.{of}.yaml").read_text()) for of in ("data", "model", "learner")
-    )
+    files = [yaml.safe_load((folder / f"digits.{of}.yaml").read_text()) for of in ("data", "model", "learner")]
+    data, model, learner = files
     data["datasets"]["digits"]["split"]["seed"] = model["seed"] = learner["seed"] = seed
-    learner["phases"]["supervised"]["epochs"] = 4
     del learner["checkpoint"]
+    return files
+
+
+def briefly(seed: int, curriculum: dict[str, Any]) -> float:
+    """Test accuracy of ``examples/digits`` after four epochs."""
+    data, model, learner = digits_files(seed)
+    learner["phases"]["supervised"]["epochs"] = 4
     loaders = jumpml.create_dataloader(data)
     net = jumpml.load_model(model, loaders)
     taught = jumpml.create_learner(loaders, net, None, {**learner, **curriculum})
     taught.ss_learn()
     taught.fit()
     return score(loaders, net, ["digit/accuracy"], "test")["digit/accuracy"]
+
+
+def unlabelled(seed: int, kind: str, curriculum: dict[str, Any]) -> float:
+    """How many validation rows neighbours tell right after ten epochs of ``examples/digits`` without labels."""
+    data, model, learner = digits_files(seed)
+    model["objectives"]["views_agree"]["kind"] = kind
+    learner["phases"]["self_supervised"]["epochs"] = 10
+    learner["embeddings"] = [{"node": "encoder", "label": "label", "figures": ["knn"]}]
+    loaders = jumpml.create_dataloader(data)
+    net = jumpml.load_model(model, loaders)
+    taught = jumpml.create_learner(loaders, net, None, {**learner, **curriculum})
+    taught.ss_learn()
+    return taught.history.epochs[-1].val["embedding/encoder/knn"]
 
 
 def told(found: dict[str, list[float]]) -> str:
@@ -146,9 +165,14 @@ if __name__ == "__main__":
     elif what == "briefly":
         said: list[dict[str, Any]] = [{}]
         said += [{"curriculum": {"examples": kind}} for kind in EXAMPLES]
-        said += [{"curriculum": {"pacing": kind, "difficulty": "own"}} for kind in PACINGS]
+        said += [{"curriculum": kind} for kind in PACINGS]
         for one in said:
             print(told({str(one): [briefly(seed, one) for seed in range(first, last)]}))
+    elif what == "unlabelled":
+        few = {"kind": "step", "start": 0.1, "over": 1.0, "order": "random"}
+        paced_by = [{}, *({"curriculum": {"pacing": one}} for one in (PACINGS[-1]["pacing"], few))]
+        for kind, one in itertools.product(("vicreg", "nt_xent"), paced_by):
+            print(told({f"{kind} {one}": [unlabelled(seed, kind, one) for seed in range(first, last)]}))
     else:
         for epochs, train in ((5, 0.5), (20, 0.5), (20, 0.1)):
             orders = ("easy_first", "hard_first", "random", None)

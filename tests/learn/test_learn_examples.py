@@ -29,6 +29,7 @@ from jumpml.learn import (
     Tempering,
     Weighing,
     difficulty_by,
+    late_rows,
 )
 from jumpml.learn.examples._row_losses import row_loss
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jumpml.core import EpochRecord
+    from jumpml.curriculum import Pacing
     from jumpml.learn import Step
 
 NET = iris_model({"body": mlp(8)})
@@ -56,7 +58,8 @@ class Seen(Hook):
 
     def learned(self, step: Step) -> None:
         self.places.append(step.batch["@position"])
-        self.losses.append(step.losses["species"].value)
+        if "species" in step.losses:
+            self.losses.append(step.losses["species"].value)
 
 
 def loaders_of(**said: Any) -> DataLoaders:
@@ -151,6 +154,51 @@ def test_phases_are_paced_each_for_itself_and_others_not() -> None:
     both = Seen()
     learner_of(both, Pace(LinearPacing(0.1, 1.0)), phases=phases, net=net).fit()
     assert len(both.places[0].unique()) == len(both.places[half].unique()) < 16
+
+
+def test_phases_without_a_loss_a_row_are_left_as_they_are_where_difficulty_is_their_own() -> None:
+    loaders = loaders_of(views={"one": {"x": [{"noise": {"std": 0.1}}]}})
+    net = {**NET, "objectives": {"near": {"kind": "vicreg", "inputs": "body", "views": "one", "when": ["first"]}}}
+    phases = {"first": Phase(epochs=2), "supervised": Phase(epochs=2)}
+
+    def places(*hooks: Hook) -> list[Tensor]:
+        learner_of(seen := Seen(), *hooks, loaders=loaders, phases=phases, net=net).fit()
+        return seen.places
+
+    plain, own, given = places(), places(Pace(StepPacing(0.2, 1.0), "own")), places(Pace(StepPacing(0.2, 1.0)))
+    half = len(plain) // 2
+    assert all(map(torch.equal, own[:half], plain[:half]))
+    assert not torch.equal(own[half], plain[half])
+    assert not torch.equal(given[0], plain[0])
+
+
+@pytest.mark.parametrize(
+    ("pacing", "epochs", "share"),
+    [
+        (BabyStep(buckets=5, epochs=3), 4, "0.4"),  # the second opens for the fourth epoch
+        (BabyStep(buckets=5, epochs=3), 12, "0.8"),
+        (BabyStep(buckets=5, epochs=3), 13, ""),
+        (StepPacing(0.3, 1.0), 4, "0.3"),  # its step is where the phase ends
+        (StepPacing(0.3, 0.9), 4, ""),
+        (LinearPacing(0.2, 1.0), 4, ""),
+    ],
+)
+def test_rows_that_may_never_come_are_told(pacing: Pacing, epochs: int, share: str) -> None:
+    pace = Pace(pacing)
+    learner = learner_of(pace, epochs=epochs)
+    remembers = " unless the loss stops falling before" if isinstance(pacing, BabyStep) else ""
+    told = (
+        f"phase 'supervised': pacing {pacing.kind} still keeps to {share} of the rows in the last batch{remembers}, "
+        "and the others may never come. Let all rows come sooner, or give the phase more epochs."
+    )
+    assert [*late_rows(learner)] == ([told] if share else [])
+    assert [*late_rows(learner_of(epochs=epochs))] == []
+
+
+def test_what_is_told_to_never_come_does_not() -> None:
+    learner = learner_of(seen := Seen(), Pace(StepPacing(0.3, 1.0)))
+    learner.fit()
+    assert len(torch.cat(seen.places).unique()) == math.ceil(0.3 * len(learner.loaders.train.rows))
 
 
 def test_a_reference_models_losses_are_those_of_plain_rows() -> None:

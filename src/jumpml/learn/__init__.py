@@ -21,6 +21,7 @@ from jumpml.learn.adapting import (
 from jumpml.learn.continual._fisher import fisher_information
 from jumpml.learn.continual._replay import Replay
 from jumpml.learn.continual._reservoir import Reservoir
+from jumpml.learn.examples._late_rows import late_rows
 from jumpml.learn.examples._pace import Pace
 from jumpml.learn.examples._prioritizing import Prioritizing
 from jumpml.learn.examples._reference import difficulty_by, difficulty_of_run
@@ -109,6 +110,7 @@ __all__ = [
     "Balancing",
     "Cosines",
     "idle_balance",
+    "late_rows",
     "Embeddings",
     "EmbeddingProbe",
     "SWA",

@@ -35,7 +35,8 @@ class Pace(RowHook):
     sets and balanced classes have, and once all may it is what it would have been, to the bit.
 
     With ``own``, difficulty is the model's own last loss of each row, as it stood when the epoch began. Rows of which
-    no loss is known yet have the median of the known ones; so the first epoch's rows are chosen by chance.
+    no loss is known yet have the median of the known ones; so the first epoch's rows are chosen by chance. Phases in
+    which no objective has a loss a row, as with most self-supervised methods, are left as they are.
 
     Args:
         pacing: How large a share of the rows may come.
@@ -99,9 +100,17 @@ class Pace(RowHook):
     def _known(self, learner: Learner) -> Tensor | None:
         return learner.loaders.difficulty if isinstance(self.difficulty, str) else self.difficulty
 
+    def paces(self, phase: str) -> bool:
+        """Whether it limits which rows come in a phase.
+
+        Args:
+            phase: Its name.
+        """
+        return self._is_on(phase) and not (self._own and not by_row(self._learner.model, phase, None))
+
     def enter(self, stage: Stage) -> None:
         """Put the order in place; what a phase before has moved begins afresh."""
-        self._on = self._is_on(stage)
+        self._on = self.paces(stage.name)
         if not self._on:
             return
         progress = self._learner.progress

@@ -77,7 +77,7 @@ class Prioritizing(RowHook):
     def enter(self, stage: Stage) -> None:
         """Put the order in place; no loss is known yet."""
         learner = self._learner
-        self._names = by_row(learner.model, stage.name, self.of) if self._is_on(stage) else ()
+        self._names = by_row(learner.model, stage.name, self.of) if self._is_on(stage.name) else ()
         if not self._names:
             return
         rows, device = len(learner.loaders.train.rows), learner.loaders.device

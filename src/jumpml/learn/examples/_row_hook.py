@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jumpml.learn._learner import Learner
-    from jumpml.learn._stage import Stage
 
 WHEN = ("curriculum", "when")
 
@@ -44,8 +43,8 @@ class RowHook(Hook, ABC):
     def _problems(self, learner: Learner, phases: Sequence[str]) -> Iterator[Problem]:
         """What is wrong with it, in the phases that are meant and learn something."""
 
-    def _is_on(self, stage: Stage) -> bool:
-        return "all" in self.when or stage.name in self.when
+    def _is_on(self, phase: str) -> bool:
+        return "all" in self.when or phase in self.when
 
     def _whose(self) -> str:
         """In words, for `identity`."""

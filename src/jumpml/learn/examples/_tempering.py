@@ -114,7 +114,7 @@ class Tempering(RowHook):
         model, loaders = self._learner.model, self._learner.loaders
         self._began = math.log(0.5) if self.rows and self.classes else 0.0
         self._tables = {}
-        for name in self._names(model, stage.name) if self._is_on(stage) else ():
+        for name in self._names(model, stage.name) if self._is_on(stage.name) else ():
             sizes = {ROWS: len(loaders.train.rows) if self.rows else 0, CLASSES: self._classes_of(model, name)}
             self._tables[name] = {
                 key: torch.full((size,), self._began, device=loaders.device) for key, size in sizes.items() if size

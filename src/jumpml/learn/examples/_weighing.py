@@ -61,7 +61,7 @@ class Weighing(RowHook):
         """Begin with a rule for each objective."""
         model, loaders = self._learner.model, self._learner.loaders
         self._phase = stage.name
-        names = by_row(model, stage.name, self.of) if self._is_on(stage) else ()
+        names = by_row(model, stage.name, self.of) if self._is_on(stage.name) else ()
         self._rules = {name: copy.deepcopy(self.weights) for name in names}
         for name, rule in self._rules.items():
             rule.begin(choices_of(model, name))

@@ -88,8 +88,8 @@ def test_check_tells_what_changes_nothing_beside_an_even_choice(tmp_path: Path, 
 def test_check_tells_of_rows_that_may_never_come(tmp_path: Path) -> None:
     paced = LEARNER[: LEARNER.index("curriculum")] + "curriculum: {pacing: baby_step, difficulty: own}\n"
     told = "phase 'supervised': pacing baby_step still keeps to 0.2 of the rows in the last batch unless the loss stops"
-    assert told in " ".join(shell("check", str(project(tmp_path, paced))).stdout.split())
-    later = shell("check", str(project(tmp_path / "later", paced.replace("epochs: 2", "epochs: 13"))))
+    assert told in " ".join(shell("check", str(written(tmp_path, paced))).stdout.split())
+    later = shell("check", str(written(tmp_path / "later", paced.replace("epochs: 2", "epochs: 13"))))
     assert later.exit_code == 0 and "still keeps" not in later.stdout
 
 

@@ -668,6 +668,26 @@ def see_steps(spec: LearnerSpec, folder: Path) -> Any:
     return (folder / "steps.jsonl").read_text()
 
 
+def see_started(spec: LearnerSpec, folder: Path) -> Any:
+    """What one of two processes says that were started; the other is not there to be joined."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"RANK": "0", "WORLD_SIZE": "2"}.items():
+            patch.setenv(name, value)
+        try:
+            return see_learning(spec, folder)
+        except JumpMLError as error:
+            return str(error)
+
+
+CASES |= {
+    "learner.distribute": Case(LEARN, {"distribute": "ddp"}, see=see_started),
+    "learner.distribute[none].kind": Case(
+        LEARN, {"distribute.kind": "ddp"}, {"distribute": {"kind": "none"}}, see=see_started
+    ),
+    "learner.distribute[ddp].kind": Case(
+        LEARN, {"distribute.kind": "none"}, {"distribute": {"kind": "ddp"}}, see=see_started
+    ),
+}
 FOUR = {"phases.self_supervised.epochs": 0, "phases.supervised.epochs": 4, "checkpoint": None}
 STOP = {"metric": "val/loss", "patience": 0, "min_delta": 9.0}
 TASK_STOP = {"metric": "accuracy", "patience": 0, "min_delta": 9.0}

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from jumpml.core._adapt_spec import AdaptSpec
 from jumpml.core._balance_spec import BalanceSpec, SumSpec
 from jumpml.core._curriculum_spec import CurriculumSpec
+from jumpml.core._distribute_spec import DistributeSpec, OneProcessSpec
 from jumpml.core._embeddings_spec import EmbeddingsSpec
 from jumpml.core._grow_spec import GrowSpec
 from jumpml.core._initialize_spec import InitializeSpec
@@ -183,7 +184,11 @@ class LearnerSpec(FileSpec):
     seed: Seed = 0
     """Another seed draws other orders, augmentations and dropout masks."""
     device: str = "auto"
-    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`. Of several processes each takes a GPU of its own, where it is `auto` or
+    `cuda`."""
+    distribute: DistributeSpec = OneProcessSpec(kind="none")
+    """With `ddp`, the processes that `torchrun` has started learn together: each from its share of every batch, and
+    `batch_size` is that of the whole batch. One process learns as without."""
     accumulate: Annotated[int, Field(ge=1)] = 1
     """Batches of an update. Their rows together are as one batch, however the missing targets are spread: what a step
     needs in memory is one batch, what it learns from is so many."""

@@ -6,8 +6,6 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_mean, refusal, with_lines
 from jumpml.graph import Branch, Deepen, LowRank, Merge, Shrink, Widen
 from jumpml.learn._learner import Learner
@@ -30,9 +28,12 @@ from jumpml.learn.logs._progress_log import ProgressLog
 from jumpml.learn.logs._trackers import MLflowLog, WandbLog
 from jumpml.learn.misfits._misfits import find_misfits
 from jumpml.learn.misfits._wrong_phases import idle
+from jumpml.learn.misfits._wrong_processes import wrong_processes
 from jumpml.learn.optimizers._joint import joined, names_of
 from jumpml.learn.optimizers._optimizers import find_optimizer_problems, make_optimizer
 from jumpml.learn.optimizers._param_groups import Group
+from jumpml.learn.processes._launched import device_of
+from jumpml.learn.processes._processes import started
 from jumpml.learn.schedules._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn.steps._execution import Compile
 from jumpml.learn.teaching._build_teaching import build_teaching
@@ -95,7 +96,7 @@ def build_learner(
             optimizer,
             phases=phases,
             seed=spec.seed,
-            device=_device(spec),
+            device=device_of(spec.device),
             accumulate=spec.accumulate,
             clip_norm=spec.clip_norm,
             clip_value=spec.clip_value,
@@ -105,6 +106,7 @@ def build_learner(
             ema=spec.ema.decay if spec.ema else None,
             saving=_saving(spec, folder),
             record_examples=spec.record_examples,
+            distribute=spec.distribute.kind,
             log=[*_logs(spec, model, folder), *log],
             hooks=[
                 *_replay(spec),
@@ -132,13 +134,14 @@ def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimi
     phases = build_phases(spec)
     measured = measured_by(build_probes(spec), model)
     problems = [*_problems(spec, model, measured, own_optimizer=own_optimizer)]
-    problems += find_misfits(model, loaders, phases, measured)
+    count = started() if spec.distribute.kind == "ddp" else 1
+    problems += find_misfits(model, loaders, phases, measured, count)
     problems += find_growth_problems(build_rules(spec), model, phases, loaders, measured)
     problems += find_probe_problems(build_probes(spec), model, loaders)
     problems += find_drawing_problems(build_drawing(spec), model)
     problems += find_adaptation_problems(spec.adapt, model, loaders)
     if (teaching := build_teaching(spec.curriculum)) is not None:
-        problems += find_teaching_problems(teaching, model, loaders, phases)
+        problems += find_teaching_problems(teaching, model, loaders, phases, count)
     if problems:
         raise with_lines(refusal(LearnerError, _placed(problems, spec)), spec)
     return phases
@@ -268,21 +271,11 @@ def _watched(spec: LearnerSpec) -> set[str]:
     return {figure for figure in figures if figure is not None}
 
 
-def _device(spec: LearnerSpec) -> torch.device:
-    if spec.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(spec.device)
-
-
 def _problems(spec: LearnerSpec, model: Model, measured: Collection[str], *, own_optimizer: bool) -> Iterator[Problem]:
     """What the file asks for and there is not."""
     if own_optimizer:
         yield from find_optimizer_problems(model, **_optimizer_options(spec))
-    try:
-        torch.empty(0, device=_device(spec))
-    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
-        text = f"this machine has no device {spec.device!r}: {str(error).splitlines()[0]}"
-        yield Problem(("device",), text)
+    yield from wrong_processes(spec.device, together=spec.distribute.kind == "ddp")
     # the other phases are looked at wherever they come from
     asked = spec.phases.get("self_supervised")
     if asked and asked.epochs != 0 and not model.active("self_supervised"):

@@ -23,6 +23,7 @@ from jumpml.learn.misfits._misfits import check_fit
 from jumpml.learn.misfits._wrong_data import check_lengths
 from jumpml.learn.misfits._wrong_steps import check_steps
 from jumpml.learn.optimizers._joint import joined
+from jumpml.learn.processes._launched import own_device
 from jumpml.learn.processes._processes import ALONE, Processes
 from jumpml.learn.steps._execution import Compile, Execution
 from jumpml.learn.steps._relived import load_step
@@ -124,13 +125,14 @@ class Learner:
         distribute: Literal["none", "ddp"] = "none",
     ) -> None:
         self.phases = dict(phases or {"supervised": Phase()})
+        device = torch.device(device) if distribute == "none" else own_device(torch.device(device))
         self.model = model.to(device)
-        self.processes = Processes.joined(torch.device(device)) if distribute == "ddp" else ALONE
+        self.processes = Processes.joined(device) if distribute == "ddp" else ALONE
         self.processes.give((*model.parameters(), *model.buffers()))
         self.loaders = loaders.to(device)
         self.optimizer = joined(optimizer)
         measured = [figure for hook in hooks for figure in hook.measures(model)]
-        check_fit(model, loaders, self.optimizer, self.phases, measured)
+        check_fit(model, loaders, self.optimizer, self.phases, measured, count=self.processes.count)
         _bind(model, loaders)
         if channels_last:
             model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

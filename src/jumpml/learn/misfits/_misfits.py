@@ -36,6 +36,8 @@ def check_fit(
     optimizer: Optimizer,
     phases: Mapping[str, Phase],
     measured: Collection[str] = (),
+    *,
+    count: int = 1,
 ) -> None:
     """Refuse what does not fit together.
 
@@ -45,10 +47,11 @@ def check_fit(
         optimizer: The optimizer.
         phases: By name.
         measured: The figures that hooks measure.
+        count: How many processes share each batch.
 
     Raises:
         LearnerError: An objective or a phase names what there is not, a phase has nothing to do, the last batch is too
-            short for what needs two rows, or the optimizer holds parameters of another model.
+            short for what needs two rows or for the processes, or the optimizer holds parameters of another model.
     """
     own = {id(parameter) for parameter in model.parameters()}
     held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -58,13 +61,17 @@ def check_fit(
             f"the optimizer holds {foreign} of {len(held)} parameters that are not the model's: make it from "
             "model.parameters() of this very model, after the model is made."
         )
-    problems = [*find_misfits(model, loaders, phases, measured), *wrong_schedulers(phases, optimizer)]
+    problems = [*find_misfits(model, loaders, phases, measured, count), *wrong_schedulers(phases, optimizer)]
     if problems:
         raise refusal(LearnerError, problems)
 
 
 def find_misfits(
-    model: Model, loaders: DataLoaders, phases: Mapping[str, Phase], measured: Collection[str] = ()
+    model: Model,
+    loaders: DataLoaders,
+    phases: Mapping[str, Phase],
+    measured: Collection[str] = (),
+    count: int = 1,
 ) -> list[Problem]:
     """All that does not fit in model, data, phases and the figures that hooks measure, whatever the optimizer."""
     patterns = [*wrong_patterns(model, phases), *unknown_data(loaders, phases)]
@@ -81,5 +88,5 @@ def find_misfits(
         *unmeasured_plateaus(model, phases, measured),
         *long_batches(model, loaders, phases),
         *([] if patterns else [*no_gradient(model, phases), *idle_encoders(model, phases)]),
-        *(patterns or lone_rows(model, loaders, phases)),
+        *(patterns or lone_rows(model, loaders, phases, count)),
     ]

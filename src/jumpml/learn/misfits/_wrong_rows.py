@@ -25,25 +25,55 @@ def long_batches(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
             yield Problem(place_of(model, name, "queue"), text, f"Give it {2 * loaders.batch_size} or more.")
 
 
-def lone_rows(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]) -> list[Problem]:
-    """A batch of one row where something needs two: of one row there is no variance."""
+def lone_rows(model: Model, loaders: DataLoaders, phases: Mapping[str, Phase], count: int = 1) -> list[Problem]:
+    """A batch of one row where something needs two: of one row there is no variance; or one that cannot be shared out.
+
+    Args:
+        model: The model.
+        loaders: The data.
+        phases: By name; their patterns name nodes that there are.
+        count: How many processes share each batch.
+    """
     size = loaders.batch_size
     by_rows: dict[int, dict[str, None]] = {}
     for name, phase in phases.items():
-        if phase.epochs:
+        if phase.epochs and model.active(name):
             rows = loaders.train.count(phase.data) if phase.data else len(loaders.train.rows)
             by_rows.setdefault(rows, {}).update(dict.fromkeys(needs_two(model, name, phase)))
-    return [lone for rows, needing in by_rows.items() if needing for lone in _lone_row(rows, size, [*needing])]
+    return [lone for rows, needing in by_rows.items() for lone in _lone_row(rows, size, [*needing], count)]
 
 
-def _lone_row(rows: int, size: int, needing: Sequence[str]) -> list[Problem]:
-    if 1 not in {size, rows % size}:
+def _lone_row(rows: int, size: int, needing: Sequence[str], count: int) -> list[Problem]:
+    least = least_rows(needing, count)
+    every, last = min(size, rows), rows % size
+    if min(every, last or every) >= least:
         return []
-    what = "every batch has" if 1 in {size, rows} else f"{rows:,} train rows in batches of {size} leave a last batch of"
-    text = f"{what} one row, and {' and '.join(needing)} need{'s' if len(needing) == 1 else ''} two."
-    other = _other_size(rows, size)
-    fix = f"Take another batch_size, such as {other}." if other else "Give the train split more rows."
-    return [Problem(("batch_size",), text, fix)]
+    what, fewest = "every batch has", every
+    if every >= least:
+        what, fewest = f"{rows:,} train rows in batches of {size} leave a last batch of", last
+    other = _other_size(rows, size, least)
+    fix = f"Take another batch_size, such as {other}" if other else "Give the train split more rows"
+    fewer = ", or start fewer processes" if count > 1 else ""
+    return [Problem(("batch_size",), f"{what} {told_rows(fewest, needing, count)}", f"{fix}{fewer}.")]
+
+
+def least_rows(needing: Sequence[str], count: int) -> int:
+    """How many rows a batch must have.
+
+    Args:
+        needing: What needs two rows in each process, in words; see `needs_two`.
+        count: How many processes share it.
+    """
+    return count * (2 if needing else 1)
+
+
+def told_rows(rows: int, needing: Sequence[str], count: int) -> str:
+    """In words that follow "a batch of": so many rows, and why they are too few."""
+    told = "one row" if rows == 1 else f"{rows} rows"
+    if rows < count:
+        return f"{told}, too few for {count} processes."
+    share = f"{told}, so that a process has one" if count > 1 else told
+    return f"{share}, and {' and '.join(needing)} need{'s' if len(needing) == 1 else ''} two."
 
 
 def needs_two(model: Model, name: str, phase: Phase, only: Sequence[str] | None = None) -> Iterator[str]:
@@ -65,7 +95,7 @@ def needs_two(model: Model, name: str, phase: Phase, only: Sequence[str] | None 
             yield f"batch normalization in node {node!r}"
 
 
-def _other_size(rows: int, size: int) -> int | None:
-    """The nearest batch size that leaves no single row over; None where there is but one row."""
+def _other_size(rows: int, size: int, least: int) -> int | None:
+    """The nearest batch size of which no batch is too short; None where there are too few rows."""
     near = (other for step in range(1, rows) for other in (size - step, size + step))
-    return next((other for other in near if other > 1 and rows % other != 1), None)
+    return next((other for other in near if other >= least and not 0 < rows % other < least), None)

@@ -52,7 +52,8 @@ class Processes:
             if started() < 2:
                 return ALONE
             try:
-                distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+                # plain values go by the CPU in any case
+                distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
             except (ValueError, RuntimeError) as error:
                 text = f"distribute: the processes could not be joined: {str(error).splitlines()[0]}"
                 raise LearnerError(f"{text}. Start them as `{LAUNCH} ...` does.") from None
@@ -129,7 +130,9 @@ ALONE = Processes()
 
 
 def started() -> int:
-    """How many processes a launcher says that it has started."""
+    """How many processes the program has joined, or a launcher says that it has started."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_world_size()
     try:
         return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
     except ValueError:

@@ -22,6 +22,7 @@ _FREE = (
     "learner.checkpoint.every",
     "learner.checkpoint.keep",
     "learner.device",
+    "learner.distribute",  # how many processes there are is told beside the files
     "learner.log",
 )
 # What the files say too, in their own words.

@@ -116,7 +116,8 @@ class Teaching(Hook):
         """
         self._forget()  # another learner's phase has taught it nothing of this one's
         self._learner = learner
-        if problems := [*find_teaching_problems(self, learner.model, learner.loaders, learner.phases)]:
+        count = learner.processes.count
+        if problems := [*find_teaching_problems(self, learner.model, learner.loaders, learner.phases, count)]:
             raise refusal(LearnerError, problems)
         told = any(axis.of(learner.model, phase) for axis in self.axes for phase in learner.phases)
         if told and any(isinstance(hook, Replay) for hook in learner.hooks):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jumpml.core import DataError, LearnerError, Problem, did_you_mean
-from jumpml.learn.misfits._wrong_rows import needs_two
+from jumpml.learn.misfits._wrong_rows import least_rows, needs_two, told_rows
 from jumpml.learn.teaching._arms import find_arms
 from jumpml.learn.teaching._axes import ARMS
 from jumpml.learn.teaching._rewards import MetricGain, TargetGain
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def find_teaching_problems(
-    teaching: Teaching, model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
+    teaching: Teaching, model: Model, loaders: DataLoaders, phases: Mapping[str, Phase], count: int = 1
 ) -> Iterator[Problem]:
     """What cannot be chosen from, or rewarded, so.
 
@@ -32,6 +32,7 @@ def find_teaching_problems(
         model: The model.
         loaders: The data.
         phases: By name.
+        count: How many processes share each batch.
     """
     wrong = [name for name in teaching.when if name not in {*phases, "all"}]
     for name in wrong:
@@ -58,7 +59,7 @@ def find_teaching_problems(
             yield from error.problems or [Problem(ARMS, str(error))]
             return
     yield from _too_few(teaching, found)
-    yield from _lone_rows(found, model, loaders, phases)
+    yield from _lone_rows(found, model, loaders, phases, count)
     if teaching.teacher.learns:
         several_arms = {name: arms for name, arms in found.items() if len(arms) > 1}
         yield from _unrewarded(teaching.reward, several_arms, model)
@@ -74,9 +75,13 @@ def _too_few(teaching: Teaching, found: Mapping[str, Sequence[TaughtArm]]) -> It
 
 
 def _lone_rows(
-    found: Mapping[str, Sequence[TaughtArm]], model: Model, loaders: DataLoaders, phases: Mapping[str, Phase]
+    found: Mapping[str, Sequence[TaughtArm]],
+    model: Model,
+    loaders: DataLoaders,
+    phases: Mapping[str, Phase],
+    count: int,
 ) -> Iterator[Problem]:
-    """Arms with a batch of one row, where something needs two."""
+    """Arms with a batch of one row, where something needs two; or with one that cannot be shared out."""
     for phase, arm in ((phase, arm) for phase, arms in found.items() if len(arms) > 1 for arm in arms):
         if arm.company is not None:  # no row is alone
             continue
@@ -84,9 +89,8 @@ def _lone_rows(
         if not arm.order.anywhere:  # its batches are the order's own, also the last one of an epoch
             sizes = arm.order.epoch(0, 0, loaders.batch_size).sizes
         needing = [*dict.fromkeys(needs_two(model, phase, phases[phase], arm.runs))]
-        if min(sizes) < 2 and needing:
-            need = f"{' and '.join(needing)} need{'s' if len(needing) == 1 else ''} two"
-            text = f"arm {arm.facts.name!r} has a batch of one row, and {need}."
+        if min(sizes) < least_rows(needing, count):
+            text = f"arm {arm.facts.name!r} has a batch of {told_rows(min(sizes), needing, count)}"
             yield Problem(ARMS, text, "Give it more rows, take another batch_size, or choose from other arms.")
             return
 

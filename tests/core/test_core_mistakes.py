@@ -330,3 +330,9 @@ def test_names_may_be_in_any_script_and_hold_spaces(tmp_path: Path) -> None:
 def test_the_helper_that_expects_mistakes_can_fail(tmp_path: Path) -> None:
     with pytest.raises(pytest.fail.Exception):
         mistakes(tmp_path, LearnerSpec, "seed: 1")
+
+
+def test_an_argument_that_stands_beside_its_module_is_told_where_it_belongs(tmp_path: Path) -> None:
+    text = "nodes:\n  trunk: {module: jumpml.blocks.MLP, inputs: x, widths: [4]}\n"
+    told = "this key is unknown. Did you mean 'weights'? What the module takes stands under `args`."
+    assert mistakes(tmp_path, ModelSpec, text) == [f"line 2, column 49: nodes.trunk.widths: {told}"]

@@ -78,6 +78,8 @@ def _words(item: Any, cls: type[BaseModel], value: Any) -> _Words:
         case "extra_forbidden":
             known = _known_keys(cls, loc[:-1])
             near = did_you_mean(str(last), known) if known else "There is nothing to say beside its kind."
+            if "args" in known and "module" in _found(value, loc[:-1]):
+                near += " What the module takes stands under `args`."
             return _Words(path, "", "this key is unknown.", near)
         case "missing" if isinstance(last, int):
             return _Words(path, _lengths(cls, loc[:-1]), _got(item["input"]))
@@ -155,6 +157,13 @@ def said(value: Any) -> str:
 
 
 # --- what a spec knows at a location ----------------------------------------------------------------------------------
+
+
+def _found(value: Any, loc: tuple[int | str, ...]) -> Any:
+    """What stands at a location; nothing where the location goes through what no file has, such as a union's member."""
+    for part in loc:
+        value = value.get(part, {}) if isinstance(value, dict) else {}
+    return value
 
 
 def _known_keys(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -28,7 +28,7 @@ nodes:
   body: {module: jumpml.blocks.MLP, inputs: flat, args: {widths: [16]}}
   out: {module: jumpml.blocks.Head, inputs: body}
 tasks:
-  label: {kind: multiclass, output: out, target: label}
+  label: {kind: multiclass, output: out, target: label, metrics: [accuracy]}
 """
 
 

@@ -18,6 +18,7 @@ from jumpml.core import AblationsRecord, LearnerSpec, RunError, SpecError, load_
 from jumpml.learn import Learner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 DATA = """
@@ -309,25 +310,33 @@ class Killed(BaseException):
     """What stands in for a killed process."""
 
 
-@pytest.mark.parametrize("place", [(1, 5), (3, 3)])
-def test_a_run_that_is_killed_anywhere_goes_on_exactly(
-    whole: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: tuple[int, int]
-) -> None:
-    run, at = place
-    original, steps = Learner.step, []
+def killed_at(patch: pytest.MonkeyPatch, run: int, step: int, go: Callable[[], object]) -> None:
+    """Kill what runs at a step of the first, second or third run that it learns."""
+    original, learners = Learner.step, []
 
     def step_or_die(self: Learner, *batches: Any) -> None:
-        if self.progress.step == at and len({*steps, id(self)}) == run:
+        if self not in learners:
+            learners.append(self)
+        if (len(learners), self.progress.step) == (run, step):
             raise Killed
-        steps.append(id(self))
         original(self, *batches)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Learner, "step", step_or_die)
+    with patch.context() as inner:
+        inner.setattr(Learner, "step", step_or_die)
         with pytest.raises(Killed):
-            ablate(Project.find(folder), KEYS, out=tmp_path)
+            go()
+
+
+def test_a_run_that_is_killed_anywhere_goes_on_exactly(
+    whole: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at(monkeypatch, 1, 5, lambda: ablate(Project.find(folder), KEYS, out=tmp_path))
     (stopped,) = (tmp_path / "strokes").iterdir()
-    assert len([*stopped.glob("ablations/*/specs")]) == run - 1
+    assert [*stopped.glob("ablations/*/specs")] == []
+    with monkeypatch.context() as unreported:
+        unreported.setattr(Project, "_report", lambda *_: None)
+        killed_at(monkeypatch, 3, 3, lambda: resume(stopped))
+    assert len([*stopped.glob("ablations/*/specs")]) == 2
     result = jumpml_("resume", str(stopped))
     assert (result.exit_code, result.stdout) == (0, f"{stopped}\n"), result.output
     assert [line for line in result.stderr.splitlines() if line.startswith("run ")] == [
@@ -335,17 +344,21 @@ def test_a_run_that_is_killed_anywhere_goes_on_exactly(
         "run  2 of 3: without balance, objectives are added up",
         "run  3 of 3: without clip_norm",
     ]
-    assert result.stderr.count("supervised 4/4") == 4 - run, "what has learned does not learn again"
+    assert result.stderr.count("supervised 4/4") == 1, "what has learned does not learn again"
     for one in (stopped, *(stopped / "ablations" / key for key in KEYS)):
         twin = whole / one.relative_to(stopped)
         assert weights(one) == weights(twin)
         assert curves(one) == curves(twin)
     assert without_times(found(stopped)) == without_times(found(whole))
+    assert "without clip_norm" in (stopped / "card.html").read_text()
 
 
-def test_a_run_that_goes_on_with_changes_takes_its_twins_along(whole: Path, tmp_path: Path) -> None:
+def test_a_run_that_goes_on_with_changes_takes_its_twins_along(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = tmp_path / "run"
     shutil.copytree(whole, run)
+    monkeypatch.setattr(Project, "_report", lambda *_: None)  # it stands there, of the run without the changes
     resume(run, overrides={"learner.phases.supervised.epochs": 5}, allow_changes=True)
     assert [len(curves(run / "ablations" / key)) for key in KEYS] == [5, 5]
     with pytest.raises(SpecError) as caught:
@@ -375,6 +388,7 @@ def test_damaged_twins_are_told_by_the_report(whole: Path, tmp_path: Path) -> No
 
 def test_a_dry_run_tries_the_twins_too(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Project, "_report", lambda *_: None)  # whether a dry run reports is not asked here
     result = jumpml_("run", str(folder), "--ablate", "balance", "--dry-run")
     assert result.exit_code == 0, result.output
     assert result.stderr.count("learn  on cpu") == 2

@@ -9,6 +9,8 @@ import torch
 from digits_files import DATA, shell, written
 
 import jumpml
+from jumpml import Project
+from jumpml._project import Stages
 from jumpml.core import SpecError
 
 if TYPE_CHECKING:
@@ -34,20 +36,24 @@ def weights(run: Path) -> torch.Tensor:
     return torch.cat([value.flatten().float() for _, value in sorted(load_file(last / "model.safetensors").items())])
 
 
-def test_a_run_from_files_is_paced_and_weighed_and_a_reference_for_the_next(tmp_path: Path) -> None:
-    folder = project(tmp_path / "p")
-    result = shell("run", str(folder), "--out", str(tmp_path / "runs"))
+def learned(files: Path, run: Path) -> Path:
+    """A run that nobody evaluates."""
+    project = Project.find(files)
+    project.learn(run, project.begin(run), Stages())
+    return run
+
+
+def test_a_run_from_files_is_paced_and_weighed_and_another_is_a_reference(tmp_path: Path) -> None:
+    result = shell("run", str(project(tmp_path / "paced")), "--out", str(tmp_path / "runs"))
     assert result.exit_code == 0, result.output
     (run,) = (tmp_path / "runs" / "digits").iterdir()
     assert '"pacing"' in (run / "steps.jsonl").read_text(encoding="utf-8")
-    plain = project(tmp_path / "plain", "")
-    assert shell("run", str(plain), "--out", str(tmp_path / "runs")).exit_code == 0
-    (other,) = (folder for folder in (tmp_path / "runs" / "digits").iterdir() if folder != run)
-    assert not torch.equal(weights(run), weights(other))
-    by_run = f"curriculum: {{pacing: {{kind: step}}, difficulty: {{run: {other}}}}}\n"
-    after = project(tmp_path / "after", by_run, DATA)
-    result = shell("run", str(after), "--out", str(tmp_path / "runs"))
-    assert result.exit_code == 0, result.output
+    plain = learned(project(tmp_path / "plain", ""), tmp_path / "alone")
+    assert not torch.equal(weights(run), weights(plain))
+    by_run = f"curriculum: {{pacing: {{kind: step}}, difficulty: {{run: {plain}}}}}\n"
+    after = learned(project(tmp_path / "after", by_run, DATA), tmp_path / "referred")
+    assert '"pacing"' in (after / "steps.jsonl").read_text(encoding="utf-8")
+    assert not torch.equal(weights(after), weights(plain))
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ FOLDER = Path(__file__).parents[2] / "examples" / "multi_task"
 
 
 def test_the_example_runs_from_the_shell_and_tells_how_each_task_fared(tmp_path: Path) -> None:
-    command = ["run", str(FOLDER), "--out", str(tmp_path), "--set", "learner.phases.supervised.epochs=3"]
-    result = CliRunner().invoke(app, command, prog_name="jumpml")
+    metrics = [f"model.tasks.{task}.metrics=[accuracy]" for task in ("digit", "parity", "holes")]  # intervals take time
+    values = [word for value in ("learner.phases.supervised.epochs=3", *metrics) for word in ("--set", value)]
+    result = CliRunner().invoke(app, ["run", str(FOLDER), "--out", str(tmp_path), *values], prog_name="jumpml")
     assert result.exit_code == 0, result.output
     (run,) = (tmp_path / "multi_task").iterdir()
     told = result.stderr[result.stderr.index("tasks  over the run") :].splitlines()
@@ -202,8 +203,8 @@ nodes:
   sort_logits: {module: jumpml.blocks.Head, inputs: adapter.sort}
   size_hat: {module: jumpml.blocks.Head, inputs: adapter_y.size}
 tasks:
-  sort: {kind: multiclass, output: sort_logits, target: sort}
-  size: {kind: regression, output: size_hat, target: size}
+  sort: {kind: multiclass, output: sort_logits, target: sort, metrics: [accuracy]}
+  size: {kind: regression, output: size_hat, target: size, metrics: [rmse]}
 """,
     "learner": """
 optimizer: {kind: adam, lr: 0.02}

@@ -25,6 +25,7 @@ from jumpml.learn.misfits._wrong_steps import check_steps
 from jumpml.learn.optimizers._joint import joined
 from jumpml.learn.processes._launched import own_device
 from jumpml.learn.processes._processes import ALONE, Processes
+from jumpml.learn.processes._same import check_same, told_of_data, told_of_model, told_of_saving
 from jumpml.learn.steps._execution import Compile, Execution
 from jumpml.learn.steps._relived import load_step
 from jumpml.learn.steps._update import Update
@@ -85,6 +86,7 @@ class Learner:
     Raises:
         LearnerError: The parts do not fit: an unknown phase, view or node, a batch too short for what needs two rows,
             an optimizer of other parameters, a node that needs all tokens of a text that batches cut.
+            Or, with ``distribute``, other processes have another model, other data or other options.
         GraphError: Model and data do not fit.
 
     Example:
@@ -128,6 +130,7 @@ class Learner:
         device = torch.device(device) if distribute == "none" else own_device(torch.device(device))
         self.model = model.to(device)
         self.processes = Processes.joined(device) if distribute == "ddp" else ALONE
+        check_same(self.processes, told_of_model(model))
         self.processes.give((*model.parameters(), *model.buffers()))
         self.loaders = loaders.to(device)
         self.optimizer = joined(optimizer)
@@ -161,6 +164,9 @@ class Learner:
             hooks=[*own, *hooks, *path_hooks(model), TellObjectives()],
             processes=self.processes,
         )
+        if not self.processes.alone:
+            told = {**told_of_saving(saving), **told_of_data(loaders), **self._loop.identity()}
+            check_same(self.processes, told)
         logs = log if self.processes.first else ()
         self._run = Run(self, self._loop, saving=saving, logs=logs, average=average)
         self.initialized: Mapping[str, InitializationRecord] = {}

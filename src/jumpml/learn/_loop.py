@@ -448,10 +448,9 @@ class Loop:
         if anew and self._teaching:
             self._teaching.begin_anew()
         random = state["random"]
-        if not self.processes.alone and len(random.get("processes", ())) == self.processes.count:
-            random = random["processes"][self.processes.rank]
-        if "torch" in random:  # another number of processes begins with new generators
-            self.random.load_state_dict(random)
+        every = random.get("processes", [random])
+        if len(every) == self.processes.count:  # another number of them draws anew
+            self.random.load_state_dict(every[self.processes.rank])
 
     def _random(self) -> dict[str, Any]:
         """The generators' states: where several processes learn, each has its own."""

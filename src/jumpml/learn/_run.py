@@ -169,7 +169,7 @@ class Run:
             self._learner.step(*batches)
             if loop.unread >= LOG_EVERY:
                 self.states.read()
-            if (loop.processes.alone or not loop.unread) and self._stopper.agreed():
+            if self._stopper.after_step():
                 self._stop()
             if saving and saving.after_step(loop.progress.step):
                 self.states.save()

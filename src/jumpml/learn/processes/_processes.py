@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -11,7 +14,7 @@ from torch import distributed
 from jumpml.core import LearnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from torch import Tensor
 
@@ -79,21 +82,19 @@ class Processes:
         if self.alone or not values:
             return [*values]
         flat = torch.cat([value.detach().flatten() for value in values])
-        for part in flat.split(BUCKET):
-            distributed.all_reduce(part)
+        with _others_there():
+            for part in flat.split(BUCKET):
+                distributed.all_reduce(part)
         parts = flat.split([value.numel() for value in values])
         return [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
-
-    def largest(self, value: int) -> int:
-        """The largest of the processes' numbers."""
-        return max(self.gather(value))
 
     def gather(self, value: Value) -> list[Value]:
         """What all processes have, by rank: plain values, and tensors on the CPU."""
         if self.alone:
             return [value]
         found: list[Any] = [None] * self.count
-        distributed.all_gather_object(found, value)
+        with _others_there():
+            distributed.all_gather_object(found, value)
         return found
 
     def from_first(self, call: Callable[[], Value]) -> Value:
@@ -109,8 +110,9 @@ class Processes:
             try:
                 told[0] = call()
             except Exception as error:  # raised below, in all of them
-                told[1] = error
-        distributed.broadcast_object_list(told)
+                told[1] = _sendable(error)
+        with _others_there():
+            distributed.broadcast_object_list(told)
         value, error = told
         if error is not None:
             raise error
@@ -122,11 +124,37 @@ class Processes:
             for value in values:
                 held = value.detach()
                 told = held.flatten().view(torch.uint8)  # as bytes, since not every backend sends every type
-                distributed.broadcast(told, src=0)
+                with _others_there():
+                    distributed.broadcast(told, src=0)
                 held.copy_(told.view(held.dtype).view(held.shape))
 
 
 ALONE = Processes()
+
+
+@contextmanager
+def _others_there() -> Iterator[None]:
+    """Inside all processes do the same; one that has ended closes what the others wait at.
+
+    Raises:
+        LearnerError: Another process has ended, or does something else.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        why = re.sub(r"^\[[^\]]*\] *", "", str(error).splitlines()[0]).partition(". ")[0]
+        raise LearnerError(
+            f"distribute: another process ended, or did not come as far as this one: see its own message ({why})."
+        ) from None
+
+
+def _sendable(error: Exception) -> Exception:
+    """An error that another process can raise: itself, or its text where it cannot be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever an error of a library holds
+        return LearnerError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def started() -> int:

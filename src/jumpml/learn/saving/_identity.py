@@ -52,6 +52,8 @@ _RATES = (
 )
 # What says which rows come, as the learner has it.
 _ORDERS = ("train rows", "batch size", "how rows are drawn", "curriculum", "pacing", "prioritized")
+_UNSAID = {"processes": "1"}  # what is meant where nothing is told; "none" elsewhere
+_ANEW = {"processes": "; dropout and augmentation are drawn anew from here"}
 _LONGEST = 60  # characters of a value in a text
 
 
@@ -83,7 +85,7 @@ class Changes:
         self.orders = _any(self.by_key, ("data.",)) or any(was.get(key) != now.get(key) for key in _ORDERS)
         told = _IN_FILES if self.by_key else ()
         self.by_key |= {
-            key: f"{was.get(key, 'none')} then, {now.get(key, 'none')} now"
+            key: _then_and_now(key, was, now)
             for key in {**was, **now}
             if was.get(key) != now.get(key) and not key.startswith(told)
         }
@@ -138,6 +140,11 @@ class Changes:
 
 
 _ABSENT = object()
+
+
+def _then_and_now(key: str, was: Mapping[str, str], now: Mapping[str, str]) -> str:
+    unsaid = _UNSAID.get(key, "none")
+    return f"{was.get(key, unsaid)} then, {now.get(key, unsaid)} now{_ANEW.get(key, '')}"
 
 
 def _any(keys: Collection[str], starts: tuple[str, ...]) -> bool:

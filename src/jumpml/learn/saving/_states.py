@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jumpml.core import LearnerError, NonFiniteLossError
 from jumpml.learn._told import as_now
 from jumpml.learn.hooks._averaging import EMA
+from jumpml.learn.saving._agreement import Agreement
 from jumpml.learn.saving._identity import Changes
 from jumpml.learn.saving._keeper import Keeper
 from jumpml.learn.saving._last_good import LastGood
@@ -47,6 +48,7 @@ class States:
         self.files: Mapping[str, Any] = {}
         self._loop, self._journal, self._average = loop, journal, average
         self._last_good = LastGood()
+        self._agreement = Agreement(loop.processes)
         self._allow_changes = False
         self.keep(saving)
 
@@ -146,13 +148,16 @@ class States:
 
         Raises:
             NonFinite: It is not.
+            LearnerError: Another process has another state.
         """
         self.read()
         if not all_finite(self._loop.model.parameters()):  # a finite loss may still have had a gradient that is not
             raise NonFinite(self._loop.progress.step + 1)
         self.settle_buffers()
         told = {"identity": self._loop.identity(), "files": json.dumps(self.files), **self._journal.state_dict()}
-        return {**told, **self._loop.state_dict()}
+        state = self._loop.state_dict()
+        self._agreement.check(self._loop.progress.step, {name: state[name] for name in state if name != "hooks"})
+        return {**told, **state}
 
     def _over(self) -> bool:
         """Whether no phase has anything left to do."""
@@ -169,8 +174,9 @@ class States:
             changes.refuse(step, folder if folder and (folder / "specs").is_dir() else None)
         self._loop.load_state_dict(state, changes)
         self._journal.load_state_dict(state)
+        self._agreement.good = step
         if changes:
-            _LOG.warning("The run goes on from step %d with changes:\n%s", step, changes)
+            self._warn("The run goes on from step %d with changes:\n%s", step, changes)
             self._journal.note(f"resumed at step {step} with changes: {changes.in_a_line}")
         return changes
 
@@ -178,5 +184,9 @@ class States:
         """Where the best checkpoint is not there, what comes next is the best: it was never written, or was removed."""
         best = self._loop.progress.best
         if best and not keeper.has(best[1]):
-            _LOG.warning("The best checkpoint, of step %d, is not there; the best is sought anew from here.", best[1])
+            self._warn("The best checkpoint, of step %d, is not there; the best is sought anew from here.", best[1])
             self._loop.progress.best = None
+
+    def _warn(self, text: str, *values: Any) -> None:
+        if self._loop.processes.first:
+            _LOG.warning(text, *values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from jumpml.core import Terminated
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("jumpml")
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+ASK_EVERY = 1.0  # seconds, about, until several processes ask each other again
+MOST_STEPS = 1000  # between two times, however short they are
 
 _HOW = "Go on with: learner.resume()"  # the shell puts its own command there
 
@@ -38,9 +42,11 @@ class Stopper:
         self.asked: signal.Signals | None = None
         self._processes = processes
         self._before: dict[signal.Signals, Any] = {}
+        self._steps, self._pause, self._since = 0, 1, 0.0
 
     def __enter__(self) -> Self:
         self.asked = None
+        self._steps, self._pause, self._since = 0, 1, time.monotonic()
         if threading.current_thread() is threading.main_thread():
             for name in _NAMES:
                 handler = signal.getsignal(name)
@@ -53,10 +59,28 @@ class Stopper:
     ) -> None:
         self._give_back()
 
+    def after_step(self) -> bool:
+        """Whether a signal came, as far as is known after a step; several processes ask each other every second or so.
+
+        How many steps that takes they agree upon when they ask, by the slowest: a clock is each one's own. Only a
+        launcher that has told them to stop waits for it, and that for half a minute.
+        """
+        if self._processes.alone:
+            return self.asked is not None
+        self._steps += 1
+        return self._steps >= self._pause and self.agreed()
+
     def agreed(self) -> bool:
-        """Whether a signal came, to whichever process."""
-        if not self._processes.alone and (came := self._processes.largest(self.asked or 0)):
-            self.asked = signal.Signals(came)
+        """Whether a signal came, to whichever process; all are asked."""
+        if not self._processes.alone:
+            now = time.monotonic()
+            a_step = (now - self._since) / max(1, self._steps)
+            told = self._processes.gather((int(self.asked or 0), a_step))
+            slowest = max(seconds for _, seconds in told)
+            self._pause = max(1, min(2 * self._pause, int(ASK_EVERY / max(slowest, 1e-9)), MOST_STEPS))
+            self._steps, self._since = 0, now
+            if came := max(number for number, _ in told):
+                self.asked = signal.Signals(came)
         return self.asked is not None
 
     def stopped(self, text: str) -> BaseException:
@@ -66,7 +90,7 @@ class Stopper:
             text: What was saved, and where; goes on from "stopped by Ctrl-C".
         """
         told = f"stopped by {_NAMES[self.asked or signal.SIGINT]} {text}"
-        if self.asked == signal.SIGTERM:
+        if self.asked == signal.SIGTERM and self._processes.first:
             _LOG.warning("%s %s", told, _HOW)  # a program that exits says nothing by itself
         stop = Terminated(told) if self.asked == signal.SIGTERM else KeyboardInterrupt(told)
         stop.add_note(_HOW)

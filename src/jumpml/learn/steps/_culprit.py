@@ -52,9 +52,12 @@ def explain(states: States, loop: Loop, signal: NonFinite, folder: Path | None) 
     if relived is None:
         return NonFiniteLossError(f"{head}; it began in {_GONE}. The checkpoint of step {good} is good. {_ADVICE}")
     seen, kept = relived
-    origin = seen.origin or f"the update of step {bad}: its losses and gradients are finite"
+    origins = loop.processes.gather(seen.origin)  # each has looked at its own rows
+    whose = next((rank for rank, origin in enumerate(origins) if origin), 0)
+    origin = origins[whose] or f"the update of step {bad}: its losses and gradients are finite"
     at = f" at step {bad}" if bad != signal.step else ""
-    saved = _save(folder, bad, kept) if folder and (seen.origin or loop.processes.alone) else ""
+    saved = _save(folder, bad, kept) if folder and loop.processes.rank == whose else ""
+    saved = loop.processes.gather(saved)[whose]
     return NonFiniteLossError(
         f"{head}; it began{at} in {origin}. The checkpoint of step {good} is good. {_ADVICE}{saved}"
     )

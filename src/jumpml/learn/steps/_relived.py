@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 
-from jumpml.core import RunError, sha256_of, write_json
+from jumpml.core import PRESENT, RunError, sha256_of, write_json
 from jumpml.learn.saving._checkpoints import write_packed
 from jumpml.learn.saving._snapshot import restored
 from jumpml.objectives import reduce
@@ -136,7 +136,12 @@ def _look(
         for name, mean in means.items()
         if mean.requires_grad
     }
-    floats = {name: value for name, value in batch.items() if value.is_floating_point()}
+    # what a row lacks is NaN, and no loss counts it
+    floats = {
+        name: value[batch[name + PRESENT]] if name + PRESENT in batch else value
+        for name, value in batch.items()
+        if value.is_floating_point()
+    }
     seen = {
         "fields": {name: Figures.of([value]) for name, value in floats.items()},
         "outputs": {n: Figures.of([v]) for n, v in values.items() if v.is_floating_point()},

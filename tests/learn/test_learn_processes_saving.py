@@ -1,0 +1,109 @@
+"""Several processes go on exactly, stop together, and say in all of them what went wrong in one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import several_saving
+from several import in_processes
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What two processes met, by rank and by what they were asked; one start for all."""
+    folder = tmp_path_factory.mktemp("several")
+    return in_processes(2, several_saving.all_of, folder, folder)
+
+
+def alike(found: list[dict[str, Any]], case: str) -> Any:
+    """What all of them met."""
+    one, *others = [of_one[case] for of_one in found]
+    assert all(other == one for other in others)
+    return one
+
+
+def test_a_run_that_was_stopped_twice_ends_with_the_same_bits(found: list[dict[str, Any]]) -> None:
+    for of_one in found:
+        exact = of_one["exact"]
+        assert exact["steps"] == 20
+        assert exact["stopped"] == []
+        assert any(name.startswith("/model/") for name in exact["without"])  # the negative control
+
+
+def test_another_number_of_processes_is_another_run_that_can_be_gone_on_with(found: list[dict[str, Any]]) -> None:
+    anew = "; dropout and augmentation are drawn anew from here"
+    first, second = (of_one["of_other_counts"] for of_one in found)
+    refused = (
+        "CheckpointError: the checkpoint of step 3 belongs to another run:\n  processes: {}\n"
+        "Undo the changes, or start a new run; or go on with them: learner.resume(allow_changes=True)."
+    )
+    assert first["of two"] == refused.format(f"2 then, 1 now{anew}")
+    assert first["of one"] == second["of one"] == refused.format(f"1 then, 2 now{anew}")
+    note = "resumed at step 3 with changes: processes: {}" + anew
+    assert first["notes"] == [(3, (note.format("2 then, 1 now"),), 20), (3, (note.format("1 then, 2 now"),), 20)]
+    assert first["their own"]
+
+
+def test_processes_that_drift_apart_are_told_at_the_next_checkpoint(found: list[dict[str, Any]]) -> None:
+    assert alike(found, "drifting") == (
+        "LearnerError: distribute: after step 9 the processes no longer have the same state: process 1 has another "
+        "'model.node_trunk.0.weight' than process 0. After step 6 they were the same. A hook that draws random "
+        "numbers, or acts by the rows that it sees, must do so alike in all: see Learner.processes. Nothing was saved."
+    )
+
+
+def test_processes_that_are_told_otherwise_do_not_begin(found: list[dict[str, Any]]) -> None:
+    told = alike(found, "unlike")
+    head = "LearnerError: distribute: the processes are not about to learn the same:\n"
+    tail = "\nGive all of them the same files and seed, and let no code depend on the process."
+    assert told["seed"] == f"{head}  seed: 0 in process 0, 1 in process 1{tail}"
+    assert told["model"] == (
+        f"{head}  weight node_trunk.4.weight: none in process 0, float32 [8, 8] in process 1\n"
+        f"  weight node_trunk.4.bias: none in process 0, float32 [8] in process 1{tail}"
+    )
+    assert told["batches"].startswith(f"{head}  batch size: 6 in process 0, 4 in process 1\n  how rows are drawn: ")
+    assert told["checkpoints"].startswith(f"{head}  checkpoint.epochs: 1 in process 0, none in process 1\n")
+    lines = told["data"].splitlines()[1:-1]
+    assert [line.partition(": ")[0].strip() for line in lines] == [
+        f"{split} field x" for split in ("train", "val", "test")
+    ]
+
+
+def test_a_signal_to_whichever_stops_all_after_the_same_step(found: list[dict[str, Any]]) -> None:
+    told = alike(found, "stopped")
+    assert told == {
+        "SIGTERM to one": ("Terminated: stopped by SIGTERM after step 3. Its checkpoint is in FOLDER.", 3, True),
+        "Ctrl-C to both": ("KeyboardInterrupt: stopped by Ctrl-C after step 3. Its checkpoint is in FOLDER.", 3, True),
+        "in the last step": (
+            "KeyboardInterrupt: stopped by Ctrl-C after step 20. Its checkpoint is in FOLDER.",
+            20,
+            True,
+        ),
+    }
+
+
+def test_a_loss_that_is_not_finite_in_one_is_explained_in_all(found: list[dict[str, Any]]) -> None:
+    told = alike(found, "non_finite")
+    assert told["said"].startswith("NonFiniteLossError: the loss of objective 'kind' became non-finite at step 1; ")
+    step = "FOLDER/replay/step-00000001.safetensors"
+    assert told["said"].endswith(f"`jumpml replay {step}`, or learner.relive('{step}'), shows it again.")
+    assert told["seen"] == (1, "the field 'x' of the batch")  # by one process alone
+
+
+def test_what_the_first_one_cannot_write_or_read_all_say(found: list[dict[str, Any]]) -> None:
+    assert alike(found, "disks") == {
+        "full": "CheckpointError: the checkpoint of step 0 could not be written to FOLDER/full: [Errno 28] No space "
+        "left on device. Those before it are untouched.",
+        "best": None,
+        "damaged": "CheckpointError: no checkpoint in FOLDER/full is whole:",
+    }
+
+
+def test_an_error_in_one_ends_the_others_with_a_word_of_it(found: list[dict[str, Any]]) -> None:
+    first, second = (of_one["failing_alone"] for of_one in found)
+    assert second == "DataError: what only this process met"
+    text = "LearnerError: distribute: another process ended, or did not come as far as this one: see its own message ("
+    assert first.startswith(text)
+    assert first.endswith(").")
+    assert "gloo" not in first

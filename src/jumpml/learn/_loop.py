@@ -186,8 +186,7 @@ class Loop:
         steps, losses, rows = (self._learn_one if alone else self._learn_all)(stage, batches)
         for join in self.hooks.join:
             if (joining := join(stage)) is not None:
-                share = torch.ones_like(joining) / self.processes.count
-                torch.autograd.backward([joining], self._update.scale([share]))
+                self._plain.join(joining)
         self._descend.finish(losses, rows)
         self._update.unscale()
         for differentiated in self.hooks.differentiated:

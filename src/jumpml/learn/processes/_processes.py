@@ -74,13 +74,27 @@ class Processes:
         return self.rank == 0
 
     def sum(self, values: Sequence[Tensor]) -> list[Tensor]:
-        """Each tensor's sum over all processes, which have tensors of the same shapes.
+        """Each tensor's sum over all processes, which have tensors of the same shapes and types.
 
         Args:
-            values: Of one type, on one device.
+            values: On one device; those of one type go in one message.
         """
-        if self.alone or not values:
+        if self.alone:
             return [*values]
+        kinds = [value.dtype for value in values]
+        if len({*kinds}) < 2:
+            return self._sum(values)
+        sums = [*values]
+        for kind in dict.fromkeys(kinds):
+            places = [place for place, own in enumerate(kinds) if own == kind]
+            for place, total in zip(places, self._sum([values[place] for place in places]), strict=True):
+                sums[place] = total
+        return sums
+
+    def _sum(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """Of values of one type."""
+        if not values:
+            return []
         flat = torch.cat([value.detach().flatten() for value in values])
         with _others_there():
             for part in flat.split(BUCKET):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
+from jumpml.learn.steps._combined import rows_of_shared
 from jumpml.learn.steps._gramian import Weights, weigh
 from jumpml.learn.steps._means import means_of
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from jumpml.balance import GradientBalancer
     from jumpml.core import Loss
     from jumpml.learn._hook import Step
-    from jumpml.learn.steps._descent import Descent, Starts
+    from jumpml.learn.steps._descent import Descent, Gradients, Starts
 
 
 @final
@@ -43,15 +44,15 @@ class AtNode:
         """Add a batch's gradients to the parameters'."""
         calls = given_in(step, self._at)
         found = self._gradients(starts, calls) if calls else {}
-        if not found:
+        names = self._plain.sums.objectives(self._balancer.names, step.losses, found)
+        if not names:
             self._plain.back(starts.values())
             return
-        names = [*found]
-        vectors = torch.stack([torch.cat([part.flatten() for part in found[name]]).float() for name in names])
-        processes = self._plain.processes
-        (gramian,) = processes.sum([vectors @ vectors.T])  # each has other rows
-        means = means_of(names, step.losses, self._plain.weights, step.rows, processes)
-        self._weights = weigh(self._balancer, names, gramian, means, self._plain.scale)
+        vectors = rows_of_shared(names, found, calls, range(len(calls))).float()
+        plain, gramian = self._plain, vectors @ vectors.T  # of this process's rows
+        means = means_of(names, step.losses, plain.weights, step.rows, plain.processes, beside=[gramian])
+        (gramian,) = means.beside
+        self._weights = weigh(self._balancer, names, gramian, means.values, plain.scale)
         combined = (self._weights.together.to(vectors) @ vectors).split([call.numel() for call in calls])
         others = self._others([start for name, start in starts.items() if name not in found], calls)
         handles = []
@@ -74,7 +75,7 @@ class AtNode:
         """The last batch's multipliers, and the cosines between gradients."""
         return {} if self._weights is None else self._weights.figures()
 
-    def _gradients(self, starts: Starts, calls: Sequence[Tensor]) -> dict[str, list[Tensor]]:
+    def _gradients(self, starts: Starts, calls: Sequence[Tensor]) -> dict[str, Gradients]:
         """By objective that depends on the node, the gradients by what it gave."""
         found = {}
         for name in self._balancer.names:
@@ -84,10 +85,7 @@ class AtNode:
                     value, calls, self._plain.scale([gradient]), retain_graph=True, allow_unused=True
                 )
                 if any(part is not None for part in by_call):
-                    found[name] = [
-                        torch.zeros_like(call) if part is None else part
-                        for call, part in zip(calls, by_call, strict=True)
-                    ]
+                    found[name] = [*by_call]
         return found
 
     def _others(self, starts: Sequence[tuple[Tensor, Tensor]], calls: Sequence[Tensor]) -> Sequence[Tensor | None]:

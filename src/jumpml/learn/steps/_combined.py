@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from jumpml.balance import LossBalancer
     from jumpml.core import Loss
     from jumpml.learn._hook import Step
-    from jumpml.learn.steps._descent import Descent, Starts
-
-    Gradients = list[Tensor | None]
+    from jumpml.learn.steps._descent import Descent, Gradients, Starts
 
 
 @final
@@ -34,6 +32,10 @@ class Combined:
         plain: The sum.
         balancer: What says it.
         trained: The parameters that train.
+
+    Attributes:
+        under_way: Whether there are gradients that are not combined yet.
+        multipliers: Of a balancer of losses, the last.
     """
 
     def __init__(
@@ -42,15 +44,12 @@ class Combined:
         self._plain, self._balancer, self._trained = plain, balancer, trained
         self._found: dict[str, Gradients] = {}
         self._weights: Weights | None = None
+        self.under_way = False
         self.multipliers: Tensor | None = None
-
-    @property
-    def under_way(self) -> bool:
-        """Whether there are gradients that are not combined yet."""
-        return bool(self._found)
 
     def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Take a batch's gradients; those of the objectives that are balanced wait for `finish`."""
+        self.under_way = True
         names = [name for name in self._balancer.names if name in starts]
         rest = [start for name, start in starts.items() if name not in names]
         for name in names:
@@ -64,10 +63,8 @@ class Combined:
 
     def finish(self, losses: Mapping[str, Loss], rows: int) -> None:
         """Combine the gradients, and add them to the parameters'."""
-        self._plain.finish(losses, rows)
-        found, self._found = self._found, {}
-        for name in found:
-            found[name] = self._plain.sums(name, found[name], self._trained)
+        waiting, self._found, self.under_way = self._found, {}, False
+        found = gathered(self._plain, self._balancer.names, losses, waiting, self._trained)
         if not found:
             return
         owners = [[name for name in found if found[name][place] is not None] for place in range(len(self._trained))]
@@ -88,12 +85,11 @@ class Combined:
         """What gradients count where they meet, in the order of the names, and where one is alone."""
         balancer, plain = self._balancer, self._plain
         if isinstance(balancer, GradientBalancer):
-            means = means_of(names, losses, plain.weights, rows, plain.processes)
+            means = means_of(names, losses, plain.weights, rows, plain.processes).values
             asked = self._weights = weigh(balancer, names, vectors @ vectors.T, means, plain.scale)
             return asked.together, asked.own
         means = means_of(balancer.names, losses, plain.weights, rows, plain.processes)
-        there = there_of(balancer.names, losses, plain.weights, plain.processes)
-        self.multipliers = balancer.multipliers(means, there)
+        self.multipliers = balancer.multipliers(means.values, there_of(balancer.names, losses, plain.weights, means))
         by_name = dict(zip(balancer.names, self.multipliers.unbind(), strict=True))
         return torch.stack([by_name[name] for name in names]), by_name
 
@@ -116,6 +112,27 @@ def added(before: Gradients | None, now: Sequence[Tensor | None]) -> Gradients:
     return [b if a is None else a if b is None else a + b for a, b in zip(before, now, strict=True)]
 
 
+def gathered(
+    plain: Descent,
+    names: Sequence[str],
+    losses: Mapping[str, Loss],
+    waiting: Mapping[str, Gradients],
+    trained: Sequence[nn.Parameter],
+) -> Mapping[str, Gradients]:
+    """Gradients of all processes, of the objectives that have one in any; the parameters' own are added up with them.
+
+    Args:
+        plain: What knows the processes.
+        names: The objectives, in their order.
+        losses: Of the update.
+        waiting: By objective, this process's gradients by what trains.
+        trained: The parameters that train.
+    """
+    none: Gradients = [None] * len(trained)
+    there = plain.sums.objectives(names, losses, waiting)
+    return plain.add_up(losses, {name: waiting.get(name, none) for name in there})
+
+
 def rows_of_shared(
     names: Sequence[str], found: Mapping[str, Gradients], by: Sequence[Tensor], shared: Sequence[int]
 ) -> Tensor:
@@ -123,17 +140,18 @@ def rows_of_shared(
 
     Args:
         names: The objectives.
-        found: By objective, its gradient by each of the tensors.
+        found: By objective that has any, its gradient by each of the tensors.
         by: The tensors, such as all parameters.
         shared: The places of those that are shared.
     """
     if not shared:
         return torch.zeros(len(names), 0, device=by[0].device)
-    return torch.stack([torch.cat([_flat(found[name][place], by[place]) for place in shared]) for name in names])
+    return torch.stack([torch.cat([_flat(found.get(name), by, place) for place in shared]) for name in names])
 
 
-def _flat(gradient: Tensor | None, by: Tensor) -> Tensor:
-    return torch.zeros_like(by).flatten() if gradient is None else gradient.flatten()
+def _flat(gradients: Gradients | None, by: Sequence[Tensor], place: int) -> Tensor:
+    gradient = None if gradients is None else gradients[place]
+    return torch.zeros_like(by[place]).flatten() if gradient is None else gradient.flatten()
 
 
 def _add(parameter: nn.Parameter, gradient: Tensor) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jumpml.learn.steps._window import Window
 
     Starts = dict[str, tuple[Tensor, Tensor]]  # by objective, its value and the gradient by it
+    Gradients = list[Tensor | None]
 
 
 NONE: Mapping[str, Any] = {}
@@ -104,6 +105,7 @@ class Descent:
         self.weights, self.scale, self._moving = weights, scale, frozenset(moving)
         self.processes, self.sums, self._trained = processes, Sums(processes), trained
         self._uniform: dict[tuple[torch.Size, float], Tensor] = {}
+        self._joined = False
 
     def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Add the gradients to the parameters'."""
@@ -111,10 +113,26 @@ class Descent:
 
     def finish(self, losses: Mapping[str, Loss], rows: int) -> None:
         """A sum has done its work, but for what other processes have."""
-        if not self.processes.alone:
-            found = self.sums(frozenset(losses), [parameter.grad for parameter in self._trained], self._trained)
-            for parameter, gradient in zip(self._trained, found, strict=True):
-                parameter.grad = gradient
+        self.add_up(losses, {})
+
+    def add_up(self, losses: Mapping[str, Loss], apart: Mapping[str, Gradients]) -> Mapping[str, Gradients]:
+        """Let the parameters have the gradients of all processes, in one message with others that wait apart.
+
+        Args:
+            losses: Of the update.
+            apart: By objective, its gradients; the same objectives in all processes.
+
+        Returns:
+            Those of all processes.
+        """
+        if self.processes.alone:
+            return apart
+        key, self._joined = (frozenset(losses), self._joined), False
+        own = {"": [parameter.grad for parameter in self._trained]}
+        sums = self.sums.lists(key, {**own, **apart}, self._trained)
+        for parameter, gradient in zip(self._trained, sums.pop(""), strict=True):
+            parameter.grad = gradient
+        return sums
 
     def starts(
         self,
@@ -148,6 +166,11 @@ class Descent:
                 f"nothing to learn: the losses ({names}) depend on no parameter that trains in this phase."
             )
         return found
+
+    def join(self, value: Tensor) -> None:
+        """Add the gradient of a scalar that is of no batch, and of which each process takes its part."""
+        self._joined = True
+        self.back([(value, torch.ones_like(value) / self.processes.count)])
 
     def back(self, starts: Iterable[tuple[Tensor, Tensor]]) -> None:
         """One backward pass from values and the gradients by them, which adds to the parameters' gradients."""

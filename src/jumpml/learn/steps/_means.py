@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -17,39 +17,65 @@ if TYPE_CHECKING:
     from jumpml.learn.processes._processes import Processes
 
 
+class Means(NamedTuple):
+    """Objectives' means over the rows of all processes.
+
+    Attributes:
+        values: Each one's mean times its own weight, ``[objectives]``; 0 of what did not run.
+        counts: The rows that they are of, ``[objectives]``; None where there is but one process.
+        beside: Sums of what was told beside.
+    """
+
+    values: Tensor
+    counts: Tensor | None
+    beside: Sequence[Tensor]
+
+
 def means_of(
-    names: Sequence[str], losses: Mapping[str, Loss], weights: Mapping[str, float], rows: int, processes: Processes
-) -> Tensor:
-    """Each objective's mean times its own weight, ``[objectives]``; 0 of what did not run.
+    names: Sequence[str],
+    losses: Mapping[str, Loss],
+    weights: Mapping[str, float],
+    rows: int,
+    processes: Processes,
+    *,
+    beside: Sequence[Tensor] = (),
+) -> Means:
+    """Each objective's mean as it counts.
 
     Args:
-        names: The objectives.
+        names: The objectives, of which one ran at least.
         losses: Without a graph.
         weights: By objective.
         rows: That they are of.
         processes: Those over whose rows the means are.
+        beside: What else is to be added up, in the same message, as float64.
     """
-    ran = [name for name in names if name in losses]
-    means = reduce_all([losses[name] for name in ran])
+    ran = [place for place, name in enumerate(names) if name in losses]
+    own = [losses[names[place]] for place in ran]
+    means, counts = reduce_all(own), None
     if not processes.alone:
-        means = of_all(means, torch.stack([count_of(losses[name], rows) for name in ran]), processes)[0]
+        counts = torch.stack([count_of(loss, rows) for loss in own])
+        means, counts, *beside = of_all(means, counts, processes, beside)
     if len(ran) < len(names):
-        places = torch.tensor([place for place, name in enumerate(names) if name in losses], device=means.device)
+        places = torch.tensor(ran, device=means.device)
         means = means.new_zeros(len(names)).index_copy(0, places, means)
-    own = [weights[name] for name in names]
-    return means if all(weight == 1 for weight in own) else means * means.new_tensor(own)
+        counts = None if counts is None else counts.new_zeros(len(names)).index_copy(0, places, counts)
+    factors = [weights[name] for name in names]
+    values = means if all(factor == 1 for factor in factors) else means * means.new_tensor(factors)
+    return Means(values, counts, beside)
 
 
-def of_all(means: Tensor, counts: Tensor, processes: Processes) -> tuple[Tensor, Tensor]:
-    """Means over the rows of all processes, and how many these are.
+def of_all(means: Tensor, counts: Tensor, processes: Processes, more: Sequence[Tensor] = ()) -> list[Tensor]:
+    """Means over the rows of all processes, how many these are, and sums of whatever else.
 
     Args:
         means: This one's.
         counts: The rows that they are of, of the same shape.
         processes: All.
+        more: What else is added up.
     """
-    sums, counts = processes.sum([means.double() * counts, counts.double()])
-    return (sums / counts.clamp(min=1)).to(means.dtype), counts
+    sums, rows, *others = processes.sum([means.double() * counts, counts.double(), *(value.double() for value in more)])
+    return [(sums / rows.clamp(min=1)).to(means.dtype), rows, *others]
 
 
 def count_of(loss: Loss, rows: int) -> Tensor:
@@ -59,14 +85,22 @@ def count_of(loss: Loss, rows: int) -> Tensor:
 
 
 def there_of(
-    names: Sequence[str], losses: Mapping[str, Loss], weights: Mapping[str, float], processes: Processes
+    names: Sequence[str], losses: Mapping[str, Loss], weights: Mapping[str, float], means: Means
 ) -> Tensor | None:
-    """A bool ``[objectives]``, those that count in these rows; None where it takes no look to know that all do."""
+    """A bool ``[objectives]``, those that count in these rows; None where it takes no look to know that all do.
+
+    Args:
+        names: The objectives.
+        losses: Without a graph.
+        weights: By objective.
+        means: Theirs.
+    """
     if all(name in losses and losses[name].present is None and weights[name] for name in names):
         return None
-    device = next(iter(losses.values())).value.device
-    there = torch.stack([_counts(losses.get(name), weights[name], device) for name in names])
-    return there if processes.alone else processes.sum([there.int()])[0] > 0
+    if means.counts is not None:
+        return means.counts * means.counts.new_tensor([weights[name] for name in names]) > 0
+    device = means.values.device
+    return torch.stack([_counts(losses.get(name), weights[name], device) for name in names])
 
 
 def _counts(loss: Loss | None, weight: float, device: torch.device) -> Tensor:

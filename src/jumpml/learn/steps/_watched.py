@@ -47,28 +47,20 @@ class Watched:
         self._plain, self._names, self._trained, self._at, self._due = plain, names, trained, at, due
         self._found: dict[str, Gradients] = {}
         self._seen: list[tuple[list[str], Tensor]] = []  # gradients' inner products, still on the device
+        self._looks = False
 
     def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Add the gradients to the parameters', as `Descent` does."""
-        if self._due():
+        self._looks = self._due()
+        if self._looks:
             self._look(starts, step)
         self._plain.back(starts.values())
 
     def finish(self, losses: Mapping[str, Loss], rows: int) -> None:
         """All batches of an update have gone by: how their gradients lie to each other waits until it is read."""
         self._plain.finish(losses, rows)
-        if self._found and not self._at:
-            names = [*self._found]
-            for name in names:
-                self._found[name] = self._plain.sums(name, self._found[name], self._trained)
-            shared = [
-                place
-                for place in range(len(self._trained))
-                if sum(self._found[name][place] is not None for name in names) > 1
-            ]
-            vectors = rows_of_shared(names, self._found, self._trained, shared).float()
-            self._seen.append((names, vectors @ vectors.T))
-        self._found = {}
+        if self._looks and not self._at:
+            self._compare(losses)
 
     def figures(self) -> dict[str, float]:
         """By pair, the mean of the cosines since the last time, read from the device at once."""
@@ -78,6 +70,18 @@ class Watched:
             for pair, value in cosines(names, gramian.cpu().double().numpy()).items():
                 told.setdefault(pair, []).append(value)
         return {pair: sum(values) / len(values) for pair, values in told.items()}
+
+    def _compare(self, losses: Mapping[str, Loss]) -> None:
+        """On the parameters, which two objectives reach."""
+        waiting, self._found = self._found, {}
+        names, none = self._plain.sums.objectives(self._names, losses, waiting), [None] * len(self._trained)
+        waiting = {name: waiting.get(name, none) for name in names}
+        found = self._plain.sums.lists("apart", waiting, self._trained)  # for itself: what is learned keeps its bits
+        several = [sum(found[name][place] is not None for name in names) > 1 for place in range(len(self._trained))]
+        shared = [place for place, more in enumerate(several) if more]
+        if names:
+            vectors = rows_of_shared(names, found, self._trained, shared).float()
+            self._seen.append((names, vectors @ vectors.T))
 
     def _look(self, starts: Starts, step: Step) -> None:
         """Take the gradients of a batch; by a node's value each batch is for itself, since its rows are other ones."""
@@ -90,7 +94,9 @@ class Watched:
                 found = torch.autograd.grad(value, by, scaled, retain_graph=True, allow_unused=True)
                 if any(part is not None for part in found):
                     self._found[name] = added(self._found.get(name), found)
-        if calls and self._found:
-            found, self._found = self._found, {}
-            vectors = rows_of_shared([*found], found, calls, range(len(calls))).float()
-            self._seen.append(([*found], self._plain.processes.sum([vectors @ vectors.T])[0]))
+        if not self._at:
+            return
+        found, self._found = self._found, {}
+        if names := self._plain.sums.objectives(self._names, step.losses, found):
+            vectors = rows_of_shared(names, found, calls, range(len(calls))).float()
+            self._seen.append((names, self._plain.processes.sum([vectors @ vectors.T])[0]))

@@ -71,10 +71,13 @@ class Weighed:
             return
         self._plain.finish(losses, rows)
         self._now = ()
-        if not self._observes or (self._balancer.at is not None and not self._seen):
-            return  # in a phase in which the node is frozen there is nothing to compare: weights stay
-        if self._seen:
-            self._balancer.look(self._norms())
+        if not self._observes:
+            return
+        if self._balancer.at is not None:
+            seen, self._seen = self._seen, {}
+            if not any(self._plain.sums.there(("looked at", frozenset(losses)), [bool(seen)])):
+                return  # in a phase in which the node is frozen there is nothing to compare: weights stay
+            self._balancer.look(self._norms(seen))
         self._balancer.observe(*self._told(losses, rows))
 
     def figures(self) -> dict[str, float]:
@@ -91,7 +94,7 @@ class Weighed:
         """Each objective's mean, and those that count."""
         names, plain = self._balancer.names, self._plain
         means = means_of(names, losses, plain.weights, rows, plain.processes)
-        return means, there_of(names, losses, plain.weights, plain.processes)
+        return means.values, there_of(names, losses, plain.weights, means)
 
     def _look(self, starts: Starts) -> None:
         """Add up each loss's gradient on the parameters that are compared."""
@@ -106,9 +109,9 @@ class Weighed:
             vector = torch.cat([part.flatten() for part in flat])
             self._seen[name] = self._seen[name] + vector if name in self._seen else vector
 
-    def _norms(self) -> Tensor:
-        seen, self._seen = self._seen, {}
-        zero = torch.zeros_like(next(iter(seen.values())))
+    def _norms(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """How long the gradients of all processes are together."""
+        zero = torch.cat([torch.zeros_like(parameter).flatten() for parameter in self._looked_at])
         vectors = self._plain.processes.sum([seen.get(name, zero) for name in self._balancer.names])
         norms = torch.stack([vector.norm() for vector in vectors])
         (scale,) = self._plain.scale([torch.ones_like(norms)])

@@ -49,7 +49,7 @@ class Window:
         self._counts, self._all_rows = self._own, None
         if not processes.alone:
             device = next(iter(batches[0].values())).device
-            sums = processes.sum([torch.tensor(self.rows, device=device), *self._own.values()])
+            sums = processes.sum([torch.full((), self.rows, device=device), *self._own.values()])
             self._all_rows, self._counts = sums[0], dict(zip(self._own, sums[1:], strict=True))
         self._found: dict[str, Tensor] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ import jumpml
 from jumpml import Project
 from jumpml._project import Stages
 from jumpml.core import SpecError
+from jumpml.learn import Teaching, difficulty_of_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +57,30 @@ def test_a_run_from_files_is_paced_and_weighed_and_another_is_a_reference(tmp_pa
     assert not torch.equal(weights(after), weights(plain))
 
 
+def test_arms_and_pacing_go_by_a_runs_losses_which_are_taken_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shell("run", str(project(tmp_path / "plain", "", DATA)), "--out", str(tmp_path / "runs")).exit_code == 0
+    (run,) = (tmp_path / "runs" / "digits").iterdir()
+    asked: list[torch.Tensor] = []
+
+    def seen(*given: Any) -> torch.Tensor:
+        asked.append(difficulty_of_run(*given))
+        return asked[-1]
+
+    monkeypatch.setattr("jumpml.learn.examples._build_examples.difficulty_of_run", seen)
+    said = f"curriculum: {{teacher: uniform, arms: {{difficulty: 3}}, pacing: root, difficulty: {{run: {run}}}}}\n"
+    files = project(tmp_path / "bins", said, DATA)
+    loaders = jumpml.create_dataloader(files / "digits.data.yaml")
+    model = jumpml.load_model(files / "digits.model.yaml", loaders)
+    learner = jumpml.create_learner(loaders, model, None, files / "digits.learner.yaml", run=tmp_path / "run")
+    (hard,) = asked
+    (teaching,) = (hook for hook in learner.hooks if isinstance(hook, Teaching))
+    rows = [arm.order.epoch(0, 0, 32).positions for arm in teaching.arms("supervised")]
+    assert torch.cat(rows).sort().values.tolist() == [*range(len(hard))]
+    assert hard[rows[0]].max() <= hard[rows[1]].min() and hard[rows[1]].max() <= hard[rows[2]].min()
+
+
 @pytest.mark.parametrize(
     ("curriculum", "text"),
     [
@@ -63,7 +88,18 @@ def test_a_run_from_files_is_paced_and_weighed_and_another_is_a_reference(tmp_pa
         ("{pacing: {kind: root, over: 0}}", "curriculum.pacing.over: expected a number above 0, got 0."),
         ("{pacing: {kind: rot}}", "curriculum.pacing"),
         ("{pacing: {kind: root}, when: [supervized]}", "there is no phase 'supervized'. Did you mean 'supervised'"),
-        ("{difficulty: own}", "nothing asks how hard rows are: leave `difficulty` out, or say `pacing`"),
+        (
+            "{difficulty: own}",
+            "nothing asks how hard rows are: leave `difficulty` out, or say `pacing` or `arms: {diff",
+        ),
+        (
+            "{teacher: uniform, arms: [{difficulty: 2}, {classes: label}], difficulty: own}",
+            "bins of difficulty are made before anything is learned, and `own` losses are not there yet: say",
+        ),
+        (
+            "{teacher: uniform, arms: {difficulty: 2}, difficulty: {run: nowhere}}",
+            "nowhere is no run: it has no specs/",
+        ),
         ("{pacing: {kind: root}, difficulty: {run: nowhere}}", "nowhere is no run: it has no specs/*.model.yaml."),
         ("{examples: {kind: super_loss, of: [labl]}}", "there is no objective 'labl'. Did you mean 'label'?"),
         ("{examples: {kind: data_parameters, of: [labl]}}", "there is no task 'labl'. Did you mean 'label'?"),

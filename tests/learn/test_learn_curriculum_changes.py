@@ -11,10 +11,11 @@ from iris_files import iris_data, iris_model, mlp
 
 import jumpml
 from jumpml.core import CheckpointError
-from jumpml.curriculum import RootPacing
-from jumpml.learn import Hook, Learner, Pace
+from jumpml.curriculum import RootPacing, Uniform
+from jumpml.learn import Difficulty, Hook, Learner, Pace, Teaching
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 BATCHES, STOP = 7, 3
@@ -134,12 +135,25 @@ def test_other_data_sets_of_the_phase_make_the_epoch_anew(tmp_path: Path) -> Non
     assert len(diary.rows) == BATCHES and int(rows.min()) >= len(rows) == 105  # the second data set's, all of them
 
 
-def test_other_difficulties_are_another_run_and_make_the_epoch_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        (lambda hard: Pace(RootPacing(), hard), r"pacing: root.*, by given [0-9a-f]{12}, .* then, root.* now"),
+        (
+            lambda hard: Teaching(Uniform(), Difficulty(2, hard)),
+            r"curriculum: uniform, arms 2 bins of difficulty [0-9a-f]{12}, .* then, uniform.* now",
+        ),
+    ],
+    ids=["pacing", "arms"],
+)
+def test_other_difficulties_are_another_run_and_make_the_epoch_anew(
+    by: Callable[[torch.Tensor], Hook], told: str, tmp_path: Path
+) -> None:
     def made(difficulty: torch.Tensor, allow: bool = False) -> Learner:
         loaders = jumpml.create_dataloader({**iris_data(), "batch_size": 16})
         model = jumpml.load_model(iris_model({"body": mlp(8)}), loaders)
         options = {"phases": {"supervised": {"epochs": 3}}, "log": []}
-        more: dict[str, Any] = {"run": tmp_path, "allow_changes": allow, "hooks": [Pace(RootPacing(), difficulty)]}
+        more: dict[str, Any] = {"run": tmp_path, "allow_changes": allow, "hooks": [by(difficulty)]}
         return jumpml.create_learner(loaders, model, None, options, **more)
 
     learner, hard = made(torch.arange(105.0)), torch.arange(105.0)
@@ -148,7 +162,7 @@ def test_other_difficulties_are_another_run_and_make_the_epoch_anew(tmp_path: Pa
             learner.step(batch)
         learner.save()
     assert made(2 * hard).progress.batch == STOP  # which ranks rows alike
-    with pytest.raises(CheckpointError, match=r"pacing: root.*, by given [0-9a-f]{12}, .* then, root.* now"):
+    with pytest.raises(CheckpointError, match=told):
         made(-hard)
     assert made(-hard, allow=True).progress.batch == 0
 

@@ -776,10 +776,24 @@ def test_bins_need_to_know_how_hard_rows_are() -> None:
         make_learner([Teaching(Uniform(), Difficulty(2))], loaders=loaders)
     loaders = make_loaders()
     loaders.difficulty = torch.ones(58, dtype=torch.float64)
-    with pytest.raises(LearnerError, match=r"curriculum\.arms: difficulty: "):
+    with pytest.raises(LearnerError, match=r"arms\.difficulty: all 58 train rows are equally hard \(1\)"):
         make_learner([Teaching(Uniform(), Difficulty(2))], loaders=loaders)
+    for given, told in (
+        (torch.rand(57), r"expected a number for each of 58 train rows, got the shape \[57\]"),
+        (torch.full((58,), math.nan), "58 of 58 train rows have none"),
+    ):
+        with pytest.raises(LearnerError, match=rf"arms\.difficulty: {told}"):
+            make_learner([Teaching(Uniform(), Difficulty(2, given))])
     with pytest.raises(LearnerError, match="expected two bins or more, got 1"):
         Difficulty(1)
+
+
+def test_bins_go_by_what_is_given() -> None:
+    given = torch.arange(58.0).roll(11)
+    teaching = Teaching(Uniform(), Difficulty(2, given))
+    make_learner([teaching])
+    easy, hard = ({*arm.order.epoch(0, 0, 8).positions.tolist()} for arm in teaching.arms("supervised"))
+    assert easy == {*given.argsort()[:29].tolist()} and hard == {*given.argsort()[29:].tolist()}
 
 
 def test_rows_that_come_by_their_losses_would_leave_an_arm() -> None:

@@ -1630,7 +1630,9 @@ CASES |= {
     ),
     "learner.curriculum.arms.share": Case(LEARN, {"curriculum.arms.share": 0.25}, _taught()),
     "learner.curriculum.arms.difficulty": Case(
-        LEARN, {"curriculum.arms": {"difficulty": 3}}, _taught(), refused="does not say how hard its rows are"
+        LEARN,
+        {"curriculum.arms.difficulty": 3},
+        _taught(arms={"difficulty": 2}, difficulty={"run": "{folder}/run"}),
     ),
     "learner.curriculum.arms.views": Case(
         LEARN, {"curriculum.arms": {"views": ["one", "plain"]}}, _taught(arms={"views": ["plain", "one"]})

@@ -24,7 +24,7 @@ class ArmsBySpec(Spec):
     """With `classes`, .5 unless said: the share of a batch that is of the arm's class. The other rows come from all
     classes, since a net that tells them apart learns nothing by batches of one."""
     difficulty: Annotated[int, Field(ge=2)] | None = None
-    """So many bins of as many rows, from easy to hard by the data file's `difficulty`: an arm each."""
+    """So many bins of as many rows, from easy to hard by what `curriculum.difficulty` says: an arm each."""
     views: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
     """Views of the data file, whose changes are made in the place of its `augment`: an arm each. `augment` is that
     itself, and `plain` changes nothing."""
@@ -122,7 +122,7 @@ class CurriculumSpec(Spec):
     """Updates after which rewards are read from the device, and told."""
     difficulty: DifficultySpec = "data"
     """What says how hard rows are, where that is asked for: `data`, the data file's `difficulty`; `own`, this model's
-    own last loss of each row; or `{run: FOLDER}`, a reference model's."""
+    own last loss of each row, which pacing alone can go by; or `{run: FOLDER}`, a reference model's."""
     pacing: PacingSpec | None = None
     """Which rows may come yet, by how hard they are: more and more of them."""
     examples: ExamplesSpec | None = None
@@ -137,6 +137,15 @@ class CurriculumSpec(Spec):
         if self.teacher is None and self.arms is not None:
             raise ValueError("nobody chooses from the arms: say `teacher: exp3s`, `teacher: uniform`, ...")
         paced = self.pacing is not None and self.pacing.order != "random"
-        if self.difficulty != "data" and not paced:
-            raise ValueError("nothing asks how hard rows are: leave `difficulty` out, or say `pacing`")
+        arms = self.arms if isinstance(self.arms, tuple) else (self.arms,)
+        binned = any(isinstance(one, ArmsBySpec) and one.difficulty is not None for one in arms)
+        if self.difficulty != "data" and not (paced or binned):
+            raise ValueError(
+                "nothing asks how hard rows are: leave `difficulty` out, or say `pacing` or `arms: {difficulty: 4}`"
+            )
+        if self.difficulty == "own" and binned:
+            raise ValueError(
+                "bins of difficulty are made before anything is learned, and `own` losses are not there yet: "
+                "say `data`, or `{run: FOLDER}`"
+            )
         return self

@@ -16,7 +16,7 @@ from jumpml.curriculum._pacing import (
 )
 from jumpml.curriculum._policy_gradient import PolicyGradient
 from jumpml.curriculum._ppo import PPO
-from jumpml.curriculum._ranks import constant_problem, difficulty_bins, difficulty_problem, ranked
+from jumpml.curriculum._ranks import difficulty_bins, difficulty_problem, ranked
 from jumpml.curriculum._reward_scale import RewardScale
 from jumpml.curriculum._row_weights import RowWeights, SelfPaced, SuperLoss
 from jumpml.curriculum._teacher import Arm, Array, Teacher
@@ -55,5 +55,4 @@ __all__ = [
     "ranked",
     "difficulty_bins",
     "difficulty_problem",
-    "constant_problem",
 ]

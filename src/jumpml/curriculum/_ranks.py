@@ -36,7 +36,7 @@ def ranked(difficulty: Tensor, order: str = "easy_first", seed: int = 0) -> Tens
     shuffled = torch.randperm(len(difficulty), generator=generator)
     if order == "random":
         return shuffled
-    if problem := difficulty_problem(difficulty):
+    if problem := _missing(difficulty):
         raise LearnerError(f"difficulty: {problem}")
     return shuffled[difficulty.cpu()[shuffled].argsort(stable=True, descending=order == "hard_first")]
 
@@ -64,23 +64,33 @@ def difficulty_bins(difficulty: Tensor, bins: int, seed: int = 0) -> Tensor:
             f"difficulty: expected from 1 to {len(difficulty)} bins of {len(difficulty)} rows, got {bins}."
         )
     order = ranked(difficulty, seed=seed)
-    if bins > 1 and (problem := constant_problem(difficulty)):
+    if bins > 1 and (problem := _constant(difficulty)):
         raise LearnerError(f"difficulty: {problem}")
     found = torch.empty_like(order)
     found[order] = torch.arange(len(order)) * bins // len(order)
     return found
 
 
-def difficulty_problem(difficulty: Tensor) -> str:
-    """Why rows cannot be ranked: some have no difficulty; nothing where all have one."""
+def difficulty_problem(difficulty: Tensor, rows: int) -> str:
+    """Why rows cannot be told apart by how hard they are; nothing where they can.
+
+    Args:
+        difficulty: float ``[rows]``, the higher the harder.
+        rows: How many there should be.
+    """
+    if difficulty.shape != (rows,):
+        return f"expected a number for each of {rows} train rows, got the shape {[*difficulty.shape]}."
+    return _missing(difficulty) or _constant(difficulty)
+
+
+def _missing(difficulty: Tensor) -> str:
     missing = int((~difficulty.isfinite()).sum())
     if missing:
         return f"{missing} of {len(difficulty)} train rows have none: it is missing there, NaN or infinite. Fill it in."
     return ""
 
 
-def constant_problem(difficulty: Tensor) -> str:
-    """That all rows are equally hard; nothing where they are not."""
+def _constant(difficulty: Tensor) -> str:
     if len(difficulty) and bool((difficulty == difficulty[0]).all()):
         same = float(difficulty[0])
         return f"all {len(difficulty)} train rows are equally hard ({same:g}): there is nothing to rank by."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import LearnerError, PhaseSpec, Problem, derive_seed, did_you_mean, refusal, with_lines
@@ -15,7 +16,7 @@ from jumpml.learn._told import told_by
 from jumpml.learn._validation import wrong_figure
 from jumpml.learn.adapting import build_adaptation, find_adaptation_problems
 from jumpml.learn.continual._replay import Replay, too_many
-from jumpml.learn.examples._build_examples import build_example_hooks
+from jumpml.learn.examples._build_examples import build_difficulty, build_example_hooks
 from jumpml.learn.hooks._build_hooks import build_hooks, build_probes, find_hook_problems
 from jumpml.learn.hooks._embedding_probe import find_probe_problems, measured_by
 from jumpml.learn.hooks._grow import AtEpoch, Grow, GrowthRule, OnPlateau, find_growth_problems
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from jumpml.data import DataLoaders
     from jumpml.graph import Model, Surgery
     from jumpml.learn._hook import Hook
+    from jumpml.learn.examples._build_examples import HowHard
     from jumpml.learn.schedules._schedules import Schedule
 
 DEFAULT_EPOCHS = 10
@@ -80,9 +82,10 @@ def build_learner(
         SpecError: The file asks for what there is not.
         JumpMLError: Data and model do not fit it; the text has the file's own mistakes too.
     """
-    phases = _phases(spec, loaders, model, own_optimizer=optimizer is None)
+    how_hard = cache(partial(build_difficulty, spec, loaders))  # a reference model is asked once, and only if need be
+    phases = _phases(spec, loaders, model, how_hard, own_optimizer=optimizer is None)
     initialized = begin(spec, model, loaders, folder)
-    examples = build_example_hooks(spec, loaders)
+    examples = build_example_hooks(spec, how_hard)
     if optimizer is None:
         optimizer = build_optimizer(spec, model)
     elif "optimizer" in spec.model_fields_set:
@@ -110,7 +113,7 @@ def build_learner(
             log=[*_logs(spec, model, folder), *log],
             hooks=[
                 *_replay(spec),
-                *build_hooks(spec),
+                *build_hooks(spec, how_hard),
                 *examples,
                 *([Grow(rules)] if (rules := build_rules(spec)) else []),
                 *hooks,
@@ -126,7 +129,9 @@ def build_learner(
     return learner
 
 
-def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimizer: bool) -> dict[str, Phase]:
+def _phases(
+    spec: LearnerSpec, loaders: DataLoaders, model: Model, how_hard: HowHard, *, own_optimizer: bool
+) -> dict[str, Phase]:
     """The phases, once all that can be found wrong before they begin is told."""
     schedules = [*_wrong_schedules(spec)]
     if schedules:  # of these no phase can be made
@@ -140,7 +145,7 @@ def _phases(spec: LearnerSpec, loaders: DataLoaders, model: Model, *, own_optimi
     problems += find_probe_problems(build_probes(spec), model, loaders)
     problems += find_drawing_problems(build_drawing(spec), model)
     problems += find_adaptation_problems(spec.adapt, model, loaders)
-    if (teaching := build_teaching(spec.curriculum)) is not None:
+    if (teaching := build_teaching(spec.curriculum, how_hard)) is not None:
         problems += find_teaching_problems(teaching, model, loaders, phases, count)
     if problems:
         raise with_lines(refusal(LearnerError, _placed(problems, spec)), spec)

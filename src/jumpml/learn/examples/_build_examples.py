@@ -13,29 +13,33 @@ from jumpml.learn.examples._tempering import Tempering
 from jumpml.learn.examples._weighing import Weighing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from jumpml.core import CurriculumSpec, LearnerSpec
     from jumpml.data import DataLoaders
     from jumpml.learn._hook import Hook
 
+    HowHard = Callable[[], Tensor | Literal["data", "own"]]
 
-def build_example_hooks(spec: LearnerSpec, loaders: DataLoaders) -> list[Hook]:
+
+def build_example_hooks(spec: LearnerSpec, how_hard: HowHard) -> list[Hook]:
     """What the file says of which rows may come yet, and of what single rows count.
 
     Args:
         spec: The learner file.
-        loaders: The data, which a reference model is asked of.
+        how_hard: Tells how hard rows are.
 
     Raises:
-        SpecError: The reference run is none, or does not fit the data.
+        SpecError: It cannot.
     """
     said = spec.curriculum
     if said is None:
         return []
     hooks: list[Hook] = [] if said.examples is None else [_of_examples(said)]
     if said.pacing is not None:
-        difficulty = "data" if said.pacing.order == "random" else build_difficulty(spec, loaders)
+        difficulty = "data" if said.pacing.order == "random" else how_hard()
         seed = derive_seed(spec.seed, "pacing")
         hooks.append(Pace(build_pacing(said.pacing), difficulty, when=said.when, seed=seed))
     return hooks

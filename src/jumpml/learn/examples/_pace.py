@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import torch
 
 from jumpml.core import Problem
-from jumpml.curriculum import Pacing, constant_problem, difficulty_problem, ranked
+from jumpml.curriculum import Pacing, difficulty_problem, ranked
 from jumpml.data import Paced
 from jumpml.learn.examples._row_hook import RowHook
 from jumpml.learn.examples._row_losses import RowLosses, by_row, find_row_problems
@@ -94,7 +94,7 @@ class Pace(RowHook):
             text = "the data file says of no data set how hard rows are."
             fix = "Give it `difficulty: {column: ...}`, take `own` or a reference run, or pace with `order: random`."
             yield Problem(DIFFICULTY, text, fix)
-        elif problem := difficulty_problem(known) or constant_problem(known):
+        elif problem := difficulty_problem(known, len(learner.loaders.train.rows)):
             yield Problem(DIFFICULTY, problem)
 
     def _known(self, learner: Learner) -> Tensor | None:

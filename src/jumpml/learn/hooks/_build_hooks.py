@@ -25,10 +25,16 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
     from jumpml.learn._hook import Hook
     from jumpml.learn._phase import Phase
+    from jumpml.learn.examples._build_examples import HowHard
 
 
-def build_hooks(spec: LearnerSpec) -> list[Hook]:
-    """What joins the loop as the file says: averages of last epochs, early stopping, figures, balancing, a teacher."""
+def build_hooks(spec: LearnerSpec, how_hard: HowHard) -> list[Hook]:
+    """What joins the loop as the file says: averages of last epochs, early stopping, figures, balancing, a teacher.
+
+    Args:
+        spec: The file.
+        how_hard: Tells how hard rows are, where a teacher's arms differ in that.
+    """
     hooks: list[Hook] = []
     if spec.swa:
         hooks.append(SWA(start=spec.swa.start, phase=spec.swa.phase))
@@ -44,7 +50,7 @@ def build_hooks(spec: LearnerSpec) -> list[Hook]:
         hooks.append(Balancing(balancer, spec.balance.over))
     if (cosines := _cosines(spec.balance)) is not None:
         hooks.append(cosines)
-    if (teaching := build_teaching(spec.curriculum)) is not None:
+    if (teaching := build_teaching(spec.curriculum, how_hard)) is not None:
         hooks.append(teaching)
     return hooks
 

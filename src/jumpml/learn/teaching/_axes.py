@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
+from hashlib import sha256
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, final
 
 from jumpml.core import LearnerError, Problem, did_you_mean
-from jumpml.curriculum import difficulty_bins
+from jumpml.curriculum import difficulty_bins, difficulty_problem
 from jumpml.graph import BroughtLoss
 
 if TYPE_CHECKING:
@@ -180,6 +181,8 @@ class Difficulty(Axis):
 
     Args:
         bins: How many.
+        difficulty: How hard each train row is, float ``[train rows]`` in plain order, as `difficulty_by` tells it of a
+            reference model; or ``data``, what the loaders say.
 
     Raises:
         LearnerError: There are fewer than two.
@@ -187,27 +190,36 @@ class Difficulty(Axis):
 
     kind = "difficulty"
 
-    def __init__(self, bins: int) -> None:
+    def __init__(self, bins: int, difficulty: Tensor | Literal["data"] = "data") -> None:
         if bins < 2:
             raise LearnerError(f"arms by difficulty: expected two bins or more, got {bins!r}.")
-        self.bins = bins
+        self.bins, self.difficulty = bins, difficulty
+        self._checksum = ""
 
     def parts(self, model: Model, loaders: DataLoaders, phase: str, datasets: Sequence[str]) -> Mapping[str, Part]:
         """A bin each, of all train rows."""
-        if loaders.difficulty is None:
+        known = self._known(loaders)
+        if known is None:
             return {}
-        found = difficulty_bins(loaders.difficulty, self.bins)
+        found = difficulty_bins(known, self.bins)
+        self._checksum = sha256(found.numpy().tobytes()).hexdigest()[:12]
         return {str(place + 1): Part(mask=found == place) for place in range(self.bins)}
 
     def problems(self, path: Path, model: Model, loaders: DataLoaders) -> Iterator[Problem]:
-        """The data does not say how hard rows are."""
-        if loaders.difficulty is None:
-            fix = "Give the data sets `difficulty: {column: ...}`, or choose from other arms."
-            yield Problem((*path, "difficulty"), "the data does not say how hard its rows are.", fix)
+        """Nothing says how hard rows are, or not of each."""
+        at, known = (*path, "difficulty"), self._known(loaders)
+        if known is None:
+            fix = "Give the data sets `difficulty: {column: ...}`, take a reference run, or choose from other arms."
+            yield Problem(at, "the data does not say how hard its rows are.", fix)
+        elif problem := difficulty_problem(known, len(loaders.train.rows)):
+            yield Problem(at, problem)
+
+    def _known(self, loaders: DataLoaders) -> Tensor | None:
+        return loaders.difficulty if isinstance(self.difficulty, str) else self.difficulty
 
     def identity(self) -> str:
-        """How many."""
-        return f"{self.bins} bins of difficulty"
+        """How many, and which rows are in which."""
+        return f"{self.bins} bins of difficulty {self._checksum}".rstrip()
 
 
 @final

@@ -73,7 +73,7 @@ def test_window_is_algorithm_3() -> None:
 
 
 def test_sampling_is_algorithm_4() -> None:
-    """Every way in which one change of each task's last ones can be drawn, one by one."""
+    """Every way in which one change of each task's last ones can be drawn, one by one; of one that was not seen, 1."""
     teacher, before = begun("sampling", window=3), np.zeros(3)
     changes: list[list[float]] = [[], [], []]
     for task, score in scores(40):
@@ -82,7 +82,7 @@ def test_sampling_is_algorithm_4() -> None:
         before[task] = score
         changes[task] = [*changes[task], change][-3:]
         wins = np.zeros(3)
-        drawn = [*itertools.product(*(each or [np.inf] for each in changes))]
+        drawn = [*itertools.product(*(each or [1.0] for each in changes))]
         for one in drawn:
             best = np.abs(one) == np.abs(one).max()
             wins += best / best.sum() / len(drawn)

@@ -25,7 +25,9 @@ class OnlineMixing(Teacher):
     .. math:: (1 - K \epsilon_t) \operatorname{softmax}(\epsilon_{t-1} R) + \epsilon_t
 
     The paper's reward is the step's loss, so that domains with a high perplexity come more often. The authors' own
-    program differs from their paper: it takes :math:`e^r` for :math:`r / \pi`.
+    program (alon-albalak/online-data-mixing on GitHub, ``SmoothedMeanWeightUpdater``) differs from their paper: it
+    takes :math:`e^r` for :math:`r / \pi`, and where an update has batches of several domains, :math:`R` itself for
+    its softmax.
 
     Args:
         alpha: How much of the moving mean stays.

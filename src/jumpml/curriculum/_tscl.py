@@ -26,12 +26,15 @@ class TSCL(Teacher):
 
     - ``online``: :math:`Q \leftarrow \alpha r + (1 - \alpha) Q` for the arm; the one with the largest :math:`|Q|` is
       chosen.
-    - ``window``: the same with the slope of a line through the last points of the arm's curve for :math:`r`. The
-      authors' own program takes the slope itself for :math:`Q`, as ``alpha=1`` does.
+    - ``window``: the same with the slope of a line through the last points of the arm's curve for :math:`r`.
     - ``sampling``: one of each arm's last rewards is drawn, and the arm whose is largest by size is chosen: Thompson
-      sampling of what was seen. An arm of which nothing was seen comes first.
+      sampling of what was seen. An arm of which nothing was seen comes first; the paper has it draw 1, which is the
+      same where rewards are below that.
 
-    The floor is the paper's :math:`\epsilon` of a greedy choice; arms that are alike share.
+    The floor is the paper's :math:`\epsilon` of a greedy choice; arms that are alike share. The authors' own program
+    (tambetm/TSCL on GitHub) differs from the paper: each step tells it the scores of all tasks, sizes are an option
+    of it (``--abs``), and ``window`` takes the slope itself for :math:`Q`, as ``alpha=1`` does, and 1 for that of
+    an arm with fewer than two points.
 
     Args:
         algorithm: The algorithm.

@@ -11,7 +11,7 @@ import torch
 from jumpml.core import LearnerError, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -25,10 +25,12 @@ class RowWeights(ABC):
     Attributes:
         kind: Its name in a learner file.
         remembers: Whether it goes by the last losses of all rows, which `closed` tells.
+        added_up: Makes sums over a batch those over the whole batch, where it is shared out.
     """
 
     kind: ClassVar[str]
     remembers: ClassVar[bool] = False
+    added_up: Callable[[Sequence[Tensor]], list[Tensor]] = list
 
     def begin(self, classes: int) -> None:  # noqa: B027 (not all need it)
         """A phase begins: what was learned in another is forgotten.
@@ -217,8 +219,8 @@ class SuperLoss(RowWeights):
 
     def _take_in(self, losses: Tensor, present: Tensor | None) -> None:
         there = torch.ones_like(losses) if present is None else present.to(losses)
-        count = there.sum()
-        mean = torch.where(there > 0, losses, 0.0).sum() / count
+        total, count = self.added_up([torch.where(there > 0, losses, 0.0).sum(), there.sum()])
+        mean = total / count
         usual = self._usual.to(losses)
         moved = torch.where(usual.isnan(), mean, self.decay * usual + (1 - self.decay) * mean)
         self._usual = torch.where(count > 0, moved, usual)

@@ -209,8 +209,12 @@ class Loader:
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
-        """Inside, serve what you like; afterwards the loader stands where it stood, and serves what it served."""
+        """Inside, serve what you like; afterwards the loader stands where it stood, and serves what it served.
+
+        Batches are whole inside, also where several processes share them.
+        """
         before = dict(vars(self))
+        self.share = None
         try:
             yield
         finally:

@@ -44,6 +44,11 @@ class Hook:
     in a step: that would make the host wait for it. What it must remember stands in its ``state_dict``, or a resumed
     run is another run.
 
+    Where several processes learn, each has the hook, and every moment comes in all of them: weights, gradients in
+    ``differentiated`` and the records of epochs are the same in all, batches and steps have this process's rows alone.
+    What all decide by must be the same in all, so sum it up by ``learner.processes.sum``; what is kept of rows and goes
+    into the checkpoint must be of all rows (``gather``), since only the first one's is written.
+
     Attributes:
         name: Its key in the checkpoint.
         figures: Validation figures that it reads in ``closed``: `val/<task>/<metric>` or `val/loss`.

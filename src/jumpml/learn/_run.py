@@ -130,6 +130,7 @@ class Run:
         """Let every objective that keeps what was learned take the model as it is now; see `Learner.consolidate`."""
         seed = derive_seed(self.loop.seed, "consolidate", self.loop.progress.step)
         average = self.average if isinstance(self.average, EMA) else None
+        self.states.settle_buffers()
         consolidate(self.loop.model, self.loop.loaders, seed, average=average.model if average else None)
         if average:
             average.pair()

@@ -69,6 +69,8 @@ class ObjectiveModule(nn.Module, ABC):
     """Whether surgery may give its first input more columns, and nothing that it keeps stands in the way."""
     if_collapsed: ClassVar[str] = ""
     """Of a self-supervised kind, what to change where the embeddings under it have become one and the same."""
+    tallies: ClassVar[tuple[str, ...]] = ()
+    """Names of its buffers that count what `figures` are made of: where several processes learn, they are added up."""
     per_example: bool = True
     """Whether `forward` returns one loss a row. One of a whole batch never gets a batch of one row."""
     forward: Callable[..., Loss]
@@ -120,6 +122,16 @@ class ObjectiveModule(nn.Module, ABC):
         Args:
             epoch: Epochs that the phase has behind it, with the share of the open one.
             epochs: How many it has.
+        """
+
+    def pool(self, join: Callable[[Tensor], Tensor]) -> None:
+        """Before `after_update`, where several processes learn from the same batches: what was noted of rows is of all.
+
+        Override it where `after_update` goes by rows; else each process would go by its own, and until the next
+        checkpoint or validation they would remember other things.
+
+        Args:
+            join: Makes ``[all rows, *]``, in the order of one process, of this process's ``[rows, *]``.
         """
 
     def figures(self) -> Mapping[str, Tensor]:

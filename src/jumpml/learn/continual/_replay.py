@@ -37,7 +37,7 @@ class Replay(Hook):
     2020, https://arxiv.org/abs/2004.07211).
 
     The kept rows pass the model on their own, so that what is logged and recorded is of the rows of now. Penalties on
-    parameters count once, with these.
+    parameters count once, with these. Where several processes learn, all keep the same rows, of whole batches.
 
     Handed to the next learner, it goes on with the rows that it has. Where that one's model has new classes, an output
     that was kept is compared on the classes that there were.
@@ -156,7 +156,7 @@ class Replay(Hook):
         if self._on:
             fields = {_FIELD + name: step.batch[name] for name in self._kept}
             outputs = {_OUTPUT + task: step.values[node] for task, node in self._outputs.items()}
-            self._reservoir.add(fields | outputs)
+            self._reservoir.add(fields | outputs, self._learner.processes)
 
     def grew(self, growth: Growth) -> None:
         """There may be new classes; the next step meets them, since a growth may yet be taken back."""

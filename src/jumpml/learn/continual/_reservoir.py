@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 
 from jumpml.core import LearnerError
+from jumpml.learn.processes._processes import ALONE
+from jumpml.learn.processes._whole import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import Tensor
+
+    from jumpml.learn.processes._processes import Processes
 
 
 @final
@@ -55,17 +59,20 @@ class Reservoir:
         """What is kept of each row; nothing before the first."""
         return tuple(self._rows)
 
-    def add(self, batch: Mapping[str, Tensor]) -> None:
+    def add(self, batch: Mapping[str, Tensor], processes: Processes = ALONE) -> None:
         """Let rows go by.
 
         Args:
             batch: ``[batch, *]`` by name, always the same names and shapes.
+            processes: Those that each have some rows of the batch; all keep the same ones.
 
         Raises:
             LearnerError: They are other than those that are kept.
         """
         count = next(iter(batch.values())).shape[0]
         self._validate(batch)
+        whole = None if processes.alone else Whole(count, processes)
+        count = count if whole is None else whole.rows
         numbers = torch.arange(self.seen, self.seen + count)
         chance = torch.rand(count, generator=self._generator, dtype=torch.float64)
         places = torch.where(numbers < self._size, numbers, (chance * (numbers + 1)).long())
@@ -78,7 +85,8 @@ class Reservoir:
             if name not in self._rows:
                 self._rows[name] = values.new_zeros((self._size, *values.shape[1:]))
             to, of = (torch.tensor([*side], device=values.device) for side in (taken.keys(), taken.values()))
-            self._rows[name].index_copy_(0, to, values.index_select(0, of))
+            rows = values.index_select(0, of) if whole is None else whole.pick(values, [*taken.values()])
+            self._rows[name].index_copy_(0, to, rows)
 
     def draw(self, count: int) -> dict[str, Tensor]:
         """Kept rows of chance, with replacement.

@@ -74,7 +74,7 @@ class Pace(RowHook):
         """
         super().attach(learner)
         train = learner.loaders.train
-        self._losses = RowLosses(len(train.rows), learner.loaders.device)
+        self._losses = RowLosses(len(train.rows), learner.loaders.device, learner.processes)
         self._hard = torch.full((len(train.rows),), torch.nan, dtype=torch.float64)
         self._rank()
         if not self._own:
@@ -138,6 +138,7 @@ class Pace(RowHook):
             return
         self.pacing.closed(record.losses["total"])
         if self._own:
+            self._losses.agree()
             self._hard = self._losses.last.double().cpu()
             self._rank()
 

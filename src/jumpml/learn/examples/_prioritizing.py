@@ -81,7 +81,7 @@ class Prioritizing(RowHook):
         if not self._names:
             return
         rows, device = len(learner.loaders.train.rows), learner.loaders.device
-        self._phase, self._losses = stage.name, RowLosses(rows, device)
+        self._phase, self._losses = stage.name, RowLosses(rows, device, learner.processes)
         self._held = torch.ones(rows, dtype=torch.float64)
         self._order: Preferred | None = None
         stage.rearrange(self._preferred)
@@ -117,6 +117,7 @@ class Prioritizing(RowHook):
     def closed(self, record: EpochRecord) -> None:
         """Draw the next epoch by the losses that are known now."""
         if self._names:
+            self._losses.agree()
             self._held = self._priorities()
             self._count()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 
 from jumpml.core import POSITION, Problem, did_you_mean
+from jumpml.learn.processes._processes import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
     from jumpml.learn._hook import Step
     from jumpml.learn._learner import Learner
+    from jumpml.learn.processes._processes import Processes
 
 
 @final
@@ -24,15 +26,18 @@ class RowLosses:
     """Keeps the last loss of each train row, without a look at the device in a step.
 
     Of several objectives it is their mean by their weights, over those that count the row. Of a row that comes twice in
-    a batch the higher one stays.
+    a batch the higher one stays. Where several processes learn, each knows those of its own rows until `agree`.
 
     Args:
         rows: How many train rows there are.
         device: Where losses are.
+        processes: Those that learn together.
     """
 
-    def __init__(self, rows: int, device: torch.device) -> None:
+    def __init__(self, rows: int, device: torch.device, processes: Processes = ALONE) -> None:
         self.last = torch.full((rows,), torch.nan, device=device)
+        self._processes, self._noted = processes, 0
+        self._when = torch.full((rows,), -1, device=device)  # in which batch, where others may know of a later one
 
     def note(self, step: Step, objectives: Sequence[str], weights: Mapping[str, float]) -> None:
         """Take in a batch's.
@@ -43,20 +48,37 @@ class RowLosses:
             weights: By objective, what its mean is multiplied by.
         """
         told = {name: step.losses[name] for name in objectives if name in step.losses}
+        self._noted += 1
         if not told:
             return
         loss, place = row_loss(told, weights), step.batch[POSITION]
         kept = torch.where(loss.isnan(), self.last[place], loss)  # what no objective counts stays
         self.last.scatter_reduce_(0, place, kept, "amax", include_self=False)
+        if not self._processes.alone:
+            self._when.scatter_reduce_(0, place, torch.where(loss.isnan(), -1, self._noted), "amax")
+
+    def agree(self) -> None:
+        """Let all processes have the last loss of every row."""
+        if self._processes.alone:
+            return
+        told = self._processes.gather((self.last.cpu(), self._when.cpu()))
+        last, when = (torch.stack(of_all) for of_all in zip(*told, strict=True))
+        latest = when.amax(0)
+        newest = last.where(when == latest, -torch.inf).amax(0)
+        self.last.copy_(newest.where(latest >= 0, torch.nan))
+        self._when.copy_(latest)
 
     def state_dict(self) -> dict[str, Any]:
-        """The losses."""
+        """The losses, which all processes know then."""
+        self.agree()
         return {"last": self.last}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; one of other rows is of no use."""
         if len(state["last"]) == len(self.last):
             self.last = state["last"].to(self.last).clone()
+            self._noted = 0
+            self._when = torch.where(self.last.isnan(), -1, 0)
 
 
 def row_loss(losses: Mapping[str, Loss], weights: Mapping[str, float]) -> Tensor:

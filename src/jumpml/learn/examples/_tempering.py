@@ -150,17 +150,32 @@ class Tempering(RowHook):
         while self._waiting[0][0] is not step.batch:  # of an update that failed
             self._waiting.pop(0)
         _, places, parts = self._waiting.pop(0)
+        every = self._rows_of_all(step.rows)
         for name, tables in self._tables.items():
             if name not in step.losses or name not in parts:
                 continue
             slope = self._slope(name, step, torch.stack([*parts[name].values()]).sum(0))
             for key, table in tables.items():
-                own = slope * parts[name][key]  # by the logarithm
-                own = own if key == ROWS else own / max(1, step.rows)
-                place = places[name][key]
-                pull = self.weight_decay * (table[place] - self._began) / (1 if key == ROWS else max(1, step.rows))
-                table.index_put_((place,), -self.lr * (own + pull), accumulate=True)
+                place, rows = places[name][key], 1 if key == ROWS else every
+                own = slope * parts[name][key] / rows  # by the logarithm
+                pull = self.weight_decay * (table[place] - self._began) / rows
+                self._add(table, place, -self.lr * (own + pull))
                 table.clamp_(-MOST, MOST)
+
+    def _rows_of_all(self, rows: int) -> int | Tensor:
+        """How many rows a batch has, in all processes that share it."""
+        processes = self._learner.processes
+        if processes.alone:
+            return max(1, rows)
+        return processes.sum([torch.tensor(rows, device=self._learner.loaders.device)])[0]
+
+    def _add(self, table: Tensor, place: Tensor, moves: Tensor) -> None:
+        """Move a table by what a batch's rows ask for; where several processes share the batch, by those of all."""
+        if self._learner.processes.alone:
+            table.index_put_((place,), moves, accumulate=True)
+        else:
+            moved = torch.zeros_like(table).index_put_((place,), moves, accumulate=True)
+            table.add_(self._learner.processes.sum([moved])[0])
 
     def _slope(self, name: str, step: Step, temperature: Tensor) -> Tensor:
         """The derivative of each row's loss by its temperature."""

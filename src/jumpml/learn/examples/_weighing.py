@@ -59,14 +59,17 @@ class Weighing(RowHook):
 
     def enter(self, stage: Stage) -> None:
         """Begin with a rule for each objective."""
-        model, loaders = self._learner.model, self._learner.loaders
+        model, processes = self._learner.model, self._learner.processes
+        rows, device = len(self._learner.loaders.train.rows), self._learner.loaders.device
         self._phase = stage.name
         names = by_row(model, stage.name, self.of) if self._is_on(stage.name) else ()
         self._rules = {name: copy.deepcopy(self.weights) for name in names}
         for name, rule in self._rules.items():
             rule.begin(choices_of(model, name))
+            if not processes.alone:
+                rule.added_up = processes.sum
         kept = names if self.weights.remembers else ()
-        self._losses = {name: RowLosses(len(loaders.train.rows), loaders.device) for name in kept}
+        self._losses = {name: RowLosses(rows, device, processes) for name in kept}
 
     def weigh(self, losses: Mapping[str, Loss], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What each objective's rows count."""
@@ -82,6 +85,7 @@ class Weighing(RowHook):
         progress, phase = self._learner.progress, self._learner.phases[self._phase]
         over = min(1.0, progress.closed(self._phase) / max(1, phase.epochs))
         for name, kept in self._losses.items():
+            kept.agree()
             self._rules[name].closed(kept.last, over)
 
     def state_dict(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from jumpml.core import LearnerError
 from jumpml.learn._hook import Hook, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
@@ -92,6 +92,10 @@ class EMA(Hook):
         torch._foreach_lerp_(*self._weights, 1 - decay)
         if self._rest[0]:
             torch._foreach_copy_(*self._rest)
+
+    def buffers(self) -> Iterator[Tensor]:
+        """What is no average, of which each of several processes has its own: that of the first one counts."""
+        return self.model.buffers()
 
     def grew(self, growth: Growth) -> None:
         """Grow likewise: what is fresh begins with the same values, and what is not stays the average that it was."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +9,8 @@ import torch
 from jumpml.core import POSITION, TASK_KINDS, ExampleHistory, Loss
 from jumpml.graph import decide, scores
 from jumpml.learn._hook import Hook, Step
+from jumpml.learn.hooks._seen import KEPT, Seen
+from jumpml.learn.processes._processes import ALONE
 from jumpml.learn.steps._window import rows_of
 
 if TYPE_CHECKING:
@@ -22,34 +22,11 @@ if TYPE_CHECKING:
     from jumpml.learn._learner import Learner
 
 
-KEPT = ("loss", "margin", "predicted")
-
-
-@dataclass
-class _Epoch:
-    """What one epoch has shown of a task so far, in the order of its batches, and of which of the rows served."""
-
-    loss: list[Tensor] = field(default_factory=list)
-    margin: list[Tensor] = field(default_factory=list)
-    predicted: list[Tensor] = field(default_factory=list)
-    spans: list[list[int]] = field(default_factory=list)
-
-    def ran(self, start: int, stop: int) -> None:
-        """The task was learned from some rows."""
-        if self.spans and self.spans[-1][1] == start:
-            self.spans[-1][1] = stop
-        else:
-            self.spans.append([start, stop])
-
-    def ordered(self, key: str) -> Tensor:
-        """One of the three, of all rows."""
-        return torch.cat(getattr(self, key))
-
-
 class ExampleRecorder(Hook):
     """Keeps loss, margin and decision of every train row at every epoch, from the training step's own forward pass.
 
     A step appends references only; the arithmetic is done once an epoch or checkpoint, on all rows together.
+    Where several processes learn, each is told then what the others have seen, so that all have the whole of it.
 
     Args:
         tasks: By name.
@@ -62,28 +39,29 @@ class ExampleRecorder(Hook):
         self._tasks = dict(tasks)
         self.positions = bool(tasks)
         self._raw: dict[str, list[tuple[Loss, Tensor, Tensor]]] = {}
-        self._epoch: defaultdict[str, _Epoch] = defaultdict(_Epoch)
-        self._rows = 0  # served in the open epoch
+        self._processes = ALONE
+        self._own = self._seen = Seen()  # of the open epoch: what others do not know of yet, and what all know
         self._done: dict[str, dict[str, list[Tensor]]] = {}
-        self._places: list[Tensor] = []
 
     def attach(self, learner: Learner) -> None:
         """Its loaders say how many rows there are."""
-        self._learner = learner
+        self._learner, self._processes = learner, learner.processes
+        self._begin(self._seen)
 
     def closed(self, record: EpochRecord) -> None:
         """Close the epoch that was under way."""
         if self._learner is not None:
             train = self._learner.loaders.train
             # a batch that was made by hand does not tell: such are taken for those of the loader
-            told = torch.cat(self._places) if self._places else train.order(self._learner.progress.epoch - 1)
-            self._places = []
-            self.end_epoch(told, len(train.rows))
+            self._agree()
+            places = self._seen.places
+            told = torch.cat(places) if places else train.order(self._learner.progress.epoch - 1)
+            self._close(told, len(train.rows))
 
     def learned(self, step: Step) -> None:
         """Note one batch of a learner, and which rows it has."""
         if POSITION in step.batch:
-            self._places.append(step.batch[POSITION])
+            self._own.places.append(step.batch[POSITION])
         self.step(step.losses, step.values, step.batch)
 
     def step(self, losses: Mapping[str, Loss], values: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
@@ -94,12 +72,14 @@ class ExampleRecorder(Hook):
             values: By node, the outputs of the tasks among them.
             batch: By field, the targets of the tasks among them.
         """
-        start, self._rows = self._rows, self._rows + rows_of(batch)
+        seen, rows = self._own, rows_of(batch)
+        start, seen.rows = seen.rows, seen.rows + rows
+        seen.sizes.append(rows)
         for name, task in self._tasks.items():
             loss = losses.get(name)
             if loss is None or not loss.value.dim() or task.brings.decides == "embedding":  # which has no margin
                 continue
-            self._epoch[name].ran(start, self._rows)
+            seen.tasks[name].ran(start, seen.rows)
             kept = Loss(loss.value.detach(), loss.present)  # not the graph behind it
             if task.brings.at == "row":
                 self._raw.setdefault(name, []).append((kept, values[task.output].detach(), batch[task.truth]))
@@ -116,19 +96,21 @@ class ExampleRecorder(Hook):
                 and -1 where a class stands.
             rows: How many rows there are.
         """
-        self._digest()
-        for name, epoch in self._epoch.items():
-            own = torch.cat([order[start:stop] for start, stop in epoch.spans])
+        self._agree()
+        self._close(order, rows)
+
+    def _close(self, order: Tensor, rows: int) -> None:
+        for name, shown in self._seen.tasks.items():
+            own = shown.of_spans(order)
             place = torch.arange(len(own), device=order.device)
             last = order.new_full((rows,), -1).scatter_reduce_(0, own, place, "amax")
             done = self._done.setdefault(name, {key: [] for key in KEPT})
             for key, kept in done.items():
                 if kept and len(kept[0]) != rows:  # a run that went on with other rows
                     kept.clear()
-                ordered = epoch.ordered(key)
+                ordered = shown.ordered(key)
                 kept.append(_by_row(ordered, last.to(ordered.device)).cpu())
-        self._epoch.clear()
-        self._rows = 0
+        self._begin(Seen())
 
     def history(self, rows: Tensor) -> dict[str, ExampleHistory]:
         """All closed epochs, by task.
@@ -145,30 +127,34 @@ class ExampleRecorder(Hook):
 
     def state_dict(self) -> dict[str, Any]:
         """Closed epochs and the open one."""
-        self._digest()
+        self._agree()
         return {
-            "places": [torch.cat(self._places)] if self._places else [],
-            "epoch": {
-                name: {**{key: epoch.ordered(key) for key in KEPT}, "spans": [[*span] for span in epoch.spans]}
-                for name, epoch in self._epoch.items()
-            },
-            "rows": self._rows,
+            **self._seen.state_dict(),
             "done": {name: {k: torch.stack(v) for k, v in done.items()} for name, done in self._done.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        self._raw, self._places, self._rows = {}, [], 0
-        self._epoch.clear()
+        self._raw = {}
+        self._begin(Seen())
         self._done = {n: {k: list(v.unbind()) for k, v in parts.items()} for n, parts in state["done"].items()}
         if "places" not in state:  # an earlier version did not keep them: the open epoch is recorded from here on
             return
         if self._learner is not None and not self._learner.progress.batch:  # an epoch of other batches begins anew
             return
-        self._places, self._rows = [*state["places"]], state["rows"]
-        for name, parts in state["epoch"].items():
-            spans = [[*span] for span in parts["spans"]]
-            self._epoch[name] = _Epoch(**{key: [parts[key]] for key in KEPT}, spans=spans)
+        self._begin(Seen.of(state))
+
+    def _begin(self, seen: Seen) -> None:
+        """Go on from what all know."""
+        self._seen = seen
+        self._own = seen if self._processes.alone else Seen()
+
+    def _agree(self) -> None:
+        """Let all know what each has seen."""
+        self._digest()
+        if not self._processes.alone:
+            self._seen.take_in(self._processes.gather(self._own.told()))
+            self._own = Seen()
 
     def _digest(self) -> None:
         for name, steps in self._raw.items():
@@ -181,10 +167,10 @@ class ExampleRecorder(Hook):
         self._raw = {}
 
     def _note(self, name: str, loss: Tensor, margin: Tensor, predicted: Tensor) -> None:
-        epoch = self._epoch[name]
-        epoch.loss.append(loss)
-        epoch.margin.append(torch.where(loss.isnan(), loss, margin).float())
-        epoch.predicted.append(predicted)
+        shown = self._own.tasks[name]
+        shown.loss.append(loss)
+        shown.margin.append(torch.where(loss.isnan(), loss, margin).float())
+        shown.predicted.append(predicted)
 
 
 def _by_row(ordered: Tensor, last: Tensor) -> Tensor:

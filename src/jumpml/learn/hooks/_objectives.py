@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from jumpml.learn._hook import Hook
+from jumpml.learn.processes._whole import Whole
 from jumpml.objectives import ObjectiveModule
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from jumpml.learn._hook import Step
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
@@ -49,12 +52,21 @@ class TellObjectives(Hook):
             name, progress = str(learner.progress.phase), learner.progress
             epoch = progress.closed(name) + progress.batch / len(learner.loaders.train)
             for objective in self._moving:
+                if not learner.processes.alone:
+                    objective.pool(self._join)
                 objective.after_update(epoch, learner.phases[name].epochs)
 
     def read(self) -> dict[str, float]:
         """What objectives have to say of what they saw, by ``<figure>/<objective>``; read from the device at once."""
+        if not self._learner.processes.alone:
+            tallies = [o.get_buffer(name) for o in self._telling.values() for name in o.tallies]
+            for tally, of_all in zip(tallies, self._learner.processes.sum(tallies), strict=True):
+                tally.copy_(of_all)
         told = {f"{key}/{name}": value for name, o in self._telling.items() for key, value in o.figures().items()}
         if not told:
             return {}
         values = torch.stack([*told.values()]).tolist()
         return {name: value for name, value in zip(told, values, strict=True) if not math.isnan(value)}
+
+    def _join(self, rows: Tensor) -> Tensor:
+        return Whole(len(rows), self._learner.processes).join(rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 
 from jumpml.learn._hook import Hook
+from jumpml.learn.processes._processes import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,13 +50,14 @@ class Statistics(Hook):
 
     def __init__(self) -> None:
         self._model: Model | None = None
+        self._processes = ALONE
         self._due = True
         self._held: list[tuple[str, nn.Parameter, Tensor]] = []
         self._found: dict[str, tuple[list[str], Tensor]] = {}
 
     def attach(self, learner: Learner) -> None:
         """Its model has the nodes."""
-        self._model = learner.model
+        self._model, self._processes = learner.model, learner.processes
 
     def enter(self, stage: Stage) -> None:
         """What was taken of the phase before is of other parameters."""
@@ -78,8 +80,16 @@ class Statistics(Hook):
             self.after()
             values = {name: value.detach() for name, value in step.values.items() if value.is_floating_point()}
             if values:
-                sizes = [value.float().square().mean().sqrt() for value in values.values()]
-                self._found["activation"] = [*values], torch.stack(sizes)
+                self._found["activation"] = [*values], self._sizes([*values.values()])
+
+    def _sizes(self, values: Sequence[Tensor]) -> Tensor:
+        """The root mean squares, ``[values]``; of the rows of all processes."""
+        if self._processes.alone:
+            return torch.stack([value.float().square().mean().sqrt() for value in values])
+        squares = torch.stack([value.float().square().sum() for value in values])
+        counts = squares.new_tensor([value.numel() for value in values])
+        squares, counts = self._processes.sum([squares, counts])
+        return (squares / counts).sqrt()
 
     def before(self, nodes: Mapping[str, Sequence[nn.Parameter]]) -> None:
         """Take in the gradients.

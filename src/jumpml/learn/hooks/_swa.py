@@ -14,7 +14,7 @@ from jumpml.learn.hooks._averaging import HAS_AVERAGE, IS_AVERAGE
 from jumpml.learn.schedules._schedules import Chain, Constant, Schedule, Settle, schedules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -121,6 +121,10 @@ class SWA(Hook):
         ends = progress.batch == len(learner.loaders.train)
         if ends and progress.closed(self._phase) >= first_epoch(self._start, epochs):
             self.take()
+
+    def buffers(self) -> Iterator[Tensor]:
+        """As `EMA.buffers`; nothing before the first epoch that is averaged."""
+        return self._averaged.buffers() if self._count else iter(())
 
     def check_growth(self) -> None:
         """Weights of another shape have no mean with those before.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import LearnerError, NonFiniteLossError
@@ -103,7 +104,7 @@ class States:
 
     def settle_buffers(self) -> None:
         """Where several processes learn: let all have the first one's running means and the like."""
-        self._loop.processes.give(self._loop.model.buffers())
+        self._loop.processes.give(chain(self._loop.model.buffers(), self._average.buffers() if self._average else ()))
 
     def resume(self, *, allow_changes: bool = False) -> bool:
         """Go on from the newest whole checkpoint; see `Learner.resume`."""

@@ -189,9 +189,7 @@ class LossReward(Reward):
 
     def updated(self, choice: Choice, steps: Sequence[Step]) -> Tensor | None:
         """The mean of the batches' losses, by rows."""
-        names, every = self.names(choice.arm), sum(step.rows for step in steps)
-        parts = [self._sight.sum(names, step.losses) * (step.rows / every) for step in steps]
-        return torch.stack(parts).sum()
+        return self._sight.learned(self.names(choice.arm), steps)
 
 
 @final

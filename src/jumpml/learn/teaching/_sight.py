@@ -9,6 +9,7 @@ import torch
 from jumpml.core import TOLD, derive_seed
 from jumpml.data import Stream
 from jumpml.evaluate import evaluation_mode
+from jumpml.learn.steps._means import means_of
 from jumpml.objectives import reduce
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jumpml.core import Loss
     from jumpml.data import DataLoaders
     from jumpml.graph import LossPlan, Model
+    from jumpml.learn._hook import Step
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
     from jumpml.learn.teaching._arms import TaughtArm
@@ -112,6 +114,23 @@ class Sight:
         weights = self._learner.weights
         there = [reduce(losses[name]) * weights[name] for name in names if name in losses]
         return torch.stack([mean.float() for mean in there]).sum()
+
+    def learned(self, names: Collection[str], steps: Sequence[Step]) -> Tensor:
+        """The same of batches that were learned from, the mean by rows; of all rows where several processes learn.
+
+        Args:
+            names: The objectives.
+            steps: An update's batches.
+        """
+        processes = self._learner.processes
+        if processes.alone:
+            every = sum(step.rows for step in steps)
+            return torch.stack([self.sum(names, step.losses) * (step.rows / every) for step in steps]).sum()
+        weights, told = self._learner.weights, [*names]
+        means = [means_of(told, step.losses, weights, step.rows, processes).sum() for step in steps]
+        rows = torch.tensor([step.rows for step in steps], dtype=torch.float32, device=self.device)
+        (rows,) = processes.sum([rows])
+        return (torch.stack(means).float() * rows).sum() / rows.sum()
 
     def _plan(self, names: Collection[str]) -> LossPlan:
         key = tuple(names)

@@ -54,6 +54,7 @@ class Teaching(Hook):
     An arm is some rows, drawn as the data file says, each once before any comes twice; and where arms are tasks or
     objectives, those that run on them. An epoch has as many batches as without a teacher. With each phase the teacher
     begins afresh. The log has ``share/<arm>``, of the updates since the last reading, and ``reward/<arm>``, their mean.
+    Where several processes learn, all choose alike, by rewards of all rows.
 
     Args:
         teacher: What chooses.
@@ -289,7 +290,9 @@ class Teaching(Hook):
 
     def _tell(self) -> None:
         unread, self._unread = self._unread, []
-        values = torch.stack([reward for _, reward in unread]).tolist()
+        measured = torch.stack([reward for _, reward in unread])
+        self._learner.processes.give([measured])  # so that all choose alike, also where their arithmetic does not
+        values = measured.tolist()
         for (arm, _), value in zip(unread, values, strict=True):
             if math.isfinite(value):
                 self._hear(arm, value)

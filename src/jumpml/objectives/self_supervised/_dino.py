@@ -13,7 +13,7 @@ from jumpml.objectives.self_supervised._checks import checked_count, drawn_crops
 from jumpml.objectives.self_supervised._slow_views import SlowViews
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -86,7 +86,7 @@ class DINO(SlowViews):
             raise self.error(f"expected a center_momentum from 0 to 1, got {center_momentum}.")
         self.center_momentum = center_momentum
         self.register_buffer("center", torch.zeros(self.num_prototypes))
-        self._noted: list[tuple[Tensor, int]] = []
+        self._noted: list[tuple[Tensor, int | Tensor]] = []
 
     def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
         """Check for one vector a row and make projector and prototypes, from torch's global generator."""
@@ -113,6 +113,11 @@ class DINO(SlowViews):
     def _note(self, given: Tensor) -> None:
         """Keep the sum of what the slow copy gave, ``[draws, rows, prototypes]``, until the update's end."""
         self._noted.append((given.sum((0, 1)), given.shape[0] * given.shape[1]))
+
+    def pool(self, join: Callable[[Tensor], Tensor]) -> None:
+        """Let the centre go by the rows of all processes."""
+        told = [join(torch.cat([total, total.new_tensor([rows])])[None]).sum(0) for total, rows in self._noted]
+        self._noted = [(of_all[:-1], of_all[-1]) for of_all in told]
 
     @torch.no_grad()
     def after_update(self, epoch: float = 0.0, epochs: float = 1.0) -> None:

@@ -14,7 +14,7 @@ from jumpml.objectives.self_supervised._queue import Queue
 from jumpml.objectives.self_supervised._slow_views import SlowViews
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -110,6 +110,10 @@ class MoCo(SlowViews):
         own = (queries * keys).sum(1, keepdim=True)
         logits = torch.cat([own, queries @ self.queue.rows.T], dim=1) / self.temperature
         return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
+
+    def pool(self, join: Callable[[Tensor], Tensor]) -> None:
+        """Let the queue take in the rows of all processes."""
+        self.queue.pool(join, views=2)
 
     def after_update(self, epoch: float = 0.0, epochs: float = 1.0) -> None:
         """Move the slow copy on, and let what it gave join the queue."""

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
 
@@ -49,6 +51,17 @@ class Queue(nn.Module):
         self._noted.append(rows.detach())
         while sum(map(len, self._noted[1:])) >= len(self.rows):  # nothing of the first would be left
             del self._noted[0]
+
+    def pool(self, join: Callable[[Tensor], Tensor], views: int) -> None:
+        """Let what was noted be that of all processes; see `ObjectiveModule.pool`.
+
+        Args:
+            join: Makes rows of all processes of this one's.
+            views: How many vectors were noted of each row, those of one view after those of the other.
+        """
+        if self._noted:
+            rows = torch.cat([noted.unflatten(0, (views, -1)).transpose(0, 1) for noted in self._noted])
+            self._noted = [join(rows).transpose(0, 1).flatten(0, 1)]
 
     @torch.no_grad()
     def take_in(self) -> None:

@@ -38,6 +38,7 @@ class WithThreshold(ObjectiveModule):
     """
 
     follows_width = True
+    tallies = ("told",)
     told: Tensor
 
     def __init__(self, inputs: str | Sequence[str], *, threshold: float, kind: str | None, **others: Any) -> None:

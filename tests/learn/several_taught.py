@@ -1,4 +1,4 @@
-"""Runs with teachers, paced rows and weighed rows, as several processes make them together."""
+"""Learners for several processes, and runs of them with teachers, paced rows and weighed rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from jumpml.core import Task
 from jumpml.curriculum import TSCL, Exp3S, RootPacing, SelfPaced, SuperLoss
-from jumpml.data import Balanced, Column, DataLoaders, Mixture, Noise, Shuffled
+from jumpml.data import Column, DataLoaders, Mixture, Noise, Shuffled, Weighted
 from jumpml.graph import Model, Node
 from jumpml.learn import (
     SPG,
@@ -36,21 +36,29 @@ from jumpml.learn import (
 from jumpml.objectives import CrossEntropy, Huber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-SIZES = {"a": 24, "b": 13, "c": 7}  # train rows of each data set
+    from jumpml.core import Objective
+
+SIZES = {"a": 26, "b": 14, "c": 9}  # train rows of each data set: no batch has a last one of fewer than four
 
 
-def make_loaders(*, noise: float = 0.0, balanced: bool = False, batch_size: int = 7) -> DataLoaders:
-    """Three data sets: four numbers, a class of three, and a number that every third row lacks."""
+def make_loaders(*, noise: float = 0.0, drawn: float = 0.0, again: bool = False) -> DataLoaders:
+    """Three data sets: four numbers, a class of three, and a number that every third row lacks.
+
+    Args:
+        noise: How much of it is added; each process draws its own.
+        drawn: How much of it makes the views; likewise.
+        again: Whether rows may come several times an epoch.
+    """
     train, generator = sum(SIZES.values()), torch.Generator().manual_seed(3)
     rows, x = torch.arange(train + 20), torch.randn(train + 20, 4, generator=generator)
     size, kind = x.sum(1, keepdim=True), x[:, :3].argmax(1)
     size[::3] = torch.nan
     ends = torch.tensor([0, *SIZES.values()]).cumsum(0).tolist()
     pools = {name: Shuffled(torch.arange(*ends)) for name, ends in zip(SIZES, pairwise(ends), strict=True)}
-    some = {"all": Balanced(torch.arange(train), kind[:train])} if balanced else pools
+    some = {"all": Weighted(torch.arange(train), x[:train, 0].abs())} if again else pools
     return DataLoaders(
         {
             "x": Column(x, "tensor"),
@@ -59,33 +67,49 @@ def make_loaders(*, noise: float = 0.0, balanced: bool = False, batch_size: int 
         },
         {"train": rows[:train], "val": rows[train:-4], "test": rows[-4:]},
         augment={"x": [Noise(noise)]} if noise else {},
-        views={"weak": {"x": [Noise(0.1)]}, "strong": {"x": [Noise(2.0)]}},
-        batch_size=batch_size,
+        views={"weak": {"x": [Noise(drawn)]}, "strong": {"x": [Noise(2 * drawn)]}},
+        batch_size=9,
         order=Mixture(some),
         difficulty=x[:, 3].abs(),
     )
 
 
-def make_learner(*hooks: Hook, loaders: DataLoaders | None = None, norm: bool = False, **options: Any) -> Learner:
-    loaders = loaders or make_loaders()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        trunk = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8) if norm else nn.Identity(), nn.Tanh())
-        heads = {"kind": nn.Linear(8, 3), "size": nn.Linear(8, 1)}
+def make_model(loaders: DataLoaders, trunk: nn.Module, heads: Any, objectives: Mapping[str, Objective]) -> Model:
     loaders.bind(["x"])
-    model = Model(
+    return Model(
         inputs={"x": loaders.info("x")},
         nodes={"trunk": Node(trunk, "x"), **{f"to_{name}": Node(head, "trunk") for name, head in heads.items()}},
         tasks={
             "kind": Task(kind="multiclass", output="to_kind", target="kind"),
             "size": Task(kind="regression", output="to_size", target="size"),
         },
-        objectives={"kind": CrossEntropy(("to_kind", "kind")), "size": Huber(("to_size", "size"))},
+        objectives={
+            "kind": CrossEntropy(("to_kind", "kind"), when="all"),
+            "size": Huber(("to_size", "size"), when="all"),
+            **objectives,
+        },
         fields=loaders.fields,
         seed=0,
     )
+
+
+def make_learner(
+    *hooks: Hook,
+    loaders: DataLoaders | None = None,
+    norm: bool = False,
+    objectives: Mapping[str, Objective] | None = None,
+    phases: Mapping[str, Phase] | None = None,
+    **options: Any,
+) -> Learner:
+    """A learner of two tasks, with batch normalization where it is asked for."""
+    loaders = loaders or make_loaders()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        trunk = nn.Sequential(nn.Linear(4, 8), *([nn.BatchNorm1d(8)] if norm else []), nn.Tanh())
+        heads = {"kind": nn.Linear(8, 3), "size": nn.Linear(8, 1)}
+        model = make_model(loaders, trunk, heads, objectives or {})
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    phases = {"supervised": Phase(epochs=3)}
+    phases = phases or {"supervised": Phase(epochs=3)}
     return Learner(loaders, model, optimizer, phases=phases, hooks=hooks, distribute="ddp", **options)
 
 
@@ -101,20 +125,22 @@ def ended(learner: Learner, *told: Hook) -> dict[str, Any]:
     }
 
 
-def taught(arms: Any, reward: Any, teacher: Any = Exp3S, **options: Any) -> Callable[[Path], Any]:
+def taught(
+    arms: Any, reward: Any, teacher: Any = Exp3S, *, every: int = 1, noise: float = 0.0, **options: Any
+) -> Callable[[Path], Any]:
     def run(folder: Path) -> dict[str, Any]:
-        hook = Teaching(teacher(), arms, reward(), floor=0.2, every=options.pop("every", 1))
-        found = ended(make_learner(hook, loaders=make_loaders(noise=options.pop("noise", 0)), **options), hook)
+        hook = Teaching(teacher(), arms, reward(), floor=0.2, every=every)
+        found = ended(make_learner(hook, loaders=make_loaders(noise=noise, drawn=noise), **options), hook)
         (state,) = found["hooks"]
         return {**found, "hooks": [{key: state["choices"][key] for key in ("places", "fresh")}, state["teacher"]]}
 
     return run
 
 
-def with_rows(hook: Callable[[], Hook], **options: Any) -> Callable[[Path], Any]:
+def with_rows(hook: Callable[[], Hook], *, again: bool = False, **options: Any) -> Callable[[Path], Any]:
     def run(folder: Path) -> dict[str, Any]:
         made = hook()
-        return ended(make_learner(made, **options), made)
+        return ended(make_learner(made, loaders=make_loaders(again=again), **options), made)
 
     return run
 
@@ -133,7 +159,7 @@ CASES: dict[str, Callable[[Path], Any]] = {
     "views and noise": taught(Views(["plain", "weak", "strong"]), SPG, noise=0.1, norm=True),
     "pacing by data": with_rows(lambda: Pace(PACED)),
     "pacing by own": with_rows(lambda: Pace(PACED, "own"), accumulate=2),
-    "self_paced": with_rows(lambda: Weighing(SelfPaced("linear"))),
+    "self_paced": with_rows(lambda: Weighing(SelfPaced("linear")), again=True),
     "super_loss of classes": with_rows(lambda: Weighing(SuperLoss("classes"), ["kind"])),
     "super_loss of averages": with_rows(lambda: Weighing(SuperLoss("average")), accumulate=2),
     "prioritized": with_rows(Prioritizing),

@@ -1,0 +1,44 @@
+"""What joins the loop, in several processes: all know the same, and what one process would know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import several_hooks
+from several_cases import agree, beside
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# noise, batch normalization and what compares the rows of a batch are each process's own: its losses are others
+STOPPED = {name for name in several_hooks.CASES if name.endswith("stopped")}
+OWN = STOPPED | {
+    "ema and normalization",
+    "swa and normalization",
+    "lwf and l2_sp",
+    "moco of several batches",
+    "contrast",
+    "adapt",
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    folder: Path = tmp_path_factory.mktemp("hooks")
+    return beside("several_hooks", folder)
+
+
+@pytest.mark.parametrize("name", several_hooks.CASES)
+def test_several_processes_know_what_one_knows(name: str, found: Any) -> None:
+    alone, (first, second) = found
+    assert isinstance(alone[name], dict), alone[name]  # no error
+    agree(first[name], second[name], rel=0)
+    if name not in OWN:
+        agree(first[name], alone[name])
+
+
+@pytest.mark.parametrize("name", sorted(STOPPED))
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(name: str, found: Any) -> None:
+    for runs in (found[0], *found[1]):
+        agree(runs[name]["whole"], runs[name]["parts"], rel=0)

@@ -127,10 +127,14 @@ class Sight:
             every = sum(step.rows for step in steps)
             return torch.stack([self.sum(names, step.losses) * (step.rows / every) for step in steps]).sum()
         weights, told = self._learner.weights, [*names]
-        means = [means_of(told, step.losses, weights, step.rows, processes).sum() for step in steps]
-        rows = torch.tensor([step.rows for step in steps], dtype=torch.float32, device=self.device)
-        (rows,) = processes.sum([rows])
-        return (torch.stack(means).float() * rows).sum() / rows.sum()
+        means, rows = [], []
+        for step in steps:
+            own = torch.tensor(step.rows, device=self.device)
+            found = means_of(told, step.losses, weights, step.rows, processes, beside=[own])
+            means.append(found.values.float().sum())
+            rows.append(found.beside[0].float())
+        every = torch.stack(rows)
+        return (torch.stack(means) * every).sum() / every.sum()
 
     def _plan(self, names: Collection[str]) -> LossPlan:
         key = tuple(names)

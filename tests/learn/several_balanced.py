@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import torch
+from readings import counting_readings
 from several import weights_of
-from torch import nn
-from torch.optim import SGD
+from torch import distributed, nn
 
 from jumpml.balance import build_balancer
-from jumpml.core import LearnerSpec, Task, WeightSchedule, load_spec
+from jumpml.core import LearnerError, LearnerSpec, Task, WeightSchedule, load_spec
 from jumpml.data import Column, DataLoaders
 from jumpml.graph import Model, Node
-from jumpml.learn import Balancing, Cosines, Hook, Learner, Log, Phase
+from jumpml.learn import Balancing, Cosines, Hook, Learner, Log, Phase, make_optimizer
+from jumpml.learn.processes._processes import Processes
+from jumpml.learn.processes._sums import Sums
 from jumpml.objectives import L2, CrossEntropy, Huber, MeanSquaredError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jumpml.core import EpochRecord
     from jumpml.learn import Step, StepRecord
+    from jumpml.learn._stage import Stage
 
     Case = Mapping[str, Any]
 
@@ -39,13 +44,14 @@ class Figures(Log):
 
 
 class Present(Hook):
-    """How many rows of this process count for each objective, step by step; after some of them a task is stopped."""
+    """What this process sees: rows that count, gradients that are finite. After some epochs a task is stopped."""
 
     name = "present"
 
     def __init__(self, stop_after: int | None) -> None:
         self.stop_after = stop_after
         self.seen: list[dict[str, int]] = []
+        self.finite: list[bool] = []
 
     def attach(self, learner: Learner) -> None:
         self.learner = learner
@@ -54,22 +60,33 @@ class Present(Hook):
         told = {name: present for name, (_, present) in step.losses.items() if present is not None}
         self.seen.append({name: int(present.sum()) for name, present in told.items()})
 
+    def join(self, stage: Stage) -> None:
+        """This process's own gradients are there."""
+        own = [parameter.grad for parameter in stage.trained if parameter.grad is not None]
+        self.finite.append(all(bool(gradient.isfinite().all()) for gradient in own))
+
     def closed(self, record: EpochRecord) -> None:
         if record.epoch == self.stop_after:
             self.learner.stop_task("tone", "enough")
 
 
-def make_loaders() -> DataLoaders:
-    """A class that all rows have, a number that one in eight has, and one that half have; the last batch is short."""
+def make_loaders(huge: float = 0.0) -> DataLoaders:
+    """A class that all rows have, a number that one in eight has, and one that half have; the last batch is short.
+
+    Args:
+        huge: Added to the latter number of one row.
+    """
     generator = torch.Generator().manual_seed(5)
     x = torch.randn(84, 4, generator=generator)
     size, tone = x.sum(1, keepdim=True), x.square().mean(1, keepdim=True)
     size[torch.rand(84, generator=generator) > 1 / 8] = torch.nan
     tone[torch.rand(84, generator=generator) > 1 / 2] = torch.nan
+    tone[int((~tone[:, 0].isnan()).nonzero()[0])] += huge
     rows = torch.arange(84)
     return DataLoaders(
         {
             "x": Column(x, "tensor"),
+            "image": Column(x.repeat(1, 8).view(84, 2, 4, 4), "tensor"),
             "kind": Column(x[:, :3].argmax(1), "category", classes=("red", "green", "blue")),
             "size": Column(size, "number"),
             "tone": Column(tone, "number"),
@@ -84,20 +101,24 @@ def make_learner(case: Case, *hooks: Hook, log: Sequence[Log] = ()) -> Learner:
 
     Args:
         case: ``balance``, as a learner file has it; ``cosines``, the options of that look; ``moving``, whether a weight
-            moves; ``stop_after``, an epoch, and ``epochs``; options of the learner.
+            moves; ``huge``, see `make_loaders`; ``images``, whether there are convolutions; ``scale``, the first one
+            of float16; ``stop_after``, an epoch, and ``epochs``; options of the learner.
         hooks: What else joins.
         log: What is told.
     """
-    loaders = make_loaders()
+    loaders, source = make_loaders(case.get("huge", 0.0)), "image" if case.get("images") else "x"
     with torch.random.fork_rng():
         torch.manual_seed(0)
         trunk = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 6), nn.Tanh())
         heads = {"kind": nn.Linear(6, 3), "size": nn.Linear(6, 1), "tone": nn.Linear(6, 1)}
-    loaders.bind(["x"])
+        if source == "image":
+            pictures = [nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Conv2d(4, 4, 2), nn.Flatten(), nn.Linear(4, 6)]
+            trunk = nn.Sequential(*pictures, nn.Tanh())
+    loaders.bind([source])
     weight = WeightSchedule(start=0.5, end=2.0) if case.get("moving") else 2.0
     model = Model(
-        inputs={"x": loaders.info("x")},
-        nodes={"trunk": Node(trunk, "x"), **{f"to_{name}": Node(head, "trunk") for name, head in heads.items()}},
+        inputs={source: loaders.info(source)},
+        nodes={"trunk": Node(trunk, source), **{f"to_{name}": Node(head, "trunk") for name, head in heads.items()}},
         tasks={
             "kind": Task(kind="multiclass", output="to_kind", target="kind"),
             "size": Task(kind="regression", output="to_size", target="size"),
@@ -119,9 +140,12 @@ def make_learner(case: Case, *hooks: Hook, log: Sequence[Log] = ()) -> Learner:
         joining.append(Balancing(balancer))
     if "cosines" in case:
         joining.append(Cosines(**case["cosines"]))
-    optimizer = SGD(model.parameters(), lr=0.02, momentum=0.9)
+    optimizer = make_optimizer(model, "sgd", 0.02, arguments={"momentum": 0.9})
     options = {"phases": {"supervised": Phase(epochs=case.get("epochs", 2))}, **case.get("options", {})}
-    return Learner(loaders, model, optimizer, hooks=joining, distribute="ddp", log=log, **options)
+    learner = Learner(loaders, model, optimizer, hooks=joining, distribute="ddp", log=log, **options)
+    if "scale" in case:
+        learner._loop._update._scaler = torch.amp.GradScaler("cpu", init_scale=case["scale"])
+    return learner
 
 
 def learned(cases: Sequence[Case]) -> list[dict[str, Any]]:
@@ -144,5 +168,76 @@ def _learned(case: Case) -> dict[str, Any]:
         "losses": [epoch.losses for epoch in learner.history.epochs],
         "log": log.told,
         "present": present.seen,
+        "finite": present.finite,
         "update": learner._loop._update.state_dict(),
     }
+
+
+MESSAGES = ("all_reduce", "all_gather_object", "broadcast", "broadcast_object_list", "all_gather", "barrier")
+
+
+def told(cases: Sequence[Case]) -> list[tuple[dict[str, int], dict[str, int]]]:
+    """What each case sends in one step, and what it reads of the device, once what there is is agreed upon."""
+    return [_told(case) for case in cases]
+
+
+def _told(case: Case) -> tuple[dict[str, int], dict[str, int]]:
+    learner = make_learner(case)
+    learner._run.enter("supervised")
+    windows = learner.windows()
+    for _ in range(2):
+        learner.step(*next(windows))
+    sent: Counter[str] = Counter()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in MESSAGES:
+            patch.setattr(distributed, name, _counting(sent, name))
+        readings, window = counting_readings(patch), next(windows)
+        readings.found.clear()
+        with readings:
+            learner.step(*window)
+    return dict(sent), dict(readings.found)
+
+
+def _counting(sent: Counter[str], name: str) -> Any:
+    call = getattr(distributed, name)
+
+    def counted(*args: Any, **options: Any) -> Any:
+        sent[name] += 1
+        return call(*args, **options)
+
+    return counted
+
+
+def added_up(learn: Sequence[Case], tell: Sequence[Case]) -> dict[str, Any]:
+    """All that is asked of processes that add up, in one go."""
+    processes = Processes.joined(torch.device("cpu"))
+    mixed = [
+        torch.full((2,), 1.5, dtype=torch.bfloat16),
+        torch.tensor(3),
+        torch.arange(24.0).view(1, 2, 3, 4).to(memory_format=torch.channels_last),
+        torch.tensor([True, False]).int(),
+        torch.full((3, 1), 0.25).half(),
+        torch.arange(6.0).view(2, 3).T,
+        torch.zeros(0, 3),
+    ]
+    like = nn.Conv2d(2, 3, 2).to(memory_format=torch.channels_last).weight  # pyright: ignore[reportCallIssue]
+    gradient = torch.arange(24.0).view(3, 2, 2, 2)
+    sums = Sums(processes)
+    (laid_out, none) = sums("one", [gradient if processes.first else None, None], [like, like])
+    assert laid_out is not None
+    return {
+        "sums": [(str(total.dtype), total.tolist()) for total in processes.sum(mixed)],
+        "own": [value.tolist() for value in mixed],
+        "laid out": (laid_out.stride() == like.stride(), bool((laid_out == gradient).all()), none),
+        "new": raised(lambda: sums("one", [None, gradient], [like, like])),
+        "sparse": raised(lambda: sums("two", [torch.eye(2).to_sparse()], [torch.eye(2)])),
+        "learned": learned(learn),
+        "told": told(tell),
+    }
+
+
+def raised(call: Callable[[], object]) -> str:
+    """The text of a refusal."""
+    with pytest.raises(LearnerError) as caught:
+        call()
+    return str(caught.value)

@@ -18,7 +18,7 @@ from jumpml.objectives import CrossEntropy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Readings
+    from readings import Readings
 
     from jumpml.learn import Step
 

@@ -64,6 +64,29 @@ def test_any_name_is_a_good_name(make):
     assert len(names) == 2 * len(AWKWARD)
 
 
+def test_what_rests_trains_while_it_is_awake_and_no_longer(make):
+    model = perceptron(make, tasks=TASKS)
+
+    def trains() -> dict[str, bool]:
+        return {
+            name: p.requires_grad and model.node(name).training
+            for name in ("body", "out")
+            for p in model.node(name).parameters()
+        }
+
+    model.train_only(["out"], resting=["body"])
+    assert trains() == {"body": False, "out": True}
+    with pytest.raises(RuntimeError, match="meanwhile"), model.awake():
+        assert trains() == {"body": True, "out": True}
+        raise RuntimeError("what happened meanwhile")
+    assert trains() == {"body": False, "out": True}
+    model.train_only(["out"])  # nothing rests that is not said to
+    with model.awake():
+        assert trains() == {"body": False, "out": True}
+    with pytest.raises(GraphError, match=r"^there is no node 'bdy'\. Did you mean 'body'\?$"):
+        model.train_only(["out"], resting=["bdy"])
+
+
 def test_copies_and_pickles_are_whole_and_apart(make, sum_of):
     model = perceptron(make, tasks=TASKS, objectives={"small": sum_of("act"), "kind": sum_of("out", "y")})
     batch = {"x": torch.randn(5, 4), "y": torch.zeros(5)}

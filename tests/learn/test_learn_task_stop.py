@@ -7,54 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from torch import Tensor
+from three_tasks import NAMES, NET, STOP, learner, loaders, weights
 
 import jumpml
 from jumpml.core import JumpMLError, LearnerError
-from jumpml.data import Column, DataLoaders
-from jumpml.learn import EarlyStop, Learner, Phase, TaskStop
+from jumpml.learn import EarlyStop, Learner, Phase, Replay, TaskStop
 from jumpml.learn.steps._meter import NonFinite
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = ("one", "two", "three")
-NET: dict[str, Any] = {
-    "seed": 0,
-    "nodes": {
-        "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [6], "dropout": 0.2}},
-        "one_own": {"module": "torch.nn.LazyBatchNorm1d", "inputs": "body"},
-        **{
-            f"{name}_out": {"module": "jumpml.blocks.Head", "inputs": "one_own" if name == "one" else "body"}
-            for name in NAMES
-        },
-    },
-    "tasks": {n: {"kind": "regression", "output": f"{n}_out", "target": n} for n in NAMES},
-    "objectives": {
-        "small": {"kind": "l2", "parameters": "all", "weight": 0.01},
-        "own": {"kind": "l2", "parameters": {"only": "one"}, "weight": 0.01},
-        "near": {"kind": "l1", "inputs": "one_own", "weight": 0.01},
-    },
-}
-STOP = {"metric": "rmse", "patience": 0, "min_delta": 1e6}  # after its second epoch nothing is better by so much
-
-
-def loaders() -> DataLoaders:
-    x = torch.randn(48, 3, generator=torch.Generator().manual_seed(0))
-    columns = {"x": Column(x, "tensor")} | {n: Column(x[:, i : i + 1], "number") for i, n in enumerate(NAMES)}
-    splits = {"train": torch.arange(32), "val": torch.arange(32, 40), "test": torch.arange(40, 48)}
-    return DataLoaders(columns, splits, features={"x": []}, batch_size=8)
-
-
-def learner(folder: Path, net: Any = None, **said: Any) -> Learner:
-    data = loaders()
-    said = {"log": [], "checkpoint": None, "phases": {"supervised": {"epochs": 4}}} | said
-    said = {"optimizer": {"kind": "adamw", "lr": 0.01}} | said
-    return jumpml.create_learner(data, jumpml.load_model(net or NET, data), None, said, run=folder)
-
-
-def weights(made: Learner) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in made.model.state_dict().items()}
+    from torch import Tensor
 
 
 def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
@@ -284,6 +247,29 @@ def test_rows_that_are_replayed_have_all_targets(tmp_path: Path) -> None:
         learner(tmp_path, early_stop={"tasks": {"one": STOP}}, replay={"kind": "reservoir", "rows": 8, "batch": 4})
     told = "early_stop.tasks: rows that are replayed have the targets of all tasks, and none can be left out. Leave one"
     assert told in str(error.value)
+    data = loaders()
+    model = jumpml.load_model(NET, data)
+    hooks = [Replay(8, batch=4), TaskStop({"one": EarlyStop("val/one/rmse")})]
+    with pytest.raises(LearnerError) as error:
+        Learner(data, model, torch.optim.Adam(model.parameters()), hooks=hooks)
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_so_have_they_where_a_task_is_left_out_by_hand(alpha: float, tmp_path: Path) -> None:
+    tasks = {name: {**task, "target": "one"} for name, task in NET["tasks"].items()}  # the same fields without one
+    made = learner(tmp_path, {**NET, "tasks": tasks})
+    again = Learner(
+        made.loaders, made.model, torch.optim.Adam(made.model.parameters()), hooks=[Replay(8, batch=4, alpha=alpha)]
+    )
+    again.train_epoch()
+    again.stop_task("one", "enough")
+    before = weights(again)
+    told = "replay: rows that are replayed have the targets of all tasks, and 'one' is left out of phase 'supervised'."
+    with pytest.raises(LearnerError) as error:
+        again.train_epoch()
+    assert str(error.value) == f"{told} Name with `when` phases that learn all of them."
+    assert moved(before, weights(again)) <= {"one_own"}
 
 
 def test_what_python_says_wrongly_is_told() -> None:

@@ -66,7 +66,7 @@ class TaskStopSpec(Spec):
     metric: str
     """A metric of the task, on the validation rows: `accuracy`, `rmse`."""
     patience: Annotated[int, Field(ge=0)] = 5
-    """Epochs without a better figure that are put up with."""
+    """Epochs of the phase without a better figure that are put up with, however many of their updates the task had."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """What counts as better differs by more than this."""
     mode: Literal["auto", "max", "min"] = "auto"

@@ -244,7 +244,8 @@ class Growing(Trainable):
         check_outputs(self._tasks, self.objectives, self._fields, inferred)
         self._flops = None
         if self._frozen:
-            self.train_only([unit for unit in self.units if unit not in self._frozen])
+            trained = [unit for unit in self.units if unit not in self._frozen]
+            self.train_only(trained, resting=self._resting & {*self.units})
         self._changed()
 
     def _connect_anew(self, known: Mapping[str, ValueInfo], changed: Collection[str], seed: int) -> None:

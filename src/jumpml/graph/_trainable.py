@@ -35,6 +35,7 @@ class Trainable(Structure):
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self._frozen: frozenset[str] = frozenset()
+        self._resting: frozenset[str] = frozenset()
         self._loaded: dict[str, WeightsRecord] = {}
         self._spec: ModelSpec | None = None
 
@@ -148,21 +149,23 @@ class Trainable(Structure):
                 _LOG.warning("Node %r begins with %s.", name, record)
         return {name: record for name, (record, _) in matched.items()}
 
-    def train_only(self, nodes: Collection[str]) -> None:
+    def train_only(self, nodes: Collection[str], *, resting: Collection[str] = ()) -> None:
         """Freeze every other node: no gradient, and evaluation mode even in training.
 
         Objectives keep their own parameters as they are. Plans for losses must be made anew.
 
         Args:
             nodes: The nodes that train, or inner modules of a wrapped one; see `select` for patterns.
+            resting: Of those that are frozen, the ones that have trained in this phase before; see `awake`.
 
         Raises:
             GraphError: There is no such node.
         """
-        for name in nodes:
+        for name in (*nodes, *resting):
             self.node(name)
         trained = {unit for name in nodes for unit in self._wiring.names.units(name)}
         self._frozen = frozenset(self.units) - trained
+        self._resting = frozenset(unit for name in resting for unit in self._wiring.names.units(name)) - trained
         self._changed()
         for learn in (False, True):  # so that a module that several nodes share trains if one of them does
             for unit in self.units:
@@ -174,6 +177,20 @@ class Trainable(Structure):
                 for parameter in module.kept():
                     parameter.requires_grad_(False)
         self.train(self.training)
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Inside, what rests trains too: for what is asked of all that a phase has learned."""
+        resting = self._resting
+        if not resting:
+            yield
+            return
+        trained = [unit for unit in self.units if unit not in self._frozen]
+        self.train_only([*trained, *resting])
+        try:
+            yield
+        finally:
+            self.train_only(trained, resting=resting)
 
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; frozen nodes stay in evaluation mode."""

@@ -81,8 +81,9 @@ class Stage:
         self.ways: list[Way] = []
         refuse_idle(name, model)
         left_out, own = left_out_with(stopped, name, model)
-        frozen = {*model.select(phase.freeze), *own}
-        model.train_only([node for node in model.select(phase.train) if node not in frozen])
+        frozen = {*model.select(phase.freeze)}
+        trains = [node for node in model.select(phase.train) if node not in frozen]
+        model.train_only([n for n in trains if n not in own], resting=[n for n in trains if n in own])
         self.trained = _trained(name, model, optimizer)
         optimizer.zero_grad()  # the last gradient of what is frozen now would go on moving it
         before = {id(parameter) for parameter in trained}

@@ -50,8 +50,8 @@ def fisher_information(
     back.
 
     Args:
-        model: Its parameters that train, and its tasks' objectives with their weights, as far as they are one loss a
-            row.
+        model: Its parameters that train, or have trained until their task was left out of the phase, and its tasks'
+            objectives with their weights, as far as they are one loss a row.
         loaders: The train rows are read: those of the data sets that are served.
         fisher: Of what it is made.
         rows: On how many rows, spread evenly; of ``batched``, as many batches as hold so many.
@@ -68,11 +68,11 @@ def fisher_information(
         raise LearnerError(problem)
     tasks = _tasks(model)
     loss = _Loss(model, tasks)
-    parameters = {name: p for name, p in loss.named_parameters() if p.requires_grad}
-    total = {name: torch.zeros_like(parameter, requires_grad=False) for name, parameter in parameters.items()}
-    gradients, count = _by_batch(loss, parameters) if fisher == "batched" else _by_row(loss, parameters), 0
-    generator = torch.Generator().manual_seed(seed)
-    with _evaluating(model):
+    generator, count = torch.Generator().manual_seed(seed), 0
+    with _evaluating(model), model.awake():
+        parameters = {name: p for name, p in loss.named_parameters() if p.requires_grad}
+        total = {name: torch.zeros_like(parameter, requires_grad=False) for name, parameter in parameters.items()}
+        gradients = _by_batch(loss, parameters) if fisher == "batched" else _by_row(loss, parameters)
         for batch in _chosen(loaders, rows, whole=fisher == "batched"):
             drawn = _drawn(model, tasks, batch, generator) if fisher == "sampled" else {}
             for gradient in gradients(batch | drawn):

@@ -28,18 +28,16 @@ class Paths(Hook):
         """Keep the learner, whose weights of objectives may move."""
         self._learner = learner
         self._told: dict[str, SI] = {}
-        self._active: frozenset[str] = frozenset()
 
     def enter(self, stage: Stage) -> None:
-        """See which take part in the loss."""
+        """See which there are."""
         objectives = self._learner.model.objectives
         self._told = {name: objective for name, objective in objectives.items() if isinstance(objective, SI)}
-        self._active = frozenset(self._learner.model.active(stage.name))
 
     def differentiated(self, stage: Stage) -> None:
-        """Before the step."""
+        """Before the step; those that are left out take no part in the loss."""
         for name, objective in self._told.items():
-            objective.before_step(self._learner.weights[name] if name in self._active else 0.0)
+            objective.before_step(self._learner.weights[name] if name in stage.active else 0.0)
 
     def updated(self, step: Step) -> None:
         """After it."""

@@ -126,8 +126,13 @@ class Replay(Hook):
         """The kept rows' losses.
 
         Raises:
-            LearnerError: The model has grown, and reads a field now that the rows lack.
+            LearnerError: The model has grown, and reads a field now that the rows lack; or a task was left out.
         """
+        if self._on and (left_out := self._learner.progress.stopped.get(stage.name)):
+            raise LearnerError(
+                f"replay: rows that are replayed have the targets of all tasks, and {left_out[0]!r} is left out of "
+                f"phase {stage.name!r}. Name with `when` phases that learn all of them."
+            )
         if self._grown:
             self._grown = False
             self._meet_classes(self._learner.model)

@@ -15,7 +15,7 @@ from jumpml.learn.hooks._embedding_probe import EmbeddingProbe
 from jumpml.learn.hooks._embeddings import Embeddings
 from jumpml.learn.hooks._statistics import Statistics
 from jumpml.learn.hooks._swa import SWA
-from jumpml.learn.hooks._task_stop import TaskStop, find_stop_problems
+from jumpml.learn.hooks._task_stop import REPLAYED, TaskStop, find_stop_problems
 from jumpml.learn.teaching._build_teaching import build_teaching
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ def find_hook_problems(
             yield from wrong_figure(("early_stop", "metric"), stop.watched, model, stop.mode, measured)
         yield from find_stop_problems(stop.tasks, model)
         if stop.tasks and spec.replay:
-            text = "rows that are replayed have the targets of all tasks, and none can be left out."
-            yield Problem(("early_stop", "tasks"), text, "Leave one of the two out.")
+            yield REPLAYED
         for name, told in stop.tasks.items():
             if name in model.tasks:
                 path, figure = ("early_stop", "tasks", name, "metric"), f"val/{name}/{told.metric}"

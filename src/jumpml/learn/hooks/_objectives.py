@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from jumpml.learn._hook import Step
     from jumpml.learn._learner import Learner
-    from jumpml.learn._stage import Stage
 
 
 class TellObjectives(Hook):
@@ -27,10 +26,6 @@ class TellObjectives(Hook):
 
     name = "objectives"
 
-    def __init__(self) -> None:
-        self._moving: list[ObjectiveModule] = []
-        self._telling: dict[str, ObjectiveModule] = {}
-
     def attach(self, learner: Learner) -> None:
         """The weights are those that learning starts from."""
         self._learner = learner
@@ -38,35 +33,36 @@ class TellObjectives(Hook):
             if isinstance(objective, ObjectiveModule):
                 objective.begin()
 
-    def enter(self, stage: Stage) -> None:
-        """See which are active and move."""
-        objectives = {name: self._learner.model.objectives[name] for name in self._learner.model.active(stage.name)}
-        modules = {name: o for name, o in objectives.items() if isinstance(o, ObjectiveModule)}
-        self._moving = [o for o in modules.values() if type(o).after_update is not ObjectiveModule.after_update]
-        self._telling = {name: o for name, o in modules.items() if type(o).figures is not ObjectiveModule.figures}
-
     def updated(self, step: Step) -> None:
         """Once an update, with the place in the phase."""
-        if self._moving:
+        moving = [o for _, o in self._active() if type(o).after_update is not ObjectiveModule.after_update]
+        if moving:
             learner = self._learner
             name, progress = str(learner.progress.phase), learner.progress
             epoch = progress.closed(name) + progress.batch / len(learner.loaders.train)
-            for objective in self._moving:
+            for objective in moving:
                 if not learner.processes.alone:
                     objective.pool(self._join)
                 objective.after_update(epoch, learner.phases[name].epochs)
 
     def read(self) -> dict[str, float]:
         """What objectives have to say of what they saw, by ``<figure>/<objective>``; read from the device at once."""
+        telling = {name: o for name, o in self._active() if type(o).figures is not ObjectiveModule.figures}
         if not self._learner.processes.alone:
-            tallies = [o.get_buffer(name) for o in self._telling.values() for name in o.tallies]
+            tallies = [o.get_buffer(name) for o in telling.values() for name in o.tallies]
             for tally, of_all in zip(tallies, self._learner.processes.sum(tallies), strict=True):
                 tally.copy_(of_all)
-        told = {f"{key}/{name}": value for name, o in self._telling.items() for key, value in o.figures().items()}
+        told = {f"{key}/{name}": value for name, o in telling.items() for key, value in o.figures().items()}
         if not told:
             return {}
         values = torch.stack([*told.values()]).tolist()
         return {name: value for name, value in zip(told, values, strict=True) if not math.isnan(value)}
+
+    def _active(self) -> list[tuple[str, ObjectiveModule]]:
+        """Those that learn now: a phase may have been set up again, with a task left out or with another model."""
+        stage, objectives = self._learner.stage, self._learner.model.objectives
+        names = [name for name in objectives if stage is not None and name in stage.active]
+        return [(name, o) for name in names if isinstance(o := objectives[name], ObjectiveModule)]
 
     def _join(self, rows: Tensor) -> Tensor:
         return Whole(len(rows), self._learner.processes).join(rows)

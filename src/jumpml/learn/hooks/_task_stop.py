@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from jumpml.core import LearnerError, Problem, did_you_mean, refusal
 from jumpml.learn._hook import Hook
+from jumpml.learn.continual._replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
     from jumpml.learn.hooks._early_stop import EarlyStop
+
+REPLAYED = Problem(
+    ("early_stop", "tasks"),
+    "rows that are replayed have the targets of all tasks, and none can be left out.",
+    "Leave one of the two out.",
+)
 
 
 @final
@@ -28,7 +35,7 @@ class TaskStop(Hook):
         tasks: By task, what says that it is over.
 
     Raises:
-        LearnerError: No task is named.
+        LearnerError: No task is named; or, with a learner, there is no such task, or it replays rows.
 
     Example:
         ``Learner(loaders, model, optimizer, hooks=[TaskStop({"digit": EarlyStop("val/digit/accuracy", patience=3)})])``
@@ -46,9 +53,12 @@ class TaskStop(Hook):
         """Its tasks are left out.
 
         Raises:
-            LearnerError: There is no such task.
+            LearnerError: There is no such task, or rows are replayed.
         """
-        if problems := [*find_stop_problems(self._tasks, learner.model)]:
+        problems = [*find_stop_problems(self._tasks, learner.model)]
+        if any(isinstance(hook, Replay) for hook in learner.hooks):
+            problems.append(REPLAYED)
+        if problems:
             raise refusal(LearnerError, problems)
         self._learner = learner
 

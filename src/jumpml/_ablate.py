@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 
 from jumpml._project import Project, Stages
 from jumpml._removable import OPTION, removed
+from jumpml._together import refuse_several
 from jumpml._verbs import eval_model, new_run_folder
 from jumpml.core import (
     AblationRecord,
@@ -61,12 +62,14 @@ def ablate(project: Project, keys: Sequence[str], *, out: str | Path = "runs") -
 
     Raises:
         SpecError: A key is none that the learner file has and can do without, or is named twice.
-        RunError: Without a part the project cannot run; known before anything is learned.
+        RunError: Without a part the project cannot run, known before anything is learned; or several processes were
+            started.
         JumpMLError: Something else is wrong.
 
     Example:
         ``ablate(Project.find("examples/digits"), ["ema"])``
     """
+    refuse_several(f"{OPTION} learns one run after the other,")
     twins = twins_of(project, keys)
     loaders, _ = project.checked()
     for key, twin in twins.items():
@@ -200,7 +203,7 @@ class Twins:
 
         _, model = self.project.build(loaders)
         silent = self.project.learner.model_copy(update={"log": ()})
-        learner = build_learner(silent, loaders, model, None, self.folder)
+        learner = build_learner(silent, loaders, model, None, self.folder, alone=True)
         learner.files = told_by(self.project.learner, self.project.model, self.project.data)
         learner.resume()
         learner.restore_best()

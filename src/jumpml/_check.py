@@ -162,7 +162,7 @@ def _try(loaders: DataLoaders, model: Model, spec: LearnerSpec) -> list[str]:
     """Make the learner, put a batch through the objectives of each of its phases, and find what is in vain or late."""
     from jumpml.learn import build_learner, idle_balance, late_rows
 
-    learner = build_learner(spec, loaders, model, None, Path("runs"))  # writes nothing before it learns
+    learner = build_learner(spec, loaders, model, None, Path("runs"), alone=True)  # writes nothing before it learns
     for name, phase in learner.phases.items():
         if phase.epochs and model.active(name):
             _try_phase(learner, name)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from jumpml._check import CheckReport, check_parts
 from jumpml._dry_run import shortened, shortened_deploy
+from jumpml._together import together, told_of
 from jumpml._verbs import (
     create_dataloader,
     deploy_model,
@@ -29,6 +30,7 @@ from jumpml.core import (
     DataSpec,
     DeploySpec,
     FileSpec,
+    Launched,
     LearnerSpec,
     Mistake,
     ModelSpec,
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from jumpml.data import DataLoaders
     from jumpml.diagnose import MappedNode
     from jumpml.graph import Model
-    from jumpml.learn import Learner
+    from jumpml.learn import Learner, Processes
 
 _SUFFIXES = (".yaml", ".yml", ".json", ".py")
 _NEEDED = ("data", "model")
@@ -141,6 +143,8 @@ class Project:
     def run(self, out: str | Path = "runs") -> Path:
         """Data, learn, evaluate, diagnose, deploy, report.
 
+        With `distribute`, processes that a launcher has started do so together: all learn, and the first does the rest.
+
         Args:
             out: The folder of all runs.
 
@@ -150,9 +154,22 @@ class Project:
         Raises:
             JumpMLError: Something is wrong; before training where it can be known then.
         """
-        loaders, _ = self.checked()
-        folder = new_run_folder(self.name, out)
-        return self.go_on(folder, self.begin(folder), loaders=loaders)
+        processes, loaders = self.agreed()
+        folder = processes.from_first(lambda: new_run_folder(self.name, out))
+        kept = self.begin(folder) if processes.first else self
+        return self.go_on(folder, kept, loaders=loaders)
+
+    def agreed(self) -> tuple[Processes, DataLoaders]:
+        """The processes that learn together, once each has found nothing wrong, and this one's loaders.
+
+        Raises:
+            JumpMLError: As `check`; all raise where one does.
+        """
+        from jumpml.learn import join_processes
+
+        processes = join_processes(self.learner)
+        loaders, _ = together(processes, self.checked)
+        return processes, loaders
 
     def begin(self, folder: Path) -> Project:
         """Write the resolved files into a run's folder.
@@ -177,7 +194,7 @@ class Project:
         Raises:
             JumpMLError: What would go wrong in the run.
         """
-        loaders, _ = self.checked()
+        _, loaders = self.agreed()
         _, model = self.build(loaders)
         short = replace(self, learner=shortened(self.learner, model), deploy=shortened_deploy(self.deploy))
         with tempfile.TemporaryDirectory(prefix="jumpml-dry-run-") as folder:
@@ -193,7 +210,7 @@ class Project:
 
         loaders, model = self.build()
         silent = self.learner.model_copy(update={"log": (), "checkpoint": None})
-        return build_learner(silent, loaders, model, None, Path())
+        return build_learner(silent, loaders, model, None, Path(), alone=True)
 
     def go_on(
         self, folder: Path, kept: Project, *, loaders: DataLoaders | None = None, allow_changes: bool = False
@@ -210,8 +227,11 @@ class Project:
         Raises:
             JumpMLError: Something is wrong.
         """
-        say = Stages()
+        say = Stages(silent=Launched.here().rank > 0)
         loaders, learner = self.learn(folder, kept, say, loaders=loaders, allow_changes=allow_changes)
+        learner.processes.leave()
+        if not learner.processes.first:
+            return folder
         self._report(folder, loaders, learner, say)
         if learner.unsaved:
             raise CheckpointError(f"the run is done and {folder / 'card.html'} is written, but {learner.unsaved}")
@@ -249,14 +269,17 @@ class Project:
             say("weights", f"{node} begins with {weights}")
         begun = {*model.loaded}
         learner = build_learner(self.learner, loaders, model, None, folder)
+        processes = learner.processes
+        if self.learner.distribute.kind != "none":
+            say("processes", told_of(processes))
         for node, weights in {**model.loaded, **learner.initialized}.items():
             if node not in begun:
                 say("weights", f"{node} begins with {weights}")
-        if not (folder / "run.json").exists():  # a resumed run keeps the record of its beginning
+        if processes.first and not (folder / "run.json").exists():  # a resumed run keeps the record of its beginning
             self.save_run(folder, loaders, learner)
-        learner.files = told_by(kept.learner, kept.model, kept.data)
+        learner.files = processes.from_first(lambda: told_by(kept.learner, kept.model, kept.data))
         resumed = learner.resume(allow_changes=allow_changes)
-        if resumed and allow_changes:
+        if resumed and allow_changes and processes.first:
             kept.save_specs(folder / "specs")  # from now on the run is theirs
             kept.amend_run(folder, loaders, model)
         say("learn", f"from step {learner.progress.step}" if resumed else f"on {next(model.parameters()).device}")
@@ -337,7 +360,7 @@ class Project:
             graph=model.record(),
             weights=dict(model.loaded),
             initialized=dict(learner.initialized),
-            command=self.command,
+            command=Launched.here().command(self.command),
         )
         _save(folder / "run.json", record)
 
@@ -372,12 +395,16 @@ def environment() -> dict[str, str]:
 
 
 class Stages:
-    """Tells a terminal which stage a run is in."""
+    """Tells a terminal which stage a run is in.
 
-    def __init__(self) -> None:
+    Args:
+        silent: Whether nobody watches: of several processes the first one tells.
+    """
+
+    def __init__(self, *, silent: bool = False) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, quiet=silent)
 
     def __call__(self, stage: str, text: str) -> None:
         from rich.markup import escape

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from jumpml._ablate import Twins
 from jumpml._project import Project
-from jumpml.core import RunError
+from jumpml._together import refuse_several
+from jumpml.core import Launched, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,8 +47,12 @@ def resume(
         raise RunError(f"{folder} holds no checkpoint to go on from: the run {begin}. Start it anew with `jumpml run`.")
     project = Project.find(folder / "specs", overrides, trust)
     twins = Twins(folder, project, allow_changes)
+    if twins.removals:
+        refuse_several("A run with twins goes on")
     twins.announce()
-    project.go_on(folder, project, allow_changes=allow_changes)
+    several = Launched.here().count > 1
+    loaders = project.agreed()[1] if several else None  # one process finds what is wrong as it goes
+    project.go_on(folder, project, loaders=loaders, allow_changes=allow_changes)
     return twins.run()
 
 
@@ -78,4 +83,4 @@ def replay(path: str | Path, trust: Sequence[str] = ()) -> RelivedStep:
         path = saved[-1]
     project = Project.find(run / "specs", {"learner.log": []}, trust)
     loaders, model = project.build()
-    return build_learner(project.learner, loaders, model, None, run).relive(path)
+    return build_learner(project.learner, loaders, model, None, run, alone=True).relive(path)

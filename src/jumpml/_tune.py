@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jumpml._search import space_of
 from jumpml._study import Study, fixed
+from jumpml._together import refuse_several
 from jumpml._verbs import new_run_folder
 from jumpml.core import SPECS, JumpMLError, MissingExtraError, Mistake, RunError, SpecError, load_spec, write_json
 
@@ -62,6 +63,7 @@ def tune(
         ``tune(Project.find("examples/digits"), {"learner.optimizer.lr": "log:1e-3..1"}, trials=30)``
     """
     _require_optuna()
+    refuse_several("A search learns one trial after the other,")
     if trials < 1 or not search:
         problem = f"expected at least one key to search and one trial, got {len(search)} and {trials}."
         raise SpecError("--search", [Mistake(key="", problem=problem)])
@@ -92,6 +94,7 @@ def resume_tuning(folder: str | Path, trust: Sequence[str] = (), *, trials: int 
         RunError: The folder is no search's.
     """
     _require_optuna()
+    refuse_several("A search learns one trial after the other,")
     folder = Path(folder)
     if not is_search(folder):
         raise RunError(f"{folder} is no search's folder: it has no {_PLAN}. A search is made by `jumpml tune`.")

@@ -15,7 +15,7 @@ from jumpml.core import DataError, JumpMLError, LearnerSpec, load_spec
 from jumpml.data import Epoch, Share
 from jumpml.learn.misfits._wrong_processes import wrong_processes
 from jumpml.learn.misfits._wrong_rows import _lone_row
-from jumpml.learn.processes._launched import own_device
+from jumpml.learn.processes._devices import own_device
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,7 +200,7 @@ def test_gpus_that_there_are_not(started: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert refused(distribute="ddp") == [
-        "device: 2 processes need a GPU each, and this machine has 1. Start fewer processes."
+        "device: 2 processes need a GPU each, and there are 1 here. Start fewer processes."
     ]
 
 

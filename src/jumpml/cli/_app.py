@@ -16,6 +16,7 @@ from jumpml.cli._replay import replay
 from jumpml.cli._report import report
 from jumpml.cli._run import check, resume, run
 from jumpml.cli._schema import schema
+from jumpml.cli._several import begin
 from jumpml.cli._show import show
 from jumpml.cli._tune import tune
 
@@ -55,6 +56,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _jumpml(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
@@ -72,6 +74,7 @@ def _jumpml(
 
     Each command explains itself: jumpml run --help.
     """
+    begin(context, context.invoked_subcommand)
 
 
 def main() -> None:

@@ -22,25 +22,33 @@ class Shell(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
-            say("interrupted", _with_notes(str(interrupt) or "stopped by Ctrl-C.", interrupt))
+            _tell("interrupted", _with_notes(str(interrupt) or "stopped by Ctrl-C.", interrupt), interrupt)
             code = INTERRUPTED
         except SystemExit as stop:
             if stop.code != TERMINATED:
                 raise
-            say("terminated", "\n".join(getattr(stop, "__notes__", ())))  # the learner has told the rest
+            _tell("terminated", "\n".join(getattr(stop, "__notes__", ())), stop)  # the learner has told the rest
             code = TERMINATED
         except OSError as error:
             if error.errno in {None, errno.EPIPE}:  # a reader of our output that went away is typer's business
                 raise
             where = f": {error.filename}" if error.filename else ""
-            say("error", _with_notes(f"{error.strerror}{where}", error))
+            _tell("error", _with_notes(f"{error.strerror}{where}", error), error)
             code = FAILED
         except Exception as error:
             code = _exit_code(error)
             if code is None:
                 raise
-            say("error", _with_notes(str(error), error))
+            _tell("error", _with_notes(str(error), error), error)
         raise typer.Exit(code)
+
+
+def _tell(label: str, text: str, error: BaseException) -> None:
+    """Print what went wrong, where no other of several processes does."""
+    from jumpml.cli._several import voice
+
+    if (before := voice(error)) is not None:
+        say(label, f"{before}{text}")
 
 
 def say(label: str, text: str) -> None:

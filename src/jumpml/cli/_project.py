@@ -71,10 +71,13 @@ def save_found(found: Any, out: Path | None, name: str) -> None:
 
 def hint_if_stopped(go: Callable[[], T], started: Callable[[], set[Path]], trust: Sequence[str] | None) -> T:
     """Run; where a signal or the machine stops it, let the exception say how to go on with the folder that it began."""
+    from jumpml.core import Launched
+
     trusted = "".join(f" --trust {shlex.quote(package)}" for package in trust or ())
     try:
         return go()
     except (KeyboardInterrupt, SystemExit, OSError) as stop:
         begun = [folder for folder in started() if (folder / "specs").is_dir()]
-        stop.__notes__ = [f"Go on with: jumpml resume {shlex.quote(str(folder))}{trusted}" for folder in begun]
+        commands = (f"jumpml resume {shlex.quote(str(folder))}{trusted}" for folder in begun)
+        stop.__notes__ = [f"Go on with: {Launched.here().command(command)}" for command in commands]
         raise

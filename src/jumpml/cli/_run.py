@@ -39,6 +39,9 @@ def run(  # noqa: PLR0917 (typer calls it by name)
     --dry-run finds in seconds what would fail after hours, in the last phase, the diagnosis or the export. What needs
     more rows than two batches have may fail there alone.
 
+    Several processes learn together where the learner file says `distribute: ddp` and torchrun starts the command; the
+    first of them does the rest, and tells.
+
     --ablate tells what a part of the learner file is worth. For each key that it names, a twin learns with the same
     seed, rows and files but for that part: without balance objectives are added up, without curriculum the same arms
     are chosen uniformly and all rows count alike, without ema or phases.self_supervised there is none. Each twin is a
@@ -52,6 +55,7 @@ def run(  # noqa: PLR0917 (typer calls it by name)
       jumpml run . --ablate curriculum,balance
       jumpml run . --set learner.phases.supervised.epochs=3 --set data.batch_size=128
       jumpml run . --trust timm
+      torchrun --nproc-per-node 2 -m jumpml run . --set learner.distribute=ddp
     """
     from jumpml import ablate
     from jumpml._ablate import twins_of

@@ -45,6 +45,7 @@ from jumpml.core._graph_record import GraphRecord, ObjectiveNote, TaskNote
 from jumpml.core._grow_spec import GrowSpec
 from jumpml.core._history import ExampleHistory, History
 from jumpml.core._initialize_spec import InitializeSpec
+from jumpml.core._launched import LAUNCHER, Launched, is_left_to_first, leave_to_first
 from jumpml.core._learner_spec import LearnerSpec, PhaseSpec, TaskStopSpec
 from jumpml.core._load_spec import SPECS, SpecSource, load_spec
 from jumpml.core._model_spec import LayerSpec, ModelSpec, NodeSpec, TaskSpec
@@ -174,6 +175,8 @@ __all__ = [
     "LabelledText",
     "LearnerError",
     "LayerSpec",
+    "LAUNCHER",
+    "Launched",
     "LearnerSpec",
     "Loss",
     "COVERED",
@@ -239,7 +242,9 @@ __all__ = [
     "derived_of",
     "did_you_mean",
     "field_of",
+    "is_left_to_first",
     "join_errors",
+    "leave_to_first",
     "json_schema",
     "load_spec",
     "local",

@@ -1,6 +1,6 @@
 """The learner: phases of a short loop, checkpoints that resume exactly, averages, logs."""
 
-from jumpml.learn._build import build_learner, build_phases
+from jumpml.learn._build import build_learner, build_phases, join_processes
 from jumpml.learn._history import RunHistory
 from jumpml.learn._hook import Hook, Step
 from jumpml.learn._learner import Learner
@@ -47,6 +47,7 @@ from jumpml.learn.logs._trackers import MLflowLog, TrackerLog, WandbLog
 from jumpml.learn.optimizers._joint import JointOptimizer
 from jumpml.learn.optimizers._optimizers import make_optimizer
 from jumpml.learn.optimizers._param_groups import Group
+from jumpml.learn.processes._processes import Processes
 from jumpml.learn.saving._checkpoints import Checkpoints
 from jumpml.learn.schedules._schedules import (
     Constant,
@@ -159,6 +160,7 @@ __all__ = [
     "OverfitReport",
     "Phase",
     "Probe",
+    "Processes",
     "Progress",
     "ProgressLog",
     "RelivedStep",
@@ -178,5 +180,6 @@ __all__ = [
     "fisher_information",
     "has_average",
     "is_average",
+    "join_processes",
     "told_by",
 ]

@@ -33,8 +33,8 @@ from jumpml.learn.misfits._wrong_processes import wrong_processes
 from jumpml.learn.optimizers._joint import joined, names_of
 from jumpml.learn.optimizers._optimizers import find_optimizer_problems, make_optimizer
 from jumpml.learn.optimizers._param_groups import Group
-from jumpml.learn.processes._launched import device_of
-from jumpml.learn.processes._processes import started
+from jumpml.learn.processes._devices import device_of, own_device
+from jumpml.learn.processes._processes import ALONE, Processes, started
 from jumpml.learn.schedules._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn.steps._execution import Compile
 from jumpml.learn.teaching._build_teaching import build_teaching
@@ -66,6 +66,7 @@ def build_learner(
     *,
     hooks: Sequence[Hook] = (),
     log: Sequence[Log] = (),
+    alone: bool = False,
 ) -> Learner:
     """Make a learner as the file says.
 
@@ -77,6 +78,7 @@ def build_learner(
         folder: The run's folder; it is made when something is first written.
         hooks: What joins the loop beside what the file asks for.
         log: Where figures go beside where the file says.
+        alone: Whether this process is to do without the others, though the file says `distribute`: for a look.
 
     Raises:
         SpecError: The file asks for what there is not.
@@ -99,7 +101,7 @@ def build_learner(
             optimizer,
             phases=phases,
             seed=spec.seed,
-            device=device_of(spec.device),
+            device=own_device(device_of(spec.device)),
             accumulate=spec.accumulate,
             clip_norm=spec.clip_norm,
             clip_value=spec.clip_value,
@@ -109,7 +111,7 @@ def build_learner(
             ema=spec.ema.decay if spec.ema else None,
             saving=_saving(spec, folder),
             record_examples=spec.record_examples,
-            distribute=spec.distribute.kind,
+            distribute="none" if alone else spec.distribute.kind,
             log=[*_logs(spec, model, folder), *log],
             hooks=[
                 *_replay(spec),
@@ -127,6 +129,15 @@ def build_learner(
     learner.initialized = initialized
     learner.adaptation = build_adaptation(spec.adapt)
     return learner
+
+
+def join_processes(spec: LearnerSpec) -> Processes:
+    """Those that learn together as the file says, joined; this one alone where it says nothing of that.
+
+    Raises:
+        LearnerError: They cannot be joined.
+    """
+    return Processes.joined() if spec.distribute.kind == "ddp" else ALONE
 
 
 def _phases(

@@ -23,7 +23,7 @@ from jumpml.learn.misfits._misfits import check_fit
 from jumpml.learn.misfits._wrong_data import check_lengths
 from jumpml.learn.misfits._wrong_steps import check_steps
 from jumpml.learn.optimizers._joint import joined
-from jumpml.learn.processes._launched import own_device
+from jumpml.learn.processes._devices import own_device
 from jumpml.learn.processes._processes import ALONE, Processes
 from jumpml.learn.processes._same import check_same, told_of_data, told_of_model, told_of_saving
 from jumpml.learn.steps._execution import Compile, Execution
@@ -129,7 +129,7 @@ class Learner:
         self.phases = dict(phases or {"supervised": Phase()})
         device = torch.device(device) if distribute == "none" else own_device(torch.device(device))
         self.model = model.to(device)
-        self.processes = Processes.joined(device) if distribute == "ddp" else ALONE
+        self.processes = Processes.joined() if distribute == "ddp" else ALONE
         check_same(self.processes, told_of_model(model))
         self.processes.give((*model.parameters(), *model.buffers()))
         self.loaders = loaders.to(device)

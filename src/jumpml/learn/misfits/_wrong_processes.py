@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jumpml.core import Problem
-from jumpml.learn.processes._launched import beside, device_of, own_device
+from jumpml.core import Launched, Problem
+from jumpml.learn.processes._devices import device_of, own_device
 from jumpml.learn.processes._processes import started
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def wrong_processes(device: str, *, together: bool) -> Iterator[Problem]:
     except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
         text = f"this machine has no device {device!r}: {str(error).splitlines()[0]}"
         if several and torch.cuda.is_available():
-            text = f"{beside()} processes need a GPU each, and this machine has {torch.cuda.device_count()}."
+            text = (
+                f"{Launched.here().beside} processes need a GPU each, and this machine has {torch.cuda.device_count()}."
+            )
         yield Problem(("device",), text, "Start fewer processes." if several else "")
         return
     if count > 1 and not together:
@@ -42,6 +44,6 @@ def _unshared(device: torch.device, count: int) -> Iterator[Problem]:
     if device.type not in {"cpu", "cuda"}:
         text = f"{count} processes cannot add up their gradients on {device.type!r}."
         yield Problem(("device",), text, "Say `device: cpu`, or start one process.")
-    elif device.index is not None and beside() > 1:
-        text = f"{beside()} processes of this machine would share {str(device)!r}."
+    elif device.index is not None and Launched.here().beside > 1:
+        text = f"{Launched.here().beside} processes of this machine would share {str(device)!r}."
         yield Problem(("device",), text, "Say `device: cuda`: each takes a GPU of its own.")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
 from torch import distributed
 
-from jumpml.core import LearnerError
+from jumpml.core import LAUNCHER, Launched, LearnerError, leave_to_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 BUCKET = 1 << 23  # elements that are added up in one message
-LAUNCH = "torchrun --nproc-per-node 2 -m jumpml run"
 
 
 class Processes:
@@ -36,15 +34,14 @@ class Processes:
         count: How many there are.
     """
 
+    _made: ClassVar[Any] = None  # the group, where it was made here
+
     def __init__(self, rank: int = 0, count: int = 1) -> None:
         self.rank, self.count = rank, count
 
     @classmethod
-    def joined(cls, device: torch.device) -> Processes:
+    def joined(cls) -> Processes:
         """Those that `torchrun`, or whatever set the same variables, has started; this one alone where it is so.
-
-        Args:
-            device: Where the model is, which decides on the backend where the program has not joined them itself.
 
         Raises:
             LearnerError: They cannot be joined.
@@ -56,12 +53,19 @@ class Processes:
                 return ALONE
             try:
                 # plain values go by the CPU in any case
-                distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+                on_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
+                distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo")
+                cls._made = distributed.group.WORLD
             except (ValueError, RuntimeError) as error:
                 text = f"distribute: the processes could not be joined: {str(error).splitlines()[0]}"
-                raise LearnerError(f"{text}. Start them as `{LAUNCH} ...` does.") from None
+                raise LearnerError(f"{text}. Start them as `{LAUNCHER} 2` does.") from None
         count = distributed.get_world_size()
         return cls(distributed.get_rank(), count) if count > 1 else ALONE
+
+    def leave(self) -> None:
+        """Have done with the others, where they were joined here; each goes its own way then."""
+        if not self.alone and distributed.is_initialized() and Processes._made is distributed.group.WORLD:
+            distributed.destroy_process_group()
 
     @property
     def alone(self) -> bool:
@@ -129,6 +133,8 @@ class Processes:
             distributed.broadcast_object_list(told)
         value, error = told
         if error is not None:
+            if not self.first:
+                leave_to_first(error)
             raise error
         return value
 
@@ -175,7 +181,4 @@ def started() -> int:
     """How many processes the program has joined, or a launcher says that it has started."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_world_size()
-    try:
-        return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
-    except ValueError:
-        return 1
+    return Launched.here().count

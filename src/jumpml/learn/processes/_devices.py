@@ -1,11 +1,10 @@
-"""What a launcher such as `torchrun` says of the processes that it has started."""
+"""Which device is whose."""
 
 from __future__ import annotations
 
-import os
-
 import torch
 
+from jumpml.core import Launched
 from jumpml.learn.processes._processes import started
 
 
@@ -24,16 +23,4 @@ def own_device(device: torch.device) -> torch.device:
     """The GPU of this one of several processes, where a GPU is asked for and none is named; else what is asked for."""
     if device.type != "cuda" or device.index is not None or started() < 2:
         return device
-    return torch.device("cuda", _number("LOCAL_RANK", 0))
-
-
-def beside() -> int:
-    """How many processes there are on this machine."""
-    return _number("LOCAL_WORLD_SIZE", started())
-
-
-def _number(variable: str, otherwise: int) -> int:
-    try:
-        return int(os.environ[variable])
-    except (KeyError, ValueError):
-        return otherwise
+    return torch.device("cuda", Launched.here().place)

@@ -1,0 +1,74 @@
+"""A command that a launcher has started several times: one of the processes speaks."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from contextlib import redirect_stdout
+from functools import partial
+from io import StringIO
+from typing import Any
+
+from jumpml.core import Launched, NonFiniteLossError, RunError, Terminated, is_left_to_first
+
+TOGETHER = ("run", "resume", "check")
+_AGREED = (KeyboardInterrupt, Terminated, NonFiniteLossError)  # all learn the same, and stop at the same step
+
+
+def begin(context: Any, command: str | None) -> None:
+    """Let the first process alone speak, and refuse what one process does.
+
+    Args:
+        context: The command's.
+        command: Its name.
+
+    Raises:
+        RunError: Several were started with a command that one does.
+    """
+    here = Launched.here()
+    if here.count < 2:
+        return
+    if here.rank:
+        _hush(context)
+    if command not in TOGETHER:
+        text = f"`jumpml {command}` runs in one process, and {here.count} were started"
+        raise RunError(f"{text}: start it without torchrun. Several learn together by {_listed()}.")
+
+
+def voice(error: BaseException) -> str | None:
+    """What to put before the text of an error; None where this process leaves it to the first.
+
+    Before processes have joined each finds what is wrong with the files by itself, and one a machine tells.
+
+    Args:
+        error: What ended the command here.
+    """
+    here = Launched.here()
+    if not here.rank:
+        return ""
+    if is_left_to_first(error) or isinstance(error, _AGREED) or (here.place and not _joined()):
+        return None
+    return f"process {here.rank} of {here.count}: "
+
+
+def _listed() -> str:
+    *names, last = (f"`jumpml {name}`" for name in TOGETHER)
+    return f"{', '.join(names)} and {last}"
+
+
+def _joined() -> bool:
+    if "torch" not in sys.modules:  # whoever joins has imported it
+        return False
+    from torch import distributed
+
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def _hush(context: Any) -> None:
+    """Until the command ends, send nowhere what the first process says too."""
+    context.with_resource(redirect_stdout(StringIO()))
+    context.with_resource(warnings.catch_warnings(action="ignore"))
+    log = logging.getLogger("jumpml")
+    context.call_on_close(partial(log.setLevel, log.level))
+    log.setLevel(logging.CRITICAL)

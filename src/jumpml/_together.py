@@ -32,7 +32,12 @@ def together(processes: Processes, call: Callable[[], Value]) -> Value:
         found.append(call())
     except JumpMLError as error:
         failed = error
-    told = processes.gather("" if failed is None else str(failed))
+    try:
+        told = processes.gather("" if failed is None else str(failed))
+    except JumpMLError:  # the others did not come as far as this
+        if failed is not None:
+            raise failed from None
+        raise
     if failed is not None:
         if not processes.first and told[0] == str(failed):
             leave_to_first(failed)

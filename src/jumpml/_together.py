@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from jumpml.core import LAUNCHER, JumpMLError, Launched, RunError, leave_to_first
+from jumpml.core import LAUNCHER, JumpMLError, Launched, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ def together(processes: Processes, call: Callable[[], Value]) -> Value:
         call: Asks nothing of the others.
 
     Raises:
-        JumpMLError: What failed here; or, in words, what failed in another. What the first has too, it tells.
+        JumpMLError: What failed here; or that another failed.
     """
     if processes.alone:
         return call()
@@ -39,15 +39,10 @@ def together(processes: Processes, call: Callable[[], Value]) -> Value:
             raise failed from None
         raise
     if failed is not None:
-        if not processes.first and told[0] == str(failed):
-            leave_to_first(failed)
-        raise failed
+        raise processes.agreed(failed) if told[0] == str(failed) else failed
     others = [rank for rank, text in enumerate(told) if text]
     if others:
-        stopped = RunError(f"process {others[0]} of {len(told)} failed, and said why.")
-        if not processes.first:
-            leave_to_first(stopped)
-        raise stopped
+        raise processes.agreed(RunError(f"process {others[0]} of {len(told)} failed, and said why."))
     return found[0]
 
 

@@ -200,7 +200,7 @@ def test_gpus_that_there_are_not(started: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert refused(distribute="ddp") == [
-        "device: 2 processes need a GPU each, and there are 1 here. Start fewer processes."
+        "device: 2 processes need a GPU each, and this machine has 1. Start fewer processes."
     ]
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Value = TypeVar("Value")
+Failure = TypeVar("Failure", bound=BaseException)
 
 BUCKET = 1 << 23  # elements that are added up in one message
 
@@ -133,10 +134,14 @@ class Processes:
             distributed.broadcast_object_list(told)
         value, error = told
         if error is not None:
-            if not self.first:
-                leave_to_first(error)
-            raise error
+            raise self.agreed(error)
         return value
+
+    def agreed(self, error: Failure) -> Failure:
+        """An error that all are about to raise, so that the first alone need tell it."""
+        if not self.first:
+            leave_to_first(error)
+        return error
 
     def give(self, values: Iterable[Tensor]) -> None:
         """Let the others have the first one's tensors, in the place of their own."""

@@ -43,10 +43,9 @@ def check_same(processes: Processes, told: Mapping[str, str]) -> None:
     if found:
         lines = [f"  {name}: {text}" for name, text in found.items()][:_MOST]
         more = [f"  and {len(found) - _MOST} more"] if len(found) > _MOST else []
-        raise LearnerError(
-            "\n".join(["distribute: the processes are not about to learn the same:", *lines, *more])
-            + "\nGive all of them the same files and seed, and let no code depend on the process."
-        )
+        text = "\n".join(["distribute: the processes are not about to learn the same:", *lines, *more])
+        text += "\nGive all of them the same files and seed, and let no code depend on the process."
+        raise processes.agreed(LearnerError(text))
 
 
 def told_of_saving(saving: Saving | None) -> dict[str, str]:

@@ -64,11 +64,12 @@ class Agreement:
             for rank, other in enumerate(others, 1)
             if (names := [name for name in {**first, **other} if first.get(name) != other.get(name)])
         ]
-        raise LearnerError(
+        text = (
             f"distribute: after step {step} the processes no longer have the same state: {'; '.join(found)} than "
             f"process 0. After step {self.good} they were the same. A hook that draws random numbers, or acts by "
             "the rows that it sees, must do so alike in all: see Learner.processes. Nothing was saved."
         )
+        raise self._processes.agreed(LearnerError(text))
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:

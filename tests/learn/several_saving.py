@@ -202,7 +202,7 @@ def unlike(folder: Path) -> dict[str, str]:
     wide, rows = taught.make_loaders(6), taught.make_loaders(6)
     if rank() == 1:
         rows.train.maker.table.values["x"] += 1
-        wide = taught.make_loaders(4)
+        wide = taught.make_loaders(9)
     return {
         "seed": outcome(lambda: make(None, seed=rank())),
         "data": outcome(lambda: make(None, loaders=rows)),

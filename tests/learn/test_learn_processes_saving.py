@@ -62,7 +62,7 @@ def test_processes_that_are_told_otherwise_do_not_begin(found: list[dict[str, An
         f"{head}  weight node_trunk.4.weight: none in process 0, float32 [8, 8] in process 1\n"
         f"  weight node_trunk.4.bias: none in process 0, float32 [8] in process 1{tail}"
     )
-    assert told["batches"].startswith(f"{head}  batch size: 6 in process 0, 4 in process 1\n  how rows are drawn: ")
+    assert told["batches"].startswith(f"{head}  batch size: 6 in process 0, 9 in process 1\n  how rows are drawn: ")
     assert told["checkpoints"].startswith(f"{head}  checkpoint.epochs: 1 in process 0, none in process 1\n")
     lines = told["data"].splitlines()[1:-1]
     assert [line.partition(": ")[0].strip() for line in lines] == [

@@ -114,7 +114,7 @@ def adapted(folder: Path) -> dict[str, Any]:
 CASES: dict[str, Callable[[Path], Any]] = {
     "records": ended(again=True),
     "records of arms": ended(lambda: Teaching(Uniform(), "tasks"), accumulate=2),
-    "a teacher that was stopped": resumed(lambda: Teaching(Exp3S(), "tasks"), ema=0.8),
+    "a teacher that was stopped": resumed(lambda: Teaching(Exp3S(), "tasks", every=5), ema=0.8, norm=True),
     "single rows that were stopped": resumed(lambda: Pace(RootPacing(start=0.3), "own"), Prioritizing, norm=True),
     "replay that was stopped": resumed(lambda: Replay(12, batch=4)),
     "ema": ended(ema=0.8),
@@ -124,7 +124,8 @@ CASES: dict[str, Callable[[Path], Any]] = {
     "early_stop": ended(lambda: EarlyStop("val/kind/accuracy", patience=0), phases={"supervised": Phase(epochs=9)}),
     "task_stop": ended(lambda: TaskStop({"size": EarlyStop("val/loss", patience=0, min_delta=0.2)})),
     "grow": ended(
-        lambda: Grow([GrowthRule(trigger=OnPlateau(patience=0, min_delta=9.0), surgery=Widen("trunk", 1.5))])
+        lambda: Grow([GrowthRule(trigger=OnPlateau(patience=0, min_delta=9.0), surgery=Widen("trunk", 1.5))]),
+        ema=0.8,
     ),
     "replay": ended(lambda: Replay(12, batch=4, alpha=0.5), accumulate=2),
     "ewc and si": ended(

@@ -102,7 +102,10 @@ class Hook:
         """
 
     def join(self, stage: Stage) -> Tensor | None:
-        """The batch's gradients are on their way: a scalar here is added to its loss, once an update."""
+        """The batch's gradients are on their way: a scalar here is added to its loss, once an update.
+
+        Of several processes' scalars the mean is.
+        """
 
     def differentiated(self, stage: Stage) -> None:
         """The gradients of ``stage.trained`` are there; they are not clipped yet, and no weight has moved."""

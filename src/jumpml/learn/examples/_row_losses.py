@@ -37,7 +37,8 @@ class RowLosses:
     def __init__(self, rows: int, device: torch.device, processes: Processes = ALONE) -> None:
         self.last = torch.full((rows,), torch.nan, device=device)
         self._processes, self._noted = processes, 0
-        self._when = torch.full((rows,), -1, device=device)  # in which batch, where others may know of a later one
+        # in which batch it was noted, where others may know of a later one
+        self._when = torch.full((0 if processes.alone else rows,), -1, device=device)
 
     def note(self, step: Step, objectives: Sequence[str], weights: Mapping[str, float]) -> None:
         """Take in a batch's.
@@ -78,7 +79,8 @@ class RowLosses:
         if len(state["last"]) == len(self.last):
             self.last = state["last"].to(self.last).clone()
             self._noted = 0
-            self._when = torch.where(self.last.isnan(), -1, 0)
+            if not self._processes.alone:
+                self._when = torch.where(self.last.isnan(), -1, 0)
 
 
 def row_loss(losses: Mapping[str, Loss], weights: Mapping[str, float]) -> Tensor:

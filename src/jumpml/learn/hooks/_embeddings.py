@@ -111,7 +111,8 @@ class Embeddings(Hook):
         if self._learner is None or rises or not watched.problem or watched.name in self._told:
             return
         self._told.append(watched.name)
-        _LOG.warning("%s: %s", where, watched.problem)
+        if self._learner.processes.first:
+            _LOG.warning("%s: %s", where, watched.problem)
         self._learner.note(watched.problem)
 
     def state_dict(self) -> dict[str, Any]:

@@ -227,6 +227,8 @@ class Teaching(Hook):
         """What was chosen and is chosen by, and the rewards that nobody was told of yet."""
         if self._lesson is None:
             return {}
+        if self._unread:
+            self._unread = [(arm, reward) for (arm, _), reward in zip(self._unread, self._agreed(), strict=True)]
         return {
             **self._whose(),
             "teacher": self.teacher.state_dict(),
@@ -289,15 +291,19 @@ class Teaching(Hook):
         return min(1.0, (closed + first / (first + left)) / max(1, epochs))
 
     def _tell(self) -> None:
+        values = self._agreed().tolist()
         unread, self._unread = self._unread, []
-        measured = torch.stack([reward for _, reward in unread])
-        self._learner.processes.give([measured])  # so that all choose alike, also where their arithmetic does not
-        values = measured.tolist()
         for (arm, _), value in zip(unread, values, strict=True):
             if math.isfinite(value):
                 self._hear(arm, value)
             elif not self._learner.skips_updates:
                 self._bad = self._bad or _Bad(self.teacher.arms[arm].name, value)
+
+    def _agreed(self) -> Tensor:
+        """The rewards that wait, ``[updates]``; those of the first of several processes, so that all choose alike."""
+        measured = torch.stack([reward for _, reward in self._unread])
+        self._learner.processes.give([measured])
+        return measured
 
     def _hear(self, arm: int, value: float) -> None:
         self.teacher.observe(arm, value)

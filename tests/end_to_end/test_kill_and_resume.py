@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -65,6 +66,7 @@ LEARNER: dict[str, Any] = {
 TIMES = 10  # the slow study's epochs are so many times the short form's
 
 Key = tuple[str | int, ...]
+Ranks = tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,20 @@ CONFIGURATIONS = {
         ("optimizer", "state"), learner={"checkpoint": {"every": {"steps": 1}, "keep": 1}, "ema": {"decay": 0.9}}
     ),
 }
+
+# In several processes alone: an epoch's rows are drawn in all alike, dropout and augmentation in each for itself.
+SEVERAL = "two processes, accumulation, an average, a one-cycle schedule"
+OF_SEVERAL = Configuration(
+    ("random", "processes", 1, "torch"),
+    learner={
+        "distribute": "ddp",
+        "accumulate": 2,
+        "ema": {"decay": 0.9},
+        "phases": {"supervised": {"epochs": 6, "schedule": {"kind": "one_cycle", "max_lr": 0.01}}},
+    },
+)
+PROCESSES = 2
+SOON = 60  # seconds, until what is left of several processes has noticed that one is gone; a hang takes half an hour
 
 # Only the learning is killed here; what follows it holds no state. `kill` is a place in which the process kills itself.
 PROGRAM = """
@@ -453,35 +469,64 @@ def test_any_configuration_stopped_anywhere(
 # --- in new processes, with SIGKILL -----------------------------------------------------------------------------------
 
 
-def start(files: Mapping[str, Any], run: Path, kill: list[Any] | None = None, without: Any = None) -> Any:
+def start(
+    files: Mapping[str, Any], run: Path, kill: list[Any] | None = None, without: Any = None, whom: Any = None
+) -> list[Any]:
+    """Start the processes of a run; `whom`, all where None, have the place in which they kill themselves."""
+    count = PROCESSES if files["learner"].get("distribute") == "ddp" else 1
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    texts = [json.dumps(value) for value in (files, str(run), kill or [], without)]
-    command = [sys.executable, "-c", PROGRAM.replace("{withhold}", WITHHOLD), *texts]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    if count > 1:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    processes = []
+    for rank in range(count):
+        place = kill if kill and (whom is None or rank in whom) else []
+        texts = [json.dumps(value) for value in (files, str(run), place, without)]
+        command = [sys.executable, "-c", PROGRAM.replace("{withhold}", WITHHOLD), *texts]
+        own = environment | ({"RANK": str(rank)} if count > 1 else {})
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(command, env=own, **pipes))
+    return processes
 
 
 def finish(files: Mapping[str, Any], run: Path, without: Any = None) -> float:
     """Run to the end; the seconds that learning took."""
-    with start(files, run, without=without) as process:
-        assert process.stdout.readline() == "begun\n"
-        begun = time.perf_counter()
-        assert process.wait() == 0
+    processes = start(files, run, without=without)
+    assert processes[0].stdout.readline() == "begun\n"
+    begun = time.perf_counter()
+    assert not was_killed(processes)
     return time.perf_counter() - begun
 
 
-def kill_within(files: Mapping[str, Any], run: Path, seconds: float) -> bool:
+def was_killed(processes: list[Any]) -> bool:
+    """Whether any was; then the others end soon, and say why, but for those that had come to their end."""
+    while all(process.poll() is None for process in processes):
+        time.sleep(0.005)
+    said = [process.communicate(timeout=SOON)[1] for process in processes]
+    codes = [process.returncode for process in processes]
+    if -signal.SIGKILL not in codes:
+        assert not any(codes), said
+        return False
+    assert all("distribute: another process ended" in text for code, text in zip(codes, said, strict=True) if code > 0)
+    return True
+
+
+def kill_within(files: Mapping[str, Any], run: Path, seconds: float, whom: Ranks = None) -> bool:
     """Start, wait for so long after learning began, and kill; whether it was still running."""
-    with start(files, run) as process:
-        process.stdout.readline()
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        return process.wait() == -signal.SIGKILL
+    processes = start(files, run)
+    processes[0].stdout.readline()
+    time.sleep(seconds)
+    for rank, process in enumerate(processes):
+        if whom is None or rank in whom:
+            process.send_signal(signal.SIGKILL)
+    return was_killed(processes)
 
 
-def kill_at(files: Mapping[str, Any], run: Path, place: list[Any]) -> bool:
+def kill_at(files: Mapping[str, Any], run: Path, place: list[Any], whom: Ranks = None) -> bool:
     """Start, and let it kill itself in a place; whether it came there."""
-    with start(files, run, place) as process:
-        return process.wait() == -signal.SIGKILL
+    return was_killed(start(files, run, place, whom=whom))
 
 
 def study(files: dict[str, Any], folder: Path, *, kills: int, seed: int, places: int = 6) -> int:
@@ -505,8 +550,12 @@ def study(files: dict[str, Any], folder: Path, *, kills: int, seed: int, places:
         known = [*files_and_names, ["update", update], ["epoch", epoch]]
         return [*known, ["phase", min(phases)], ["phase", [*phases][-1]]][number]
 
-    killed = sum(kill_at(files, run, place(number)) for number in range(min(places, 5)))
-    killed += sum(kill_within(files, run, generator.random() * seconds / kills) for _ in range(kills))
+    def whom() -> Ranks:
+        return generator.choice([None, (0,), (1,)]) if "distribute" in files["learner"] else None
+
+    # only the first of several writes, and all of them close a phase
+    killed = sum(kill_at(files, run, place(number), whom() if number > 1 else None) for number in range(min(places, 5)))
+    killed += sum(kill_within(files, run, generator.random() * seconds / kills, whom()) for _ in range(kills))
     killed += sum(kill_at(files, run, place(number)) for number in range(5, places))
     finish(files, run)
     assert differing(whole, end_of(run)) == []
@@ -519,9 +568,9 @@ def test_a_killed_process(tmp_path: Path, pictures: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("name", [*CONFIGURATIONS, SEVERAL])
 def test_killed_at_random_moments_and_in_chosen_places(tmp_path: Path, pictures: Path, name: str) -> None:
-    configuration = CONFIGURATIONS[name]
+    configuration = {**CONFIGURATIONS, SEVERAL: OF_SEVERAL}[name]
     files = files_of(configuration, pictures, TIMES)
     killed = study(files, tmp_path, kills=4, seed=len(name))
     print(f"{name}: killed {killed} times")

@@ -91,8 +91,8 @@ def make_learner(*hooks: Any, dropout: float = 0.0, **options: Any) -> Learner:
         seed=0,
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    phases = options.pop("phases", {"supervised": Phase(epochs=3)})
-    return Learner(loaders, model, optimizer, phases=phases, hooks=hooks, distribute="ddp", **options)
+    options = {"phases": {"supervised": Phase(epochs=3)}, "distribute": "ddp", **options}
+    return Learner(loaders, model, optimizer, hooks=hooks, **options)
 
 
 def weights_of(learner: Learner) -> dict[str, Tensor]:

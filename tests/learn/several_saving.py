@@ -8,6 +8,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import several
 import taught
 import torch
 from torch import distributed
@@ -283,6 +284,27 @@ def disks(folder: Path) -> dict[str, Any]:
     return found
 
 
+def trials(folder: Path) -> dict[str, Any]:
+    """What a copy finds out, in all processes together; the learner stays as it is."""
+    learner = make(folder / "tried", epochs=1)
+    tried, whole = (several.make_learner(distribute=how).try_batch("supervised") for how in ("ddp", "none"))
+    rates, report = learner.find_lr(steps=10), learner.overfit_batch(10)
+    profile = learner.profile(2)
+    found = {
+        "tried": {name: bool(torch.isclose(value, whole[name])) for name, value in tried.items()},
+        "rates": (rates.rates, rates.losses),
+        "overfit": str(report),
+        "profiled": profile.rows,
+        "dry run": [epoch.losses for epoch in learner.dry_run().epochs],
+        "sizes": outcome(learner.batch_sizes),
+    }
+    learner.fit()
+    plain = make(folder / "plain", epochs=1)
+    plain.fit()
+    found["untouched"] = differing(last(plain), last(learner))
+    return found
+
+
 def failing_alone(folder: Path) -> str:
     """An error in the second process; it leaves, and the first one's sums have nobody to wait for."""
 
@@ -295,5 +317,5 @@ def failing_alone(folder: Path) -> str:
 
 def all_of(folder: Path) -> dict[str, Any]:
     """Everything that processes come through together, and last what they do not."""
-    cases = (exact, of_other_counts, drifting, unlike, stopped, non_finite, disks, failing_alone)
+    cases = (exact, of_other_counts, drifting, unlike, stopped, non_finite, disks, trials, failing_alone)
     return {case.__name__: case(folder / case.__name__) for case in cases}

@@ -100,6 +100,20 @@ def test_what_the_first_one_cannot_write_or_read_all_say(found: list[dict[str, A
     }
 
 
+def test_what_a_copy_finds_out_all_find_alike(found: list[dict[str, Any]]) -> None:
+    told = alike(found, "trials")
+    assert told["tried"] == {"kind": True, "size": True, "small": True}  # what one process finds on the whole batch
+    assert len(told["rates"][1]) == 10
+    assert told["overfit"].startswith("one batch of 6 rows, 10 steps")
+    assert told["profiled"] == 3
+    assert len(told["dry run"]) == 1
+    assert told["sizes"] == (
+        "LearnerError: batch_sizes() measures what one process holds, and 2 learn here. Ask it where one does "
+        "(distribute: none): what fits there is each one's share of a batch."
+    )
+    assert told["untouched"] == []
+
+
 def test_an_error_in_one_ends_the_others_with_a_word_of_it(found: list[dict[str, Any]]) -> None:
     first, second = (of_one["failing_alone"] for of_one in found)
     assert second == "DataError: what only this process met"

@@ -27,8 +27,10 @@ from jumpml.learn.processes._devices import own_device
 from jumpml.learn.processes._processes import ALONE, Processes
 from jumpml.learn.processes._same import check_same, told_of_data, told_of_model, told_of_saving
 from jumpml.learn.steps._execution import Compile, Execution
+from jumpml.learn.steps._means import count_of, of_all
 from jumpml.learn.steps._relived import load_step
 from jumpml.learn.steps._update import Update
+from jumpml.learn.steps._window import rows_of
 from jumpml.objectives import reduce
 
 if TYPE_CHECKING:
@@ -242,7 +244,7 @@ class Learner:
             phase: The phase's name.
 
         Returns:
-            Each objective's mean.
+            Each objective's mean; over the whole batch where several processes share it.
         """
         if self.progress.step:
             raise LearnerError("try_batch() is for before training: it would set up the phase anew.")
@@ -252,7 +254,12 @@ class Learner:
             self.model.eval()
             losses, _ = stage.plan(batch)
             self._loop.stage = None
-            return {name: reduce(loss) for name, loss in losses.items()}
+            means = {name: reduce(loss) for name, loss in losses.items()}
+            if self.processes.alone:
+                return means
+            counts = torch.stack([count_of(loss, rows_of(batch)) for loss in losses.values()])
+            whole = of_all(torch.stack([*means.values()]), counts, self.processes)[0]
+            return dict(zip(means, whole.unbind(), strict=True))
 
     def consolidate(self) -> None:
         """Between two tasks: let every objective that keeps what was learned take the model as it is now.
@@ -476,7 +483,8 @@ class Learner:
             phase: See `find_lr`.
 
         Raises:
-            LearnerError: A size or the memory makes no sense, or the first size does not fit.
+            LearnerError: A size or the memory makes no sense, or the first size does not fit; or several processes
+                learn, of which each would measure something else.
         """
         from jumpml.learn.trials import batch_sizes
 

@@ -111,6 +111,12 @@ def batch_sizes(
     learner: Learner, *, sizes: Sequence[int] | None, memory: str | int | None, phase: str | None
 ) -> BatchSizes:
     """See `Learner.batch_sizes`."""
+    if not learner.processes.alone:
+        count = learner.processes.count
+        raise LearnerError(
+            f"batch_sizes() measures what one process holds, and {count} learn here. Ask it where one does "
+            "(distribute: none): what fits there is each one's share of a batch."
+        )
     limit = None if memory is None else bytes_of(memory)
     most = len(learner.loaders.train.rows)
     asked = [*_doubled(learner, most)] if sizes is None else sorted({*sizes})

@@ -11,6 +11,7 @@ from jumpml.core import TASK_KINDS, LearnerError, NonFiniteLossError, Record, te
 from jumpml.drawing import Line, draw_panels, line_panel
 from jumpml.graph import decide
 from jumpml.learn.steps._meter import NonFinite
+from jumpml.learn.steps._window import rows_of
 from jumpml.learn.trials._trial import phase_of, read, trial_of, without_schedules
 from jumpml.objectives import EWC, L1, L2, Orthogonality, TotalVariation
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from jumpml.graph import Model
     from jumpml.learn._learner import Learner
+    from jumpml.learn.processes._processes import Processes
 
 _NEAR = 0.05  # of the first loss that is left: the floor of a loss without a floor of its own is zero
 _STILL = 0.98  # a loss that falls by less than 2% between the last two tenths of the steps is level
@@ -122,9 +124,9 @@ def overfit_batch(learner: Learner, steps: int, phase: str | None) -> OverfitRep
             trial.step(batch)
             watched.look()
         losses = _losses(trial, begun)
-        right = _right(trial.model, stage.plan(batch)[1], batch)
+        right = _right(trial.model, stage.plan(batch)[1], batch, trial.processes)
         silent = dict(watched.silent())
-        rows = next(iter(batch.values())).shape[0]
+        rows = sum(trial.processes.gather(rows_of(batch)))
         penalties = {key for key, each in trial.model.objectives.items() if isinstance(each, _PENALTIES)}
     objectives = {
         key: OverfitObjective(
@@ -161,16 +163,19 @@ def _verdict(
 
 
 @torch.no_grad()
-def _right(model: Model, values: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, float]:
+def _right(
+    model: Model, values: Mapping[str, Tensor], batch: Mapping[str, Tensor], processes: Processes
+) -> dict[str, float]:
     """By task that decides a class, the share of known rows or positions that are decided rightly."""
-    shares = {}
+    counts = {}
     for name, task in model.tasks.items():
         if TASK_KINDS[task.kind].decides == "class" and task.output in values and task.truth in batch:
             truth = batch[task.truth]
             known = truth >= 0
             decided = decide(task.kind, values[task.output]).reshape(truth.shape)
-            shares[name] = ((decided == truth) & known).sum().item() / max(1, int(known.sum()))
-    return shares
+            counts[name] = torch.stack([((decided == truth) & known).sum(), known.sum()])
+    counted = zip(counts, processes.sum([*counts.values()]), strict=True)
+    return {name: (own[0] / own[1].clamp(min=1)).item() for name, own in counted}
 
 
 class _Watch:

@@ -157,7 +157,7 @@ class States:
         self.settle_buffers()
         told = {"identity": self._loop.identity(), "files": json.dumps(self.files), **self._journal.state_dict()}
         state = self._loop.state_dict()
-        self._agreement.check(self._loop.progress.step, {name: state[name] for name in state if name != "hooks"})
+        self._agreement.check(self._loop.progress.step, state)
         return {**told, **state}
 
     def _over(self) -> bool:

@@ -164,6 +164,10 @@ def exact(folder: Path) -> dict[str, Any]:
     return resumed(folder, make, (4, 8))
 
 
+def exact_with_all(folder: Path) -> dict[str, Any]:
+    return resumed(folder, with_all, (4, 8))
+
+
 def of_other_counts(folder: Path) -> dict[str, Any]:
     """Two processes' run in one, and one's in two."""
     found: dict[str, Any] = {}
@@ -317,5 +321,16 @@ def failing_alone(folder: Path) -> str:
 
 def all_of(folder: Path) -> dict[str, Any]:
     """Everything that processes come through together, and last what they do not."""
-    cases = (exact, of_other_counts, drifting, unlike, stopped, non_finite, disks, trials, failing_alone)
+    cases = (
+        exact,
+        exact_with_all,
+        of_other_counts,
+        drifting,
+        unlike,
+        stopped,
+        non_finite,
+        disks,
+        trials,
+        failing_alone,
+    )
     return {case.__name__: case(folder / case.__name__) for case in cases}

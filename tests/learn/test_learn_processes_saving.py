@@ -23,10 +23,13 @@ def alike(found: list[dict[str, Any]], case: str) -> Any:
     return one
 
 
-def test_a_run_that_was_stopped_twice_ends_with_the_same_bits(found: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize(("case", "steps"), [("exact", 20), ("exact_with_all", 15)])
+def test_a_run_that_was_stopped_twice_ends_with_the_same_bits(
+    found: list[dict[str, Any]], case: str, steps: int
+) -> None:
     for of_one in found:
-        exact = of_one["exact"]
-        assert exact["steps"] == 20
+        exact = of_one[case]
+        assert exact["steps"] == steps
         assert exact["stopped"] == []
         assert any(name.startswith("/model/") for name in exact["without"])  # the negative control
 

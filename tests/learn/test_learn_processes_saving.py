@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import signal
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 import several_saving
+import torch
 from several import in_processes
+
+from jumpml.learn.processes._processes import Processes
+from jumpml.learn.saving import _stopper
+from jumpml.learn.saving._stopper import Stopper
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +94,38 @@ def test_a_signal_to_whichever_stops_all_after_the_same_step(found: list[dict[st
             True,
         ),
     }
+
+
+class WithSlow(Processes):
+    """This process and another one, whose steps take so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(0, 2)
+        self.seconds, self.signal, self.asked = seconds, 0, 0
+
+    def sum(self, values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        self.asked += 1
+        (told,) = values
+        return [told + torch.tensor([[0.0, 0.0], [self.signal, self.seconds]])]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps"), [(3.0, [1, 2, 3, 4, 5]), (0.25, [1, 3, 7, 11, 15]), (0.0, [1, 3, 7, 15, 31])]
+)
+def test_processes_ask_each_other_about_once_a_second_by_the_slowest(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, steps: list[int]
+) -> None:
+    monkeypatch.setattr(_stopper, "time", Mock(monotonic=lambda: 0.0))
+    with Stopper(others := WithSlow(seconds)) as stopper:
+        asked = []
+        for step in range(1, steps[-1] + 1):
+            before = others.asked
+            assert not stopper.after_step()
+            asked += [step] * (others.asked - before)
+        assert asked == steps
+        others.signal = signal.SIGTERM
+        assert stopper.agreed()
+        assert stopper.asked == signal.SIGTERM
 
 
 def test_a_loss_that_is_not_finite_in_one_is_explained_in_all(found: list[dict[str, Any]]) -> None:

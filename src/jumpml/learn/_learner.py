@@ -63,6 +63,7 @@ class Learner:
     Attributes:
         initialized: By node, what of it was drawn before it learned; nothing where a run goes on.
         adaptation: How `adapt` adapts where it is not told.
+        processes: Those that learn together; this one alone mostly.
 
     Args:
         loaders: The data.
@@ -83,7 +84,8 @@ class Learner:
         log: Where figures go.
         hooks: What else joins the loop; see `Hook`.
         distribute: With ``ddp`` the processes that `torchrun` has started learn together, each from its share of every
-            batch; only the first one's checkpoints and logs are written.
+            batch; only the first one's checkpoints and logs are written. What is asked of the learner all ask then,
+            in the same order: a call by one alone waits for the others.
 
     Raises:
         LearnerError: The parts do not fit: an unknown phase, view or node, a batch too short for what needs two rows,

@@ -62,7 +62,7 @@ class Run:
         self.journal = Journal(logs)
         self.states = States(loop, self.journal, saving, average)
         self._grew = False  # in the open epoch
-        self._stopper = Stopper(loop.processes)
+        self._stopper = Stopper(loop.processes, loop.loaders.device)
 
     def phase(self, name: str) -> list[EpochRecord]:
         """What remains of a phase.
@@ -88,7 +88,7 @@ class Run:
         with self.loop.random, self._stopper if self.states.keeper else nullcontext():
             try:
                 yield
-                if self._stopper.agreed():
+                if self.states.keeper and self._stopper.agreed():
                     self._stop()
             except BaseException:
                 if not self._stopper.asked:  # or all is written, or a second Ctrl-C wants no waiting
@@ -170,7 +170,7 @@ class Run:
             self._learner.step(*batches)
             if loop.unread >= LOG_EVERY:
                 self.states.read()
-            if self._stopper.after_step():
+            if saving and self._stopper.after_step():
                 self._stop()
             if saving and saving.after_step(loop.progress.step):
                 self.states.save()

@@ -8,6 +8,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+import torch
+
 from jumpml.core import Terminated
 from jumpml.learn.processes._processes import ALONE
 
@@ -33,14 +35,15 @@ class Stopper:
 
     Args:
         processes: Those that stop together.
+        device: Where they tell each other.
 
     Attributes:
         asked: The signal that came, if one did.
     """
 
-    def __init__(self, processes: Processes = ALONE) -> None:
+    def __init__(self, processes: Processes = ALONE, device: torch.device | None = None) -> None:
         self.asked: signal.Signals | None = None
-        self._processes = processes
+        self._processes, self._device = processes, device
         self._before: dict[signal.Signals, Any] = {}
         self._steps, self._pause, self._since = 0, 1, 0.0
 
@@ -71,16 +74,17 @@ class Stopper:
         return self._steps >= self._pause and self.agreed()
 
     def agreed(self) -> bool:
-        """Whether a signal came, to whichever process; all are asked."""
+        """Whether a signal came, to whichever process; all are asked, and wait for their devices."""
         if not self._processes.alone:
             now = time.monotonic()
-            a_step = (now - self._since) / max(1, self._steps)
-            told = self._processes.gather((int(self.asked or 0), a_step))
-            slowest = max(seconds for _, seconds in told)
+            told = torch.zeros(self._processes.count, 2, dtype=torch.float64)
+            told[self._processes.rank] = torch.tensor([int(self.asked or 0), (now - self._since) / max(1, self._steps)])
+            (told,) = self._processes.sum([told.to(self._device)])
+            came, slowest = told.amax(0).tolist()
             self._pause = max(1, min(2 * self._pause, int(ASK_EVERY / max(slowest, 1e-9)), MOST_STEPS))
             self._steps, self._since = 0, now
-            if came := max(number for number, _ in told):
-                self.asked = signal.Signals(came)
+            if came:
+                self.asked = signal.Signals(int(came))
         return self.asked is not None
 
     def stopped(self, text: str) -> BaseException:

@@ -12,16 +12,19 @@ from several import weights_of
 from torch import distributed, nn
 
 from jumpml.balance import build_balancer
-from jumpml.core import LearnerError, LearnerSpec, Task, WeightSchedule, load_spec
+from jumpml.core import LearnerError, LearnerSpec, Loss, Task, WeightSchedule, load_spec
+from jumpml.curriculum import Uniform
 from jumpml.data import Column, DataLoaders
 from jumpml.graph import Model, Node
-from jumpml.learn import Balancing, Cosines, Hook, Learner, Log, Phase, make_optimizer
+from jumpml.learn import Balancing, Cosines, Hook, Learner, Log, Phase, Teaching, make_optimizer
 from jumpml.learn.processes._processes import Processes
 from jumpml.learn.processes._sums import Sums
 from jumpml.objectives import L2, CrossEntropy, Huber, MeanSquaredError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from torch import Tensor
 
     from jumpml.core import EpochRecord
     from jumpml.learn import Step, StepRecord
@@ -41,6 +44,33 @@ class Figures(Log):
 
     def epoch(self, record: EpochRecord) -> None:
         pass
+
+
+class Later(Hook):
+    """Joins a gradient of its own on all weights from the third update on."""
+
+    name = "later"
+
+    def attach(self, learner: Learner) -> None:
+        self.progress = learner.progress
+
+    def join(self, stage: Stage) -> Tensor | None:
+        if self.progress.step < 2:
+            return None
+        return 0.01 * torch.stack([parameter.square().sum() for parameter in stage.trained]).sum()
+
+
+class Loose(MeanSquaredError):  # noqa: N818 (its base is no exception either)
+    """Where no row counts, a loss that depends on no weight; but not in the first batch."""
+
+    began = False
+
+    def forward(self, prediction: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
+        loss = super().forward(prediction, target, present)
+        began, self.began = self.began, self.began or self.training
+        if present is None or not began or present.any():
+            return loss
+        return Loss(torch.zeros_like(loss.value.detach()), present)
 
 
 class Present(Hook):
@@ -100,9 +130,10 @@ def make_learner(case: Case, *hooks: Hook, log: Sequence[Log] = ()) -> Learner:
     """A learner of three tasks and a penalty.
 
     Args:
-        case: ``balance``, as a learner file has it; ``cosines``, the options of that look; ``moving``, whether a weight
-            moves; ``huge``, see `make_loaders`; ``images``, whether there are convolutions; ``scale``, the first one
-            of float16; ``stop_after``, an epoch, and ``epochs``; options of the learner.
+        case: ``balance``, as a learner file has it, and ``over`` which objectives; ``cosines``, the options of that
+            look; ``epochs``, and ``stop_after`` how many a task is stopped; ``scale``, the first of float16; ``huge``,
+            see `make_loaders`; options of the learner; and whether there is what follows: ``images``, a weight that is
+            ``moving``, a teacher (``taught``), a `Later`, a `Loose` objective.
         hooks: What else joins.
         log: What is told.
     """
@@ -128,6 +159,7 @@ def make_learner(case: Case, *hooks: Hook, log: Sequence[Log] = ()) -> Learner:
             "kind": CrossEntropy(("to_kind", "kind"), weight=weight),
             "size": Huber(("to_size", "size")),
             "tone": MeanSquaredError(("to_tone", "tone")),
+            **({"far": Loose(("to_size", "size"))} if case.get("loose") else {}),
             "small": L2(parameters_of="trunk", weight=0.01),
         },
         fields=loaders.fields,
@@ -137,7 +169,11 @@ def make_learner(case: Case, *hooks: Hook, log: Sequence[Log] = ()) -> Learner:
     if case.get("balance"):
         balancer = build_balancer(load_spec(LearnerSpec, {"balance": case["balance"]}).balance, seed=4)
         assert balancer is not None
-        joining.append(Balancing(balancer))
+        joining.append(Balancing(balancer, over=case.get("over")))
+    if case.get("taught"):
+        joining.append(Teaching(Uniform(), "objectives"))
+    if case.get("later"):
+        joining.append(Later())
     if "cosines" in case:
         joining.append(Cosines(**case["cosines"]))
     optimizer = make_optimizer(model, "sgd", 0.02, arguments={"momentum": 0.9})

@@ -32,6 +32,18 @@ CASES: dict[str, dict[str, Any]] = {
         f"{name}, moved and stopped": {"balance": EVERY[name], "moving": True, "stop_after": 1, **TWO}
         for name in ("dwa", "mgda", "gradnorm at", "feature_norm at")
     },
+    **{
+        f"{name}, taught": {"balance": EVERY[name], "over": ["kind", "size"], "taught": True}
+        for name in ("uncertainty", "famo", "cagrad", "nash_mtl at", "gradnorm at")
+    },
+    **{f"{name}, later": {"balance": EVERY[name], "later": True} for name in ("famo", "imtl_g")},
+    "sum, later": {"later": True},
+    **{
+        f"{name}, loose": {"balance": EVERY[name], "loose": True}
+        for name in ("uncertainty", "aligned_mtl", "upgrad at", "gradnorm at")
+    },
+    "sum, loose": {"loose": True},
+    "cosines, loose": {"loose": True, "cosines": {"every": 1}, **TWO},
     "cosines": {"cosines": {"every": 2}},
     "cosines at": {"cosines": {"every": 2, "at": "trunk"}, **TWO},
     "cosines, moved and stopped": {"cosines": {"every": 1}, "moving": True, "stop_after": 1},
@@ -69,8 +81,10 @@ def test_several_balance_as_one(count: int, tmp_path: Path) -> None:
         agree(first, alone[name], name)
         assert all(same(first["weights"], other["weights"]) for other in others), name
         for step, (one, other) in enumerate(zip(first["log"], alone[name]["log"], strict=True), 1):
-            assert one.keys() == other.keys(), (name, step)
-            assert one == pytest.approx(other, rel=1e-4, abs=1e-5), (name, step)
+            told = (
+                {key: one[key] for key in other} if "loose" in name else one
+            )  # a multiplier more, of what is not there
+            assert told == pytest.approx(other, rel=1e-4, abs=1e-5), (name, step)
     if count == 2:
         by_name = dict(zip(cases, several[0], strict=True))
         see_who_has_rows([found[0] for found in several])

@@ -43,7 +43,7 @@ def means_of(
     """Each objective's mean as it counts.
 
     Args:
-        names: The objectives, of which one ran at least.
+        names: The objectives.
         losses: Without a graph.
         weights: By objective.
         rows: That they are of.
@@ -52,6 +52,8 @@ def means_of(
     """
     ran = [place for place, name in enumerate(names) if name in losses]
     own = [losses[names[place]] for place in ran]
+    if not own:
+        return Means(next(iter(losses.values())).value.new_zeros(len(names)), None, beside)
     means, counts = reduce_all(own), None
     if not processes.alone:
         counts = torch.stack([count_of(loss, rows) for loss in own])

@@ -19,14 +19,14 @@ from jumpml.graph import Model, Node
 from jumpml.learn import Balancing, Cosines, Hook, Learner, Log, Phase, Teaching, make_optimizer
 from jumpml.learn.processes._processes import Processes
 from jumpml.learn.processes._sums import Sums
-from jumpml.objectives import L2, CrossEntropy, Huber, MeanSquaredError
+from jumpml.objectives import L2, CrossEntropy, Huber, MeanSquaredError, ObjectiveModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
-    from jumpml.core import EpochRecord
+    from jumpml.core import EpochRecord, ValueInfo
     from jumpml.learn import Step, StepRecord
     from jumpml.learn._stage import Stage
 
@@ -60,17 +60,24 @@ class Later(Hook):
         return 0.01 * torch.stack([parameter.square().sum() for parameter in stage.trained]).sum()
 
 
-class Loose(MeanSquaredError):  # noqa: N818 (its base is no exception either)
-    """Where no row counts, a loss that depends on no weight; but not in the first batch."""
+class Loose(ObjectiveModule):
+    """Squares; where no row counts, something that depends on no weight, but not in the first batch."""
 
+    roles = ("prediction", "target")
     began = False
 
-    def forward(self, prediction: Tensor, target: Tensor, present: Tensor | None = None) -> Loss:
-        loss = super().forward(prediction, target, present)
-        began, self.began = self.began, self.began or self.training
-        if present is None or not began or present.any():
-            return loss
-        return Loss(torch.zeros_like(loss.value.detach()), present)
+    def connect(self, values: Sequence[ValueInfo | None], parameters: Mapping[str, nn.Parameter]) -> None:
+        """Whatever there is."""
+
+    def counted(self, *inputs: Tensor | None, present: Tensor | None = None) -> Tensor | None:
+        return present
+
+    def forward(self, prediction: Tensor, target: Tensor, present: Tensor) -> Loss:
+        value = torch.where(present, (prediction - target).squeeze(1), 0.0).square()
+        if self.began and not present.any():
+            value = torch.zeros_like(value.detach())
+        self.began = self.began or self.training
+        return Loss(value, present)
 
 
 class Present(Hook):
@@ -246,7 +253,7 @@ def _counting(sent: Counter[str], name: str) -> Any:
 
 def added_up(learn: Sequence[Case], tell: Sequence[Case]) -> dict[str, Any]:
     """All that is asked of processes that add up, in one go."""
-    processes = Processes.joined(torch.device("cpu"))
+    processes = Processes.joined()
     mixed = [
         torch.full((2,), 1.5, dtype=torch.bfloat16),
         torch.tensor(3),

@@ -302,6 +302,11 @@ NOT_OF = "the algorithm 'online' has no"
             "teacher: exp3s, arms: tasks, reward: {kind: metric_gain, of: [a]}",
             f"71: curriculum.reward.of: {UNKNOWN} {NO_MORE}",
         ),
+        ("pacing: root, order: random", f"28: curriculum.order: {UNKNOWN} It is a key of pacing."),
+        (
+            "teacher: exp3s, arms: tasks, rows: 9",
+            f"43: curriculum.rows: {UNKNOWN} It is a key of reward and of examples.",
+        ),
         ("difficulty: {rn: a}, pacing: {kind: root}", f"27: curriculum.difficulty.rn: {UNKNOWN} Did you mean 'run'?"),
         (
             "teacher: {kind: tscl, algorithm: online, window: 3}, arms: tasks",

@@ -38,12 +38,13 @@ def test_any_course_can_be_drawn(told: list[tuple[str, str, float, float]]) -> N
             phase=one,
             step=place,
             updates=place,
-            figures={f"{kind}/{one}/{other}": value for kind in kinds} | {f"share/{other}": second},
+            figures={f"{kind}/{one}/{other}": value for kind in kinds} | {f"share/{other}": second, "pacing": value},
         )
         for place, (one, other, value, second) in enumerate(told)
     ]
     panels = course_panels(points)
     assert [panel.title for panel in panels] == [
+        "Rows that might come",
         "Share of updates",
         "Mean reward",
         "What objectives count",

@@ -471,7 +471,7 @@ def test_difficulty_that_is_not_there_is_refused() -> None:
     loaders.difficulty = None
     assert error(Pace(RootPacing()), loaders=loaders) == (
         "curriculum.difficulty: the data file says of no data set how hard rows are. "
-        "Give it `difficulty: {column: ...}`, take `own` or a reference run, or pace with `order: random`."
+        "Give one `difficulty: {column: ...}`, say `own` or `{run: FOLDER}` here, or take `order: random`."
     )
     learner_of(Pace(RootPacing(order="random")), loaders=loaders)
 

@@ -106,6 +106,23 @@ def test_one_task_without_a_teacher_has_no_such_section() -> None:
     assert "What was learned when" not in card.html
 
 
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [
+        ((0.3, 0.8, 1.0), "Of the rows 30% at update 20 might come, and all of them by update 60."),
+        ((0.2, 0.4, 0.4), "Of the rows 20% at update 20 might come, and at most 40% at update 40."),
+    ],
+)
+def test_which_rows_might_come(shares: tuple[float, ...], told: str, parse: Any, faults: Any) -> None:
+    steps = enumerate(shares, start=1)
+    course = [CoursePoint(phase="p", step=20 * n, updates=20, figures={"pacing": share}) for n, share in steps]
+    page = report_card(evaluation("digit"), epochs=EPOCHS, course=course).html
+    text = parse(page).text()
+    assert "Which rows might come" in text and told in text and "What the teacher chose" not in text
+    assert f"Share of the rows that might come over the updates: from {shares[0]:g} to {shares[-1]:g}." in page
+    assert faults(page) == []
+
+
 def test_one_task_with_a_teacher_has(faults: Callable[[str], list[str]]) -> None:
     card = report_card(evaluation("digit"), epochs=EPOCHS, course=COURSE)
     assert "What was learned when" in card.html
@@ -131,6 +148,8 @@ def test_no_pair_that_pulls_is_told_too(parse: Any) -> None:
     [
         ({"balance": {"kind": "upgrad"}}, True),
         ({"curriculum": {"teacher": "exp3s"}}, True),
+        ({"curriculum": {"teacher": None, "pacing": {"kind": "root"}}}, False),
+        ({"curriculum": "hostile"}, False),
         ({"balance": {"kind": "sum"}, "curriculum": None}, False),
         ({"balance": "hostile"}, False),
     ],

@@ -3,7 +3,7 @@
 from jumpml.core._ablation_record import AblationRecord, AblationsRecord
 from jumpml.core._adapt_spec import AdaptSpec
 from jumpml.core._balance_spec import BalanceSpec
-from jumpml.core._course import Course, CoursePoint, thinned
+from jumpml.core._course import PACING, Course, CoursePoint, thinned
 from jumpml.core._curriculum_spec import ArmAxis, CurriculumSpec, RewardSpec
 from jumpml.core._data_spec import Dataset, DataSpec, SplitSources
 from jumpml.core._deploy_spec import DeploySpec
@@ -183,6 +183,7 @@ __all__ = [
     "MASK",
     "MISSING_TEXTS",
     "NEXT",
+    "PACING",
     "POSITION",
     "PRESENT",
     "MissingExtraError",

@@ -10,7 +10,8 @@ from jumpml.core._record import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-DRAWN = ("share/", "reward/", "balance/", "cosine/")  # what figures begin with of which the course is kept
+PACING = "pacing"  # the share of the rows that may come
+DRAWN = (PACING, "share/", "reward/", "balance/", "cosine/")  # what figures begin with of which the course is kept
 _MOST = 200  # points that are kept; more cannot be told apart in a drawing
 
 
@@ -26,7 +27,7 @@ class CoursePoint(Record):
     readings: int = 1
     """How often the figures were read in them."""
     figures: dict[str, float]
-    """By name: `share/<arm>`, `reward/<arm>`, `balance/<objective>`, `cosine/<objective>/<objective>`."""
+    """By name: `pacing`, `share/<arm>`, `reward/<arm>`, `balance/<objective>`, `cosine/<objective>/<objective>`."""
 
 
 @final

@@ -32,6 +32,7 @@ _BOUNDS = {
     "less_than": ("a number below", "lt"),
     "less_than_equal": ("a number of at most", "le"),
 }
+_FEW = 5  # keys that a text names
 
 
 class _Words(NamedTuple):
@@ -78,6 +79,8 @@ def _words(item: Any, cls: type[BaseModel], value: Any) -> _Words:
         case "extra_forbidden":
             known = _known_keys(cls, loc[:-1])
             near = did_you_mean(str(last), known) if known else "There is nothing to say beside its kind."
+            if not near.startswith("Did") and (below := _keys_with(cls, loc[:-1], known, str(last))):
+                near = f"It is a key of {', of '.join(below[:-1])}{' and of ' if below[1:] else ''}{below[-1]}."
             if "args" in known and "module" in _found(value, loc[:-1]):
                 near += " What the module takes stands under `args`."
             return _Words(path, "", "this key is unknown.", near)
@@ -170,6 +173,18 @@ def _known_keys(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """Those that may be meant; a kind that must be told stands there already."""
     fields = [item for spec in _annotations(cls, loc) for item in getattr(spec, "model_fields", {}).items()]
     return [key for key, field in fields if key != "kind" or not field.is_required()]
+
+
+def _keys_with(cls: type[BaseModel], loc: tuple[int | str, ...], known: list[str], key: str) -> list[str]:
+    """Of the keys of a location those that have such a key below them; nothing where they are many."""
+    kinds = {name: [one for spec in _annotations(cls, (*loc, name)) for one in (spec, *_each(spec))] for name in known}
+    below = [name for name, specs in kinds.items() if any(key in getattr(one, "model_fields", {}) for one in specs)]
+    return below if len(below) <= _FEW else []
+
+
+def _each(annotation: Any) -> list[Any]:
+    """What a mapping or a list of a file is of."""
+    return _step_into(annotation, 0) if get_origin(annotation) in {dict, tuple} else []
 
 
 def _kinds(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -1,11 +1,11 @@
-"""The course of a run over its updates, as pictures: what a teacher chose, what objectives counted, who hurt whom."""
+"""The course of a run over its updates, as pictures: rows, what a teacher chose, what objectives counted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jumpml.core import thinned
+from jumpml.core import PACING, thinned
 from jumpml.drawing._areas import area_panel
 from jumpml.drawing._canvas import STYLES, tick
 from jumpml.drawing._lines import Line
@@ -63,14 +63,24 @@ def figures_of(points: Sequence[CoursePoint], kind: str) -> list[str]:
 
 
 def course_panels(points: Sequence[CoursePoint], shown: Callable[[str], str] = clean) -> list[Panel]:
-    """A frame for each kind of figure that a run told: shares, rewards, multipliers, cosines as lines and as a matrix.
+    """A frame for each kind of figure that a run told: pacing, shares, rewards, multipliers, cosines in two ways.
 
     Args:
         points: The course of a run, such as ``learner.history.course``.
         shown: Makes a name fit to be shown.
     """
-    frames = (_shares, _rewards, _multipliers, _cosines, _matrix)
+    frames = (_pacing, _shares, _rewards, _multipliers, _cosines, _matrix)
     return [panel for frame in frames if (panel := frame(points, shown)) is not None]
+
+
+def _pacing(points: Sequence[CoursePoint], shown: Callable[[str], str]) -> Panel | None:
+    points = [point for point in points if PACING in point.figures]
+    if not points:
+        return None
+    y = [point.figures[PACING] for point in points]
+    alt = f"Share of the rows that might come over the updates: from {tick(y[0])} to {tick(y[-1])}."
+    lines, marks = [Line([point.step for point in points], y, 0)], _phases(points, shown)
+    return line_panel("Rows that might come", lines, alt=alt, x_label="update", whole=True, marks=marks, size=_SIZE)
 
 
 def _shares(points: Sequence[CoursePoint], shown: Callable[[str], str]) -> Panel | None:

@@ -1,10 +1,11 @@
-"""The section on what was learned when: tasks, what a teacher chose, what objectives counted, who hurt whom."""
+"""The section on what was learned when: tasks, rows, a teacher's arms, what objectives counted."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from jumpml.core import PACING
 from jumpml.drawing import Line, course_panels, figures_of, line_panel, mean_cosines
 from jumpml.report import _words as words
 from jumpml.report._blocks import Chart, Charts, Heading, Items, Section, Table, Text
@@ -34,6 +35,8 @@ def course_section(record: CardRecord) -> tuple[Section, ...]:
     panels = course_panels(course, words.name)
     blocks: list[Block] = [Text(note, "unsure") for note in words.sentences(record.notes)]
     blocks += [*_tasks(ways, record.epochs)]
+    if any(PACING in point.figures for point in course):
+        blocks += [Heading("Which rows might come"), _paced(course), _charts(panels, "Rows that")]
     if figures_of(course, "share"):
         blocks += [Heading("What the teacher chose"), *_arms(course), _charts(panels, "Share", "Mean reward")]
     if figures_of(course, "balance"):
@@ -127,6 +130,21 @@ def _loss_panel(ways: Sequence[Way], epochs: Sequence[EpochRecord]) -> Panel | N
     return line_panel(title, lines, alt=alt, x_label="update", whole=True, falls=True, marks=marks, size=_SIZE)
 
 
+def _paced(course: Sequence[CoursePoint]) -> Text:
+    having = [point for point in course if PACING in point.figures]
+    whole = next((point for point in having if point.figures[PACING] >= 1), None)
+    end = f"all of them by update {words.count(whole.step)}" if whole else f"at most {_share(max(having, key=_pacing))}"
+    return Text(f"Of the rows {_share(having[0])} might come, and {end}.", "note")
+
+
+def _pacing(point: CoursePoint) -> float:
+    return point.figures[PACING]
+
+
+def _share(point: CoursePoint) -> str:
+    return f"{_percent(_pacing(point))} at update {words.count(point.step)}"
+
+
 def _arms(course: Sequence[CoursePoint]) -> Iterator[Block]:
     points = [point for point in course if any(name.startswith("share/") for name in point.figures)]
     arms = figures_of(points, "share")
@@ -187,10 +205,10 @@ def _cosines(course: Sequence[CoursePoint]) -> Iterator[Block]:
 
 def _missing(record: CardRecord) -> Iterator[Block]:
     """That a teacher or a balancer had a part, and nothing was told of it."""
-    learner = record.spec("learner")
-    balance: Any = learner.get("balance")
+    balance, curriculum = (record.spec("learner").get(key) for key in ("balance", "curriculum"))
     balanced = isinstance(balance, dict) and balance.get("kind") not in {"sum", None}
-    if not record.course and (balanced or learner.get("curriculum")):
+    taught = isinstance(curriculum, dict) and curriculum.get("teacher") is not None
+    if not record.course and (balanced or taught):
         yield Text(
             "What a teacher or a balancer did comes from the learner's history: report_card(..., "
             "course=learner.history.course). Of a run's folder it comes from steps.jsonl, which log: [jsonl] writes.",

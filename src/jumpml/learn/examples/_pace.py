@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 import torch
 
-from jumpml.core import Problem
+from jumpml.core import PACING, Problem
 from jumpml.curriculum import Pacing, difficulty_problem, ranked
 from jumpml.data import Paced
 from jumpml.learn.examples._row_hook import RowHook
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
 
-PACING, DIFFICULTY = ("curriculum", "pacing"), ("curriculum", "difficulty")
+PATH, DIFFICULTY = ("curriculum", "pacing"), ("curriculum", "difficulty")
 
 
 @final
@@ -83,7 +83,7 @@ class Pace(RowHook):
     def _problems(self, learner: Learner, phases: Sequence[str]) -> Iterator[Problem]:
         if not phases and {*self.when} <= {*learner.phases, "all"}:
             text = "no phase in which rows are to be paced has epochs, so that there is nothing to pace over."
-            yield Problem(PACING, text, "Give one of them epochs, or leave it out.")
+            yield Problem(PATH, text, "Give one of them epochs, or leave it out.")
         if self.pacing.order == "random":
             return
         if self._own:
@@ -92,7 +92,7 @@ class Pace(RowHook):
         known = self._known(learner)
         if known is None:
             text = "the data file says of no data set how hard rows are."
-            fix = "Give it `difficulty: {column: ...}`, take `own` or a reference run, or pace with `order: random`."
+            fix = "Give one `difficulty: {column: ...}`, say `own` or `{run: FOLDER}` here, or take `order: random`."
             yield Problem(DIFFICULTY, text, fix)
         elif problem := difficulty_problem(known, len(learner.loaders.train.rows)):
             yield Problem(DIFFICULTY, problem)
@@ -148,7 +148,7 @@ class Pace(RowHook):
             return {}
         progress = self._learner.progress
         batch = torch.tensor([max(0, progress.batch - 1)])
-        return {"pacing": float(self._shares(progress.epoch, batch))}
+        return {PACING: float(self._shares(progress.epoch, batch))}
 
     def _rank(self) -> None:
         known = self._known(self._learner)

@@ -209,7 +209,7 @@ class Difficulty(Axis):
         """Nothing says how hard rows are, or not of each."""
         at, known = (*path, "difficulty"), self._known(loaders)
         if known is None:
-            fix = "Give the data sets `difficulty: {column: ...}`, take a reference run, or choose from other arms."
+            fix = "Give it `difficulty: {column: ...}`, or say `difficulty: {run: FOLDER}` beside the arms."
             yield Problem(at, "the data does not say how hard its rows are.", fix)
         elif problem := difficulty_problem(known, len(loaders.train.rows)):
             yield Problem(at, problem)

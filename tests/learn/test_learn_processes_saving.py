@@ -13,6 +13,7 @@ from several import in_processes
 
 from jumpml.learn.processes._processes import Processes
 from jumpml.learn.saving import _stopper
+from jumpml.learn.saving._agreement import Agreement
 from jumpml.learn.saving._stopper import Stopper
 
 if TYPE_CHECKING:
@@ -64,6 +65,38 @@ def test_processes_that_drift_apart_are_told_at_the_next_checkpoint(found: list[
         "'model.node_trunk.0.weight' than process 0. After step 6 they were the same. A hook that draws random "
         "numbers, or acts by the rows that it sees, must do so alike in all: see Learner.processes. Nothing was saved."
     )
+
+
+class Told(Processes):
+    """Two processes that tell the same; and what that is."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 2)
+        self.told: list[Any] = []
+
+    def gather(self, value: Any) -> list[Any]:
+        self.told.append(value)
+        return [value, value]
+
+
+def checksum(value: Any) -> Any:
+    Agreement(told := Told()).check(1, {"hooks": [{"value": value}], "model": {"weight": torch.ones(2)}})
+    return told.told
+
+
+VALUES = [
+    *(torch.tensor(value) for value in (0.0, -0.0, [0.0], [-0.0], [True], [False], [1], [2], [1j], [2j], [[0.0]])),
+    *(torch.tensor([value], dtype=torch.bfloat16) for value in (1.0, 1.0078125)),
+    *(torch.zeros(shape) for shape in ((0,), (2, 3), (3, 2))),
+    *(0.1, 0.2, 1, "1", None, [], [1], {}, {"more": 1}),
+]
+
+
+def test_a_checksum_tells_every_value_from_every_other() -> None:
+    told = [checksum(value) for value in VALUES]
+    assert all(told.count(one) == 1 for one in told)
+    assert checksum(torch.rand(3).fill_(2)) == checksum(torch.full((3,), 2.0))
+    assert checksum(torch.full((3,), torch.nan)) == checksum(torch.full((3,), torch.nan))
 
 
 def test_processes_that_are_told_otherwise_do_not_begin(found: list[dict[str, Any]]) -> None:

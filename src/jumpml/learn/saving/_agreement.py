@@ -73,10 +73,10 @@ class Agreement:
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _leaves(inner, f"{name}.{key}" if name else f"{key}")
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple)) and value:
         for place, inner in enumerate(value):
             yield from _leaves(inner, f"{name}.{place}")
     else:
@@ -84,13 +84,13 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _sums(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """The sum of each tensor's bits, taken as whole numbers, with its shape; one reading for each device."""
+    """The sum of each tensor's bits, taken as whole numbers, with its type and shape; one reading for each device."""
     by_device: dict[torch.device, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         bits = torch.atleast_1d(value.detach()).view(_WHOLE[value.element_size()])
         by_device.setdefault(value.device, {})[name] = bits.sum(dtype=torch.int64)
     return {
-        name: f"{list(tensors[name].shape)} {total}"
+        name: f"{tensors[name].dtype} {list(tensors[name].shape)} {total}"
         for sums in by_device.values()
         for name, total in zip(sums, torch.stack([*sums.values()]).tolist(), strict=True)
     }

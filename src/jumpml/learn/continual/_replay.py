@@ -37,7 +37,8 @@ class Replay(Hook):
     2020, https://arxiv.org/abs/2004.07211).
 
     The kept rows pass the model on their own, so that what is logged and recorded is of the rows of now. Penalties on
-    parameters count once, with these. Where several processes learn, all keep the same rows, of whole batches.
+    parameters count once, with these. Where several processes learn, all keep the same rows, of whole batches, and each
+    computes all of those that are learned again.
 
     Handed to the next learner, it goes on with the rows that it has. Where that one's model has new classes, an output
     that was kept is compared on the classes that there were.

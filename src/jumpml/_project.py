@@ -338,9 +338,9 @@ class Project:
             value = _with_graphs(self.model, value, folder)
             if value["data"] is not None:
                 value["data"] = f"{self.name}.data.yaml"
-        if kind == "learner" and value["initialize"]["checkpoint"]:
-            start = value["initialize"]["checkpoint"]
-            start["file"] = str((spec.folder / start["file"]).resolve())
+        if kind == "learner":
+            _anchor(value["initialize"]["checkpoint"], "file", spec.folder)
+            _anchor((value["curriculum"] or {}).get("difficulty"), "run", spec.folder)
         if kind == "deploy":
             for name, variant in value["variants"].items():
                 if variant["distill"]:
@@ -422,6 +422,12 @@ def _save_model(spec: ModelSpec, folder: Path, name: str) -> str:
     place.mkdir(parents=True, exist_ok=True)
     write_file(place / f"{spec.stem}.model.yaml", to_yaml(_with_graphs(spec, spec.model_dump(mode="json"), place)))
     return f"{name}/{spec.stem}.model.yaml"
+
+
+def _anchor(told: Any, key: str, folder: Path) -> None:
+    """Let a path that a file may say be found from anywhere; text in the place of the mapping says none."""
+    if isinstance(told, dict):
+        told[key] = str((folder / told[key]).resolve())
 
 
 def _with_graphs(spec: ModelSpec, value: dict[str, Any], folder: Path) -> dict[str, Any]:

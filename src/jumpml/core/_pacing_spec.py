@@ -17,7 +17,8 @@ class RunDifficulty(Spec):
     """A reference model's loss of each train row: the higher, the harder."""
 
     run: str
-    """The folder of a finished run on the same data; its best checkpoint is taken where it has one, else its newest."""
+    """The folder of a finished run on the same data, from this file's folder; its best checkpoint is taken where it has
+    one, else its newest."""
 
 
 class _Pacing(Spec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
 from torch import distributed
+from torch.distributed.rendezvous import rendezvous
 
 from jumpml.core import LAUNCHER, Launched, LearnerError, leave_to_first
 
@@ -36,6 +38,7 @@ class Processes:
     """
 
     _made: ClassVar[Any] = None  # the group, where it was made here
+    _times: ClassVar[int] = 0  # how often one was
 
     def __init__(self, rank: int = 0, count: int = 1) -> None:
         self.rank, self.count = rank, count
@@ -53,15 +56,27 @@ class Processes:
             if started() < 2:
                 return ALONE
             try:
-                # plain values go by the CPU in any case
-                on_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
-                distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo")
-                cls._made = distributed.group.WORLD
+                cls._join()
             except (ValueError, RuntimeError) as error:
                 text = f"distribute: the processes could not be joined: {str(error).splitlines()[0]}"
                 raise LearnerError(f"{text}. Start them as `{LAUNCHER} 2` does.") from None
         count = distributed.get_world_size()
         return cls(distributed.get_rank(), count) if count > 1 else ALONE
+
+    @classmethod
+    def _join(cls) -> None:
+        """Make the group, at a place in the launcher's store where no group of before has left its addresses.
+
+        `torchrun --max-restarts` starts processes anew beside the store of those that died.
+        """
+        store, rank, count = next(rendezvous("env://"))
+        cls._times += 1
+        store = distributed.PrefixStore(f"{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{cls._times}", store)
+        # plain values go by the CPU in any case
+        on_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
+        backend = "cpu:gloo,cuda:nccl" if on_gpus else "gloo"
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
+        cls._made = distributed.group.WORLD
 
     def leave(self) -> None:
         """Have done with the others, where they were joined here; each goes its own way then."""

@@ -184,7 +184,7 @@ def make_learner(case: Case, *hooks: Hook, log: Sequence[Log] = ()) -> Learner:
     if "cosines" in case:
         joining.append(Cosines(**case["cosines"]))
     optimizer = make_optimizer(model, "sgd", 0.02, arguments={"momentum": 0.9})
-    options = {"phases": {"supervised": Phase(epochs=case.get("epochs", 2))}, **case.get("options", {})}
+    options = {"phases": {"supervised": Phase(epochs=case.get("epochs", 1))}, **case.get("options", {})}
     learner = Learner(loaders, model, optimizer, hooks=joining, distribute="ddp", log=log, **options)
     if "scale" in case:
         learner._loop._update._scaler = torch.amp.GradScaler("cpu", init_scale=case["scale"])

@@ -29,7 +29,7 @@ CASES: dict[str, dict[str, Any]] = {
         f"{name}, 2 batches": {"balance": EVERY[name], **TWO} for name in ("uncertainty", "famo", "upgrad", "pcgrad at")
     },
     **{
-        f"{name}, moved and stopped": {"balance": EVERY[name], "moving": True, "stop_after": 1, **TWO}
+        f"{name}, moved and stopped": {"balance": EVERY[name], "moving": True, "epochs": 2, "stop_after": 1, **TWO}
         for name in ("dwa", "mgda", "gradnorm at", "feature_norm at")
     },
     **{
@@ -46,7 +46,7 @@ CASES: dict[str, dict[str, Any]] = {
     "cosines, loose": {"loose": True, "cosines": {"every": 1}, **TWO},
     "cosines": {"cosines": {"every": 2}},
     "cosines at": {"cosines": {"every": 2, "at": "trunk"}, **TWO},
-    "cosines, moved and stopped": {"cosines": {"every": 1}, "moving": True, "stop_after": 1},
+    "cosines, moved and stopped": {"cosines": {"every": 1}, "moving": True, "epochs": 2, "stop_after": 1},
 }
 FEWER = ("pcgrad", "famo", "gradnorm at", "pcgrad at, 2 batches")
 

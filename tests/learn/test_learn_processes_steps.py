@@ -19,11 +19,17 @@ LEARNED: dict[str, dict[str, Any]] = {
     "bfloat16": {"options": {"precision": "bfloat16", "accumulate": 2}},
     "bfloat16, upgrad": {"options": {"precision": "bfloat16", "clip_norm": 1.0}, "balance": {"kind": "upgrad"}},
     "bfloat16, famo": {"options": {"precision": "bfloat16", "accumulate": 2}, "balance": {"kind": "famo"}},
-    "float16": {"options": HALF, "huge": 500.0, "scale": 1024.0},
+    "float16": {"options": HALF, "huge": 500.0, "epochs": 2, "scale": 1024.0},
     "float16, clip_norm": {"options": {**HALF, "clip_norm": 0.5}, "scale": 1024.0},
     "float16, gradnorm": {"options": HALF, "scale": 1024.0, "balance": {"kind": "gradnorm", "at": "trunk"}},
-    "float16, upgrad": {"options": HALF, "huge": 500.0, "scale": 1024.0, "balance": {"kind": "upgrad"}},
-    "float16, mgda at": {"options": HALF, "huge": 500.0, "scale": 1024.0, "balance": {"kind": "mgda", "at": "trunk"}},
+    "float16, upgrad": {"options": HALF, "huge": 500.0, "epochs": 2, "scale": 1024.0, "balance": {"kind": "upgrad"}},
+    "float16, mgda at": {
+        "options": HALF,
+        "huge": 500.0,
+        "epochs": 2,
+        "scale": 1024.0,
+        "balance": {"kind": "mgda", "at": "trunk"},
+    },
 }
 TOLD: dict[str, tuple[dict[str, Any], int]] = {  # counts and gradients, and what balancers need of each other
     "sum": ({}, 2),

@@ -96,6 +96,7 @@ def test_a_checksum_tells_every_value_from_every_other() -> None:
     told = [checksum(value) for value in VALUES]
     assert all(told.count(one) == 1 for one in told)
     assert checksum(torch.rand(3).fill_(2)) == checksum(torch.full((3,), 2.0))
+    assert checksum({"one": 1, "other": 2}) == checksum({"other": 2, "one": 1})
     assert checksum(torch.full((3,), torch.nan)) == checksum(torch.full((3,), torch.nan))
 
 

@@ -49,8 +49,8 @@ class Agreement:
         if self._processes.alone:
             return
         leaves = dict(_leaves(state, ""))
-        sums = _sums({name: value for name, value in leaves.items() if isinstance(value, torch.Tensor)})
-        own = {name: sums.get(name) or repr(value) for name, value in leaves.items()}
+        tensors = {name: value for name, value in leaves.items() if isinstance(value, torch.Tensor)}
+        own = {**{name: repr(leaves[name]) for name in sorted(leaves) if name not in tensors}, **_sums(tensors)}
         told = self._processes.gather(hashlib.sha256(repr(own).encode()).hexdigest())
         if len({*told}) > 1:
             self._refuse(step, own)
@@ -86,8 +86,9 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 def _sums(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """The sum of each tensor's bits, taken as whole numbers, with its type and shape; one reading for each device."""
     by_device: dict[torch.device, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        bits = torch.atleast_1d(value.detach()).view(_WHOLE[value.element_size()])
+    for name, value in sorted(tensors.items()):
+        real = torch.atleast_1d(torch.view_as_real(value) if value.is_complex() else value).detach()
+        bits = real.view(_WHOLE[real.element_size()])
         by_device.setdefault(value.device, {})[name] = bits.sum(dtype=torch.int64)
     return {
         name: f"{tensors[name].dtype} {list(tensors[name].shape)} {total}"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from jumpml._together import refuse_several, together, told_of
 from jumpml.cli import app
 from jumpml.cli._errors import Shell
-from jumpml.cli._several import begin
+from jumpml.cli._several import PATIENCE, begin
 from jumpml.core import (
     DataError,
     JumpMLError,
@@ -34,6 +34,14 @@ FIRST, SECOND = TWO | {"RANK": "0", "LOCAL_RANK": "0"}, TWO | {"RANK": "1", "LOC
 ELSEWHERE = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "RANK": "1", "LOCAL_RANK": "0"}  # on a machine of its own
 
 
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long processes waited for one another; nobody does here."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    return waited
+
+
 def ends_with(error: BaseException, environment: dict[str, str]) -> tuple[int, str]:
     """A command that raises in one of several processes: its exit code and what it said to stderr."""
     failing = typer.Typer(cls=Shell, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -49,10 +57,12 @@ def ends_with(error: BaseException, environment: dict[str, str]) -> tuple[int, s
     return result.exit_code, result.stderr
 
 
-def test_before_they_are_joined_one_a_machine_tells() -> None:
+def test_before_they_are_joined_one_a_machine_tells_and_others_let_it(waits: list[float]) -> None:
     assert ends_with(DataError("no file."), FIRST) == (2, "error: no file.\n")
-    assert ends_with(DataError("no file."), SECOND) == (2, "")
     assert ends_with(DataError("no file."), ELSEWHERE) == (2, "error: process 1 of 2: no file.\n")
+    assert waits == []
+    assert ends_with(DataError("no file."), SECOND) == (2, "error: process 1 of 2: no file.\n")  # nobody stopped it
+    assert waits == [PATIENCE]
 
 
 def test_what_one_has_met_while_they_learn_it_tells_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,16 +87,16 @@ def test_what_all_have_met_the_first_tells(error: BaseException, code: int, monk
 
 
 @pytest.mark.parametrize("command", [["compare", "."], ["show", "model", "x"], ["tune", ".", "--search", "a=1,2"]])
-def test_what_one_process_does_is_refused(command: list[str]) -> None:
-    result = CliRunner().invoke(app, command, prog_name="jumpml", env=FIRST)
-    assert (result.exit_code, result.stdout, result.stderr) == (
-        2,
-        "",
-        f"error: `jumpml {command[0]}` runs in one process, and 2 were started: start it without torchrun. "
-        "Several learn together by `jumpml run`, `jumpml resume` and `jumpml check`.\n",
+def test_what_one_process_does_is_refused(command: list[str], waits: list[float]) -> None:
+    text = (
+        f"`jumpml {command[0]}` runs in one process, and 2 were started: start it without torchrun. "
+        "Several learn together by `jumpml run`, `jumpml resume` and `jumpml check`.\n"
     )
-    silent = CliRunner().invoke(app, command, prog_name="jumpml", env=SECOND)
-    assert (silent.exit_code, silent.output) == (2, "")
+    result = CliRunner().invoke(app, command, prog_name="jumpml", env=FIRST)
+    assert (result.exit_code, result.stdout, result.stderr, waits) == (2, "", f"error: {text}", [])
+    other = CliRunner().invoke(app, command, prog_name="jumpml", env=SECOND)
+    assert (other.exit_code, other.stdout, other.stderr) == (2, "", f"error: process 1 of 2: {text}")
+    assert waits == [PATIENCE]
 
 
 def test_the_others_are_quiet_until_the_command_ends() -> None:
@@ -112,16 +122,19 @@ def test_the_others_are_quiet_until_the_command_ends() -> None:
 
 
 @pytest.mark.parametrize("environment", [FIRST, SECOND])
-def test_a_project_that_says_nothing_of_several_is_refused_once(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_project_that_says_nothing_of_several_is_refused(
+    environment: dict[str, str], tmp_path: Path, waits: list[float]
+) -> None:
     assert CliRunner().invoke(app, ["new", str(tmp_path / "p")], prog_name="jumpml").exit_code == 0
     for command in ("run", "check"):
+        waits.clear()
         result = CliRunner().invoke(app, [command, str(tmp_path / "p")], prog_name="jumpml", env=environment)
         assert result.exit_code == 2
-        text = (
+        assert result.stderr.endswith(
             "distribute: 2 processes were started, and each would learn the whole run by itself. Say `distribute: "
             "ddp`, and they share every batch; or start one, without torchrun.\n"
         )
-        assert result.stderr.endswith(text) if environment is FIRST else not result.output
+        assert waits == ([] if environment is FIRST else [PATIENCE])
 
 
 def test_a_command_is_told_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:

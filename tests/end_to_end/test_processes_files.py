@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -58,12 +59,14 @@ def write(folder: Path) -> Path:
     return folder
 
 
-def launched(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """A command in two processes."""
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "jumpml"]
+def launched(*arguments: str, cwd: Path, first_late: float = 0) -> subprocess.CompletedProcess[str]:
+    """A command in two processes, of which the first may begin so many seconds later."""
+    late = f"[ $RANK = 1 ] || sleep {first_late}; exec {shlex.join([sys.executable, '-m', 'jumpml', *arguments])}"
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    started = ["-m", "jumpml", *arguments] if not first_late else ["--no-python", "sh", "-c", late]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [*start, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=300
+        [*start, *started], cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
 
 
@@ -104,6 +107,14 @@ def test_one_of_two_makes_the_run_and_tells(both: tuple[Path, subprocess.Complet
     assert history(run) == [pytest.approx(epoch, rel=1e-3) for epoch in of_one_process(folder)]
     record = json.loads((run / "run.json").read_text())
     assert record["command"] == """torchrun --nproc-per-node 2 -m jumpml run . '--set=learner.distribute="ddp"'"""
+
+
+def test_a_mistake_is_told_once_also_where_the_first_is_the_last_to_find_it(tmp_path: Path) -> None:
+    """`torchrun` stops the others as soon as one has ended."""
+    ended = launched("compare", ".", cwd=tmp_path, first_late=2)
+    assert ended.returncode == 1
+    assert ended.stderr.count("runs in one process, and 2 were started") == 1
+    assert "\nerror: `jumpml compare` runs" in f"\n{ended.stderr}"
 
 
 @pytest.mark.slow

@@ -196,12 +196,22 @@ def test_gpus_that_there_are_not(started: Any, monkeypatch: pytest.MonkeyPatch) 
     started(2)
     (told,) = refused(distribute="ddp", device="cuda")
     assert told.startswith("device: this machine has no device 'cuda': ")
-    assert told.endswith(" Start fewer processes.")
+    assert told.endswith(". Say `device: cpu`, or `auto`.")
+
+
+@pytest.mark.parametrize("place", ["0", "1"])  # each says so, also the one that there is a GPU for
+def test_fewer_gpus_than_processes(started: Any, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    started(2, RANK=place, LOCAL_RANK=place)
+    monkeypatch.setattr(torch, "empty", lambda *_, **__: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert refused(distribute="ddp") == [
-        "device: 2 processes need a GPU each, and this machine has 1. Start fewer processes."
-    ]
+    (few,) = wrong_processes("auto", together=True)
+    assert few.path == ("device",)
+    assert few.text == "2 processes of this machine need a GPU each, and it has 1."
+    assert few.fix == "Start as many as there are, or say `device: cpu`."
+    assert [*wrong_processes("cpu", together=True)] == []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [*wrong_processes("cuda", together=True)] == []
 
 
 def test_devices_that_processes_cannot_learn_on_together(started: Any, monkeypatch: pytest.MonkeyPatch) -> None:

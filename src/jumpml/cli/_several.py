@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import warnings
 from contextlib import redirect_stdout
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 from jumpml.core import Launched, NonFiniteLossError, RunError, Terminated, is_left_to_first
 
 TOGETHER = ("run", "resume", "check")
+PATIENCE = 30.0  # seconds: by how much the processes of a machine may be apart before they join
 _AGREED = (KeyboardInterrupt, Terminated, NonFiniteLossError)  # all learn the same, and stop at the same step
 
 
@@ -39,7 +41,9 @@ def begin(context: Any, command: str | None) -> None:
 def voice(error: BaseException) -> str | None:
     """What to put before the text of an error; None where this process leaves it to the first.
 
-    Before processes have joined each finds what is wrong with the files by itself, and one a machine tells.
+    Before processes have joined each finds what is wrong with the files by itself, and one a machine tells. Others wait
+    until it has: `torchrun` stops them then, and would stop the one before it has spoken where another ended first. Who
+    is not stopped has met what that one has not, and tells it.
 
     Args:
         error: What ended the command here.
@@ -47,8 +51,10 @@ def voice(error: BaseException) -> str | None:
     here = Launched.here()
     if not here.rank:
         return ""
-    if is_left_to_first(error) or isinstance(error, _AGREED) or (here.place and not _joined()):
+    if is_left_to_first(error) or isinstance(error, _AGREED):
         return None
+    if here.place and not _joined():
+        time.sleep(PATIENCE)
     return f"process {here.rank} of {here.count}: "
 
 

@@ -137,6 +137,23 @@ def test_a_project_that_says_nothing_of_several_is_refused(
         assert waits == ([] if environment is FIRST else [PATIENCE])
 
 
+def test_check_tells_of_batches_that_cannot_be_shared_out_with_the_line(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    assert CliRunner().invoke(app, ["new", str(folder)], prog_name="jumpml").exit_code == 0
+    (data,) = folder.glob("*.data.yaml")
+    told = data.read_text(encoding="utf-8").replace("batch_size: 64", "batch_size: 157")
+    data.write_text(told, encoding="utf-8")
+    line = 1 + [text.startswith("batch_size: 157") for text in told.splitlines()].index(True)
+    together_by_key = ["check", str(folder), "--set", "learner.distribute=ddp"]
+    result = CliRunner().invoke(app, together_by_key, prog_name="jumpml", env=FIRST)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"error: {data}: 1 mistake\n  line {line}, column 1: batch_size: 1,257 train rows in batches of 157 leave a "
+        "last batch of one row, too few for 2 processes. Take another batch_size, such as 156, or start fewer "
+        "processes.\n",
+    )
+
+
 def test_a_command_is_told_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Launched.here().command("jumpml run .") == "jumpml run ."
     for name, value in FIRST.items():

@@ -135,6 +135,7 @@ class Loop:
             trained=trained,
             stopped=self.progress.stopped.get(name, ()),
         )
+        stage.untold = stage.untold and self.processes.first
         if self._teaching:
             self._teaching.on(stage, accumulate=self.accumulate)
         if not self.processes.alone:

@@ -215,7 +215,7 @@ class Run:
         val = validate(sorted(figures), loop.loaders, averaged or loop.model, name)
         for validated in loop.hooks.validated:
             val |= validated(name, loop.progress.closed(name))
-        return val
+        return loop.processes.from_first(lambda: val)  # by whose last bits all decide
 
     def _stop(self) -> None:
         """Save what was learned, and do what Ctrl-C or SIGTERM asked for."""

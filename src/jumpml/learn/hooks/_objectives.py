@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from jumpml.learn._hook import Step
     from jumpml.learn._learner import Learner
+    from jumpml.learn._stage import Stage
 
 
 class TellObjectives(Hook):
@@ -29,18 +30,22 @@ class TellObjectives(Hook):
     def attach(self, learner: Learner) -> None:
         """The weights are those that learning starts from."""
         self._learner = learner
+        self._stage: Stage | None = None
+        self._moving: list[ObjectiveModule] = []
         for objective in learner.model.objectives.values():
             if isinstance(objective, ObjectiveModule):
                 objective.begin()
 
     def updated(self, step: Step) -> None:
         """Once an update, with the place in the phase."""
-        moving = [o for _, o in self._active() if type(o).after_update is not ObjectiveModule.after_update]
-        if moving:
+        if self._learner.stage is not self._stage:  # it may have been set up again, with a task left out
+            self._stage = self._learner.stage
+            self._moving = [o for _, o in self._active() if type(o).after_update is not ObjectiveModule.after_update]
+        if self._moving:
             learner = self._learner
             name, progress = str(learner.progress.phase), learner.progress
             epoch = progress.closed(name) + progress.batch / len(learner.loaders.train)
-            for objective in moving:
+            for objective in self._moving:
                 if not learner.processes.alone:
                     objective.pool(self._join)
                 objective.after_update(epoch, learner.phases[name].epochs)

@@ -16,13 +16,14 @@ from jumpml.core import LearnerError, LearnerSpec, Loss, Task, WeightSchedule, l
 from jumpml.curriculum import Uniform
 from jumpml.data import Column, DataLoaders
 from jumpml.graph import Model, Node
-from jumpml.learn import Balancing, Cosines, Hook, Learner, Log, Phase, Teaching, make_optimizer
+from jumpml.learn import Balancing, Cosines, Hook, Learner, Log, Phase, Saving, Teaching, make_optimizer
 from jumpml.learn.processes._processes import Processes
 from jumpml.learn.processes._sums import Sums
 from jumpml.objectives import L2, CrossEntropy, Huber, MeanSquaredError, ObjectiveModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -216,6 +217,27 @@ def _learned(case: Case) -> dict[str, Any]:
     }
 
 
+def resumed(cases: Sequence[Case], folder: Path) -> list[tuple[bool, bool]]:
+    """Whether runs that stop after an epoch end with the bits of those that don't; and without what a balancer knew."""
+    found = []
+    for place, case in enumerate(cases):
+        whole = make_learner(case)
+        whole.fit()
+        kept = {**case, "options": {**case.get("options", {}), "saving": Saving(folder=folder / str(place))}}
+        make_learner(kept).train_epoch()
+        again, forgetful = make_learner(kept), make_learner(kept)
+        assert again.resume()
+        assert forgetful.resume()
+        balancer = next(hook.balancer for hook in forgetful._loop.hooks if isinstance(hook, Balancing))
+        balancer.begin(balancer.names, torch.device("cpu"))
+        ends = []
+        for learner in (again, forgetful):
+            learner.fit()
+            ends.append(all(torch.equal(v, weights_of(learner)[name]) for name, v in weights_of(whole).items()))
+        found.append((ends[0], ends[1]))
+    return found
+
+
 MESSAGES = ("all_reduce", "all_gather_object", "broadcast", "broadcast_object_list", "all_gather", "barrier")
 
 
@@ -251,7 +273,7 @@ def _counting(sent: Counter[str], name: str) -> Any:
     return counted
 
 
-def added_up(learn: Sequence[Case], tell: Sequence[Case]) -> dict[str, Any]:
+def added_up(learn: Sequence[Case], tell: Sequence[Case], resume: Sequence[Case], folder: Path) -> dict[str, Any]:
     """All that is asked of processes that add up, in one go."""
     processes = Processes.joined()
     mixed = [
@@ -276,6 +298,7 @@ def added_up(learn: Sequence[Case], tell: Sequence[Case]) -> dict[str, Any]:
         "sparse": raised(lambda: sums("two", [torch.eye(2).to_sparse()], [torch.eye(2)])),
         "learned": learned(learn),
         "told": told(tell),
+        "resumed": resumed(resume, folder),
     }
 
 

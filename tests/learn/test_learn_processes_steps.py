@@ -9,9 +9,12 @@ import torch
 from several import in_processes
 from several_balanced import added_up, learned
 
+from jumpml.learn import Compile
+
 HALF = {"precision": "float16"}
 LEARNED: dict[str, dict[str, Any]] = {
     "clip_norm": {"options": {"clip_norm": 0.1, "accumulate": 2}},
+    "compiled": {"options": {"compile": Compile(backend="eager")}, "balance": {"kind": "uncertainty"}},
     "clip_value": {"options": {"clip_value": 0.01}},
     "images": {"images": True, "options": {"channels_last": True}},
     "images, upgrad": {"images": True, "options": {"channels_last": True}, "balance": {"kind": "upgrad"}},
@@ -48,11 +51,17 @@ TOLD: dict[str, tuple[dict[str, Any], int]] = {  # counts and gradients, and wha
     "upgrad at, accumulated": ({"balance": {"kind": "upgrad", "at": "trunk"}, "options": {"accumulate": 2}}, 4),
 }
 
+RESUMED: list[dict[str, Any]] = [
+    {"balance": {"kind": "pcgrad", "at": "trunk"}, "epochs": 2},
+    {"balance": {"kind": "famo"}, "epochs": 2, "options": {"accumulate": 2}},
+    {"balance": {"kind": "dwa"}, "epochs": 3},
+]
+
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    tell = [case for case, _ in TOLD.values()]
-    return in_processes(2, added_up, tmp_path_factory.mktemp("several"), [*LEARNED.values()], tell)
+    tell, folder = [case for case, _ in TOLD.values()], tmp_path_factory.mktemp("several")
+    return in_processes(2, added_up, folder, [*LEARNED.values()], tell, RESUMED, folder / "runs")
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +90,11 @@ def test_an_overflow_in_one_process_skips_the_update_in_all(name: str, several: 
         assert (False, False) not in finite
     assert [each["update"]["scale"] for each in found] == [256.0, 256.0]  # half of it twice
     assert all(bool(value.isfinite().all()) for each in found for value in each["weights"].values())
+
+
+def test_what_balancers_know_goes_on_in_all(several: list[dict[str, Any]]) -> None:
+    for found in several:
+        assert found["resumed"] == [(True, False)] * len(RESUMED)
 
 
 @pytest.mark.parametrize("name", TOLD)

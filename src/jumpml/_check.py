@@ -71,7 +71,7 @@ def check_parts(
         lambda: found.extend(_try(loaders, model, learner)),
         lambda: check_deployment(deploy, model, partial(load_model, dataloader=loaders, trust=trust)),
     )
-    said = (*_unmet(model), *_untrained(model), *_idle_at_test(model, learner), *_unheard(learner))
+    said = (*_unmet(model), *_untrained(model), *_idle_at_test(model, learner), *_unheard(learner), *_unsuited(learner))
     findings = (*loaders.findings(), *said, *found)
     return CheckReport(findings=findings, data=loaders.summary(findings=False), model=str(model))
 
@@ -118,6 +118,20 @@ def _unheard(learner: LearnerSpec) -> Iterator[str]:
     for key in (key for key in idle if said.says(key)):
         fix = "Leave it out, or take a teacher that learns, such as exp3s."
         yield f"curriculum: `{key}` changes nothing beside the teacher {said.teacher.kind!r}. {fix}"
+
+
+def _unsuited(learner: LearnerSpec) -> Iterator[str]:
+    """Rewards that a teacher was not made for."""
+    said = learner.curriculum
+    if said is None or said.teacher is None:
+        return
+    kind, reward = said.teacher.kind, said.reward.kind
+    if kind == "tscl" and reward in {"loss", "gradient_norm"}:
+        fix = "Take loss_drop, or a gain such as spg."
+        yield f"curriculum: tscl goes by how far an arm came on, and {reward!r} is where it stands. {fix}"
+    if kind == "online_mixing" and reward != "loss":
+        fix = "Say `reward: loss`, or take another teacher."
+        yield f"curriculum: online_mixing goes by losses, and may choose nearly evenly by {reward!r}. {fix}"
 
 
 def _raise_all(files: Sequence[FileSpec], *checks: Callable[[], None]) -> None:

@@ -85,6 +85,31 @@ def test_check_tells_what_changes_nothing_beside_an_even_choice(tmp_path: Path, 
     assert plain.exit_code == 0 and "changes nothing" not in plain.stdout
 
 
+@pytest.mark.parametrize(
+    ("teacher", "reward", "told"),
+    [
+        (
+            "tscl",
+            "loss",
+            "tscl goes by how far an arm came on, and 'loss' is where it stands. Take loss_drop, or a gain",
+        ),
+        (
+            "online_mixing",
+            "spg",
+            "online_mixing goes by losses, and may choose nearly evenly by 'spg'. Say `reward: loss`, or",
+        ),
+        ("tscl", "spg", ""),
+        ("online_mixing", "loss", ""),
+    ],
+)
+def test_check_tells_of_rewards_that_a_teacher_was_not_made_for(
+    teacher: str, reward: str, told: str, tmp_path: Path
+) -> None:
+    said = LEARNER.replace("{kind: exp3s, eta: 0.3}", teacher).replace("reward: loss", f"reward: {reward}")
+    found = " ".join(shell("check", str(written(tmp_path, said))).stdout.split())
+    assert told in found if told else "worth knowing: nothing" in found
+
+
 def test_check_tells_of_rows_that_may_never_come(tmp_path: Path) -> None:
     paced = LEARNER[: LEARNER.index("curriculum")] + "curriculum: {pacing: baby_step, difficulty: own}\n"
     told = "phase 'supervised': pacing baby_step still keeps to 0.2 of the rows in the last batch unless the loss stops"

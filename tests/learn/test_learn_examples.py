@@ -476,11 +476,12 @@ def test_difficulty_that_is_not_there_is_refused() -> None:
     learner_of(Pace(RootPacing(order="random")), loaders=loaders)
 
 
-def test_phases_without_epochs_are_nothing_to_pace_over() -> None:
-    found = error(Pace(RootPacing()), phases={"supervised": Phase(epochs=0)})
-    assert found.startswith(
-        "curriculum.pacing: no phase in which rows are to be paced has epochs, so that there is nothing to pace over."
-    )
+def test_phases_that_learn_nothing_are_refused() -> None:
+    for hook in (Pace(RootPacing()), Weighing(SuperLoss()), Prioritizing(), Tempering()):
+        assert error(hook, phases={"supervised": Phase(epochs=0)}) == (
+            "curriculum.when: no phase that is meant (supervised) has epochs and an objective. "
+            "Name one that learns, or leave it out."
+        )
     found = error(Pace(RootPacing(), when="supervized"))
     assert "there is no phase 'supervized'. Did you mean 'supervised'?" in found
 

@@ -788,6 +788,13 @@ def test_bins_need_to_know_how_hard_rows_are() -> None:
         Difficulty(1)
 
 
+def test_phases_that_learn_nothing_are_refused() -> None:
+    told = r"curriculum\.when: no phase in which the teacher chooses \(first\) has epochs and an objective\. Name one"
+    phases = {"first": Phase(epochs=0), "supervised": Phase(epochs=1)}
+    with pytest.raises(LearnerError, match=told):
+        make_learner([taught("datasets", when="first")], phases=phases)
+
+
 def test_bins_go_by_what_is_given() -> None:
     given = torch.arange(58.0).roll(11)
     teaching = Teaching(Uniform(), Difficulty(2, given))

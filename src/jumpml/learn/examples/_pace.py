@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jumpml.learn._learner import Learner
     from jumpml.learn._stage import Stage
 
-PATH, DIFFICULTY = ("curriculum", "pacing"), ("curriculum", "difficulty")
+DIFFICULTY = ("curriculum", "difficulty")
 
 
 @final
@@ -81,9 +81,6 @@ class Pace(RowHook):
             self._checksum = sha256(self._ranked.numpy().tobytes()).hexdigest()[:12]
 
     def _problems(self, learner: Learner, phases: Sequence[str]) -> Iterator[Problem]:
-        if not phases and {*self.when} <= {*learner.phases, "all"}:
-            text = "no phase in which rows are to be paced has epochs, so that there is nothing to pace over."
-            yield Problem(PATH, text, "Give one of them epochs, or leave it out.")
         if self.pacing.order == "random":
             return
         if self._own:

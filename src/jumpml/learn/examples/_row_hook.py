@@ -57,4 +57,8 @@ def _chosen_phases(when: Sequence[str], learner: Learner) -> tuple[list[str], li
     unknown = [name for name in when if name not in {*learner.phases, "all"}]
     problems = [Problem(WHEN, f"there is no phase {name!r}.", did_you_mean(name, learner.phases)) for name in unknown]
     meant = [name for name in learner.phases if "all" in when or name in when]
-    return [name for name in meant if learner.phases[name].epochs and learner.model.active(name)], problems
+    found = [name for name in meant if learner.phases[name].epochs and learner.model.active(name)]
+    if not found and not problems:
+        text = f"no phase that is meant ({', '.join(meant)}) has epochs and an objective."
+        problems.append(Problem(WHEN, text, "Name one that learns, or leave it out."))
+    return found, problems

@@ -49,7 +49,11 @@ def find_teaching_problems(
         return
     asked = [n for n, phase in phases.items() if phase.epochs and model.active(n)]
     found: dict[str, list[TaughtArm]] = {}
-    for name in asked if "all" in teaching.when else [n for n in asked if n in teaching.when]:
+    meant = [name for name in asked if {name, "all"} & {*teaching.when}]
+    if not meant:
+        text = f"no phase in which the teacher chooses ({', '.join(teaching.when)}) has epochs and an objective."
+        yield Problem(("curriculum", "when"), text, "Name one that learns, or leave it out.")
+    for name in meant:
         try:
             found[name] = find_arms(teaching.axes, model, loaders, name, phases[name].data)
         except DataError as error:

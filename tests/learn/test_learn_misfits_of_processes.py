@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jumpml
-from jumpml.core import DataError, JumpMLError, LearnerSpec, load_spec
+from jumpml.core import DataError, JumpMLError, LearnerError, LearnerSpec, load_spec
 from jumpml.data import Epoch, Share
 from jumpml.learn.misfits._wrong_processes import wrong_processes
 from jumpml.learn.misfits._wrong_rows import _lone_row
@@ -79,6 +79,14 @@ def test_the_name_alone_stands_for_the_kind_and_none_is_the_default() -> None:
     assert load_spec(LearnerSpec, {}).distribute.kind == "none"
     assert load_spec(LearnerSpec, {"distribute": "ddp"}) == load_spec(LearnerSpec, {"distribute": {"kind": "ddp"}})
     assert load_spec(LearnerSpec, {"distribute": "none"}) == LearnerSpec()
+
+
+def test_in_python_another_word_is_refused() -> None:
+    loaders = jumpml.create_dataloader(DATA)
+    model = jumpml.load_model(NET, loaders)
+    with pytest.raises(LearnerError) as caught:
+        jumpml.Learner(loaders, model, torch.optim.SGD(model.parameters()), distribute="dpd")  # type: ignore[arg-type]
+    assert str(caught.value) == "distribute: expected none or ddp, got 'dpd'. Did you mean 'ddp'?"
 
 
 def test_one_process_learns_as_without(tmp_path: Path) -> None:

@@ -77,13 +77,7 @@ def _words(item: Any, cls: type[BaseModel], value: Any) -> _Words:
     path, last = _path_in_file(loc, value), loc[-1] if loc else ""
     match kind:
         case "extra_forbidden":
-            known = _known_keys(cls, loc[:-1])
-            near = did_you_mean(str(last), known) if known else "There is nothing to say beside its kind."
-            if not near.startswith("Did") and (below := _keys_with(cls, loc[:-1], known, str(last))):
-                near = f"It is a key of {', of '.join(below[:-1])}{' and of ' if below[1:] else ''}{below[-1]}."
-            if "args" in known and "module" in _found(value, loc[:-1]):
-                near += " What the module takes stands under `args`."
-            return _Words(path, "", "this key is unknown.", near)
+            return _Words(path, "", "this key is unknown.", _instead(cls, loc[:-1], str(last), value))
         case "missing" if isinstance(last, int):
             return _Words(path, _lengths(cls, loc[:-1]), _got(item["input"]))
         case "missing":
@@ -105,6 +99,17 @@ def _words(item: Any, cls: type[BaseModel], value: Any) -> _Words:
         return _Words(path, f"{phrase} {context[bound]:.15g}", _got(item["input"]))
     expected = _TYPES.get(kind) or item["msg"].removeprefix("Input should be ")
     return _Words(path, expected, _got(item["input"]), _type_fix(kind, item["input"]))
+
+
+def _instead(cls: type[BaseModel], loc: tuple[int | str, ...], key: str, value: Any) -> str:
+    """What may have been meant by a key that is unknown at a location."""
+    known = _known_keys(cls, loc)
+    near = did_you_mean(key, known) if known else "There is nothing to say beside its kind."
+    if not near.startswith("Did") and (below := _keys_with(cls, loc, known, key)):
+        near = f"It is a key of {', of '.join(below[:-1])}{' and of ' if below[1:] else ''}{below[-1]}."
+    if "args" in known and "module" in _found(value, loc):
+        near += " What the module takes stands under `args`."
+    return near
 
 
 def _path_in_file(loc: tuple[int | str, ...], value: Any) -> Path_:

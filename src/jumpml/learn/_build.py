@@ -34,7 +34,7 @@ from jumpml.learn.optimizers._joint import joined, names_of
 from jumpml.learn.optimizers._optimizers import find_optimizer_problems, make_optimizer
 from jumpml.learn.optimizers._param_groups import Group
 from jumpml.learn.processes._devices import device_of, own_device
-from jumpml.learn.processes._processes import ALONE, Processes, started
+from jumpml.learn.processes._processes import Processes, started
 from jumpml.learn.schedules._build_schedules import build_schedule, find_schedule_problems
 from jumpml.learn.steps._execution import Compile
 from jumpml.learn.teaching._build_teaching import build_teaching
@@ -137,7 +137,7 @@ def join_processes(spec: LearnerSpec) -> Processes:
     Raises:
         LearnerError: They cannot be joined.
     """
-    return Processes.joined() if spec.distribute.kind == "ddp" else ALONE
+    return Processes.told(spec.distribute.kind)
 
 
 def _phases(

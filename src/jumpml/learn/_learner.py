@@ -24,7 +24,7 @@ from jumpml.learn.misfits._wrong_data import check_lengths
 from jumpml.learn.misfits._wrong_steps import check_steps
 from jumpml.learn.optimizers._joint import joined
 from jumpml.learn.processes._devices import own_device
-from jumpml.learn.processes._processes import ALONE, Processes
+from jumpml.learn.processes._processes import Processes
 from jumpml.learn.processes._same import check_same, told_of_data, told_of_model, told_of_saving
 from jumpml.learn.steps._execution import Compile, Execution
 from jumpml.learn.steps._means import count_of, of_all
@@ -90,7 +90,8 @@ class Learner:
     Raises:
         LearnerError: The parts do not fit: an unknown phase, view or node, a batch too short for what needs two rows,
             an optimizer of other parameters, a node that needs all tokens of a text that batches cut.
-            Or, with ``distribute``, other processes have another model, other data or other options.
+            Or ``distribute`` is neither of the two; or, with ``ddp``, other processes have another model, other data or
+            other options.
         GraphError: Model and data do not fit.
 
     Example:
@@ -131,9 +132,9 @@ class Learner:
         distribute: Literal["none", "ddp"] = "none",
     ) -> None:
         self.phases = dict(phases or {"supervised": Phase()})
+        self.processes = Processes.told(distribute)
         device = torch.device(device) if distribute == "none" else own_device(torch.device(device))
         self.model = model.to(device)
-        self.processes = Processes.joined() if distribute == "ddp" else ALONE
         check_same(self.processes, told_of_model(model))
         self.processes.give((*model.parameters(), *model.buffers()))
         self.loaders = loaders.to(device)

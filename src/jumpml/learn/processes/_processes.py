@@ -12,7 +12,7 @@ import torch
 from torch import distributed
 from torch.distributed.rendezvous import rendezvous
 
-from jumpml.core import LAUNCHER, Launched, LearnerError, leave_to_first
+from jumpml.core import LAUNCHER, Launched, LearnerError, did_you_mean, leave_to_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,6 +42,23 @@ class Processes:
 
     def __init__(self, rank: int = 0, count: int = 1) -> None:
         self.rank, self.count = rank, count
+
+    @classmethod
+    def told(cls, distribute: str) -> Processes:
+        """Those that learn together as they are told to.
+
+        Args:
+            distribute: ``none``, this one alone; or ``ddp``, as `joined`.
+
+        Raises:
+            LearnerError: It is something else; or they cannot be joined.
+        """
+        if distribute == "none":
+            return ALONE
+        if distribute != "ddp":
+            near = did_you_mean(distribute, ("none", "ddp"))
+            raise LearnerError(f"distribute: expected none or ddp, got {distribute!r}. {near}")
+        return cls.joined()
 
     @classmethod
     def joined(cls) -> Processes:

@@ -76,14 +76,20 @@ def test_what_one_has_met_while_they_learn_it_tells_itself(monkeypatch: pytest.M
     [(KeyboardInterrupt("stopped."), 130), (Terminated("stopped."), 143), (NonFiniteLossError("the loss is NaN."), 1)],
     ids=["Ctrl-C", "SIGTERM", "NaN"],
 )
-def test_what_all_have_met_the_first_tells(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_all_have_met_the_first_tells(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
     monkeypatch.setattr("jumpml.cli._several._joined", lambda: True)
     assert ends_with(error, SECOND) == (code, "")
+    assert waits == ([PATIENCE] if code == 1 else [])  # whom a signal stops ends at once
+    waits.clear()
     assert ends_with(error, FIRST)[0] == code
     assert ends_with(error, FIRST)[1].endswith(".\n" if code != 143 else "terminated: \n")
     left = DataError("no file.")
+    assert waits == []
     leave_to_first(left)
     assert ends_with(left, SECOND) == (2, "")
+    assert waits == [PATIENCE]
 
 
 @pytest.mark.parametrize("command", [["compare", "."], ["show", "model", "x"], ["tune", ".", "--search", "a=1,2"]])

@@ -94,6 +94,10 @@ def test_arms_and_pacing_go_by_a_runs_losses_which_are_taken_once(
             "nothing asks how hard rows are: leave `difficulty` out, or say `pacing` or `arms: {diff",
         ),
         (
+            "{pacing: {kind: root, order: random}, difficulty: own}",
+            "nothing asks how hard rows are where they come in random order: leave `difficulty` out, or say another",
+        ),
+        (
             "{teacher: uniform, arms: [{difficulty: 2}, {classes: label}], difficulty: own}",
             "bins of difficulty are made before anything is learned, and `own` losses are not there yet: say",
         ),

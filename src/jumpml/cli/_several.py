@@ -15,7 +15,7 @@ from jumpml.core import Launched, NonFiniteLossError, RunError, Terminated, is_l
 
 TOGETHER = ("run", "resume", "check")
 PATIENCE = 30.0  # seconds: by how much the processes of a machine may be apart before they join
-_AGREED = (KeyboardInterrupt, Terminated, NonFiniteLossError)  # all learn the same, and stop at the same step
+_STOPPED = (KeyboardInterrupt, Terminated)  # a signal to one stops all at the same step
 
 
 def begin(context: Any, command: str | None) -> None:
@@ -43,7 +43,8 @@ def voice(error: BaseException) -> str | None:
 
     Before processes have joined each finds what is wrong with the files by itself, and one a machine tells. Others wait
     until it has: `torchrun` stops them then, and would stop the one before it has spoken where another ended first. Who
-    is not stopped has met what that one has not, and tells it.
+    is not stopped has met what that one has not, and tells it; but for what all have met together, as when all learn
+    the same and come to a NaN.
 
     Args:
         error: What ended the command here.
@@ -51,11 +52,12 @@ def voice(error: BaseException) -> str | None:
     here = Launched.here()
     if not here.rank:
         return ""
-    if is_left_to_first(error) or isinstance(error, _AGREED):
+    if isinstance(error, _STOPPED):
         return None
-    if here.place and not _joined():
+    together = is_left_to_first(error) or isinstance(error, NonFiniteLossError)
+    if together or (here.place and not _joined()):
         time.sleep(PATIENCE)
-    return f"process {here.rank} of {here.count}: "
+    return None if together else f"process {here.rank} of {here.count}: "
 
 
 def _listed() -> str:

@@ -140,6 +140,11 @@ class CurriculumSpec(Spec):
         arms = self.arms if isinstance(self.arms, tuple) else (self.arms,)
         binned = any(isinstance(one, ArmsBySpec) and one.difficulty is not None for one in arms)
         if self.difficulty != "data" and not (paced or binned):
+            if self.pacing is not None:
+                raise ValueError(
+                    "nothing asks how hard rows are where they come in random order: leave `difficulty` out, or say "
+                    "another `order` in `pacing`"
+                )
             raise ValueError(
                 "nothing asks how hard rows are: leave `difficulty` out, or say `pacing` or `arms: {difficulty: 4}`"
             )

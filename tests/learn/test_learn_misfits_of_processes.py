@@ -191,8 +191,12 @@ def test_what_is_not_refused_can_be_shared_out_and_what_is_named_instead_too(
         assert works(int(named[1])) if named else not any(map(works, range(1, 2 * rows + size)))
 
 
-def test_each_process_takes_a_gpu_of_its_own(started: Any) -> None:
+def test_each_process_takes_a_gpu_of_its_own(started: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert own_device(torch.device("cuda")) == torch.device("cuda")
+    with monkeypatch.context() as joined:  # by a program that has said by `torch.cuda.set_device` which is whose
+        joined.setattr(torch.distributed, "is_initialized", lambda: True)
+        joined.setattr(torch.distributed, "get_world_size", lambda: 2)
+        assert own_device(torch.device("cuda")) == torch.device("cuda")
     started(2, LOCAL_RANK="1")
     assert own_device(torch.device("cuda")) == torch.device("cuda", 1)
     assert own_device(torch.device("cuda", 0)) == torch.device("cuda", 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from jumpml.core import Launched
-from jumpml.learn.processes._processes import started
 
 
 def device_of(name: str) -> torch.device:
@@ -20,7 +19,7 @@ def device_of(name: str) -> torch.device:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """The GPU of this one of several processes, where a GPU is asked for and none is named; else what is asked for."""
-    if device.type != "cuda" or device.index is not None or started() < 2:
+    """The GPU of this one of several that a launcher started, where one is asked for and none named; else the same."""
+    if device.type != "cuda" or device.index is not None or Launched.here().count < 2:
         return device
     return torch.device("cuda", Launched.here().place)

@@ -43,6 +43,15 @@ class At(Hook):
             self.act(self.learner)
 
 
+class Measures(Hook):
+    """A figure that differs between processes, as by the rounding of two devices."""
+
+    name = "measures"
+
+    def validated(self, phase: str, epoch: int) -> dict[str, float]:
+        return {"own": 1.0 + rank()}
+
+
 class Killed(BaseException):
     """What stands in for a killed process."""
 
@@ -257,6 +266,19 @@ def non_finite(folder: Path) -> dict[str, Any]:
     return {"said": said, "seen": (seen.step, seen.origin)}
 
 
+def far_off(folder: Path) -> tuple[str, int | None]:
+    """A row of one process's whose variance has no room in its numbers, where nothing is saved."""
+    loaders = taught.make_loaders(6)
+    loaders.train.maker.table.values["x"][11] = 1e25
+    learner = make(None, loaders=loaders)
+    return outcome(learner.fit), learner.restore_last_good()
+
+
+def measured(folder: Path) -> list[float]:
+    learner = make(folder, None, Measures(), epochs=1)
+    return [record.val["own"] for record in learner.fit().epochs]
+
+
 def disks(folder: Path) -> dict[str, Any]:
     """A disk that is full for the first process, checkpoints that are damaged, and a best one that is gone."""
     learner = make(folder / "full", steps=100)
@@ -329,6 +351,8 @@ def all_of(folder: Path) -> dict[str, Any]:
         unlike,
         stopped,
         non_finite,
+        far_off,
+        measured,
         disks,
         trials,
         failing_alone,

@@ -170,6 +170,16 @@ def test_a_loss_that_is_not_finite_in_one_is_explained_in_all(found: list[dict[s
     assert told["seen"] == (1, "the field 'x' of the batch")  # by one process alone
 
 
+def test_a_buffer_that_is_not_finite_in_one_stops_all(found: list[dict[str, Any]]) -> None:
+    said, kept = alike(found, "far_off")
+    assert said.startswith("NonFiniteLossError: the weights became non-finite by the update of step 10. ")
+    assert kept is None
+
+
+def test_all_go_by_the_figures_that_the_first_one_measured(found: list[dict[str, Any]]) -> None:
+    assert alike(found, "measured") == [1.0]
+
+
 def test_what_the_first_one_cannot_write_or_read_all_say(found: list[dict[str, Any]]) -> None:
     assert alike(found, "disks") == {
         "full": "CheckpointError: the checkpoint of step 0 could not be written to FOLDER/full: [Errno 28] No space "

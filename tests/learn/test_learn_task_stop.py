@@ -12,6 +12,7 @@ from three_tasks import NAMES, NET, STOP, learner, loaders, weights
 import jumpml
 from jumpml.core import JumpMLError, LearnerError
 from jumpml.learn import EarlyStop, Learner, Phase, Replay, TaskStop
+from jumpml.learn._stage import Stage
 from jumpml.learn.steps._meter import NonFinite
 
 if TYPE_CHECKING:
@@ -45,6 +46,18 @@ def test_a_task_is_left_out_with_all_that_is_its_own_and_the_others_go_on(tmp_pa
     assert made.progress.stopped == {"supervised": ["one"]}
     one, two, _ = made.history.by_task()
     assert (one.epochs, two.epochs) == (2, 3)
+
+
+def test_a_copy_takes_nothing_of_the_phase_as_it_was_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = learner(tmp_path)
+    made.train_epoch()
+    made.stop_task("one", "enough")
+
+    def refuse(self: Stage, memo: Any) -> None:
+        raise AssertionError("its plans hold the modules of the learner's own model")
+
+    monkeypatch.setattr(Stage, "__deepcopy__", refuse, raising=False)
+    assert len(made.find_lr(steps=10).rates) == 10
 
 
 def test_what_a_block_holds_for_the_task_stays_as_it_is_and_nobody_is_warned(

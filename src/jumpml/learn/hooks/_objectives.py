@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -71,3 +71,7 @@ class TellObjectives(Hook):
 
     def _join(self, rows: Tensor) -> Tensor:
         return Whole(len(rows), self._learner.processes).join(rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A stage's plans hold the model's modules; a copy of the learner looks anew.
+        return {**vars(self), "_stage": None, "_moving": []}

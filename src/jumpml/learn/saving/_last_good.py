@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from jumpml.learn.processes._processes import ALONE
 from jumpml.learn.steps._culprit import all_finite
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
     from torch.optim import Optimizer
+
+    from jumpml.learn.processes._processes import Processes
 
 EVERY = 50  # steps, at least, between two copies
 
@@ -22,10 +25,13 @@ class LastGood:
 
     Losses are read every so many steps. When one is found that is not finite, the weights have been spoiled for a
     while; where there is no checkpoint to go back to, this is what is left of the run.
+
+    Args:
+        processes: Those that learn together: what is not finite in one, such as a running variance, stops all.
     """
 
-    def __init__(self) -> None:
-        self._step = 0
+    def __init__(self, processes: Processes = ALONE) -> None:
+        self._processes, self._step = processes, 0
         self._kept: list[Tensor] = []
         self._held: list[Tensor] = []
 
@@ -44,7 +50,7 @@ class LastGood:
         """
         if self._kept and step - self._step < EVERY:
             return True
-        if not all_finite(self._held):
+        if not all(self._processes.gather(all_finite(self._held))):
             return False
         self._kept = self._kept or [torch.empty_like(value) for value in self._held]
         with torch.no_grad():

@@ -48,7 +48,7 @@ class States:
     def __init__(self, loop: Loop, journal: Journal, saving: Saving | None, average: EMA | SWA | None) -> None:
         self.files: Mapping[str, Any] = {}
         self._loop, self._journal, self._average = loop, journal, average
-        self._last_good = LastGood()
+        self._last_good = LastGood(loop.processes)
         self._agreement = Agreement(loop.processes)
         self._allow_changes = False
         self.keep(saving)

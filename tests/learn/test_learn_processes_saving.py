@@ -72,16 +72,16 @@ class Told(Processes):
 
     def __init__(self) -> None:
         super().__init__(0, 2)
-        self.told: list[Any] = []
+        self.heard: list[Any] = []
 
     def gather(self, value: Any) -> list[Any]:
-        self.told.append(value)
+        self.heard.append(value)
         return [value, value]
 
 
 def checksum(value: Any) -> Any:
     Agreement(told := Told()).check(1, {"hooks": [{"value": value}], "model": {"weight": torch.ones(2)}})
-    return told.told
+    return told.heard
 
 
 VALUES = [

@@ -18,6 +18,7 @@ import jumpml
 from jumpml._project import Project
 from jumpml.blocks import Embedding
 from jumpml.core import LearnerError, PretrainedError, RunRecord, SpecError, ValueInfo
+from jumpml.data import Share
 from jumpml.evaluate import evaluation_mode
 from jumpml.graph import Model, Node
 from jumpml.learn import LSUV, Kaiming, Normal, Orthogonal, Scheme, Xavier, Zeros, initialize
@@ -303,6 +304,17 @@ def test_lsuv_gives_every_layer_the_same_variance_on_the_first_train_batch() -> 
     assert (told["encoder"].unreached, str(told["digit"])) == ((), "lsuv, 1 weight")
     assert loaders.train.state_dict() == state
     assert all(map(torch.equal, model.buffers(), buffers))  # the normalization's statistics, too
+
+
+def test_lsuv_goes_by_the_whole_batch_where_processes_share_it() -> None:
+    found = []
+    for share in (None, Share(1, 2)):
+        loaders = jumpml.create_dataloader(DATA)
+        loaders.train.share = share  # as a learner of several processes leaves it for the next one
+        model = jumpml.load_model(DEEP, loaders, seed=0)
+        found.append(initialize(model, LSUV(tolerance=0.02), loaders=loaders, seed=5)["encoder"])
+        assert loaders.train.share is share
+    assert found[0] == found[1]
 
 
 def test_lsuv_tells_what_it_could_not_scale() -> None:

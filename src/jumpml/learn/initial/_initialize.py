@@ -207,13 +207,9 @@ def _scaled(
 def _first_batch(model: Model, loaders: DataLoaders, seed: int) -> dict[str, Tensor]:
     """The first train batch; the loader stands afterwards where it stood."""
     loaders.bind([name for name in model.inputs if name in loaders.readable])
-    before, loaders.seed = loaders.seed, seed
-    state = loaders.train.state_dict()
-    try:
+    with loaders.train.borrowed():
+        loaders.seed = seed
         loaders.train.load_state_dict({"epoch": 0, "batch": 0})
         batch = next(iter(loaders.train))
-    finally:
-        loaders.seed = before
-        loaders.train.load_state_dict(state)
     device = next((parameter.device for parameter in model.parameters()), loaders.device)
     return {name: value.to(device) for name, value in batch.items()}

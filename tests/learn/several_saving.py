@@ -201,14 +201,14 @@ def of_other_counts(folder: Path) -> dict[str, Any]:
     return found
 
 
-def drifting(folder: Path) -> str:
-    """The second process alone moves a weight between two checkpoints."""
+def drifting(folder: Path) -> list[str]:
+    """The second process alone moves a weight between two checkpoints; and where there are none."""
 
     def move(learner: Learner) -> None:
         if rank() == 1:
             next(learner.model.parameters()).data.view(-1)[0] += 1e-6
 
-    return outcome(make(folder, At(7, move)).fit)
+    return [outcome(make(place, At(7, move)).fit) for place in (folder, None)]
 
 
 def unlike(folder: Path) -> dict[str, str]:

@@ -24,7 +24,8 @@ class Agreement:
     """Compares checksums of the processes' states.
 
     What adds up gradients keeps weights equal for ever, unless something else moves them: a hook that draws numbers of
-    each process's own, or acts in one alone. Such a run would go on, and only its first process be saved.
+    each process's own, or acts in one alone. Such a run would go on, and only its first process be saved. Where nothing
+    is saved the weights are compared when losses are read.
 
     Args:
         processes: All.

@@ -70,11 +70,15 @@ class States:
 
         Raises:
             NonFinite: A loss is NaN or infinite.
+            LearnerError: Another process has other weights, and no checkpoint would tell.
         """
         loop = self._loop
         new, unread = loop.unread, loop.read()
-        if new and self.keeper is None and not self._last_good.take(loop.progress.step):
-            raise NonFinite(loop.progress.step + 1)
+        if new and self.keeper is None:
+            if not self._last_good.take(loop.progress.step):
+                raise NonFinite(loop.progress.step + 1)
+            if not loop.processes.alone:
+                self._agreement.check(loop.progress.step, {"model": dict(loop.model.named_parameters())})
         if new:
             figures = {name: value for read in loop.hooks.read for name, value in read().items()}
             self._journal.steps(loop.progress, new, unread, figures)

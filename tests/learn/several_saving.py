@@ -222,18 +222,19 @@ def unlike(folder: Path) -> dict[str, str]:
         "data": outcome(lambda: make(None, loaders=rows)),
         "batches": outcome(lambda: make(None, loaders=wide)),
         "checkpoints": outcome(lambda: make(folder if rank() == 0 else None)),
-        "model": outcome(lambda: deeper(rank())),
+        "model": outcome(lambda: other(layers=rank())),
+        "rates": outcome(lambda: other(lr=0.1 + rank())),
     }
 
 
-def deeper(layers: int) -> Learner:
+def other(layers: int = 0, lr: float = 0.1) -> Learner:
     """A learner of a trunk with some more layers."""
     loaders = taught.make_loaders(6)
     model = taught.make_model(loaders)
     trunk: Any = model.node("trunk")
     for _ in range(layers):
         trunk.append(torch.nn.Linear(8, 8))
-    return Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=0.1), distribute="ddp")
+    return Learner(loaders, model, torch.optim.SGD(model.parameters(), lr=lr), distribute="ddp")
 
 
 def stopped(folder: Path) -> dict[str, tuple[str, int, bool]]:

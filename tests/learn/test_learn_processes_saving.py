@@ -106,6 +106,7 @@ def test_processes_that_are_told_otherwise_do_not_begin(found: list[dict[str, An
     head = "LearnerError: distribute: the processes are not about to learn the same:\n"
     tail = "\nGive all of them the same files and seed, and let no code depend on the process."
     assert told["seed"] == f"{head}  seed: 0 in process 0, 1 in process 1{tail}"
+    assert told["rates"] == f"{head}  learning rate of group 0: 0.1 in process 0, 1.1 in process 1{tail}"
     assert told["model"] == (
         f"{head}  weight node_trunk.4.weight: none in process 0, float32 [8, 8] in process 1\n"
         f"  weight node_trunk.4.bias: none in process 0, float32 [8] in process 1{tail}"

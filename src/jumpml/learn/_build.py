@@ -137,7 +137,7 @@ def join_processes(spec: LearnerSpec) -> Processes:
     Raises:
         LearnerError: They cannot be joined.
     """
-    return Processes.told(spec.distribute.kind)
+    return Processes.meant_by(spec.distribute.kind)
 
 
 def _phases(

@@ -25,7 +25,7 @@ from jumpml.learn.misfits._wrong_steps import check_steps
 from jumpml.learn.optimizers._joint import joined
 from jumpml.learn.processes._devices import own_device
 from jumpml.learn.processes._processes import Processes
-from jumpml.learn.processes._same import check_same, told_of_data, told_of_model, told_of_saving
+from jumpml.learn.processes._same import check_same, told_of_data, told_of_model, told_of_rates, told_of_saving
 from jumpml.learn.steps._execution import Compile, Execution
 from jumpml.learn.steps._means import count_of, of_all
 from jumpml.learn.steps._relived import load_step
@@ -132,7 +132,7 @@ class Learner:
         distribute: Literal["none", "ddp"] = "none",
     ) -> None:
         self.phases = dict(phases or {"supervised": Phase()})
-        self.processes = Processes.told(distribute)
+        self.processes = Processes.meant_by(distribute)
         device = torch.device(device) if distribute == "none" else own_device(torch.device(device))
         self.model = model.to(device)
         check_same(self.processes, told_of_model(model))
@@ -170,7 +170,8 @@ class Learner:
             processes=self.processes,
         )
         if not self.processes.alone:
-            told = {**told_of_saving(saving), **told_of_data(loaders), **self._loop.identity()}
+            told = {**told_of_saving(saving), **told_of_data(loaders), **told_of_rates(self.optimizer)}
+            told |= self._loop.identity()
             check_same(self.processes, told)
         logs = log if self.processes.first else ()
         self._run = Run(self, self._loop, saving=saving, logs=logs, average=average)

@@ -44,8 +44,8 @@ class Processes:
         self.rank, self.count = rank, count
 
     @classmethod
-    def told(cls, distribute: str) -> Processes:
-        """Those that learn together as they are told to.
+    def meant_by(cls, distribute: str) -> Processes:
+        """Those that learn together as the key says.
 
         Args:
             distribute: ``none``, this one alone; or ``ddp``, as `joined`.

@@ -12,6 +12,8 @@ from jumpml.core import LearnerError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torch.optim import Optimizer
+
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
     from jumpml.learn._progress import Saving
@@ -53,6 +55,11 @@ def told_of_saving(saving: Saving | None) -> dict[str, str]:
     if saving is None:
         return {}
     return {f"checkpoint.{name}": str(getattr(saving, name)) for name in ("epochs", "steps", "best", "mode")}
+
+
+def told_of_rates(optimizer: Optimizer) -> dict[str, str]:
+    """The learning rates that it begins with, by group."""
+    return {f"learning rate of group {place}": str(g["lr"]) for place, g in enumerate(optimizer.param_groups)}
 
 
 def told_of_model(model: Model) -> dict[str, str]:

@@ -372,6 +372,7 @@ def language_model(width: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @needs_shakespeare
 def test_the_next_token_at_each(tmp_path: Path) -> None:
     text = SHAKESPEARE.read_text()[:LETTERS]

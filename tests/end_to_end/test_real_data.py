@@ -21,7 +21,7 @@ from jumpml.evaluate import predict
 from jumpml.learn import build_learner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from jumpml.data import DataLoaders
     from jumpml.evaluate import EvalResults
@@ -124,7 +124,12 @@ def first_outputs(finished: Done, task: str) -> Tensor:
         return finished.model.eval()(next(finished.loaders.test.plain()))[task][:ROWS]
 
 
-@pytest.mark.parametrize("name", sorted(FOLDERS))
+def quickly(names: Iterable[str]) -> list[Any]:
+    """The names in their order; of 70,000 pictures a run takes as long as of all others together."""
+    return [pytest.param(name, marks=pytest.mark.slow if name == "fashion_mnist" else ()) for name in sorted(names)]
+
+
+@pytest.mark.parametrize("name", quickly(FOLDERS))
 def test_the_bundle_answers_raw_rows_as_the_model_does(name: str, done: Callable[[str], Done]) -> None:
     finished = done(name)
     predictor = Predictor(finished.bundle)
@@ -138,7 +143,7 @@ def test_the_bundle_answers_raw_rows_as_the_model_does(name: str, done: Callable
         assert all("prediction" in answer[task] for answer in answers)
 
 
-@pytest.mark.parametrize("name", sorted(FOLDERS))
+@pytest.mark.parametrize("name", quickly(FOLDERS))
 def test_no_column_is_dropped_because_no_node_reads_it(name: str, done: Callable[[str], Done]) -> None:
     loaders = done(name).loaders
     batch = next(loaders.test.plain())
@@ -170,7 +175,7 @@ def rmse(predicted: Tensor, target: Tensor) -> float:
     ("name", "task", "target"),
     [
         ("adult", "income", "income"),
-        ("fashion_mnist", "label", "label"),
+        pytest.param("fashion_mnist", "label", "label", marks=pytest.mark.slow),
         ("penguins", "species", "species"),
         ("sms_spam", "label", "label"),
         ("spoken_digits", "digit", "digit"),
@@ -257,7 +262,7 @@ def test_outputs_that_are_held_are_noticed() -> None:
     assert (alive.calls, alive.most) == (3, 1)
 
 
-@pytest.mark.parametrize("name", sorted(HIDDEN))
+@pytest.mark.parametrize("name", quickly(HIDDEN))
 def test_evaluation_holds_the_activations_of_one_batch(name: str, done: Callable[[str], Done]) -> None:
     finished = done(name)
     with Alive(finished.model.node(HIDDEN[name])) as alive:

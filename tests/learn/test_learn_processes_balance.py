@@ -71,7 +71,7 @@ def see_who_has_rows(several: Sequence[Mapping[str, Any]]) -> None:
     assert had == {(True, True), (True, False), (False, True), (False, False)}
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_several_balance_as_one(count: int, tmp_path: Path) -> None:
     cases = CASES if count == 2 else {name: CASES[name] for name in CASES if name in FEWER}
     alone = dict(zip(cases, learned([*cases.values()]), strict=True))

@@ -1788,6 +1788,9 @@ def test_a_change_that_nobody_reads_is_noticed(folder: Path) -> None:
     assert see_data(spec, folder) == see_data(spec, folder)
 
 
+SEEN: dict[str, Any] = {}  # by what is looked at and how, so that files that many keys begin with are seen once
+
+
 @pytest.mark.parametrize("key", sorted(CASES))
 def test_no_key_is_dead(key: str, folder: Path, tmp_path: Path) -> None:
     case = CASES[key]
@@ -1805,7 +1808,10 @@ def test_no_key_is_dead(key: str, folder: Path, tmp_path: Path) -> None:
         with pytest.raises(JumpMLError, match=case.refused):
             look(after, tmp_path / "after")
         return
-    assert look(case.before, tmp_path / "before") != look(after, tmp_path / "after")
+    same = repr((see.__name__, case.base, case.before))  # what a file shows does not depend on where it stands
+    if same not in SEEN:
+        SEEN[same] = look(case.before, tmp_path / "before")
+    assert SEEN[same] != look(after, tmp_path / "after")
 
 
 @pytest.mark.parametrize("kind", SPECS)

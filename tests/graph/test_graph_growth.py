@@ -331,6 +331,25 @@ def test_branches_of_low_rank_widen_with_their_layers() -> None:
         assert (answer(made) - before).abs().max() <= 1e-5
 
 
+@pytest.mark.parametrize("norm", [nn.GroupNorm(1, 1), nn.Identity()])
+def test_what_a_branch_of_low_rank_makes_inside_is_told_apart_from_what_it_gives(norm: nn.Module) -> None:
+    """One module makes both: by its name alone, the wrong ones grew, or none."""
+    layers = nn.Sequential(nn.Conv2d(2, 1, 3), norm, nn.Flatten())
+    made = Model(
+        inputs={"x": ValueInfo(shape=(2, 5, 5))},
+        nodes={"body": Node(layers, "x"), "out": Node(nn.LazyLinear(3), "body")},
+        outputs=["out"],
+    )
+    made.grow(LowRank("body", 1))
+    growth = made.grow(Widen("body", 3.0))
+    free = isinstance(norm, nn.Identity)  # a norm over groups keeps the channels as they are
+    layer: Any = made.node("body.0")
+    assert layer.down.shape == (3, 2, 3, 3)
+    assert layer.up.shape == (3 if free else 1, 3, 1, 1)
+    assert layer.weight.shape[0] == (3 if free else 1)
+    assert growth.text == "grew body.0.down 1 -> 3" + (", body.0 1 -> 3" if free else "")
+
+
 def test_what_no_branch_fits_is_told() -> None:
     with pytest.raises(GraphError, match=r"'body' has no linear or convolutional layer \(in one group\)"):
         model(nn.ReLU()).grow(LowRank("body", 2))

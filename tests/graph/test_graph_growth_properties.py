@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -109,6 +109,14 @@ SURGERIES = st.one_of(
     activation=st.sampled_from(ACTIVATIONS),
     dtype=st.sampled_from(sorted(ALLOWED, key=str)),
     surgeries=st.lists(SURGERIES, min_size=1, max_size=3, unique_by=lambda surgery: surgery.kind),
+)
+@example(
+    kind="convolutions",
+    widths=[1],
+    norm="layer",
+    activation=nn.ReLU,
+    dtype=torch.float32,
+    surgeries=[LowRank("body", 1), Widen("body", 2.0)],
 )
 @settings(max_examples=40, deadline=None)
 def test_outputs_averages_and_penalties_stay(

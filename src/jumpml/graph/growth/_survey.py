@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from jumpml.graph.growth._rules import rule_of
 from jumpml.graph.growth._units import swept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -34,9 +35,11 @@ def survey(model: Model) -> list[Units]:
     """
     names = module_names(model)
     owners: dict[int, str] = {}
+    called: dict[int, str] = {}
     for module, name in names.items():
-        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+        for own, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
             owners.setdefault(id(tensor), name)
+            called.setdefault(id(tensor), own)
     follower = Follower(owners, _declared(names), rule_of)
     with watching(follower, names), _evaluating(model):  # no objective notes these rows, nor draws
         values = rows_of(model)
@@ -50,7 +53,18 @@ def survey(model: Model) -> list[Units]:
                 copied = any(isinstance(module, type(model)) for module in objective.modules())  # type: ignore[attr-defined]
                 given = [values.get(reference) for reference in objective.inputs]
                 _ask(follower, name, objective, given, copied=copied)
-    return [units for units in follower.all if units.root is units]
+    found = [units for units in follower.all if units.root is units]
+    _tell_apart(found, called)
+    return found
+
+
+def _tell_apart(found: Sequence[Units], called: Mapping[int, str]) -> None:
+    """Name units by their weight too where a module makes several kinds, as one with a branch of low rank does."""
+    many = Counter(units.makers[0] for units in found)
+    for units in found:
+        weight = called[id(next(iter(units.members.values())).tensor)]
+        if many[units.makers[0]] > 1 and weight != "weight":
+            units.makers[0] += f".{weight}"
 
 
 def rows_of(model: Model) -> dict[str, Tensor]:

@@ -9,54 +9,27 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import digits_files
 import pytest
-from typer.testing import CliRunner
 
 import jumpml
-from jumpml.cli import app
 from jumpml.core import LearnerSpec, load_spec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FILES = {
-    "p.data.yaml": """\
-datasets:
-  digits:
-    source: {kind: sklearn, name: digits}
-    fields:
-      image: {kind: image, column: images, shape: [1, 8, 8], range: [0, 16]}
-      label: {kind: category, column: target}
-    split: {train: 0.6, val: 0.2, test: 0.2, stratify: label}
-batch_size: 65
-""",
-    "p.model.yaml": """\
-seed: 0
-nodes:
-  flat: {module: torch.nn.Flatten, inputs: image}
-  body: {module: jumpml.blocks.MLP, inputs: flat, args: {widths: [16]}}
-  out: {module: jumpml.blocks.Head, inputs: body}
-tasks:
-  digit: {kind: multiclass, output: out, target: label}
-""",
-    "p.learner.yaml": """\
+DATA = digits_files.DATA.replace("batch_size: 32", "batch_size: 65")
+LEARNER = """\
 optimizer: {kind: adam, lr: 0.01}
 phases: {supervised: {epochs: 2}}
 ema: {decay: 0.9}
-checkpoint: {best: {metric: val/digit/accuracy}}
+checkpoint: {best: {metric: val/label/accuracy}}
 log: [progress, jsonl]
-""",
-}
+"""
 LEFT = {
     *("card.html", "README.md", "card.json", "run.json", "evaluation.json", "diagnosis.json", "deployment.json"),
     *("history.jsonl", "steps.jsonl", "specs", "checkpoints", "bundles"),
 }
-
-
-def write(folder: Path) -> Path:
-    for name, text in FILES.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
 
 
 def launched(*arguments: str, cwd: Path, first_late: float = 0) -> subprocess.CompletedProcess[str]:
@@ -77,9 +50,9 @@ def history(run: Path) -> list[dict[str, float]]:
 
 def of_one_process(folder: Path) -> list[dict[str, float]]:
     """What one process learns by the same files."""
-    data = jumpml.create_dataloader(folder / "p.data.yaml")
-    model = jumpml.load_model(folder / "p.model.yaml", data, seed=0)
-    options = load_spec(LearnerSpec, folder / "p.learner.yaml", {"log": []})
+    data = jumpml.create_dataloader(folder / "digits.data.yaml")
+    model = jumpml.load_model(folder / "digits.model.yaml", data, seed=0)
+    options = load_spec(LearnerSpec, folder / "digits.learner.yaml", {"log": []})
     learner = jumpml.create_learner(data, model, None, options, run=folder / "alone")
     learner.fit()
     return [{**epoch.losses, **epoch.val} for epoch in learner.history.epochs]
@@ -88,14 +61,14 @@ def of_one_process(folder: Path) -> list[dict[str, float]]:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A folder with the files, in which two processes have made a run."""
-    folder = write(tmp_path_factory.mktemp("both"))
+    folder = digits_files.written(tmp_path_factory.mktemp("both"), LEARNER, DATA)
     return folder, launched("run", ".", "--set", "learner.distribute=ddp", cwd=folder)
 
 
 def test_one_of_two_makes_the_run_and_tells(both: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, ended = both
     assert ended.returncode == 0, ended.stderr
-    (run,) = (folder / "runs" / "p").iterdir()
+    (run,) = (folder / "runs" / "digits").iterdir()
     assert ended.stdout == f"{run.relative_to(folder)}\n"
     assert {path.name for path in run.iterdir()} == LEFT
     said = [line.partition("  ")[0] for line in ended.stderr.splitlines()]
@@ -122,23 +95,21 @@ def test_it_goes_on_to_the_figures_of_one_process(
     both: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, _ = both
-    (run,) = (folder / "runs" / "p").iterdir()
+    (run,) = (folder / "runs" / "digits").iterdir()
     ended = launched(
         *("resume", str(run), "--set", "learner.phases.supervised.epochs=3", "--allow-changes"), cwd=folder
     )
     assert ended.returncode == 0, ended.stderr
-    monkeypatch.chdir(write(tmp_path))
-    alone = CliRunner().invoke(
-        app,
-        ["run", ".", "--set", "learner.distribute=ddp", "--set", "learner.phases.supervised.epochs=3"],
-        prog_name="jumpml",
+    monkeypatch.chdir(digits_files.written(tmp_path, LEARNER, DATA))
+    alone = digits_files.shell(
+        *("run", ".", "--set", "learner.distribute=ddp", "--set", "learner.phases.supervised.epochs=3")
     )
     assert alone.exit_code == 0
     told = (
         "processes  one; several learn as one with `distribute: ddp` where `torchrun --nproc-per-node 2 -m jumpml run"
     )
     assert alone.stderr.count(told) == 1
-    (other,) = (tmp_path / "runs" / "p").iterdir()
+    (other,) = (tmp_path / "runs" / "digits").iterdir()
     several, one = history(run), history(other)
     assert len(several) == len(one) == 3
     for epoch, same in zip(several, one, strict=True):

@@ -6,13 +6,12 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import torch
+from taught import two_tasks
 from torch import distributed, multiprocessing, nn
 
-from jumpml.core import Task
 from jumpml.data import Column, DataLoaders
-from jumpml.graph import Model, Node
 from jumpml.learn import Learner, Phase
-from jumpml.objectives import L2, CrossEntropy, Huber
+from jumpml.objectives import L2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,25 +69,10 @@ def make_loaders() -> DataLoaders:
 
 def make_learner(*hooks: Any, dropout: float = 0.0, **options: Any) -> Learner:
     loaders = make_loaders()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        trunk = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(dropout))
-        heads = {"kind": nn.Linear(8, 3), "size": nn.Linear(8, 1)}
-    loaders.bind(["x"])
-    model = Model(
-        inputs={"x": loaders.info("x")},
-        nodes={"trunk": Node(trunk, "x"), **{f"to_{name}": Node(head, "trunk") for name, head in heads.items()}},
-        tasks={
-            "kind": Task(kind="multiclass", output="to_kind", target="kind"),
-            "size": Task(kind="regression", output="to_size", target="size"),
-        },
-        objectives={
-            "kind": CrossEntropy(("to_kind", "kind")),
-            "size": Huber(("to_size", "size")),
-            "small": L2(parameters_of="trunk", weight=0.01),
-        },
-        fields=loaders.fields,
-        seed=0,
+    model = two_tasks(
+        loaders,
+        lambda: nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(dropout)),
+        {"small": L2(parameters_of="trunk", weight=0.01)},
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     options = {"phases": {"supervised": Phase(epochs=3)}, "distribute": "ddp", **options}

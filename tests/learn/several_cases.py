@@ -13,6 +13,7 @@ from several import in_processes
 from jumpml.core import JumpMLError
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
 
@@ -33,6 +34,15 @@ def beside(module: str, folder: Path, count: int = 2) -> tuple[dict[str, Any], l
         (folder / one).mkdir()
     alone = run_all(module, folder / "alone")
     return alone, in_processes(count, run_all, folder / "meet", module, folder / "several")
+
+
+def learn_as_one(name: str, found: tuple[dict[str, Any], list[dict[str, Any]]], *, own: Container[str]) -> None:
+    """A case ends alike in both processes, to the bit; and as in one, but where something is each process's own."""
+    alone, (first, second) = found
+    assert isinstance(alone[name], dict), alone[name]  # no error
+    agree(first[name], second[name], rel=0)
+    if name not in own:
+        agree(first[name], alone[name])
 
 
 def agree(one: Any, other: Any, *, rel: float = 1e-4, at: str = "") -> None:

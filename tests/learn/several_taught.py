@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from several import weights_of
+from taught import two_tasks
 from torch import nn
 
-from jumpml.core import Task
 from jumpml.curriculum import TSCL, Exp3S, RootPacing, SelfPaced, SuperLoss
 from jumpml.data import Column, DataLoaders, Mixture, Noise, Shuffled, Weighted
-from jumpml.graph import Model, Node
 from jumpml.learn import (
     SPG,
     Classes,
@@ -33,7 +32,6 @@ from jumpml.learn import (
     Views,
     Weighing,
 )
-from jumpml.objectives import CrossEntropy, Huber
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,25 +72,6 @@ def make_loaders(*, noise: float = 0.0, drawn: float = 0.0, again: bool = False)
     )
 
 
-def make_model(loaders: DataLoaders, trunk: nn.Module, heads: Any, objectives: Mapping[str, Objective]) -> Model:
-    loaders.bind(["x"])
-    return Model(
-        inputs={"x": loaders.info("x")},
-        nodes={"trunk": Node(trunk, "x"), **{f"to_{name}": Node(head, "trunk") for name, head in heads.items()}},
-        tasks={
-            "kind": Task(kind="multiclass", output="to_kind", target="kind"),
-            "size": Task(kind="regression", output="to_size", target="size"),
-        },
-        objectives={
-            "kind": CrossEntropy(("to_kind", "kind"), when="all"),
-            "size": Huber(("to_size", "size"), when="all"),
-            **objectives,
-        },
-        fields=loaders.fields,
-        seed=0,
-    )
-
-
 def make_learner(
     *hooks: Hook,
     loaders: DataLoaders | None = None,
@@ -103,11 +82,8 @@ def make_learner(
 ) -> Learner:
     """A learner of two tasks, with batch normalization where it is asked for."""
     loaders = loaders or make_loaders()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        trunk = nn.Sequential(nn.Linear(4, 8), *([nn.BatchNorm1d(8)] if norm else []), nn.Tanh())
-        heads = {"kind": nn.Linear(8, 3), "size": nn.Linear(8, 1)}
-        model = make_model(loaders, trunk, heads, objectives or {})
+    layers = [nn.BatchNorm1d(8)] if norm else []
+    model = two_tasks(loaders, lambda: nn.Sequential(nn.Linear(4, 8), *layers, nn.Tanh()), objectives or {}, when="all")
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     phases = phases or {"supervised": Phase(epochs=3)}
     return Learner(loaders, model, optimizer, phases=phases, hooks=hooks, distribute="ddp", **options)

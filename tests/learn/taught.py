@@ -15,7 +15,7 @@ from jumpml.learn import Learner, Phase
 from jumpml.objectives import CrossEntropy, Huber
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jumpml.learn import Hook
 
@@ -49,11 +49,21 @@ def make_loaders(batch_size: int = 8, order: Any = None, weights: Mapping[str, f
 
 def make_model(loaders: DataLoaders, objectives: Mapping[str, Any] | None = None, *, dropout: float = 0.2) -> Model:
     """A trunk with dropout and batch normalization, and two tasks on it."""
+    layers = (nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(dropout))
+    return two_tasks(loaders, lambda: nn.Sequential(nn.Linear(4, 8), *layers), objectives or {})
+
+
+def two_tasks(
+    loaders: DataLoaders,
+    make_trunk: Callable[[], nn.Module],
+    objectives: Mapping[str, Any],
+    when: str | tuple[str, ...] = ("supervised",),
+) -> Model:
+    """A trunk from ``x``, four numbers, to eight, and the class ``kind`` and the number ``size`` on it."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        trunk = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(dropout))
-        heads = {"kind": nn.Linear(8, 3), "size": nn.Linear(8, 1)}
-    own = {"kind": CrossEntropy(("to_kind", "kind")), "size": Huber(("to_size", "size"))}
+        trunk, heads = make_trunk(), {"kind": nn.Linear(8, 3), "size": nn.Linear(8, 1)}
+    own = {"kind": CrossEntropy(("to_kind", "kind"), when=when), "size": Huber(("to_size", "size"), when=when)}
     loaders.bind(["x"])
     return Model(
         inputs={"x": loaders.info("x")},
@@ -62,7 +72,7 @@ def make_model(loaders: DataLoaders, objectives: Mapping[str, Any] | None = None
             "kind": Task(kind="multiclass", output="to_kind", target="kind"),
             "size": Task(kind="regression", output="to_size", target="size"),
         },
-        objectives={**own, **(objectives or {})},
+        objectives={**own, **objectives},
         fields=loaders.fields,
         seed=0,
     )

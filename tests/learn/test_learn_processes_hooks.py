@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import several_hooks
-from several_cases import agree, beside
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from several_cases import agree, beside, learn_as_one
 
 # noise, batch normalization and what compares the rows of a batch are each process's own: its losses are others
 STOPPED = {name for name in several_hooks.CASES if name.endswith("stopped")}
@@ -25,17 +22,12 @@ OWN = STOPPED | {
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    folder: Path = tmp_path_factory.mktemp("hooks")
-    return beside("several_hooks", folder)
+    return beside("several_hooks", tmp_path_factory.mktemp("hooks"))
 
 
 @pytest.mark.parametrize("name", several_hooks.CASES)
 def test_several_processes_know_what_one_knows(name: str, found: Any) -> None:
-    alone, (first, second) = found
-    assert isinstance(alone[name], dict), alone[name]  # no error
-    agree(first[name], second[name], rel=0)
-    if name not in OWN:
-        agree(first[name], alone[name])
+    learn_as_one(name, found, own=OWN)
 
 
 @pytest.mark.parametrize("name", sorted(STOPPED))

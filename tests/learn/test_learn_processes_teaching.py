@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import several_taught
-from several_cases import agree, beside
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from several_cases import beside, learn_as_one
 
 OWN = {"views and noise"}  # noise and batch normalization are each process's own, and so its losses
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    folder: Path = tmp_path_factory.mktemp("taught")
-    return beside("several_taught", folder)
+    return beside("several_taught", tmp_path_factory.mktemp("taught"))
 
 
 @pytest.mark.parametrize("name", several_taught.CASES)
 def test_several_processes_choose_and_weigh_as_one(name: str, found: Any) -> None:
-    alone, (first, second) = found
-    assert isinstance(alone[name], dict), alone[name]  # no error
-    agree(first[name], second[name], rel=0)
-    if name not in OWN:
-        agree(first[name], alone[name])
+    learn_as_one(name, found, own=OWN)

@@ -96,6 +96,7 @@ class Run:
                 raise
             finally:
                 self.journal.pause()
+                self.loop.loaders.train.share = None  # what a program reads by itself are whole batches
 
     def epoch(self, name: str) -> EpochRecord:
         """One epoch of a phase, or what remains of the open one; inside `at_work`."""

@@ -21,6 +21,7 @@ import torch
 
 import jumpml
 from jumpml.learn import Checkpoints, Learner, Phase, Saving
+from jumpml.learn._loop_state import state_of
 from jumpml.learn.saving._writer import Writer
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def blocked_by(learner: Learner) -> float:
     """Seconds that a step waits for a checkpoint: as long as the state is copied."""
     with tempfile.TemporaryDirectory() as folder:
         writer = Writer(Checkpoints(Path(folder)))
-        state = learner._loop.state_dict()
+        state = state_of(learner._loop)
         writer.submit(0, state)  # its memory is used again
         writer.wait()
         start = time.perf_counter()

@@ -23,14 +23,16 @@ from sklearn.datasets import load_digits
 
 import jumpml
 from jumpml.learn import Checkpoints, Hook, Learner
-from jumpml.learn._loop import Loop
+from jumpml.learn.saving import _states
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from jumpml.learn import Step
+    from jumpml.learn._loop import Loop
     from jumpml.learn._stage import Stage
+    from jumpml.learn.saving._identity import Changes
 
 DIGITS = {
     "source": {"kind": "sklearn", "name": "digits"},
@@ -233,9 +235,8 @@ from pathlib import Path
 import torch
 import jumpml
 from jumpml.learn import Hook
-from jumpml.learn.saving import _checkpoints
+from jumpml.learn.saving import _checkpoints, _states
 from jumpml.learn.saving._states import States
-from jumpml.learn._loop import Loop
 
 torch.set_num_threads(1)
 files, run, kill, (key, value) = *map(json.loads, sys.argv[1:4]), json.loads(sys.argv[4]) or (None, None)
@@ -274,8 +275,10 @@ if kill[:1] == ["file"]:
 if kill[:1] == ["name"]:
     Path.rename = die_after(kill[1], Path.rename)
 if key:
-    load = Loop.load_state_dict
-    Loop.load_state_dict = lambda loop, state, changes: load(loop, withhold(loop, state, key, value), changes)
+    go_on = _states.go_on_from
+    _states.go_on_from = lambda state, loop, changes: go_on(
+        withhold(state, _states.state_of(loop), key, value), loop, changes
+    )
 
 {withhold}
 loaders = jumpml.create_dataloader(files["data"])
@@ -285,10 +288,10 @@ print("begun", flush=True)
 learner.fit()
 """
 WITHHOLD = '''
-def withhold(loop, state, key, value):
-    """The state without what stands at a key; its last name may be the beginning of several."""
+def withhold(state, own, key, value):
+    """The state, with what a new run has at a key; its last name may be the beginning of several."""
     *path, last = key
-    place, own = state, loop.state_dict()
+    place = state
     for name in path:
         place, own = place[name], own[name] if own else None
     for name in [name for name in place if str(name).startswith(str(last))]:
@@ -433,14 +436,13 @@ def test_a_stopped_run_ends_with_the_same_bits_and_without_one_state_with_others
     learn(files, tmp_path / "without", Killer(3 * steps // 4 + 2))
     withhold: dict[str, Any] = {}
     exec(WITHHOLD, withhold)  # the program's own
-    load = Loop.load_state_dict
-    monkeypatch.setattr(
-        Loop,
-        "load_state_dict",
-        lambda loop, state, changes: load(
-            loop, withhold["withhold"](loop, state, configuration.withhold, configuration.value), changes
-        ),
-    )
+    go_on = _states.go_on_from
+
+    def go_on_without(state: Mapping[str, Any], loop: Loop, changes: Changes) -> None:
+        own = _states.state_of(loop)
+        go_on(withhold["withhold"](state, own, configuration.withhold, configuration.value), loop, changes)
+
+    monkeypatch.setattr(_states, "go_on_from", go_on_without)
     learn(files, tmp_path / "without")
     assert moves_weights(differing(whole, end_of(tmp_path / "without")))
 

@@ -188,7 +188,7 @@ def make_learner(case: Case, *hooks: Hook, log: Sequence[Log] = ()) -> Learner:
     options = {"phases": {"supervised": Phase(epochs=case.get("epochs", 1))}, **case.get("options", {})}
     learner = Learner(loaders, model, optimizer, hooks=joining, distribute="ddp", log=log, **options)
     if "scale" in case:
-        learner._loop._update._scaler = torch.amp.GradScaler("cpu", init_scale=case["scale"])
+        learner._loop.update._scaler = torch.amp.GradScaler("cpu", init_scale=case["scale"])
     return learner
 
 
@@ -213,7 +213,7 @@ def _learned(case: Case) -> dict[str, Any]:
         "log": log.told,
         "present": present.seen,
         "finite": present.finite,
-        "update": learner._loop._update.state_dict(),
+        "update": learner._loop.update.state_dict(),
     }
 
 

@@ -17,13 +17,15 @@ from jumpml.balance import GradNorm
 from jumpml.core import DataError, JumpMLError
 from jumpml.curriculum import Exp3S
 from jumpml.learn import Balancing, Checkpoints, Cosine, Hook, Learner, Phase, Saving, Teaching
-from jumpml.learn._loop import Loop
+from jumpml.learn._loop_state import state_of
+from jumpml.learn.saving import _states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from jumpml.learn import Step
+    from jumpml.learn._loop import Loop
     from jumpml.learn.saving._identity import Changes
 
 
@@ -116,18 +118,18 @@ def last(learner: Learner) -> dict[str, bytes | str]:
 @contextmanager
 def without_others_generators() -> Iterator[None]:
     """Inside a state that is loaded has not the generators of the second process."""
-    load = Loop.load_state_dict
+    go_on = _states.go_on_from
 
-    def loaded(self: Loop, state: Any, changes: Changes) -> None:
+    def go_on_without(state: Any, loop: Loop, changes: Changes) -> None:
         first, *others = state["random"]["processes"]
-        state["random"]["processes"] = [first, *(self.random.state_dict() for _ in others)]
-        load(self, state, changes)
+        state["random"]["processes"] = [first, *(loop.random.state_dict() for _ in others)]
+        go_on(state, loop, changes)
 
-    Loop.load_state_dict = loaded
+    _states.go_on_from = go_on_without
     try:
         yield
     finally:
-        Loop.load_state_dict = load
+        _states.go_on_from = go_on
 
 
 def resumed(folder: Path, make: Callable[..., Learner], stops: tuple[int, ...]) -> dict[str, Any]:
@@ -196,7 +198,7 @@ def of_other_counts(folder: Path) -> dict[str, Any]:
         learner.fit()
         found["notes"] += [(begun, learner.history.epochs[0].notes, learner.progress.step)]
         if not alone:
-            told = learner._loop.state_dict()["random"]["processes"]
+            told = state_of(learner._loop)["random"]["processes"]
             found["their own"] = not torch.equal(told[0]["torch"], told[1]["torch"])
     return found
 

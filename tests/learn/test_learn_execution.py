@@ -143,7 +143,7 @@ def test_an_update_whose_gradients_overflow_is_left_out_and_the_scale_falls(
 ) -> None:
     learner = learner_of(tmp_path, precision="float16", optimizer=optimizer, checkpoint=None)
     before = {name: value.clone() for name, value in learner.model.named_parameters()}
-    scaler = learner._loop._update._scaler
+    scaler = learner._loop.update._scaler
     assert scaler is not None
     scaler._init_scale = 2.0**26  # beyond what float16 holds
     batches = [*learner.loaders.train]
@@ -174,7 +174,7 @@ def test_a_stopped_run_goes_on_exactly(options: dict[str, Any], withheld: str, t
 
     def make(folder: str) -> Learner:
         learner = learner_of(tmp_path / folder, **options)
-        if learner.progress.step == 0 and (scaler := learner._loop._update._scaler):
+        if learner.progress.step == 0 and (scaler := learner._loop.update._scaler):
             scaler._init_scale = 2.0**26  # so that it moves, and a scale that is forgotten shows
         return learner
 
@@ -197,7 +197,7 @@ def test_a_stopped_run_goes_on_exactly(options: dict[str, Any], withheld: str, t
     again.fit()
     assert away(whole.model.state_dict(), again.model.state_dict()) == 0
     if withheld == "update":
-        forgetful._loop._update.load_state_dict({**forgetful._loop._update.state_dict(), "scale": 1.0})
+        forgetful._loop.update.load_state_dict({**forgetful._loop.update.state_dict(), "scale": 1.0})
     else:
         for state in forgetful.optimizer.state.values():
             for value in state.values():

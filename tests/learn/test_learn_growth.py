@@ -21,7 +21,7 @@ from jumpml.core import (
     load_spec,
 )
 from jumpml.graph import Classes, Shrink, Widen
-from jumpml.learn import AtEpoch, Grow, GrowthRule, Hook, Learner
+from jumpml.learn import AtEpoch, Grow, GrowthRule, Hook, Learner, _loop_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -346,13 +346,13 @@ def test_a_growth_that_a_hook_cannot_follow_leaves_all_as_it_was(
 
     plain, follows = made("plain"), Follows()
     learner = made("fails", follows, Stumbles())
-    before, beside = copy.deepcopy(learner._loop.state_dict()), follows.beside.clone()
+    before, beside = copy.deepcopy(_loop_state.state_of(learner._loop)), follows.beside.clone()
     parameters = [*learner.model.parameters()]
     with pytest.raises(KilledError, match=r"encoder\.layers\.1 8 -> "):
         learner.grow(surgery)
     assert len(follows.told) == 2 and follows.told[1] == f"took back: {follows.told[0]}"
     assert torch.equal(follows.beside, beside)
-    assert str(learner._loop.state_dict()) == str(before)
+    assert str(_loop_state.state_of(learner._loop)) == str(before)
     assert all(one is other for one, other in zip(learner.model.parameters(), parameters, strict=True))
     assert same(state_of(learner), state_of(plain))
     for each in (plain, learner):

@@ -14,6 +14,7 @@ from jumpml.core import JumpMLError, LearnerError
 from jumpml.learn import EarlyStop, Learner, Phase, Replay, TaskStop
 from jumpml.learn._stage import Stage
 from jumpml.learn.steps._meter import NonFinite
+from jumpml.learn.steps._reliving import look_ahead, relive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,9 +220,9 @@ def test_a_step_that_is_shown_again_has_the_tasks_that_it_had(tmp_path: Path) ->
     made.train_epoch()
     batch = next(iter(made.remaining()))
     assert made.stage is not None
-    seen, kept = made._loop.look_at(made.stage, [batch])
+    seen, kept = look_ahead(made._loop, made.stage, [batch])
     assert kept.state()["stopped"] == ["one"]
-    again = learner(tmp_path, early_stop={"tasks": {"one": STOP}})._loop.relive(kept.state())
+    again = relive(learner(tmp_path, early_stop={"tasks": {"one": STOP}})._loop, kept.state())
     assert again.losses.keys() == seen.losses.keys() and "one" not in again.losses
 
 

@@ -16,6 +16,7 @@ import jumpml
 from jumpml.core import LearnerError, NonFiniteLossError, Task
 from jumpml.data import Column, DataLoaders, random_split
 from jumpml.learn import BatchSizes, Hook, Learner, OverfitReport, Phase, Saving, StepProfile
+from jumpml.learn._loop_state import state_of
 from jumpml.learn.trials._batch_sizes import BatchSize
 from jumpml.learn.trials._find_lr import falling, smoothed, steepest
 from jumpml.learn.trials._memory import bytes_of, told_bytes
@@ -80,7 +81,7 @@ def bits(learner: Learner) -> list[Tensor]:
         else:
             found.append(torch.tensor([ord(letter) for letter in repr(value)]))
 
-    walk(learner._loop.state_dict())
+    walk(state_of(learner._loop))
     walk([learner.model.training, [p.grad is None for p in learner.model.parameters()], len(learner.history.epochs)])
     walk([p.requires_grad for p in learner.model.parameters()])
     for loader in (learner.loaders.train, learner.loaders.val, learner.loaders.test):

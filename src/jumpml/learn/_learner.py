@@ -11,6 +11,7 @@ from jumpml.core import EpochRecord, LearnerError
 from jumpml.evaluate import evaluate, predict
 from jumpml.learn._history import RunHistory
 from jumpml.learn._loop import Loop
+from jumpml.learn._loop_state import identity_of
 from jumpml.learn._phase import Phase, self_supervised
 from jumpml.learn._run import Run
 from jumpml.learn.adapting import adapt_to
@@ -29,6 +30,7 @@ from jumpml.learn.processes._same import check_same, told_of_data, told_of_model
 from jumpml.learn.steps._execution import Compile, Execution
 from jumpml.learn.steps._means import count_of, of_all
 from jumpml.learn.steps._relived import load_step
+from jumpml.learn.steps._reliving import relive
 from jumpml.learn.steps._update import Update
 from jumpml.learn.steps._window import rows_of
 from jumpml.objectives import reduce
@@ -171,7 +173,7 @@ class Learner:
         )
         if not self.processes.alone:
             told = {**told_of_saving(saving), **told_of_data(loaders), **told_of_rates(self.optimizer)}
-            told |= self._loop.identity()
+            told |= identity_of(self._loop)
             check_same(self.processes, told)
         logs = log if self.processes.first else ()
         self._run = Run(self, self._loop, saving=saving, logs=logs, average=average)
@@ -401,7 +403,7 @@ class Learner:
         Raises:
             RunError: It is not there, or damaged.
         """
-        return self._loop.relive(load_step(Path(path)))
+        return relive(self._loop, load_step(Path(path)))
 
     # --- what a copy finds out: the learner stays as it is, to the bit ------------------------------------------------
 
@@ -587,12 +589,12 @@ class Learner:
     @property
     def weights(self) -> Mapping[str, float]:
         """By objective, what its mean is multiplied by in the step that is under way; some move over a phase."""
-        return self._loop.weights
+        return self._loop.weights.now
 
     @property
     def compiled(self) -> bool:
         """Whether losses are computed by code that `torch.compile` makes."""
-        return self._loop.compiled
+        return self._loop.execution.compile is not None
 
     @property
     def hooks(self) -> Sequence[Hook]:
@@ -602,7 +604,7 @@ class Learner:
     @property
     def skips_updates(self) -> bool:
         """Whether an update whose gradients are not finite is left out, and the run goes on."""
-        return self._loop.skips_updates
+        return self._loop.update.skips
 
     def note(self, text: str) -> None:
         """Say in the open epoch's record what happened at its end."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from jumpml.core import EpochRecord, derive_seed
+from jumpml.learn._reshaping import follow, leave_out
 from jumpml.learn._undo import Undo
 from jumpml.learn._validation import improves, validate
 from jumpml.learn.continual._consolidation import consolidate
@@ -139,7 +140,7 @@ class Run:
     def stop_task(self, task: str) -> None:
         """Leave a task out; see `Learner.stop_task`."""
         self.states.read()
-        self.loop.stop_task(task)
+        leave_out(self.loop, task)
         self.states.hold()
 
     def grow(self, surgery: Surgery) -> Growth:
@@ -152,7 +153,7 @@ class Run:
         undo = Undo(loop)
         growth = loop.model.grow(with_fields(surgery, loop.model, loop.loaders), seed=loop.seed)
         try:
-            loop.grew(growth)
+            follow(loop, growth)
         except BaseException:
             undo.back()
             raise
@@ -191,7 +192,7 @@ class Run:
             val=val,
             rows=rows,
             lr=loop.optimizer.param_groups[0]["lr"],
-            rates=rates_of(loop.optimizer, loop._groups),
+            rates=rates_of(loop.optimizer, loop.groups),
             seconds=time.perf_counter() - start,
         )
         loop.validated(val)

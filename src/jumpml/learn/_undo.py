@@ -21,8 +21,8 @@ class Undo:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._lineage, self._stage, self._groups = loop.model.lineage, loop.stage, loop._groups
-        self._weights, self._metered = dict(loop._weights), dict(loop._meter.weights)
+        self._lineage, self._stage, self._groups = loop.model.lineage, loop.stage, loop.groups
+        self._weights, self._metered = dict(loop.weights.now), dict(loop.meter.weights)
         self._options = [{**group, "params": [*group["params"]]} for group in loop.optimizer.param_groups]
         self._moments = [
             {parameter: dict(state) for parameter, state in member.state.items()}
@@ -41,10 +41,10 @@ class Undo:
         for member, moments in zip(members_of(loop.optimizer), self._moments, strict=True):
             member.state.clear()
             member.state.update(moments)
-        for weights, were in ((loop._weights, self._weights), (loop._meter.weights, self._metered)):
+        for weights, were in ((loop.weights.now, self._weights), (loop.meter.weights, self._metered)):
             weights.clear()
             weights.update(were)
-        loop.stage, loop._groups = self._stage, self._groups
+        loop.stage, loop.groups = self._stage, self._groups
         for hook in heard:
             for growth in undone:
                 hook.grew(growth)

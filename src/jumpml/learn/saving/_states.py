@@ -8,6 +8,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import LearnerError, NonFiniteLossError
+from jumpml.learn._loop_state import go_on_from, identity_of, state_of
+from jumpml.learn._reshaping import regrow
 from jumpml.learn._told import as_now
 from jumpml.learn.hooks._averaging import EMA
 from jumpml.learn.saving._agreement import Agreement
@@ -134,7 +136,7 @@ class States:
         if self.keeper is None or best is None:
             return False
         state = self.keeper.load(best[1])
-        self._loop.regrow(state["lineage"])
+        regrow(self._loop, state["lineage"])
         self._loop.model.load_state_dict(state["model"])
         if self._average:
             self._average.load_state_dict(state["hooks"][self._average.name])
@@ -159,8 +161,8 @@ class States:
         if not all_finite(self._loop.model.parameters()):  # a finite loss may still have had a gradient that is not
             raise NonFinite(self._loop.progress.step + 1)
         self.settle_buffers()
-        told = {"identity": self._loop.identity(), "files": json.dumps(self.files), **self._journal.state_dict()}
-        state = self._loop.state_dict()
+        told = {"identity": identity_of(self._loop), "files": json.dumps(self.files), **self._journal.state_dict()}
+        state = state_of(self._loop)
         self._agreement.check(self._loop.progress.step, state)
         return {**told, **state}
 
@@ -173,11 +175,11 @@ class States:
     def _load(self, state: dict[str, Any]) -> Changes:
         """Go on from a state; what was changed since."""
         step = state["progress"]["step"]
-        changes = Changes(state["identity"], self._loop.identity(), as_now(json.loads(state["files"])), self.files)
+        changes = Changes(state["identity"], identity_of(self._loop), as_now(json.loads(state["files"])), self.files)
         if changes and not self._allow_changes:
             folder = self.saving.folder.parent if self.saving else None
             changes.refuse(step, folder if folder and (folder / "specs").is_dir() else None)
-        self._loop.load_state_dict(state, changes)
+        go_on_from(state, self._loop, changes)
         self._journal.load_state_dict(state)
         self._agreement.good = step
         if changes:

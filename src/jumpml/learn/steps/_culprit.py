@@ -8,6 +8,7 @@ import torch
 
 from jumpml.core import NonFiniteLossError
 from jumpml.learn.steps._relived import save_step
+from jumpml.learn.steps._reliving import look_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -101,7 +102,7 @@ def _relive(loop: Loop, step: int) -> tuple[RelivedStep, Snapshot] | None:
         if loop.stage is None:
             break
         if loop.progress.step == step - 1:
-            return loop.look_at(loop.stage, batches)
+            return look_ahead(loop, loop.stage, batches)
         loop.step(loop.stage, batches)
     return None
 

@@ -116,7 +116,7 @@ def overfit_batch(learner: Learner, steps: int, phase: str | None) -> OverfitRep
         for module in trial.model.modules():
             if isinstance(module, _DropoutNd):
                 module.p = 0.0
-        trial._loop._teaching = None  # one batch, and all that is to be learned of it
+        trial._loop.teaching = None  # one batch, and all that is to be learned of it
         stage = trial._run.enter(name)
         batch = next(trial.remaining())
         watched, begun = _Watch(trial.model, stage.trained), trial.progress.step

@@ -39,8 +39,8 @@ def profile_step(learner: Learner, steps: int, phase: str | None) -> StepProfile
         raise LearnerError(f"expected at least 1 step, got {steps}.")
     name = phase_of(learner, phase)
     with trial_of(learner) as trial, trial._loop.random:
-        compiles = trial._loop._execution.compile is not None
-        trial._loop._execution = replace(trial._loop._execution, compile=None)  # compiled, nodes melt into each other
+        compiles = trial._loop.execution.compile is not None
+        trial._loop.execution = replace(trial._loop.execution, compile=None)  # compiled, nodes melt into each other
         trial._run.enter(name)
         device = next(trial.model.parameters()).device
         windows = windows_of(trial, name)

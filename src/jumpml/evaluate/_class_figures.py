@@ -1,4 +1,4 @@
-"""Figures of decided classes and labels, once a row or at positions."""
+"""Figures of decided classes and labels, once a row or at positions, each on all resamples at once: ``[resamples]``."""
 
 from __future__ import annotations
 
@@ -14,85 +14,90 @@ from jumpml.evaluate._ranking import auroc, average_precision
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from jumpml.evaluate._draws import Draws
     from jumpml.evaluate._sample import Sample
 
 
 def hits(given: Tensor, hit: Tensor) -> tuple[Tensor, Tensor]:
-    """Of what was given so, how much was hit."""
-    return (given & hit).sum(), given.sum()
+    """Which rows were hit, of those that were given so; ``[rows]`` each."""
+    return given & hit, given
 
 
 def accuracy(s: Sample) -> tuple[Tensor, Tensor]:
     """Rows that are decided rightly, of all."""
-    return s.right.sum(), torch.tensor(len(s))
+    return s.right, torch.ones_like(s.right)
 
 
-def balanced_accuracy(s: Sample) -> Tensor:
+def balanced_accuracy(s: Sample, draws: Draws) -> Tensor:
     """The mean over classes of the share of their rows that are decided rightly."""
-    from torchmetrics.functional.classification import multiclass_recall
-
-    recall = multiclass_recall(s.decided, s.target, s.num_classes, average="none", validate_args=False)
-    return recall[s.class_counts > 0].mean()
+    right, true, _ = _by_class(s, draws)
+    return (right / true).nanmean(1)
 
 
-def macro_f1(s: Sample | Positions) -> Tensor:
+def macro_f1(s: Sample | Positions, draws: Draws) -> Tensor:
     """The mean F1 score of the classes or labels; at positions it is Dice's coefficient."""
-    if isinstance(s, Positions):
-        return dice(s)
-    if s.decides == "labels":
-        twice, marked = _f1_of_labels(s)
-        return (twice[marked > 0] / marked[marked > 0]).mean()
-    from torchmetrics.functional.classification import multiclass_f1_score
-
-    return multiclass_f1_score(s.decided, s.target, s.num_classes, average="macro", validate_args=False)
+    if not isinstance(s, Positions) and s.decides == "labels":
+        _some_label(s)
+    return dice(s, draws)
 
 
-def micro_f1(s: Sample) -> Tensor:
+def micro_f1(s: Sample, draws: Draws) -> Tensor:
     """The F1 score of all labels together."""
-    twice, marked = _f1_of_labels(s)
-    return twice.sum() / marked.sum()
+    _some_label(s)
+    right, true, given = (count.sum(1) for count in _by_class(s, draws))
+    return 2 * right / (true + given)
 
 
-def _f1_of_labels(s: Sample) -> tuple[Tensor, Tensor]:
-    """An F1 score's numerator and denominator of each label; one without a row and without a decision has no score."""
-    twice, marked = 2 * (s.decided & s.target).sum(0), (s.decided + s.target).sum(0)
-    if not marked.any():
+def _some_label(s: Sample) -> None:
+    if not (s.decided.any() or s.target.any()):
         raise UndefinedError("no row has a label and none was given one")
-    return twice.double(), marked.double()
 
 
-def f1(s: Sample) -> Tensor:
+def f1(s: Sample, draws: Draws) -> Tensor:
     """The F1 score of the second class."""
-    from torchmetrics.functional.classification import binary_f1_score
-
     if not (s.decided.any() or s.target.any()):
         raise UndefinedError("no row is positive and none was taken for positive")
-    return binary_f1_score(s.decided, s.target, validate_args=False)
+    right, true, given = (count[:, 1] for count in _by_class(s, draws))
+    return 2 * right / (true + given)
 
 
-def matthews(s: Sample) -> Tensor:
-    """Matthews' correlation of decisions and truth."""
-    from torchmetrics.functional.classification import multiclass_matthews_corrcoef
+def matthews(s: Sample, draws: Draws) -> Tensor:
+    """Matthews' correlation of decisions and truth; 0 where either is of one class alone."""
+    right, true, given = _by_class(s, draws)
+    rows = true.sum(1)
+    together = right.sum(1) * rows - (true * given).sum(1)
+    apart = (rows.square() - true.square().sum(1)) * (rows.square() - given.square().sum(1))
+    return torch.where(apart > 0, together / apart.sqrt(), 0.0)
 
-    return multiclass_matthews_corrcoef(s.decided, s.target, s.num_classes, validate_args=False)
 
-
-def kappa(s: Sample) -> Tensor:
+def kappa(s: Sample, draws: Draws) -> Tensor:
     """Cohen's agreement of decisions and truth beyond chance."""
-    from torchmetrics.functional.classification import multiclass_cohen_kappa
+    return _agreement(s, draws, 1 - torch.eye(s.num_classes, dtype=torch.float64))
 
+
+def quadratic_kappa(s: Sample, draws: Draws) -> Tensor:
+    """Cohen's agreement, a disagreement weighed by the square of the ranks between."""
+    ranks = torch.arange(s.num_classes, dtype=torch.float64)
+    return _agreement(s, draws, (ranks[:, None] - ranks).square())
+
+
+def _agreement(s: Sample, draws: Draws, cost: Tensor) -> Tensor:
     _several_classes(s)
-    return multiclass_cohen_kappa(s.decided, s.target, s.num_classes, validate_args=False)
+    size = s.num_classes
+    true, given = draws.tally(s.target, size), draws.tally(s.decided, size)
+    expected = ((true @ cost) * given).sum(1) / true.sum(1)
+    found = draws.sums(cost[s.target, s.decided])
+    return (1 - found / expected).where((true > 0).sum(1) > 1, torch.nan)
 
 
-def macro_auroc(s: Sample) -> Tensor:
+def macro_auroc(s: Sample, draws: Draws) -> Tensor:
     """The mean over classes or labels of the area under the ROC."""
-    return auroc(*_rankings(s)).mean()
+    return auroc(*_rankings(s), draws).nanmean(1)
 
 
-def macro_average_precision(s: Sample) -> Tensor:
+def macro_average_precision(s: Sample, draws: Draws) -> Tensor:
     """The mean over classes or labels of the average precision."""
-    return average_precision(*_rankings(s)).mean()
+    return average_precision(*_rankings(s), draws).nanmean(1)
 
 
 def _rankings(s: Sample) -> tuple[Tensor, Tensor]:
@@ -109,41 +114,53 @@ def _several_classes(s: Sample) -> None:
         raise UndefinedError("all rows are of one class")
 
 
-def log_loss(s: Sample | Positions) -> Tensor:
+def log_loss(s: Sample | Positions, draws: Draws) -> Tensor:
     """The mean of minus the logarithm of the probability of what is true."""
     if isinstance(s, Positions):
-        return s.mean_loss()
+        return draws.sums(s.loss) / draws.sums(s.count)
     logits = s.logits.double()  # a probability in float32 would round to 0 where the logit still says how wrong it is
     if s.logits.dim() == 2 and s.decides == "class":
-        return F.cross_entropy(logits, s.target)
-    return F.binary_cross_entropy_with_logits(logits, s.target.double())
+        return draws.means(F.cross_entropy(logits, s.target, reduction="none"))
+    return draws.means(F.binary_cross_entropy_with_logits(logits, s.target.double(), reduction="none"))
 
 
-def brier(s: Sample) -> Tensor:
+def brier(s: Sample, draws: Draws) -> Tensor:
     """The mean squared difference of probabilities and truth."""
     probabilities = s.probabilities.double()
     if s.probabilities.dim() == 2 and s.decides == "class":
-        return (probabilities - F.one_hot(s.target, s.num_classes)).square().sum(1).mean()
-    return (probabilities - s.target).square().mean()
+        return draws.means((probabilities - F.one_hot(s.target, s.num_classes)).square().sum(1))
+    return draws.means((probabilities - s.target).square())
 
 
-def quadratic_kappa(s: Sample) -> Tensor:
-    """Cohen's agreement, a disagreement weighed by the square of the ranks between."""
-    from torchmetrics.functional.classification import multiclass_cohen_kappa
-
-    _several_classes(s)
-    return multiclass_cohen_kappa(s.decided, s.target, s.num_classes, weights="quadratic", validate_args=False)
+def hamming_loss(s: Sample, draws: Draws) -> Tensor:
+    """The share of rows and labels that are decided wrongly."""
+    return draws.means((s.decided != s.target).double())
 
 
-def dice(s: Positions) -> Tensor:
+def dice(s: Sample | Positions, draws: Draws) -> Tensor:
     """The mean over classes of twice what is right over what is true and what was given."""
-    right, true, given = s.totals
-    there = true + given > 0  # a class of no position that none was taken for has no score
-    return (2 * right[there] / (true + given)[there]).mean()
+    right, true, given = _by_class(s, draws)
+    return (2 * right / (true + given)).nanmean(1)  # a class of no row that none was taken for has no score
 
 
-def mean_iou(s: Positions) -> Tensor:
+def mean_iou(s: Positions, draws: Draws) -> Tensor:
     """The mean over classes of what is right over what is true or was given."""
-    right, true, given = s.totals
-    union = true + given - right
-    return (right[union > 0] / union[union > 0]).mean()
+    right, true, given = _by_class(s, draws)
+    return (right / (true + given - right)).nanmean(1)
+
+
+def position_accuracy(s: Positions, draws: Draws) -> Tensor:
+    """The share of known positions that were decided rightly."""
+    return draws.sums(s.right) / draws.sums(s.count)
+
+
+def _by_class(s: Sample | Positions, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
+    """What was decided rightly, what is true and what was given, float64 ``[resamples, classes]`` each."""
+    if isinstance(s, Positions):
+        right, true, given = draws.sums(s.classes).unbind(1)
+        return right, true, given
+    if s.decides == "labels":
+        return draws.sums(s.decided & s.target), draws.sums(s.target), draws.sums(s.decided)
+    size, right = s.num_classes, s.decided == s.target
+    true, given = draws.tally(s.target, size), draws.tally(s.decided, size)
+    return draws.tally(torch.where(right, s.target, size), size + 1)[:, :size], true, given

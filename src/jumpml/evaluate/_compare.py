@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import EvaluationError, Figure, did_you_mean
+from jumpml.evaluate._draws import Draws
 from jumpml.evaluate._intervals import num_resamples, paired, percentiles, resamples
-from jumpml.evaluate._measure import first, resolve
+from jumpml.evaluate._measure import draw, first, resolve
 from jumpml.evaluate._metric import FEWEST, Metric, UndefinedError
 from jumpml.evaluate._named import Proportion
 from jumpml.evaluate._sample import AnySample, sample_of
@@ -67,13 +69,11 @@ def compare(kind: str, metrics: Sequence[Any], name: str, before: Predicted, aft
         _, count = entry.hits(samples[0])
         low, high = paired(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()), count)
         return Figure(value=value, low=low, high=high, n=count)
-    draws: list[float] = []
     number = entry.resamples or num_resamples(samples[0].size)
-    for drawn in resamples(rows, number, samples[0].block):
-        try:
-            draws.append(_change(entry, name, *(sample.take(drawn) for sample in samples)))
-        except (UndefinedError, EvaluationError):
-            continue  # it worked on the split itself; a resample may lack a class
+    taken = resamples(rows, number, samples[0].block)
+    counts = Draws.of(taken)
+    old, new = (draw(entry, sample, taken, counts)[name] for sample in samples)
+    draws = [change for change in (new - old).tolist() if math.isfinite(change)]  # a resample may lack a class
     if len(draws) < FEWEST:
         raise EvaluationError(f"{name!r} has a value on too few resamples of the {rows} rows for an interval.")
     low, high = percentiles(draws)

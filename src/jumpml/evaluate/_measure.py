@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from jumpml.core import EvaluationError, Figure
+from jumpml.evaluate._draws import Draws
 from jumpml.evaluate._intervals import BLOCKS, num_resamples, percentiles, reflected, resamples, wilson
 from jumpml.evaluate._metric import FEWEST, FunctionMetric, Metric, ObjectMetric, UndefinedError, metric
 from jumpml.evaluate._named import Proportion, Statistic, named
@@ -17,7 +21,11 @@ from jumpml.evaluate._sample import AnySample, sample_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torch import Tensor
+
     from jumpml.evaluate._predictions import Predicted
+
+HELD = 4_000_000  # numbers that are held at once where a figure of several resamples is computed
 
 
 @dataclass(frozen=True)
@@ -137,24 +145,43 @@ def first(entry: Metric, sample: AnySample) -> dict[str, float]:
 
 def _bootstrap(sample: AnySample, values: Mapping[Metric, Mapping[str, float]]) -> dict[Metric, dict[str, list[float]]]:
     """All metrics' values on the same resamples; those on which a metric has none are passed over."""
-    draws = {entry: {name: list[float]() for name in named} for entry, named in values.items()}
     counts = {entry: entry.resamples or num_resamples(sample.size) for entry in values}
-    for index, rows in enumerate(resamples(len(sample), max(counts.values(), default=0), sample.block)):
-        drawn = sample.take(rows)
-        for entry, count in counts.items():
-            if index < count:
-                _draw(entry, drawn, draws[entry])
-    return draws
+    rows = resamples(len(sample), max(counts.values(), default=0), sample.block)
+    draws = Draws.of(rows)
+    drawn = {entry: draw(entry, sample, rows[:count], draws) for entry, count in counts.items()}
+    return {
+        entry: {name: given[name][given[name].isfinite()].tolist() for name in values[entry]}
+        for entry, given in drawn.items()
+    }
 
 
-def _draw(entry: Metric, drawn: AnySample, draws: Mapping[str, list[float]]) -> None:
+def draw(entry: Metric, sample: AnySample, rows: Tensor, draws: Draws) -> Mapping[str, Tensor]:
+    """A metric's values on resamples.
+
+    Args:
+        entry: The metric. A named one has them all at once; a user's is called for each.
+        sample: The rows.
+        rows: The drawn ones, int64 ``[resamples, rows]``.
+        draws: The same, as how often each is drawn.
+
+    Returns:
+        float64 ``[resamples]`` by figure; NaN on those where it has no value.
+    """
+    if isinstance(entry, Proportion | Statistic):
+        parts = [entry.draw(sample, part) for part in draws.split(HELD // max(sample.size, 1))]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    found: defaultdict[str, Tensor] = defaultdict(lambda: torch.full((len(rows),), math.nan, dtype=torch.float64))
+    for index, drawn in enumerate(rows):
+        for name, value in _called(entry, sample.take(drawn)).items():
+            found[name][index] = value
+    return found
+
+
+def _called(entry: Metric, drawn: AnySample) -> dict[str, float]:
     try:
-        values = entry.compute(drawn)
+        return entry.compute(drawn)
     except Exception:
-        return  # it worked on the split itself; a resample may lack a class, which many functions refuse
-    for name, value in values.items():
-        if name in draws and math.isfinite(value):
-            draws[name].append(value)
+        return {}  # it worked on the split itself; a resample may lack a class, which many functions refuse
 
 
 def _close(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jumpml.core import WITH_HISTORY, WITH_QUANTILES, EvaluationError, did_you_mean
 from jumpml.evaluate import _class_figures as figures
+from jumpml.evaluate._draws import Draws
 from jumpml.evaluate._embeddings import EMBEDDING_FIGURES
 from jumpml.evaluate._metric import UndefinedError
 from jumpml.evaluate._neighbours import found_among, mean_average_precision
@@ -18,6 +19,7 @@ from jumpml.evaluate._numbers import (
     determination,
     peak_ratio,
     pinball,
+    root_squared_error,
     scaled_error,
     seasonal_skill,
     skill,
@@ -43,7 +45,11 @@ NUMBERS = ("regression", "forecasting", "reconstruction")
 
 @dataclass(frozen=True, kw_only=True)
 class Proportion:
-    """A share of rows: so many hits of so many trials, which has a Wilson interval."""
+    """A share of rows: so many hits of so many trials, which has a Wilson interval.
+
+    Attributes:
+        counts: The hits and the trials of each row, ``[rows]`` each.
+    """
 
     name: str
     kinds: tuple[str, ...]
@@ -57,18 +63,23 @@ class Proportion:
         Raises:
             UndefinedError: There are no trials.
         """
-        hits, trials = (int(count) for count in self.counts(sample))
+        hits, trials = (int(count.sum()) for count in self.counts(sample))
         if not trials:
             raise UndefinedError("it is a share of rows of which there are none")
         return hits, trials
 
     def independent(self, sample: AnySample) -> bool:
         """Whether trials tell nothing of each other: of several in a row, or of neighbouring windows, they do."""
-        return sample.block == 1 and int(self.counts(sample)[1]) <= len(sample)
+        return sample.block == 1 and int(self.counts(sample)[1].sum()) <= len(sample)
 
     def compute(self, sample: AnySample) -> dict[str, float]:
         """The share."""
         hits, trials = self.hits(sample)
+        return {self.name: hits / trials}
+
+    def draw(self, sample: AnySample, draws: Draws) -> dict[str, Tensor]:
+        """The share on each resample, float64 ``[resamples]``."""
+        hits, trials = (draws.sums(count) for count in self.counts(sample))
         return {self.name: hits / trials}
 
 
@@ -77,24 +88,30 @@ class Statistic:
     """Any other figure, which has a bootstrap interval; one that `reflects` is raised by repeated rows alone.
 
     Attributes:
-        each: Where outputs have names, the figure of each.
+        value: The figure on each resample, float64 ``[resamples]``; NaN on those where it has none.
+        each: Where outputs have names, the figure of each, ``[resamples, outputs]``.
     """
 
     name: str
     kinds: tuple[str, ...]
-    value: Callable[[Any], Tensor]
+    value: Callable[[Any, Draws], Tensor]
     higher_is_better: bool | None = True
     resamples: int | None = None
     reflects: bool = False
-    each: Callable[[Sample], Tensor] | None = None
+    each: Callable[[Sample, Draws], Tensor] | None = None
 
     def compute(self, sample: AnySample) -> dict[str, float]:
         """The figure, and that of each named output that has one."""
-        found = {self.name: float(self.value(sample))}
+        found = {name: float(value) for name, value in self.draw(sample, Draws.once(len(sample))).items()}
+        return {name: value for name, value in found.items() if name == self.name or not math.isnan(value)}
+
+    def draw(self, sample: AnySample, draws: Draws) -> dict[str, Tensor]:
+        """The figure on each resample, and that of each named output."""
+        found = {self.name: self.value(sample, draws)}
         if self.each is None or isinstance(sample, Positions) or not sample.names:
             return found
-        own = zip(sample.names, self.each(sample).tolist(), strict=True)
-        return found | {f"{self.name}.{name}": value for name, value in own if not math.isnan(value)}
+        own = zip(sample.names, self.each(sample, draws).unbind(1), strict=True)
+        return found | {f"{self.name}.{name}": value for name, value in own}
 
 
 _ALL: tuple[Proportion | Statistic, ...] = (
@@ -119,15 +136,15 @@ _ALL: tuple[Proportion | Statistic, ...] = (
     Statistic(
         name="hamming_loss",
         kinds=LABELS,
-        value=lambda s: (s.decided != s.target).double().mean(),
+        value=figures.hamming_loss,
         higher_is_better=False,
     ),
     Statistic(name="quadratic_kappa", kinds=("ordinal",), value=figures.quadratic_kappa),
     Statistic(
         name="rmse",
         kinds=NUMBERS,
-        value=lambda s: squared_error(s, each=False).sqrt(),
-        each=lambda s: squared_error(s, each=True).sqrt(),
+        value=partial(root_squared_error, each=False),
+        each=partial(root_squared_error, each=True),
         higher_is_better=False,
     ),
     Statistic(
@@ -160,18 +177,18 @@ _ALL: tuple[Proportion | Statistic, ...] = (
     # positions of one row depend on each other: the intervals come from resamples of rows
     Statistic(name="mean_iou", kinds=("segmentation",), value=figures.mean_iou),
     Statistic(name="dice", kinds=("segmentation",), value=figures.dice),
-    Statistic(name="pixel_accuracy", kinds=("segmentation",), value=Positions.accuracy),
-    Statistic(name="token_accuracy", kinds=TOKENS, value=Positions.accuracy),
+    Statistic(name="pixel_accuracy", kinds=("segmentation",), value=figures.position_accuracy),
+    Statistic(name="token_accuracy", kinds=TOKENS, value=figures.position_accuracy),
     Statistic(
         name="perplexity",
         kinds=("language_modelling",),
-        value=lambda s: s.mean_loss().exp(),
+        value=lambda s, draws: figures.log_loss(s, draws).exp(),
         higher_is_better=False,
     ),
     Statistic(
         name="bits_per_token",
         kinds=("language_modelling",),
-        value=lambda s: s.mean_loss() / math.log(2),
+        value=lambda s, draws: figures.log_loss(s, draws) / math.log(2),
         higher_is_better=False,
     ),
 )

@@ -13,6 +13,7 @@ from jumpml.evaluate._metric import UndefinedError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from jumpml.evaluate._draws import Draws
     from jumpml.evaluate._sample import Sample
 
 MOST = 20  # nearest rows that the picture goes to
@@ -46,12 +47,12 @@ def find_neighbours(embeddings: Tensor, classes: Tensor) -> dict[str, Tensor]:
 
 
 def found_among(s: Sample, count: int) -> tuple[Tensor, Tensor]:
-    """How many queries have a row of their class among the nearest so many, of how many that any row could match."""
+    """Which queries have a row of their class among the nearest so many, of those that any row could match."""
     first = s.aside["first"]
-    return (first <= count).sum(), (~first.isnan()).sum()
+    return first <= count, ~first.isnan()
 
 
-def mean_average_precision(s: Sample) -> Tensor:
+def mean_average_precision(s: Sample, draws: Draws) -> Tensor:
     """The mean over the queries that any row could match.
 
     Raises:
@@ -60,7 +61,7 @@ def mean_average_precision(s: Sample) -> Tensor:
     precision = s.aside["average_precision"]
     if precision.isnan().all():
         raise UndefinedError("no two rows are of one class")
-    return precision.nanmean()
+    return draws.means(precision)
 
 
 def recall_curve(s: Sample) -> dict[str, tuple[Curve, ...]]:

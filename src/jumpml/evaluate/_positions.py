@@ -98,19 +98,6 @@ class Positions:
         size, known = self.classes.shape[2], self.target >= 0
         return (self.target[known] * size + self.decided[known]).bincount(minlength=size**2).view(size, size)
 
-    @property
-    def totals(self) -> Tensor:
-        """float64 ``[3, classes]``, the sum of ``classes`` over rows."""
-        return self.classes.sum(0, dtype=torch.float64)
-
-    def mean_loss(self) -> Tensor:
-        """Nats a known position."""
-        return self.loss.sum() / self.count.sum()
-
-    def accuracy(self) -> Tensor:
-        """The share of known positions that were decided rightly."""
-        return self.right.sum(dtype=torch.float64) / self.count.sum()
-
     def take(self, rows: Tensor) -> Positions:
         """Some of the rows, in the order given, as often as given."""
         sums = {name: getattr(self, name)[rows] for name in _SUMS}

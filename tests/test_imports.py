@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).parents[1] / "src" / "jumpml"
 TOP = (  # with the cli, the only ones that know every room
     *("__init__", "_verbs", "_check", "_dry_run", "_project"),
+    *("_project_files", "_run_record", "_stages"),
     *("_removable", "_ablate", "_resume", "_together", "__main__"),
     *("_search", "_tune_record", "_study", "_tune"),
 )

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, final
 
-from jumpml._project import Project, Stages
+from jumpml._project import Project
 from jumpml._removable import OPTION, removed
+from jumpml._stages import Stages
 from jumpml._together import refuse_several
 from jumpml._verbs import eval_model, new_run_folder
 from jumpml.core import (

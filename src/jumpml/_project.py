@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import platform
 import shlex
 import tempfile
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from jumpml._check import CheckReport, check_parts
 from jumpml._dry_run import shortened, shortened_deploy
+from jumpml._project_files import find_files, save_files, split_overrides
+from jumpml._run_record import NAME, amend_record, begin_record, end_record, save_record
+from jumpml._stages import Stages
 from jumpml._together import together, told_of
 from jumpml._verbs import (
     create_dataloader,
@@ -32,15 +32,10 @@ from jumpml.core import (
     FileSpec,
     Launched,
     LearnerSpec,
-    Mistake,
     ModelSpec,
-    RunRecord,
     SpecError,
-    anchored,
     join_errors,
     load_spec,
-    to_yaml,
-    write_file,
 )
 
 if TYPE_CHECKING:
@@ -50,9 +45,6 @@ if TYPE_CHECKING:
     from jumpml.diagnose import MappedNode
     from jumpml.graph import Model
     from jumpml.learn import Learner, Processes
-
-_SUFFIXES = (".yaml", ".yml", ".json", ".py")
-_NEEDED = ("data", "model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +83,8 @@ class Project:
             JumpMLError: Several files hold mistakes; the text has all of them.
         """
         folder = Path(folder)
-        by_kind = _split_overrides(overrides or {})
-        paths = _files(folder)
+        by_kind = split_overrides(overrides or {})
+        paths = find_files(folder)
         specs: dict[str, FileSpec] = {}
         errors: list[SpecError] = []
         for kind, spec_class in SPECS.items():
@@ -275,13 +267,13 @@ class Project:
         for node, weights in {**model.loaded, **learner.initialized}.items():
             if node not in begun:
                 say("weights", f"{node} begins with {weights}")
-        if processes.first and not (folder / "run.json").exists():  # a resumed run keeps the record of its beginning
-            self.save_run(folder, loaders, learner)
+        if processes.first and not (folder / NAME).exists():  # a resumed run keeps the record of its beginning
+            begin_record(folder, self, loaders, learner)
         learner.files = processes.from_first(lambda: told_by(kept.learner, kept.model, kept.data))
         resumed = learner.resume(allow_changes=allow_changes)
         if resumed and allow_changes and processes.first:
             kept.save_specs(folder / "specs")  # from now on the run is theirs
-            kept.amend_run(folder, loaders, model)
+            amend_record(folder, kept, loaders, model)
         say("learn", f"from step {learner.progress.step}" if resumed else f"on {next(model.parameters()).device}")
         learner.fit()
         learner.restore_best()
@@ -305,20 +297,14 @@ class Project:
             say("adapt", f"to the test rows, by {learner.adaptation.method.name}")
             adapted = evaluate_beside(results, model, learner.adapt())
             results.record = results.record.model_copy(update={"adapted": adapted})
-        _save(folder / "evaluation.json", results.record)
+        save_record(folder / "evaluation.json", results.record)
         say("diagnose", "attribution, hard examples, out-of-domain")
         diagnosis = diagnose(loaders, model, history, maps=self._maps())
-        _save(folder / "diagnosis.json", diagnosis.record)
+        save_record(folder / "diagnosis.json", diagnosis.record)
         say("deploy", ", ".join(["float32", *self.deploy.variants]))
         deployment = deploy_model(results, model, self.deploy, folder=folder, trust=self.trust)
-        _save(folder / "deployment.json", deployment.record)
-        run = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
-        learned: dict[str, Any] = {"tasks": tuple(history.by_task())}
-        if model.lineage:  # it is another model than at the beginning
-            grown = tuple(surgery["text"] for surgery in model.lineage)
-            learned |= {"graph": model.record(), "growth": grown}
-        run = run.model_copy(update=learned)
-        _save(folder / "run.json", run)
+        save_record(folder / "deployment.json", deployment.record)
+        run = end_record(folder, model, history)
         card = report_card(results, diagnosis, deployment, epochs=history.epochs, course=history.course, run=run)
         card.save(folder)
         deployment.add_card(card.html)
@@ -326,157 +312,4 @@ class Project:
 
     def save_specs(self, folder: Path) -> None:
         """The resolved files, which find what lies outside from anywhere: the folder alone repeats the run."""
-        for kind in SPECS:
-            spec: FileSpec = getattr(self, kind)
-            write_file(folder / f"{self.name}.{kind}.yaml", to_yaml(self._resolved(kind, folder, spec)))
-
-    def _resolved(self, kind: str, folder: Path, spec: FileSpec) -> dict[str, Any]:
-        value = spec.model_dump(mode="json")
-        if kind == "data":
-            value["root"] = str(spec.folder.resolve())
-        if kind == "model":
-            value = _with_graphs(self.model, value, folder)
-            if value["data"] is not None:
-                value["data"] = f"{self.name}.data.yaml"
-        if kind == "learner":
-            _anchor(value["initialize"]["checkpoint"], "file", spec.folder)
-            _anchor((value["curriculum"] or {}).get("difficulty"), "run", spec.folder)
-        if kind == "deploy":
-            for name, variant in value["variants"].items():
-                if variant["distill"]:
-                    source = load_spec(ModelSpec, spec.folder / variant["distill"]["into"])
-                    variant["distill"]["into"] = _save_model(source, folder, name)
-        return value
-
-    def save_run(self, folder: Path, loaders: DataLoaders, learner: Learner) -> None:
-        """The record of what is run, ``run.json``."""
-        model = learner.model
-        record = RunRecord(
-            name=self.name,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            specs=self._specs(),
-            environment=environment(),
-            data=loaders.record(),
-            graph=model.record(),
-            weights=dict(model.loaded),
-            initialized=dict(learner.initialized),
-            command=Launched.here().command(self.command),
-        )
-        _save(folder / "run.json", record)
-
-    def amend_run(self, folder: Path, loaders: DataLoaders, model: Model) -> None:
-        """Let ``run.json`` say what is run from now on; when and by which command it began stays."""
-        run = RunRecord.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
-        now = {"specs": self._specs(), "data": loaders.record(), "graph": model.record()}
-        _save(folder / "run.json", run.model_copy(update=now))
-
-    def _specs(self) -> dict[str, Any]:
-        return {kind: getattr(self, kind).model_dump(mode="json") for kind in SPECS}
-
-
-def environment() -> dict[str, str]:
-    """Versions and machine, for the record."""
-    import torch
-
-    packages = ("jumpml", "torch", "numpy", "scikit-learn", "torchmetrics", "captum", "onnx", "onnxruntime")
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "python": platform.python_version(),
-        **versions,
-        "platform": platform.platform(),
-        "threads": str(torch.get_num_threads()),
-        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-    }
-
-
-class Stages:
-    """Tells a terminal which stage a run is in.
-
-    Args:
-        silent: Whether nobody watches: of several processes the first one tells.
-    """
-
-    def __init__(self, *, silent: bool = False) -> None:
-        from rich.console import Console
-
-        self._console = Console(stderr=True, highlight=False, quiet=silent)
-
-    def __call__(self, stage: str, text: str) -> None:
-        from rich.markup import escape
-
-        self._console.print(f"[bold]{stage}[/bold]  {escape(text)}", soft_wrap=True)
-
-
-def _save(path: Path, record: Any) -> None:
-    write_file(path, record.model_dump_json(indent=2) + "\n")
-
-
-def _save_model(spec: ModelSpec, folder: Path, name: str) -> str:
-    """Write a model file, and those that it nests, into a folder of its own, so that it can bear any name."""
-    place = folder / name
-    place.mkdir(parents=True, exist_ok=True)
-    write_file(place / f"{spec.stem}.model.yaml", to_yaml(_with_graphs(spec, spec.model_dump(mode="json"), place)))
-    return f"{name}/{spec.stem}.model.yaml"
-
-
-def _anchor(told: Any, key: str, folder: Path) -> None:
-    """Let a path that a file may say be found from anywhere; text in the place of the mapping says none."""
-    if isinstance(told, dict):
-        told[key] = str((folder / told[key]).resolve())
-
-
-def _with_graphs(spec: ModelSpec, value: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A model file's values, which find what lies outside; the files that it nests are written into the folder."""
-    for name, node in spec.nodes.items():
-        value["nodes"][name] = anchored(value["nodes"][name], spec.folder)
-        if node.graph is not None:
-            inner = load_spec(ModelSpec, spec.folder / node.graph)
-            value["nodes"][name]["graph"] = _save_model(inner, folder, name)
-    return value
-
-
-def _split_overrides(overrides: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in SPECS}
-    for key, value in overrides.items():
-        kind, _, rest = key.partition(".")
-        if kind not in by_kind or not rest:
-            problem = f"expected a key that begins with data., model., learner. or deploy., got {key!r}."
-            raise SpecError("--set", [Mistake(key="", problem=problem)])
-        by_kind[kind][rest] = value
-    return by_kind
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise SpecError(folder, [Mistake(key="", problem="there is no such folder.")])
-    found = {kind: _candidates(folder, kind) for kind in SPECS}
-    mistakes = [
-        Mistake(key="", problem=f"the folder holds no *.{kind}.yaml.", fix="`jumpml new` makes a folder to start from.")
-        for kind in _NEEDED
-        if not found[kind]
-    ]
-    if mistakes:
-        raise SpecError(folder, mistakes)
-    stem = found["data"][0].name.partition(".")[0]
-    paths = {}
-    for kind, candidates in found.items():
-        own = [path for path in candidates if path.name.partition(".")[0] == stem] or candidates
-        if len(candidates) > 1 and (kind == "data" or len(own) > 1):
-            names = ", ".join(path.name for path in candidates)
-            raise SpecError(folder, [Mistake(key="", problem=f"expected one {kind} file, found {names}.")])
-        if own:
-            paths[kind] = own[0]
-    return paths
-
-
-def _candidates(folder: Path, kind: str) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.name.endswith(tuple(f".{kind}{s}" for s in _SUFFIXES))
-    )
+        save_files(self.name, {kind: getattr(self, kind) for kind in SPECS}, folder)

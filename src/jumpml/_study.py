@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 from jumpml._project import Project
+from jumpml._run_record import begin_record
 from jumpml._search import space_of
 from jumpml._tune_record import TrialRecord, TuningRecord
 from jumpml.core import SPECS, JumpMLError, LearnerSpec, derive_seed, load_spec, write_file
@@ -153,7 +154,7 @@ class Study:
         learner = build_learner(project.learner, loaders, model, None, folder, log=[watch])
         learner.files = told_by(project.learner, project.model, project.data)  # as `jumpml resume` tells them
         if not (folder / "run.json").exists():
-            project.save_run(folder, loaders, learner)
+            begin_record(folder, project, loaders, learner)
         learner.resume()
         learner.fit()
         if learner.progress.best is None:

@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from jumpml import Project, ablate, resume
-from jumpml._project import Stages
 from jumpml._removable import removals, removed
+from jumpml._stages import Stages
 from jumpml.cli import app
 from jumpml.core import AblationsRecord, LearnerSpec, RunError, SpecError, load_spec
 from jumpml.learn import Learner

@@ -10,7 +10,7 @@ from digits_files import DATA, shell, written
 
 import jumpml
 from jumpml import Project
-from jumpml._project import Stages
+from jumpml._stages import Stages
 from jumpml.core import SpecError
 from jumpml.learn import Teaching, difficulty_of_run
 

@@ -1,6 +1,7 @@
 """The learner: phases of a short loop, checkpoints that resume exactly, averages, logs."""
 
-from jumpml.learn._build import build_learner, build_phases, join_processes
+from jumpml.learn._build import build_learner, join_processes
+from jumpml.learn._build_phases import build_phases
 from jumpml.learn._history import RunHistory
 from jumpml.learn._hook import Hook, Step
 from jumpml.learn._learner import Learner

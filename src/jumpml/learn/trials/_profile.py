@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
-from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.profiler import record_function
@@ -15,6 +13,7 @@ from torch.profiler import record_function
 from jumpml.core import LearnerError
 from jumpml.learn.trials._memory import bytes_by_node, held_by, peak_of, profiled
 from jumpml.learn.trials._step_profile import PartProfile, StepProfile
+from jumpml.learn.trials._step_sums import MARK, StepSums, middle
 from jumpml.learn.trials._trial import phase_of, read, trial_of, windows_of
 
 if TYPE_CHECKING:
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
     from jumpml.learn._learner import Learner
 
-_MARK = "jumpml:"  # before the names of our ranges
-_BACKWARD = "autograd::engine::evaluate_function: "
-_OPTIMIZER = "Optimizer.step#"
-_Part: TypeAlias = tuple[Literal["node", "objective"], str]
-_NONE: _Part = ("node", "")
 _WARM = 2  # steps that allocate what stays
 
 
@@ -49,23 +43,12 @@ def profile_step(learner: Learner, steps: int, phase: str | None) -> StepProfile
         waited, worked, rows = _timed(trial, windows, steps, device)
         held = held_by(trial)
         seen = _profiled(trial, [next(windows) for _ in range(min(steps, 5) + 1)], device)
-        parts, optimizer, total = _by_part(list(seen.events() or ()), device)
-        scale = worked / total if total else 0.0
-        parameters, weights = bytes_by_node(trial.model)
+        sums = StepSums(seen.events() or (), on_gpu=device.type == "cuda")
+        scale = worked / total if (total := sums.of("all")) else 0.0
+        made = _parts(trial.model, sums, scale)
         read(trial)
-    made = [
-        PartProfile(
-            name=part,
-            kind=kind,
-            forward=forward * scale,
-            backward=backward * scale,
-            parameters=parameters.get(part, 0) if kind == "node" else 0,
-            weights=weights.get(part, 0) if kind == "node" else 0,
-            kept=round(kept),
-        )
-        for (kind, part), (forward, backward, kept) in parts.items()
-    ]
-    known = sum(part.forward + part.backward for part in made) + optimizer * scale
+    optimizer = sums.of("optimizer") * scale
+    known = sum(part.forward + part.backward for part in made) + optimizer
     return StepProfile(
         phase=name,
         device=str(device),
@@ -73,10 +56,27 @@ def profile_step(learner: Learner, steps: int, phase: str | None) -> StepProfile
         steps=steps,
         compiles=compiles,
         data=waited,
-        parts=tuple(made),
-        optimizer=optimizer * scale,
+        parts=made,
+        optimizer=optimizer,
         rest=max(0.0, worked - known),
         peak=held + peak_of(seen, device),
+    )
+
+
+def _parts(model: Model, sums: StepSums, scale: float) -> tuple[PartProfile, ...]:
+    """Nodes and objectives, in the order in which they ran; the profiler's seconds are scaled to those without it."""
+    parameters, weights = bytes_by_node(model)
+    return tuple(
+        PartProfile(
+            name=name,
+            kind=kind,
+            forward=sums.of("forward", (kind, name)) * scale,
+            backward=sums.of("backward", (kind, name)) * scale,
+            parameters=parameters.get(name, 0) if kind == "node" else 0,
+            weights=weights.get(name, 0) if kind == "node" else 0,
+            kept=round(sums.of("kept", (kind, name))),
+        )
+        for kind, name in sums.parts
     )
 
 
@@ -97,12 +97,7 @@ def _timed(
         waited.append(there - start)
         worked.append(time.perf_counter() - there)
         rows = max(rows, sum(next(iter(batch.values())).shape[0] for batch in window))
-    return sum(waited) / steps, worked[_middle(worked)], rows
-
-
-def _middle(values: Sequence[float]) -> int:
-    """The place of the median: other programs on the machine lengthen some steps by far."""
-    return sorted(range(len(values)), key=values.__getitem__)[len(values) // 2]
+    return sum(waited) / steps, worked[middle(worked)], rows
 
 
 def _wait(device: torch.device) -> None:
@@ -119,7 +114,7 @@ def _profiled(trial: Learner, windows: Sequence[Sequence[Mapping[str, Tensor]]],
         trial.step(*windows[0])
         for window in windows[1:]:
             _wait(device)
-            with record_function(f"{_MARK}step"):
+            with record_function(f"{MARK}step"):
                 trial.step(*window)
         _wait(device)
     return seen
@@ -133,7 +128,7 @@ def _marked(model: Model) -> Iterator[None]:
         for name, module in modules.items():
             open_ranges: list[Any] = []
 
-            def enter(*_: object, name: str = f"{_MARK}{kind}:{name}", ranges: list[Any] = open_ranges) -> None:
+            def enter(*_: object, name: str = f"{MARK}{kind}:{name}", ranges: list[Any] = open_ranges) -> None:
                 ranges.append(record_function(name).__enter__())
 
             def leave(*_: object, ranges: list[Any] = open_ranges) -> None:
@@ -153,68 +148,3 @@ def _nodes(model: Model) -> dict[str, nn.Module]:
     for name in model.node_names:
         found.setdefault(id(model.node(name)), (name, model.node(name)))
     return dict(found.values())
-
-
-def _by_part(
-    events: Sequence[Any], device: torch.device
-) -> tuple[dict[_Part, tuple[float, float, float]], float, float]:
-    """By node or objective, seconds forward, backward, and bytes kept; the optimizer's seconds; all seconds.
-
-    All are of one step, the middle one by its time. A backward event bears the number of the forward operation that it
-    undoes; a range on the CPU holds the kernels that it started.
-    """
-    cuda = device.type == "cuda"
-    on_cpu = [event for event in events if event.device_type == torch.autograd.DeviceType.CPU]
-    on_cpu.sort(key=lambda event: event.time_range.start)
-    begun = [event.time_range.start for event in on_cpu if event.name == f"{_MARK}step"]
-    sums: dict[tuple[str, _Part], list[float]] = defaultdict(lambda: [0.0] * len(begun))
-    owner: dict[int, _Part] = {}
-
-    def add(event: Any, what: str, part: _Part, amount: float) -> None:
-        step = bisect_right(begun, event.time_range.start) - 1
-        if step >= 0:
-            sums[what, part][step] += amount
-
-    for event in on_cpu:
-        seconds = (event.device_time_total if cuda else event.cpu_time_total) / 1e6
-        if event.name == f"{_MARK}step":
-            add(event, "all", _NONE, seconds)
-        elif (part := _part_of(event.name)) is not None:
-            add(event, "forward", part, seconds)
-            add(event, "kept", part, event.device_memory_usage if cuda else event.cpu_memory_usage)
-        elif event.name.startswith(_OPTIMIZER):
-            add(event, "optimizer", _NONE, seconds)
-        elif event.name.startswith(_BACKWARD):
-            if event.sequence_nr in owner:
-                add(event, "backward", owner[event.sequence_nr], seconds)
-        elif event.sequence_nr >= 0 and (part := _around(event)) is not None:
-            owner[event.sequence_nr] = part  # the last one that bears a number is the one that a gradient goes through
-    middle = _middle(sums["all", _NONE])
-
-    def of(what: str, part: _Part = _NONE) -> float:
-        return sums[what, part][middle]
-
-    parts = [part for what, part in sums if what == "forward"]
-    return (
-        {part: (of("forward", part), of("backward", part), of("kept", part)) for part in parts},
-        of("optimizer"),
-        of("all"),
-    )
-
-
-def _part_of(name: str) -> _Part | None:
-    """The node or objective whose range an event is."""
-    kind, colon, part = name.removeprefix(_MARK).partition(":")
-    if not (name.startswith(_MARK) and colon):
-        return None
-    return ("node", part) if kind == "node" else ("objective", part)
-
-
-def _around(event: Any) -> _Part | None:
-    """The node or objective in whose call an operation was made."""
-    parent = event.cpu_parent
-    while parent is not None:
-        if part := _part_of(parent.name):
-            return part
-        parent = parent.cpu_parent
-    return None

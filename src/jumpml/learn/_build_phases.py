@@ -137,7 +137,7 @@ def _wrong_schedules(spec: LearnerSpec) -> Iterator[Problem]:
 
 
 def placed(problems: Iterable[Problem], spec: LearnerSpec) -> list[Problem]:
-    """Problems where the file says them: that of a shared schedule once, and not in each phase that has none of its own."""
+    """Problems where the file says them: a shared schedule's once, and not in each phase that has none of its own."""
     found = []
     for problem in problems:
         kind, name, *key = (*problem.path, "", "")[:3]

@@ -8,12 +8,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-import typer
+from failing import ends_with
 from typer.testing import CliRunner
 
 import jumpml
 from jumpml.cli import app, main
-from jumpml.cli._errors import Shell
 from jumpml.core import (
     CheckpointError,
     DataError,
@@ -36,32 +35,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _ends_with(error: BaseException) -> tuple[int, str]:
-    """A command that raises, under the shell that all commands have: its exit code and what it said to stderr."""
-    failing = typer.Typer(cls=Shell, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-    @failing.command("fail")
-    def fail() -> None:
-        raise error
-
-    @failing.callback()
-    def group() -> None: ...
-
-    result = CliRunner().invoke(failing, ["fail"])
-    assert result.stdout == ""
-    return result.exit_code, result.stderr
-
-
 @pytest.mark.parametrize("kind", [JumpMLError, DataError, GraphError, ObjectiveError, RunError, UntrustedNameError])
 def test_a_mistake_of_the_user_is_told_plainly_and_exits_2(kind: type[Exception]) -> None:
-    assert _ends_with(kind("the column 'agee' is not there.")) == (2, "error: the column 'agee' is not there.\n")
+    assert ends_with(kind("the column 'agee' is not there.")) == (2, "error: the column 'agee' is not there.\n")
 
 
 def test_mistakes_in_a_file_keep_their_lines() -> None:
     error = SpecError(
         "a.yaml", [jumpml.core.Mistake(key="seed", problem="expected a whole number, got 'x'.", line=3, column=1)]
     )
-    assert _ends_with(error) == (
+    assert ends_with(error) == (
         2,
         "error: a.yaml: 1 mistake\n  line 3, column 1: seed: expected a whole number, got 'x'.\n",
     )
@@ -71,11 +54,11 @@ def test_mistakes_in_a_file_keep_their_lines() -> None:
     "kind", [CheckpointError, DeploymentError, DiagnosisError, EvaluationError, LearnerError, NonFiniteLossError]
 )
 def test_what_fails_on_the_way_exits_1(kind: type[Exception]) -> None:
-    assert _ends_with(kind("the loss became NaN.")) == (1, "error: the loss became NaN.\n")
+    assert ends_with(kind("the loss became NaN.")) == (1, "error: the loss became NaN.\n")
 
 
 def test_a_missing_extra_says_what_to_install() -> None:
-    code, text = _ends_with(MissingExtraError("onnx", "deploy", "deployment"))
+    code, text = ends_with(MissingExtraError("onnx", "deploy", "deployment"))
     assert code == 1
     assert text == (
         "error: deployment needs the package 'onnx', which is not installed: pip install 'jumpml[deploy]'\n"
@@ -84,20 +67,20 @@ def test_a_missing_extra_says_what_to_install() -> None:
 
 @pytest.mark.parametrize("text", ["[red]not markup[/red]", "[/nothing] opened", ":smile: [0, 1]", "x" * 500])
 def test_a_text_is_printed_as_it_is(text: str) -> None:
-    assert _ends_with(DataError(text)) == (2, f"error: {text}\n")
+    assert ends_with(DataError(text)) == (2, f"error: {text}\n")
 
 
 def test_ctrl_c_exits_130_and_says_how_to_go_on() -> None:
     interrupt = KeyboardInterrupt()
     interrupt.add_note("Go on with: jumpml resume runs/digits/1")
-    assert _ends_with(interrupt) == (
+    assert ends_with(interrupt) == (
         130,
         "interrupted: stopped by Ctrl-C.\nGo on with: jumpml resume runs/digits/1\n",
     )
 
 
 def test_what_was_saved_is_told_too() -> None:
-    assert _ends_with(KeyboardInterrupt("stopped by Ctrl-C after step 9.")) == (
+    assert ends_with(KeyboardInterrupt("stopped by Ctrl-C after step 9.")) == (
         130,
         "interrupted: stopped by Ctrl-C after step 9.\n",
     )
@@ -106,17 +89,17 @@ def test_what_was_saved_is_told_too() -> None:
 def test_sigterm_exits_143_and_says_how_to_go_on() -> None:
     stop = Terminated("stopped by SIGTERM after step 9.")
     stop.add_note("Go on with: jumpml resume runs/digits/1")
-    assert _ends_with(stop) == (143, "terminated: Go on with: jumpml resume runs/digits/1\n")
+    assert ends_with(stop) == (143, "terminated: Go on with: jumpml resume runs/digits/1\n")
 
 
 def test_what_the_machine_refuses_is_told_without_a_traceback() -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "runs/digits/run.json")
-    assert _ends_with(full) == (1, "error: No space left on device: runs/digits/run.json\n")
-    assert _ends_with(OSError(errno.ENOSPC, "No space left on device")) == (1, "error: No space left on device\n")
+    assert ends_with(full) == (1, "error: No space left on device: runs/digits/run.json\n")
+    assert ends_with(OSError(errno.ENOSPC, "No space left on device")) == (1, "error: No space left on device\n")
 
 
 def test_a_reader_that_went_away_is_no_error_to_tell() -> None:
-    assert _ends_with(OSError(errno.EPIPE, "Broken pipe")) == (1, "")
+    assert ends_with(OSError(errno.EPIPE, "Broken pipe")) == (1, "")
 
 
 def test_an_unforeseen_exception_keeps_its_traceback_and_asks_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+from failing import ends_with
 from typer.testing import CliRunner
 
 from jumpml._together import refuse_several, together, told_of
@@ -40,21 +41,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
     monkeypatch.setattr("time.sleep", waited.append)
     return waited
-
-
-def ends_with(error: BaseException, environment: dict[str, str]) -> tuple[int, str]:
-    """A command that raises in one of several processes: its exit code and what it said to stderr."""
-    failing = typer.Typer(cls=Shell, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-    @failing.command("fail")
-    def fail() -> None:
-        raise error
-
-    @failing.callback()
-    def group() -> None: ...
-
-    result = CliRunner().invoke(failing, ["fail"], env=environment)
-    return result.exit_code, result.stderr
 
 
 def test_before_they_are_joined_one_a_machine_tells_and_others_let_it(waits: list[float]) -> None:

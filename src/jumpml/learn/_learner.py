@@ -11,7 +11,6 @@ from jumpml.core import EpochRecord, LearnerError
 from jumpml.evaluate import evaluate, predict
 from jumpml.learn._history import RunHistory
 from jumpml.learn._loop import Loop
-from jumpml.learn._loop_state import identity_of
 from jumpml.learn._phase import Phase, self_supervised
 from jumpml.learn._run import Run
 from jumpml.learn.adapting import adapt_to
@@ -26,7 +25,7 @@ from jumpml.learn.misfits._wrong_steps import check_steps
 from jumpml.learn.optimizers._joint import joined
 from jumpml.learn.processes._devices import own_device
 from jumpml.learn.processes._processes import Processes
-from jumpml.learn.processes._same import check_same, told_of_data, told_of_model, told_of_rates, told_of_saving
+from jumpml.learn.processes._same import check_same_model, check_same_run
 from jumpml.learn.steps._execution import Compile, Execution
 from jumpml.learn.steps._means import count_of, of_all
 from jumpml.learn.steps._relived import load_step
@@ -137,7 +136,7 @@ class Learner:
         self.processes = Processes.meant_by(distribute)
         device = torch.device(device) if distribute == "none" else own_device(torch.device(device))
         self.model = model.to(device)
-        check_same(self.processes, told_of_model(model))
+        check_same_model(self.processes, model)
         self.processes.give((*model.parameters(), *model.buffers()))
         self.loaders = loaders.to(device)
         self.optimizer = joined(optimizer)
@@ -171,10 +170,7 @@ class Learner:
             hooks=[*own, *hooks, *path_hooks(model), TellObjectives()],
             processes=self.processes,
         )
-        if not self.processes.alone:
-            told = {**told_of_saving(saving), **told_of_data(loaders), **told_of_rates(self.optimizer)}
-            told |= identity_of(self._loop)
-            check_same(self.processes, told)
+        check_same_run(self._loop, saving)
         logs = log if self.processes.first else ()
         self._run = Run(self, self._loop, saving=saving, logs=logs, average=average)
         self.initialized: Mapping[str, InitializationRecord] = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from jumpml.core import LearnerError
+from jumpml.learn._loop_state import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
+    from jumpml.learn._loop import Loop
     from jumpml.learn._progress import Saving
     from jumpml.learn.processes._processes import Processes
 
@@ -23,18 +25,33 @@ _LOOKED_AT = 16  # rows of each split
 _MOST = 8  # differences that a text names
 
 
-def check_same(processes: Processes, told: Mapping[str, str]) -> None:
-    """Look whether all processes tell the same of what they are about to do.
+def check_same_model(processes: Processes, model: Model) -> None:
+    """Look whether all processes have models of the same shapes.
+
+    Raises:
+        LearnerError: They have not; in all of them.
+    """
+    if not processes.alone:
+        _compare(processes, _told_of_model(model))
+
+
+def check_same_run(loop: Loop, saving: Saving | None) -> None:
+    """Look whether all processes have the same data, and are about to do the same.
 
     Args:
-        processes: All.
-        told: What this one has, by what it is called.
+        loop: This one's.
+        saving: When it writes checkpoints.
 
     Raises:
         LearnerError: They do not; in all of them.
     """
-    if processes.alone:
-        return
+    if not loop.processes.alone:
+        told = {**_told_of_saving(saving), **_told_of_data(loop.loaders), **_told_of_rates(loop.optimizer)}
+        _compare(loop.processes, {**told, **identity_of(loop)})
+
+
+def _compare(processes: Processes, told: Mapping[str, str]) -> None:
+    """Refuse what all processes do not tell alike, by what it is called."""
     first, *others = processes.gather(dict(told))
     found: dict[str, str] = {}
     for rank, other in enumerate(others, 1):
@@ -50,19 +67,19 @@ def check_same(processes: Processes, told: Mapping[str, str]) -> None:
         raise processes.agreed(LearnerError(text))
 
 
-def told_of_saving(saving: Saving | None) -> dict[str, str]:
+def _told_of_saving(saving: Saving | None) -> dict[str, str]:
     """When checkpoints are written, which all processes do together; where is the first one's alone."""
     if saving is None:
         return {}
     return {f"checkpoint.{name}": str(getattr(saving, name)) for name in ("epochs", "steps", "best", "mode")}
 
 
-def told_of_rates(optimizer: Optimizer) -> dict[str, str]:
+def _told_of_rates(optimizer: Optimizer) -> dict[str, str]:
     """The learning rates that it begins with, by group."""
     return {f"learning rate of group {place}": str(g["lr"]) for place, g in enumerate(optimizer.param_groups)}
 
 
-def told_of_model(model: Model) -> dict[str, str]:
+def _told_of_model(model: Model) -> dict[str, str]:
     """The shapes of its weights and buffers, by name."""
     return {
         f"weight {name}": f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
@@ -70,7 +87,7 @@ def told_of_model(model: Model) -> dict[str, str]:
     }
 
 
-def told_of_data(loaders: DataLoaders) -> dict[str, str]:
+def _told_of_data(loaders: DataLoaders) -> dict[str, str]:
     """By split which rows it has, and by field what stands in some of them, as checksums."""
     told = {}
     for split, loader in {"train": loaders.train, "val": loaders.val, "test": loaders.test}.items():

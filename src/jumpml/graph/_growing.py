@@ -21,6 +21,7 @@ from jumpml.graph.growth._past import Past
 from jumpml.graph.growth._snapshot import Snapshot
 from jumpml.graph.growth._surgery import Growth, Surgery, index_map, inverse
 from jumpml.graph.growth._survey import precision_of, rows_of
+from jumpml.graph.growth._task import NewTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -89,11 +90,12 @@ class Growing(Trainable):
         self.let_go()
         return self._operate(entry, exact=surgery.preserves, perform=surgery.perform)
 
-    def regrow(self, lineage: Sequence[Mapping[str, Any]]) -> list[Growth]:
+    def regrow(self, lineage: Sequence[Mapping[str, Any]], *, like: Model | None = None) -> list[Growth]:
         """Bring the model into the shape of a lineage, from where it stands; weights are to be loaded after it.
 
         Args:
             lineage: That of another model, which began as this one did.
+            like: That model, where it is at hand: of it tasks are copied that a program has added.
 
         Returns:
             What was done, in order; nothing where it has that lineage.
@@ -115,7 +117,10 @@ class Growing(Trainable):
             growth = self._past.take_back()
             self._changed()
             done.append(inverse(growth))
-        return done + [self._operate(entry, exact=False) for entry in wanted[shared:]]
+        for entry in wanted[shared:]:
+            task = NewTask.again(entry, like) if like is not None and entry["kind"] == NewTask.kind else None
+            done.append(self._operate(entry, exact=False, perform=task.perform if task else None))
+        return done
 
     def let_go(self) -> None:
         """Free the values of parameters that surgeries have put others in the place of.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,10 @@ class Saving:
     keep: int = 3
     best: str | None = None
     mode: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Take a folder that is said as text for a path."""
+        object.__setattr__(self, "folder", Path(self.folder))
 
     def after_step(self, step: int) -> bool:
         """Whether one is due after this step."""

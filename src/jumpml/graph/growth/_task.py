@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
 from jumpml.core import GraphError
+from jumpml.graph._node import Node
 from jumpml.graph.growth._surgery import Entry, Moved, Surgery
 
 if TYPE_CHECKING:
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
     from jumpml.core import FieldInfo, Objective, Task
     from jumpml.graph._model import Model
-    from jumpml.graph._node import Node
 
 
 @final
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 class NewTask(Surgery):
     """Give a model one more task, with a node of its own for its output.
 
-    It is made of objects, which no lineage can hold: a program that goes on from a checkpoint does it again before it
-    resumes.
+    It is made of objects, which no lineage can hold: a program that goes on from a checkpoint does it again, by
+    `jumpml.learn.Learner.grow` where a learner holds the model, before it resumes.
 
     Attributes:
         name: The task's, and its objective's.
@@ -57,6 +58,19 @@ class NewTask(Surgery):
         )
         return {}
 
+    @classmethod
+    def again(cls, entry: Entry, model: Model) -> NewTask:
+        """What an entry is of, for a copy of the model that has it; with a node and an objective of its own.
+
+        Args:
+            entry: Of the model's lineage.
+            model: The model.
+        """
+        ((output, name),) = entry["at"].items()
+        module, objective = copy.deepcopy((model.node(output), model.objectives[name]))
+        task, node = model.tasks[name], Node(module, model.written(output))
+        return cls(name=name, task=task, node=node, objective=objective, target=model.fields.get(task.target))
+
     @staticmethod
     def operate(model: Model, entry: Entry) -> Mapping[Tensor, Moved]:
         """Refuse it: an entry has none of the objects.
@@ -67,5 +81,5 @@ class NewTask(Surgery):
         (name,) = entry["at"].values()
         raise GraphError(
             f"the lineage has a task {name!r} that a program added. Let the program add it to this model too, by "
-            "model.grow(NewTask(...)), before it goes on."
+            "model.grow(NewTask(...)), or by learner.grow(NewTask(...)) where a learner holds it, before it goes on."
         )

@@ -99,7 +99,7 @@ class EMA(Hook):
 
     def grew(self, growth: Growth) -> None:
         """Grow likewise: what is fresh begins with the same values, and what is not stays the average that it was."""
-        self.model.regrow(self._learning.lineage)
+        self.model.regrow(self._learning.lineage, like=self._learning)
         self.model.requires_grad_(False).eval()
         self.pair()
 

@@ -1,0 +1,83 @@
+"""A task that a program adds while a model learns: its average has it too, and a run goes on exactly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import nn
+
+import jumpml
+from jumpml.core import GraphError, Task
+from jumpml.data import Column, DataLoaders, random_split
+from jumpml.graph import NewTask, Node, Widen
+from jumpml.learn import Learner, Phase, Saving
+from jumpml.objectives import CrossEntropy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jumpml.graph import Model
+
+
+def make(folder: Path) -> Learner:
+    x = torch.randn(96, 4, generator=torch.Generator().manual_seed(0))
+    columns = {
+        "x": Column(x, "tensor"),
+        "y": Column((x[:, 0] > 0).long(), "category", classes=("left", "right")),
+        "z": Column((x[:, 1] > 0).long(), "category", classes=("low", "high")),
+    }
+    loaders = DataLoaders(columns, random_split(96), features={"x": []}, batch_size=16)
+    nodes = {
+        "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8], "dropout": 0.1}},
+        "side": {"module": "jumpml.blocks.Head", "inputs": "body"},
+    }
+    tasks = {"y": {"kind": "multiclass", "output": "side", "target": "y"}}
+    model = jumpml.load_model({"nodes": nodes, "tasks": tasks}, loaders, seed=0)
+    adam = torch.optim.Adam(model.parameters(), lr=0.01)
+    saving = Saving(folder=folder, best="val/y/accuracy")
+    return Learner(loaders, model, adam, phases={"supervised": Phase(epochs=4)}, ema=0.9, saving=saving)
+
+
+def weight_of(model: Model) -> torch.Tensor:
+    return model.get_parameter("node_height.weight")
+
+
+def one_more() -> NewTask:
+    torch.manual_seed(1)
+    task = Task(kind="multiclass", output="height", target="z")
+    return NewTask(name="z", task=task, node=Node(nn.Linear(8, 2), "body"), objective=CrossEntropy(("height", "z")))
+
+
+def test_a_task_that_comes_is_averaged_and_resumed_to_the_bit(tmp_path: Path) -> None:
+    whole = make(tmp_path / "whole")
+    whole.train_epoch()
+    whole.grow(one_more())
+    average = whole.ema_model
+    assert average is not None and torch.equal(weight_of(average), weight_of(whole.model))
+    assert average.node("height") is not whole.model.node("height")
+    whole.grow(Widen("body", 2.0))
+    record = whole.train_epoch()
+    assert record.rows["z"] > 0 and weight_of(average).shape == (2, 16)
+    assert not torch.equal(weight_of(average), weight_of(whole.model))
+
+    lost = make(tmp_path / "whole")
+    with pytest.raises(GraphError, match=r"by learner\.grow\(NewTask\(\.\.\.\)\) where a learner holds it"):
+        lost.resume()
+
+    resumed = make(tmp_path / "whole")
+    resumed.grow(one_more())
+    assert resumed.resume()
+    for learner in (whole, resumed):
+        learner.train_epoch()
+    for model, other in ((whole.model, resumed.model), (average, resumed.ema_model)):
+        assert other is not None
+        pairs = zip(model.state_dict().values(), other.state_dict().values(), strict=True)
+        assert all(torch.equal(one, two) for one, two in pairs)
+
+
+def test_a_folder_of_checkpoints_may_be_text(tmp_path: Path) -> None:
+    learner = make(f"{tmp_path}/text")  # type: ignore[arg-type]
+    learner.train_epoch()
+    assert make(tmp_path / "text").resume()

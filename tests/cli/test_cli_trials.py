@@ -72,6 +72,33 @@ def test_find_lr_prints_the_argument_that_sets_it(project: Path, tmp_path: Path)
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [
+        ("schedule={kind: one_cycle, max_lr: 0.1}", "schedule.max_lr"),
+        ("phases.warm.schedule={kind: one_cycle, max_lr: 0.1}", "phases.warm.schedule.max_lr"),
+        ("phases.warm.lr=0.001", "phases.warm.lr"),
+        ("optimizer.groups=[{nodes: digit, kind: sgd, lr: 0.1}]", "phases.warm.lr"),
+        ("optimizer.layer_decay=0.5", "optimizer.lr"),
+    ],
+)
+def test_find_lr_names_the_key_from_which_the_phase_has_its_rate(project: Path, said: str, key: str) -> None:
+    result = jumpml_("find-lr", str(project), "--steps", "30", "--set", f"learner.{said}")
+    assert result.exit_code == 0, result.output
+    argument = next(line for line in result.stdout.splitlines() if line.startswith("with it: ")).split()[-1]
+    assert argument.startswith(f"learner.{key}=")
+    checked = jumpml_("check", str(project), "--set", f"learner.{said}", "--set", argument)
+    assert checked.exit_code == 0, checked.output
+
+
+def test_find_lr_tells_the_files_rate_where_another_group_comes_first(project: Path, tmp_path: Path) -> None:
+    groups = "learner.optimizer.groups=[{nodes: encoder, lr: 0.1}, {nodes: [flat, digit], lr: 0.2}]"
+    result = jumpml_("find-lr", str(project), "--steps", "30", "--out", "looks", "--set", groups)
+    record = LearningRates.model_validate_json((tmp_path / "looks" / "find-lr.json").read_text())
+    assert record.suggestion is not None
+    assert f"learner.phases.warm.lr={record.suggestion * 0.01 / 0.1:.2g}\n" in result.stdout
+
+
 def test_profile_prints_a_table_and_what_to_look_at(project: Path, tmp_path: Path) -> None:
     result = jumpml_("profile", str(project), "--steps", "2", "--out", "looks")
     assert result.exit_code == 0, result.output

@@ -2,11 +2,14 @@
 
 # No `from __future__ import annotations` in the modules of commands: typer reads the annotations while it runs.
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jumpml.cli._project import Overrides, PhaseName, Pictures, ProjectFolder, Trust, project_of, save_found
+
+if TYPE_CHECKING:
+    from jumpml.core import LearnerSpec
 
 
 def find_lr(  # noqa: PLR0917 (typer calls it by name)
@@ -33,9 +36,22 @@ def find_lr(  # noqa: PLR0917 (typer calls it by name)
       jumpml find-lr examples/digits
       jumpml find-lr examples/digits --phase supervised --out looks
     """
-    learner = project_of(folder, overrides, trust).make_learner()
+    project = project_of(folder, overrides, trust)
+    learner = project.make_learner()
     found = learner.find_lr(phase=phase, low=low, high=high, steps=steps)
     typer.echo(f"{found}")
     if found.suggestion is not None:
-        typer.echo(f"\nwith it: --set learner.optimizer.lr={found.suggestion:.2g}")
+        first = learner.optimizer.param_groups[0]["lr"]  # whose rate was found; a layer's is a share of the file's
+        rate = found.suggestion * project.learner.optimizer.lr / first
+        typer.echo(f"\nwith it: --set learner.{_key(project.learner, found.phase)}={rate:.2g}")
     save_found(found, out, "find-lr")
+
+
+def _key(spec: "LearnerSpec", name: str) -> str:
+    """Where the file says the rate of a phase, so that groups with rates of their own keep their ratio to it."""
+    phase = spec.phases.get(name)
+    own = phase.schedule if phase else None
+    if getattr(spec.schedule if own is None else own, "kind", None) == "one_cycle":
+        return "schedule.max_lr" if own is None else f"phases.{name}.schedule.max_lr"
+    several = any(group.lr is not None for group in spec.optimizer.groups)
+    return f"phases.{name}.lr" if several or (phase and phase.lr is not None) else "optimizer.lr"

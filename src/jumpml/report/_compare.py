@@ -123,11 +123,18 @@ class Comparison:
 
     @cached_property
     def differences(self) -> dict[str, tuple[Any, ...]]:
-        """By dotted key, what each run's files say, where they do not say the same; None where one is silent."""
+        """By dotted key, what each run's files say, where they do not say the same; None where one is silent.
+
+        Nothing, such as an empty list, is the same as silence.
+        """
         flat = [_flat(each.run.specs) for each in self.runs]
         keys = dict.fromkeys(key for one in flat for key in one if key != _PLACE)
         values = {key: tuple(one.get(key) for one in flat) for key in keys}
-        return {key: said for key, said in values.items() if any(value != said[0] for value in said[1:])}
+        return {
+            key: said
+            for key, said in values.items()
+            if any(value != said[0] for value in said[1:]) and any(_cell(value) != _NONE for value in said)
+        }
 
     @cached_property
     def _tables(self) -> tuple[Table, ...]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from iris_files import iris_data, iris_model, mlp
 
 import jumpml
-from jumpml.core import CheckpointError
+from jumpml.core import CheckpointError, NonFiniteLossError
 from jumpml.learn import Hook, Learner
 from jumpml.learn.hooks._examples import ExampleRecorder
 from jumpml.learn.logs._journal import Journal
@@ -152,10 +152,24 @@ def test_a_model_that_the_weights_do_not_fit_is_told(begun: Path) -> None:
     wider = changed(MODEL, ["nodes", "body", "args", "widths"], [9])
     with pytest.raises(CheckpointError) as refused:
         make(begun, model=wider, allow=True)
-    assert str(refused.value).startswith(
-        "the checkpoint does not fit the model's weights: Error(s) in loading state_dict"
-    )
+    told = str(refused.value).splitlines()
+    assert told[0] == "the checkpoint does not fit the model's weights: Error(s) in loading state_dict for Model:"
+    assert "size mismatch for node_body" in told[1]
     assert "changed was:\n  model.nodes.body.args.widths: [8] then, [9] now\nUndo the changes" in str(refused.value)
+
+
+def test_of_many_weights_that_do_not_fit_the_first_are_told(begun: Path) -> None:
+    deeper = changed(MODEL, ["nodes", "body", "args", "widths"], [9, 9, 9])
+    with pytest.raises(CheckpointError, match=r"for Model:\n(  .+\n){3}  and \d more; changed was:\n"):
+        make(begun, model=deeper, allow=True)
+
+
+def test_what_was_changed_is_told_once_where_a_culprit_is_sought(begun: Path, caplog: pytest.LogCaptureFixture) -> None:
+    wild = changed(changed(OPTIONS, ["optimizer"], {"kind": "sgd", "lr": 1e30}), ["phases", "supervised", "epochs"], 4)
+    learner = make(begun, options=wild, allow=True)
+    with pytest.raises(NonFiniteLossError, match=f"The checkpoint of step {BATCHES} is good"):
+        learner.fit()
+    assert [record.message.startswith("The run goes on from") for record in caplog.records].count(True) == 1
 
 
 def test_another_optimizer_is_told_or_begins_afresh(begun: Path) -> None:

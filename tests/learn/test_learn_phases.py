@@ -74,6 +74,22 @@ def test_a_phase_trains_the_nodes_that_it_names() -> None:
     assert not all(value.equal(high[key]) for key, value in learner.model.node("high").state_dict().items())
 
 
+def test_a_file_that_names_other_phases_alone_runs_these() -> None:
+    tasks = {"species": {**MODEL["tasks"]["species"], "objective": {"when": ["one", "two"]}}}
+    loaders = jumpml.create_dataloader(DATA)
+    options = {"phases": {"one": {"epochs": 1}, "two": {"epochs": 2}}, "log": [], "checkpoint": None}
+    model = jumpml.load_model({**MODEL, "tasks": tasks, "objectives": {}}, loaders)
+    learner = jumpml.create_learner(loaders, model, options=options)
+    assert [record.phase for record in learner.fit().epochs] == ["one", "two", "two"]
+    with pytest.raises(SpecError, match=r"phases\.supervised: no objective is active in this phase"):
+        named = {**options["phases"], "supervised": {"epochs": 1}}
+        jumpml.create_learner(loaders, model, options={**options, "phases": named})
+    tasks = {"species": {**MODEL["tasks"]["species"], "objective": None}}
+    nothing = jumpml.load_model({**MODEL, "tasks": tasks, "objectives": {}}, loaders)
+    with pytest.raises(SpecError, match=r"phases\.supervised: no objective is active in this phase"):
+        jumpml.create_learner(loaders, nothing, options=options)
+
+
 def test_stopped_in_the_second_it_goes_on_there(tmp_path: Path) -> None:
     whole = make()
     whole.ss_learn()

@@ -57,6 +57,12 @@ def test_what_differs_is_told_and_nothing_else(two: list[Path]) -> None:
     assert re.search(r"learner\.optimizer\.lr +\S+ +0\.5\n", str(found))
 
 
+def test_a_key_that_says_nothing_in_either_is_no_difference(records: dict[str, Any], tmp_path: Path) -> None:
+    first = write(tmp_path / "runs" / "digits" / "a", records)
+    second = write(tmp_path / "runs" / "digits" / "b", records, specs={"data.mixed": {}, "data.sorted": []})
+    assert compare_runs([first, second]).differences == {}
+
+
 def test_a_run_is_better_only_where_its_interval_lies_apart(two: list[Path], records: dict[str, Any]) -> None:
     text = str(compare_runs(two))
     metric = next(iter(records["evaluation"].tasks["digit"].figures))

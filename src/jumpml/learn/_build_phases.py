@@ -86,6 +86,8 @@ def checked_phases(
     if schedules:  # of these no phase can be made
         raise with_lines(refusal(LearnerError, schedules), spec)
     phases = build_phases(spec)
+    if "supervised" not in spec.phases and not model.active("supervised") and any(map(model.active, spec.phases)):
+        phases["supervised"] = replace(phases["supervised"], epochs=0)  # the file's own phases are all that there are
     measured = measured_by(build_probes(spec), model)
     problems = [*_problems(spec, model, measured, own_optimizer=own_optimizer)]
     count = started() if spec.distribute.kind == "ddp" else 1

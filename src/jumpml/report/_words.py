@@ -82,13 +82,21 @@ def interval(figure: Figure) -> str:
 
 
 def with_interval(figure: Figure) -> str:
-    """A figure and its interval in brackets."""
+    """A figure and its interval in brackets.
+
+    Example:
+        >>> from jumpml.core import Figure
+        >>> with_interval(Figure(value=0.885, low=0.842, high=0.918, n=270))
+        '0.885 (0.842 to 0.918)'
+        >>> with_interval(Figure(value=4.254e29, low=3.788e29, high=4.751e29, n=270))
+        '4.254e+29 (3.788e+29 to 4.751e+29)'
+    """
     return f"{_rounded(figure.value, figure)} ({interval(figure)})"
 
 
 def _rounded(value: float, figure: Figure) -> str:
     width = figure.high - figure.low
-    if not (math.isfinite(value) and math.isfinite(width) and width > 0):
+    if not (math.isfinite(value) and math.isfinite(width) and width > 0) or abs(value) >= 1e12:
         return number(value)
     decimals = min(max(1 - math.floor(math.log10(width)), 0), 8)
     return f"{value:,.{decimals}f}".replace("-", "\u2212")

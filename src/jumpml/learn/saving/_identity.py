@@ -120,7 +120,7 @@ class Changes:
             yield
         except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
             why = f"; changed was:\n{self}\nUndo the changes, or start a new run." if self else "."
-            raise CheckpointError(f"the checkpoint does not fit {part}: {error}{why}") from error
+            raise CheckpointError(f"the checkpoint does not fit {part}: {_shortened(error)}{why}") from error
 
     def refuse(self, step: int, run: Path | None = None) -> None:
         """Say what was changed, and what to do.
@@ -140,6 +140,14 @@ class Changes:
 
 
 _ABSENT = object()
+_TOLD = 3  # of what does not fit, one a line
+
+
+def _shortened(error: Exception) -> str:
+    """What torch says of each tensor that does not fit, for the first few of them."""
+    first, *rest = str(error).splitlines()
+    lines = [first, *(f"  {line.strip()}" for line in rest[:_TOLD])]
+    return "\n".join([*lines, f"  and {len(rest) - _TOLD} more"] if len(rest) > _TOLD else lines)
 
 
 def _then_and_now(key: str, was: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -53,6 +53,7 @@ class States:
         self._last_good = LastGood(loop.processes)
         self._agreement = Agreement(loop.processes)
         self._allow_changes = False
+        self._goes_on: tuple[int, str] | None = None  # from which step, with what changes
         self.keep(saving)
 
     def keep(self, saving: Saving | None) -> None:
@@ -183,7 +184,9 @@ class States:
         self._journal.load_state_dict(state)
         self._agreement.good = step
         if changes:
-            self._warn("The run goes on from step %d with changes:\n%s", step, changes)
+            if self._goes_on != (told := (step, str(changes))):  # where a culprit is sought, it goes on again and again
+                self._warn("The run goes on from step %d with changes:\n%s", *told)
+            self._goes_on = told
             self._journal.note(f"resumed at step {step} with changes: {changes.in_a_line}")
         return changes
 

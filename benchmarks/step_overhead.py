@@ -3,10 +3,11 @@
 Beside them the learner with an optimizer made from options, which is fused, and with averaged weights on top.
 With ``--modes`` the same under `torch.compile` and in bfloat16, each beside the hand's loop in that mode.
 
-Two nets on scikit-learn's digits, batches of 64, SGD with momentum, one thread: a perceptron (64-128-10), whose step is
-so short that every line of Python around it shows, and a small convolutional net. The loops take turns of five epochs,
-and the ratio is the median over the rounds, so that whatever else the machine does falls on all of them alike. Garbage
-is collected between the turns, never in one.
+Two nets on scikit-learn's digits, batches of 64, one thread: a perceptron (64-128-10), whose step is so short that
+every line of Python around it shows, and a small convolutional net. Each with SGD with momentum and with Adam, since
+what a fused form is worth depends on the optimizer; those of the loops by hand are torch's plain ones. The loops take
+turns of five epochs, and the ratio is the median over the rounds, so that whatever else the machine does falls on all
+of them alike. Garbage is collected between the turns, never in one.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Adam
+from torch.optim import SGD, Adam, Optimizer
 
 import jumpml
 from jumpml.core import Task
@@ -31,14 +33,14 @@ from jumpml.learn import Learner, Phase, make_optimizer
 from jumpml.objectives import CrossEntropy
 
 if TYPE_CHECKING:
-    from torch.optim import Optimizer
-
     from jumpml.data import DataLoaders
 
-BATCH = 64
+BATCH, LR = 64, 0.01
 EPOCHS_A_TURN = 5  # in training epoch follows epoch, with what they need in the caches
 BASE = "by hand, a gather a batch"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+Make = Callable[..., Optimizer]
+OPTIMIZERS: dict[str, tuple[Make, dict[str, Any]]] = {"sgd": (SGD, {"momentum": 0.9}), "adam": (Adam, {})}
 
 
 class Result(NamedTuple):
@@ -76,15 +78,16 @@ def load_digits() -> DataLoaders:
     return jumpml.create_dataloader({"datasets": {"digits": dataset}, "features": features, "batch_size": BATCH})
 
 
-def optimizer_of(model: nn.Module) -> Optimizer:
-    """SGD with momentum."""
-    return SGD(model.parameters(), lr=0.01, momentum=0.9)
+def optimizer_of(model: nn.Module, kind: str = "sgd") -> Optimizer:
+    """SGD with momentum or Adam, as torch makes it where nothing else is said."""
+    make, arguments = OPTIMIZERS[kind]
+    return make(model.parameters(), lr=LR, **arguments)
 
 
-def by_hand(images: Tensor, labels: Tensor, net: Net) -> Callable[[], None]:
+def by_hand(images: Tensor, labels: Tensor, net: Net, kind: str) -> Callable[[], None]:
     """Epochs of the usual fast loop: tensors in memory, one gather a field and batch, no `DataLoader`."""
     model = nn.Sequential(*net())
-    optimizer = optimizer_of(model)
+    optimizer = optimizer_of(model, kind)
 
     def epochs() -> None:
         for _ in range(EPOCHS_A_TURN):
@@ -97,10 +100,10 @@ def by_hand(images: Tensor, labels: Tensor, net: Net) -> Callable[[], None]:
     return epochs
 
 
-def by_hand_stricter(images: Tensor, labels: Tensor, net: Net) -> Callable[[], None]:
+def by_hand_stricter(images: Tensor, labels: Tensor, net: Net, kind: str) -> Callable[[], None]:
     """The same with one gather a field and epoch, and slices."""
     model = nn.Sequential(*net())
-    optimizer = optimizer_of(model)
+    optimizer = optimizer_of(model, kind)
 
     def epochs() -> None:
         for _ in range(EPOCHS_A_TURN):
@@ -115,10 +118,10 @@ def by_hand_stricter(images: Tensor, labels: Tensor, net: Net) -> Callable[[], N
     return epochs
 
 
-def by_hand_in_mode(images: Tensor, labels: Tensor, net: Net, mode: str) -> Callable[[], None]:
+def by_hand_in_mode(images: Tensor, labels: Tensor, net: Net, kind: str, mode: str) -> Callable[[], None]:
     """The usual loop, compiled or in bfloat16."""
     model = nn.Sequential(*net())
-    optimizer = optimizer_of(model)
+    optimizer = optimizer_of(model, kind)
 
     def loss_of(image: Tensor, label: Tensor) -> Tensor:
         return F.cross_entropy(model(image), label)
@@ -150,12 +153,16 @@ def graph_of(loaders: DataLoaders, net: Net) -> Model:
     )
 
 
-def by_jumpml(loaders: DataLoaders, net: Net, *, fused: bool = False, **options: Any) -> Callable[[], object]:
-    """Epochs of JumpML's learner, which also keeps the losses."""
+def learner_of(loaders: DataLoaders, net: Net, kind: str, *, fused: bool = False, **options: Any) -> Learner:
+    """JumpML's learner, with the optimizer of the loops by hand or with the one that options make."""
     model = graph_of(loaders, net)
-    phases = {"supervised": Phase(epochs=EPOCHS_A_TURN)}
-    made = make_optimizer(model, "sgd", 0.01, arguments={"momentum": 0.9}) if fused else optimizer_of(model)
-    learner = Learner(loaders, model, made, phases=phases, **{"record_examples": False, **options})
+    made = make_optimizer(model, kind, LR, arguments=OPTIMIZERS[kind][1]) if fused else optimizer_of(model, kind)
+    return Learner(loaders, model, made, **{"record_examples": False, **options})
+
+
+def by_jumpml(loaders: DataLoaders, net: Net, kind: str, **options: Any) -> Callable[[], object]:
+    """Epochs of JumpML's learner, which also keeps the losses."""
+    learner = learner_of(loaders, net, kind, **options)
 
     def epochs() -> None:
         learner.phases["supervised"] = Phase(epochs=learner.progress.closed("supervised") + EPOCHS_A_TURN)
@@ -191,23 +198,23 @@ def compare(seconds: dict[str, list[float]], base: str) -> list[Result]:
     return results
 
 
-def run(net: Net, repeats: int, clock: Callable[[], float]) -> list[Result]:
-    """Every loop on one net."""
+def run(net: Net, kind: str, repeats: int, clock: Callable[[], float]) -> list[Result]:
+    """Every loop on one net with one optimizer."""
     torch.manual_seed(0)
     loaders = [load_digits() for _ in range(4)]  # a loader has one learner at a time
     images, labels = in_memory(loaders[0])
     loops = {
-        BASE: by_hand(images, labels, net),
-        "by hand, a gather an epoch": by_hand_stricter(images, labels, net),
-        "JumpML": by_jumpml(loaders[0], net),
-        "JumpML, examples recorded": by_jumpml(loaders[1], net, record_examples=True),
-        "JumpML, optimizer from options": by_jumpml(loaders[2], net, fused=True),
-        "JumpML, optimizer from options, EMA": by_jumpml(loaders[3], net, fused=True, ema=0.99),
+        BASE: by_hand(images, labels, net, kind),
+        "by hand, a gather an epoch": by_hand_stricter(images, labels, net, kind),
+        "JumpML": by_jumpml(loaders[0], net, kind),
+        "JumpML, examples recorded": by_jumpml(loaders[1], net, kind, record_examples=True),
+        "JumpML, optimizer from options": by_jumpml(loaders[2], net, kind, fused=True),
+        "JumpML, optimizer from options, EMA": by_jumpml(loaders[3], net, kind, fused=True, ema=0.99),
     }
     return compare(measure(loops, repeats, clock), BASE)
 
 
-def run_modes(net: Net, repeats: int, clock: Callable[[], float]) -> list[Result]:
+def run_modes(net: Net, kind: str, repeats: int, clock: Callable[[], float]) -> list[Result]:
     """The loops compiled and in bfloat16, each beside the hand's in that mode."""
     results: list[Result] = []
     modes: dict[str, dict[str, Any]] = {"compiled": {"compile": True}, "bfloat16": {"precision": "bfloat16"}}
@@ -216,41 +223,29 @@ def run_modes(net: Net, repeats: int, clock: Callable[[], float]) -> list[Result
         loaders = load_digits()
         base, own = f"by hand, {mode}", f"JumpML, {mode}"
         loops = {
-            base: by_hand_in_mode(*in_memory(loaders), net, mode),
-            own: by_jumpml(loaders, net, **options),
+            base: by_hand_in_mode(*in_memory(loaders), net, kind, mode),
+            own: by_jumpml(loaders, net, kind, **options),
         }
         results += compare(measure(loops, repeats, clock), base)
     return results
 
 
-def run_steps(net: Net, repeats: int) -> list[tuple[str, float, float]]:
-    """Microseconds of one step on one batch, the shortest of many, which a busy machine hardly changes.
-
-    By Adam too: what an optimizer's fused form is worth depends on the optimizer.
-    """
+def run_steps(net: Net, kind: str, repeats: int) -> list[tuple[str, float, float]]:
+    """Microseconds of one step on one batch, the shortest of many, which a busy machine hardly changes."""
     torch.manual_seed(0)
-    steps: dict[str, Callable[[], object]] = {}
-    arguments: dict[str, dict[str, Any]] = {"sgd": {"momentum": 0.9}, "adam": {}}
-    for kind, told in arguments.items():
-        loaders = load_digits()
-        image, label = (part[:BATCH] for part in in_memory(loaders))
-        model = nn.Sequential(*net())
-        optimizer = SGD(model.parameters(), lr=0.01, **told) if kind == "sgd" else Adam(model.parameters(), lr=0.01)
-        steps[f"by hand, {kind}"] = partial(step_by_hand, model, optimizer, image, label)
-        ways: list[tuple[str, bool, dict[str, Any]]] = [
-            (f"JumpML, the same {kind}", False, {}),
-            (f"JumpML, {kind} from options", True, {}),
-            (f"JumpML, {kind} from options, EMA", True, {"ema": 0.99}),
-        ]
-        for name, fused, options in ways:
-            own = load_digits()
-            graph = graph_of(own, net)
-            plain = SGD if kind == "sgd" else Adam
-            made = (
-                make_optimizer(graph, kind, 0.01, arguments=told) if fused else plain(graph.parameters(), 0.01, **told)
-            )
-            learner = Learner(own, graph, made, record_examples=False, **options)
-            steps[name] = partial(learner.step, {"image": image, "label": label})
+    image, label = (part[:BATCH] for part in in_memory(load_digits()))
+    model = nn.Sequential(*net())
+    steps: dict[str, Callable[[], object]] = {
+        "by hand": partial(step_by_hand, model, optimizer_of(model, kind), image, label)
+    }
+    ways: dict[str, dict[str, Any]] = {
+        "JumpML": {},
+        "JumpML, optimizer from options": {"fused": True},
+        "JumpML, optimizer from options, EMA": {"fused": True, "ema": 0.99},
+    }
+    for name, options in ways.items():
+        learner = learner_of(load_digits(), net, kind, **options)
+        steps[name] = partial(learner.step, {"image": image, "label": label})
     shortest = dict.fromkeys(steps, float("inf"))
     gc.disable()
     for _ in range(repeats):
@@ -260,8 +255,7 @@ def run_steps(net: Net, repeats: int) -> list[tuple[str, float, float]]:
                 step()
                 shortest[name] = min(shortest[name], time.perf_counter() - start)
     gc.enable()
-    bases = {kind: shortest[f"by hand, {kind}"] for kind in ("sgd", "adam")}
-    return [(name, 1e6 * own, own / bases["adam" if "adam" in name else "sgd"]) for name, own in shortest.items()]
+    return [(name, 1e6 * own, own / shortest["by hand"]) for name, own in shortest.items()]
 
 
 def step_by_hand(model: nn.Module, optimizer: Optimizer, image: Tensor, label: Tensor) -> None:
@@ -290,19 +284,22 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     repeats = 3 if options.quick else options.repeats
+    nets = product(NETS.items(), OPTIMIZERS)
     if options.steps:
         print(f"torch {torch.__version__}, 1 thread, the shortest of {20 * repeats} steps\n")
-        print("| net | step | microseconds | ratio |\n|---|---|---:|---:|")
-        for title, net in NETS.items():
-            for name, micros, ratio in run_steps(net, repeats):
-                print(f"| {title} | {name} | {micros:.0f} | {ratio:.3f} |")
+        print("| net | optimizer | step | microseconds | ratio |\n|---|---|---|---:|---:|")
+        for (title, net), kind in nets:
+            for name, micros, ratio in run_steps(net, kind, repeats):
+                print(f"| {title} | {kind} | {name} | {micros:.0f} | {ratio:.3f} |")
         return
     print(f"torch {torch.__version__}, 1 thread, {repeats} rounds of {EPOCHS_A_TURN} epochs, {options.clock} time\n")
-    print("| net | loop | ms an epoch | ratio (median) | lowest | highest |")
-    print("|---|---|---:|---:|---:|---:|")
-    for title, net in NETS.items():
-        for name, seconds, *ratios in (run_modes if options.modes else run)(net, repeats, CLOCKS[options.clock]):
-            print(f"| {title} | {name} | {1000 * seconds:.2f} | {' | '.join(f'{ratio:.3f}' for ratio in ratios)} |")
+    print("| net | optimizer | loop | ms an epoch | ratio (median) | lowest | highest |")
+    print("|---|---|---|---:|---:|---:|---:|")
+    measured = run_modes if options.modes else run
+    for (title, net), kind in nets:
+        for name, seconds, *ratios in measured(net, kind, repeats, CLOCKS[options.clock]):
+            figures = " | ".join(f"{ratio:.3f}" for ratio in ratios)
+            print(f"| {title} | {kind} | {name} | {1000 * seconds:.2f} | {figures} |")
 
 
 if __name__ == "__main__":

@@ -85,6 +85,26 @@ def test_one_inside_itself_is_one() -> None:
     assert torch.rand(2).tolist() == expected
 
 
+def test_half_a_pair_of_normal_numbers_stays_its_owners() -> None:
+    with RandomState(3):
+        whole = np.random.randn(4).tolist()  # drawn two at a time: NumPy keeps the second one for the next call
+    np.random.seed(1)
+    expected = np.random.randn(4).tolist()
+    np.random.seed(1)
+    mine, state = [np.random.randn()], RandomState(3)
+    with state:
+        found = [np.random.randn()]
+    mine.append(np.random.randn())
+    saved, other = state.state_dict(), RandomState(5)
+    with state:
+        found += np.random.randn(3).tolist()
+    mine += np.random.randn(2).tolist()
+    other.load_state_dict(saved)
+    with other:
+        again = np.random.randn(3).tolist()
+    assert (mine, found, again) == (expected, whole, whole[1:])
+
+
 DATA = iris_data()
 NET = iris_model({"body": mlp(8, 6, dropout=0.5)})
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.random import MT19937, BitGenerator, mtrand
 
 from jumpml.core import derive_seed
 
@@ -38,6 +39,7 @@ class RandomState:
 
     def __init__(self, seed: int) -> None:
         outer = _Streams.taken()
+        mtrand.set_bit_generator(MT19937())
         torch.manual_seed(derive_seed(seed, "torch"))
         random.seed(derive_seed(seed, "python"))
         np.random.seed(derive_seed(seed, "numpy") % 2**32)
@@ -79,24 +81,31 @@ class RandomState:
 
 
 class _Streams(NamedTuple):
-    """The generators' states as their libraries give them, so that a switch converts nothing."""
+    """The generators' states as their libraries give them, so that a switch converts nothing.
+
+    NumPy's, which is slow to write, is put back as the generator itself.
+    """
 
     torch: Tensor
     cuda: list[Tensor]
     python: tuple[Any, ...]
     numpy: tuple[Any, ...]
+    bits: BitGenerator
 
     @classmethod
     def taken(cls) -> _Streams:
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-        return cls(torch.get_rng_state(), cuda, random.getstate(), np.random.get_state())  # type: ignore[arg-type]
+        numpy, bits = np.random.get_state(), mtrand.get_bit_generator()
+        return cls(torch.get_rng_state(), cuda, random.getstate(), numpy, bits)  # type: ignore[arg-type]
 
     def install(self) -> None:
         torch.set_rng_state(self.torch)
         if self.cuda and torch.cuda.is_initialized():
             torch.cuda.set_rng_state_all(self.cuda)
         random.setstate(self.python)
-        np.random.set_state(self.numpy)
+        mtrand.set_bit_generator(self.bits)
+        if self.numpy[3]:  # a normal number that was drawn in advance, which is no part of the generator
+            np.random.set_state(self.numpy)
 
     def state_dict(self) -> dict[str, Any]:
         version, internal, gauss = self.python
@@ -117,9 +126,12 @@ class _Streams(NamedTuple):
     def of(cls, state: dict[str, Any]) -> _Streams:
         python, numpy = state["python"], state["numpy"]
         keys = numpy["keys"].numpy().astype(np.uint32)
+        bits = MT19937()
+        bits.state = {"bit_generator": "MT19937", "state": {"key": keys, "pos": numpy["position"]}}
         return cls(
             state["torch"],
             state["cuda"],
             (python["version"], tuple(python["internal"].tolist()), python["gauss"]),
             ("MT19937", keys, numpy["position"], numpy["has_gauss"], numpy["cached"]),
+            bits,
         )

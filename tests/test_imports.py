@@ -273,3 +273,9 @@ def test_importing_does_not_import_torch(name: str) -> None:
     code = f"import sys, {name}; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_learning_does_not_import_what_only_some_of_it_use() -> None:
+    code = "import sys, jumpml.learn; print([m for m in ('scipy', 'sklearn', 'pyarrow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from jumpml.core import LearnerError
 from jumpml.curriculum._reward_scale import RewardScale
@@ -14,7 +13,7 @@ from jumpml.curriculum._teacher import Arm, Array, Teacher
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_NODES = ndtri((np.arange(100) + 0.5) / 100)  # equally likely values of a standard normal
+_SHARES = (np.arange(100) + 0.5) / 100  # the quantiles of these are equally likely values
 
 
 @final
@@ -59,8 +58,10 @@ class Thompson(Teacher):
 
     def shares(self) -> Array:
         """How likely each arm's mean is the highest."""
+        from scipy.special import ndtr, ndtri
+
         means, spreads = self._sums / (self._counts + 1), 1 / np.sqrt(self._counts + 1)
-        values = means[:, None] + spreads[:, None] * _NODES  # [arms, nodes], what an arm's mean may be
+        values = means[:, None] + spreads[:, None] * ndtri(_SHARES)  # [arms, nodes], what an arm's mean may be
         below = ndtr((values[:, None] - means[:, None]) / spreads[:, None])  # [arms, others, nodes]
         below[np.arange(len(means)), np.arange(len(means))] = 1.0
         return below.prod(axis=1).mean(axis=1)

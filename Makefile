@@ -14,12 +14,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 demo: .venv/installed-deploy
 	$(BIN)/jumpml run examples/digits
 
-# Style, types and tests. pytest comes last: its closing line is the summary of the whole.
+# Style, types and tests. pytest comes last: its closing line is the summary of the whole. What is compiled ahead is not
+# compiled again by each process that a test starts, even where PYTHONDONTWRITEBYTECODE is set.
 test: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m compileall -q src
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 # The studies that take minutes.
 slow: .venv/installed-dev

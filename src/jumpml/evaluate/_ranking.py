@@ -55,33 +55,34 @@ def average_precision(scores: Tensor, truths: Tensor, draws: Draws) -> Tensor:
 
 def _area(scores: Tensor, truths: Tensor, counts: Tensor) -> Tensor:
     """Of one class, ``[resamples]``: its rows' pairs with others that score lower, and half of those that tie."""
-    ordered, order = scores.sort()
-    first, last = _ties(ordered)
-    truths, counts = truths[order], counts[:, order]
-    own = truths.nonzero().squeeze(1)
-    others = F.pad((counts * (1 - truths)).cumsum(1), (1, 0))
-    wins = (counts[:, own] * (others[:, first[own]] + others[:, last[own] + 1])).sum(1) / 2
-    return wins / (counts[:, own].sum(1) * others[:, -1])
+    own, rest = _parted(truths)
+    lower, no_higher, others = _drawn_below(scores, counts, rest, scores[own])
+    drawn = counts[:, own]
+    return (drawn * (lower + no_higher)).sum(1) / 2 / (drawn.sum(1) * others)
 
 
 def _precision(scores: Tensor, truths: Tensor, counts: Tensor) -> Tensor:
     """Of one class, ``[resamples]``."""
-    ordered, order = scores.sort(descending=True)
-    _, last = _ties(ordered)
-    truths, counts = truths[order], counts[:, order]
-    own = truths.nonzero().squeeze(1)
-    hits, taken = (counts * truths).cumsum(1), counts.cumsum(1)
-    precision = hits[:, last[own]] / taken[:, last[own]].clamp(min=1)  # 0 where no row is drawn yet, and none counts
-    total = hits[:, -1]
-    return (counts[:, own] * precision).sum(1) / total.where(total < taken[:, -1], torch.nan)
+    own, rest = _parted(truths)
+    lower, _, total = _drawn_below(scores, counts, own, scores[own])
+    wrong, _, others = _drawn_below(scores, counts, rest, scores[own])
+    hits, misses = total.unsqueeze(1) - lower, others.unsqueeze(1) - wrong
+    precision = hits / (hits + misses).clamp(min=1)  # 0 where no row is drawn so far up, and none counts
+    return (counts[:, own] * precision).sum(1) / total.where(others > 0, torch.nan)
 
 
-def _ties(ordered: Tensor) -> tuple[Tensor, Tensor]:
-    """The positions of the first and the last row with the same score, int64 ``[rows]`` each."""
-    rows = torch.arange(len(ordered))
-    differs = ordered[1:] != ordered[:-1]
-    edge = torch.ones(1, dtype=torch.bool)
-    starts, ends = torch.cat([edge, differs]), torch.cat([differs, edge])
-    first = torch.where(starts, rows, 0).cummax(0).values
-    last = torch.where(ends, rows, len(rows)).flip(0).cummin(0).values.flip(0)
-    return first, last
+def _parted(truths: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of the class and the others, int64."""
+    return truths.nonzero().squeeze(1), (truths == 0).nonzero().squeeze(1)
+
+
+def _drawn_below(scores: Tensor, counts: Tensor, rows: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """How many drawn ones of some rows score lower than each level, and how many no higher; and how many there are.
+
+    Returns:
+        ``[resamples, levels]`` twice, and ``[resamples]``.
+    """
+    ordered, order = scores[rows].sort()
+    sums = F.pad(counts[:, rows[order]].cumsum(1), (1, 0))
+    lower, no_higher = (torch.searchsorted(ordered, levels.contiguous(), right=right) for right in (False, True))
+    return sums[:, lower], sums[:, no_higher], sums[:, -1]

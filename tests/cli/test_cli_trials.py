@@ -135,6 +135,8 @@ def test_a_dry_run_does_everything_and_keeps_nothing(project: Path, tmp_path: Pa
     assert result.stdout == "digits: the dry run came to its end; nothing was kept\n"
     for stage in ("learn", "evaluate", "diagnose", "deploy", "report"):
         assert f"{stage}  " in result.stderr
+    assert re.search(r"^reached  digit/accuracy 0[.\d]* \(\S+ to \S+\) on \d+ test rows$", result.stderr, re.MULTILINE)
+    assert "\nbundled  float32\n" in result.stderr
     assert "report  card.html, README.md and card.json\n" in result.stderr  # no place: it is gone
     assert "warm 1/1" in result.stderr
     assert "supervised 1/1" in result.stderr

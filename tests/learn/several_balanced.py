@@ -108,17 +108,19 @@ class Present(Hook):
             self.learner.stop_task("tone", "enough")
 
 
-def make_loaders(huge: float = 0.0) -> DataLoaders:
+def make_loaders(huge: float = 0.0, *, full: bool = False) -> DataLoaders:
     """A class that all rows have, a number that one in eight has, and one that half have; the last batch is short.
 
     Args:
         huge: Added to the latter number of one row.
+        full: Whether all rows have these numbers too.
     """
     generator = torch.Generator().manual_seed(5)
     x = torch.randn(84, 4, generator=generator)
     size, tone = x.sum(1, keepdim=True), x.square().mean(1, keepdim=True)
-    size[torch.rand(84, generator=generator) > 1 / 8] = torch.nan
-    tone[torch.rand(84, generator=generator) > 1 / 2] = torch.nan
+    if not full:
+        size[torch.rand(84, generator=generator) > 1 / 8] = torch.nan
+        tone[torch.rand(84, generator=generator) > 1 / 2] = torch.nan
     tone[int((~tone[:, 0].isnan()).nonzero()[0])] += huge
     rows = torch.arange(84)
     return DataLoaders(
@@ -140,12 +142,13 @@ def make_learner(case: Case, *hooks: Hook, log: Sequence[Log] = ()) -> Learner:
     Args:
         case: ``balance``, as a learner file has it, and ``over`` which objectives; ``cosines``, the options of that
             look; ``epochs``, and ``stop_after`` how many a task is stopped; ``scale``, the first of float16; ``huge``,
-            see `make_loaders`; options of the learner; and whether there is what follows: ``images``, a weight that is
-            ``moving``, a teacher (``taught``), a `Later`, a `Loose` objective.
+            and whether rows are ``full``, see `make_loaders`; options of the learner; and whether there is what
+            follows: ``images``, a weight that is ``moving``, a teacher (``taught``), a `Later`, a `Loose` objective.
         hooks: What else joins.
         log: What is told.
     """
-    loaders, source = make_loaders(case.get("huge", 0.0)), "image" if case.get("images") else "x"
+    loaders = make_loaders(case.get("huge", 0.0), full=case.get("full", False))
+    source = "image" if case.get("images") else "x"
     with torch.random.fork_rng():
         torch.manual_seed(0)
         trunk = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 6), nn.Tanh())
@@ -217,6 +220,19 @@ def _learned(case: Case) -> dict[str, Any]:
     }
 
 
+def by_hand(cases: Sequence[Case]) -> list[dict[str, Tensor]]:
+    """The weights after steps on batches of which the first process has three rows, and the others what is left."""
+    found = []
+    for case in cases:
+        learner = make_learner(case)
+        first, alone = learner.processes.first, learner.processes.alone
+        own = slice(0, None if alone else 3) if first else slice(3, None)
+        for batch in learner.loaders.train.plain():
+            learner.step({name: value[own] for name, value in batch.items()})
+        found.append(weights_of(learner))
+    return found
+
+
 def resumed(cases: Sequence[Case], folder: Path) -> list[tuple[bool, bool]]:
     """Whether runs that stop after an epoch end with the bits of those that don't; and without what a balancer knew."""
     found = []
@@ -273,7 +289,9 @@ def _counting(sent: Counter[str], name: str) -> Any:
     return counted
 
 
-def added_up(learn: Sequence[Case], tell: Sequence[Case], resume: Sequence[Case], folder: Path) -> dict[str, Any]:
+def added_up(
+    learn: Sequence[Case], tell: Sequence[Case], resume: Sequence[Case], hand: Sequence[Case], folder: Path
+) -> dict[str, Any]:
     """All that is asked of processes that add up, in one go."""
     processes = Processes.joined()
     mixed = [
@@ -298,6 +316,7 @@ def added_up(learn: Sequence[Case], tell: Sequence[Case], resume: Sequence[Case]
         "sparse": raised(lambda: sums("two", [torch.eye(2).to_sparse()], [torch.eye(2)])),
         "learned": learned(learn),
         "told": told(tell),
+        "by hand": by_hand(hand),
         "resumed": resumed(resume, folder),
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from several import in_processes
-from several_balanced import added_up, learned
+from several_balanced import added_up, by_hand, learned
 
 from jumpml.learn import Compile
 
@@ -22,6 +22,18 @@ LEARNED: dict[str, dict[str, Any]] = {
     "bfloat16": {"options": {"precision": "bfloat16", "accumulate": 2}},
     "bfloat16, upgrad": {"options": {"precision": "bfloat16", "clip_norm": 1.0}, "balance": {"kind": "upgrad"}},
     "bfloat16, famo": {"options": {"precision": "bfloat16", "accumulate": 2}, "balance": {"kind": "famo"}},
+    "full": {"full": True, "later": True, "options": {"clip_norm": 0.1, "accumulate": 2}},
+    "full, uncertainty": {"full": True, "later": True, "balance": {"kind": "uncertainty"}},
+    "full, famo": {"full": True, "balance": {"kind": "famo"}, "options": {"accumulate": 2}},
+    "full, gradnorm": {"full": True, "balance": {"kind": "gradnorm", "at": "trunk"}},
+    "full, upgrad": {"full": True, "later": True, "balance": {"kind": "upgrad"}, "options": {"accumulate": 3}},
+    "full, mgda at": {
+        "full": True,
+        "balance": {"kind": "mgda", "at": "trunk"},
+        "later": True,
+        "options": {"accumulate": 2},
+    },
+    "full, float16": {"full": True, "options": HALF, "huge": 900.0, "epochs": 2, "scale": 1024.0},
     "float16": {"options": HALF, "huge": 500.0, "epochs": 2, "scale": 1024.0},
     "float16, clip_norm": {"options": {**HALF, "clip_norm": 0.5}, "scale": 1024.0},
     "float16, gradnorm": {"options": HALF, "scale": 1024.0, "balance": {"kind": "gradnorm", "at": "trunk"}},
@@ -35,6 +47,15 @@ LEARNED: dict[str, dict[str, Any]] = {
     },
 }
 TOLD: dict[str, tuple[dict[str, Any], int]] = {  # counts and gradients, and what balancers need of each other
+    "full": ({"full": True}, 1),  # with the gradients goes how many rows there are
+    "full, accumulated": ({"full": True, "options": {"accumulate": 2, "clip_norm": 1.0}}, 1),
+    "full, float16": ({"full": True, "options": HALF}, 1),
+    "full, cosines": ({"full": True, "cosines": {"every": 1}}, 2),
+    "full, cosines at": ({"full": True, "cosines": {"every": 1, "at": "trunk"}}, 2),
+    "full, famo": ({"full": True, "balance": {"kind": "famo"}}, 2),
+    "full, gradnorm": ({"full": True, "balance": {"kind": "gradnorm", "at": "trunk"}}, 4),
+    "full, upgrad": ({"full": True, "balance": {"kind": "upgrad"}}, 2),
+    "full, upgrad at": ({"full": True, "balance": {"kind": "upgrad", "at": "trunk"}}, 3),
     "sum": ({}, 2),
     "accumulated": ({"options": {"accumulate": 2, "clip_norm": 1.0}}, 2),
     "float16": ({"options": HALF}, 2),
@@ -56,12 +77,13 @@ RESUMED: list[dict[str, Any]] = [
     {"balance": {"kind": "famo"}, "epochs": 2, "options": {"accumulate": 2}},
     {"balance": {"kind": "dwa"}, "epochs": 3},
 ]
+BY_HAND: list[dict[str, Any]] = [{}, {"full": True, "later": True}, {"full": True, "balance": {"kind": "upgrad"}}]
 
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     tell, folder = [case for case, _ in TOLD.values()], tmp_path_factory.mktemp("several")
-    return in_processes(2, added_up, folder, [*LEARNED.values()], tell, RESUMED, folder / "runs")
+    return in_processes(2, added_up, folder, [*LEARNED.values()], tell, RESUMED, BY_HAND, folder / "runs")
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +103,18 @@ def test_in_any_precision_and_layout(
     assert first["update"] == second["update"] == alone[name]["update"]
 
 
-@pytest.mark.parametrize("name", ["float16", "float16, upgrad", "float16, mgda at"])
+def test_steps_by_hand_may_have_other_rows_in_each(several: list[dict[str, Any]]) -> None:
+    first, second = (found["by hand"] for found in several)
+    for own, other, alone in zip(first, second, by_hand(BY_HAND), strict=True):
+        for key, value in own.items():
+            assert torch.equal(value, other[key])
+            torch.testing.assert_close(value, alone[key], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["float16", "full, float16", "float16, upgrad", "float16, mgda at"])
 def test_an_overflow_in_one_process_skips_the_update_in_all(name: str, several: list[dict[str, Any]]) -> None:
     found = [each["learned"][[*LEARNED].index(name)] for each in several]
-    if name == "float16":  # otherwise gradients wait apart
+    if name.endswith("float16"):  # otherwise gradients wait apart
         finite = list(zip(*(each["finite"] for each in found), strict=True))
         assert sum(own != other for own, other in finite) == 2  # an epoch's one row
         assert (False, False) not in finite

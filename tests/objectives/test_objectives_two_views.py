@@ -156,6 +156,17 @@ def test_the_temperature_of_clip_is_learned_and_held() -> None:
     assert objective.log_scale.grad > 0
 
 
+@pytest.mark.parametrize("rows", [0, 1])
+def test_clip_refuses_a_batch_in_which_hardly_a_row_has_both(rows: int) -> None:
+    present = torch.arange(3) < rows
+    with pytest.raises(ObjectiveError) as caught:
+        clip()(torch.eye(3), torch.eye(3), present=present)
+    assert str(caught.value) == (
+        f"CLIP: expected two rows or more in a batch, since a row is contrasted with others; got {rows}. Of 3 rows the "
+        "others lack what it reads. Take a larger batch_size; where several processes learn, each has a share of it."
+    )
+
+
 # --- properties -------------------------------------------------------------------------------------------------------
 
 

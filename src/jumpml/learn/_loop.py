@@ -244,7 +244,9 @@ class Loop:
         """The gradients of several batches as of one; what is told of each, and the losses and rows of all."""
         if not batches:
             raise LearnerError("an update needs a batch: step() was given none.")
-        window = Window(stage.plan, batches, self.processes)
+        divisor = None if self._descend.early else self.accumulate * self.loaders.batch_size
+        window = Window(stage.plan, batches, self.processes, divisor)
+        self._plain.share = window.share
         steps = [self._learn(stage, batch, window) for batch in batches]
         self._miscounted.append(window.miscounted())
         return steps, window.losses(steps), window.rows

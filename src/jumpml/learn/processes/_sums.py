@@ -68,7 +68,11 @@ class Sums:
         return [name for name, known in zip(ran_too, there, strict=True) if known]
 
     def lists(
-        self, key: Hashable, found: Mapping[str, Sequence[Tensor | None]], like: Sequence[Tensor]
+        self,
+        key: Hashable,
+        found: Mapping[str, Sequence[Tensor | None]],
+        like: Sequence[Tensor],
+        share: Tensor | None = None,
     ) -> dict[str, list[Tensor | None]]:
         """The sums of several lists, by name, in one message; see `__call__`.
 
@@ -76,12 +80,15 @@ class Sums:
             key: What they are of beside their names; equal in all processes, as the names are.
             found: This one's.
             like: Tensors of the shapes of each list's.
+            share: See `__call__`.
         """
         flat = [value for values in found.values() for value in values]
-        sums, count = self((key, *found), flat, [*like] * len(found)), len(like)
+        sums, count = self((key, *found), flat, [*like] * len(found), share), len(like)
         return {name: sums[count * place : count * (place + 1)] for place, name in enumerate(found)}
 
-    def __call__(self, key: Hashable, found: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor | None]:
+    def __call__(
+        self, key: Hashable, found: Sequence[Tensor | None], like: Sequence[Tensor], share: Tensor | None = None
+    ) -> list[Tensor | None]:
         """The sums, None where no process has anything.
 
         Args:
@@ -89,6 +96,7 @@ class Sums:
             found: This one's.
             like: Tensors of their shapes, as which the sums lie in memory: fused updates go through parameter and
                 gradient as through one list.
+            share: A scalar, by the sum of which the sums are divided; it goes in the same message.
 
         Raises:
             LearnerError: There is one now where no process had one before, or one is sparse.
@@ -104,7 +112,15 @@ class Sums:
                 "with sparse=False."
             )
         sums: list[Tensor | None] = [None] * len(there)
-        for place, total in zip(wanted, self._processes.sum(values), strict=True):
+        for place, total in zip(wanted, self._divided(values, share), strict=True):
             own = like[place]
             sums[place] = total if own.is_contiguous() else torch.empty_like(own).copy_(total)
+        return sums
+
+    def _divided(self, values: Sequence[Tensor], share: Tensor | None) -> list[Tensor]:
+        """The sums, by that of the share."""
+        if share is None or not values:
+            return self._processes.sum(values)
+        *sums, shares = self._processes.sum([*values, share])
+        torch._foreach_div_(sums, shares)
         return sums

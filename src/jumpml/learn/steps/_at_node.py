@@ -36,6 +36,8 @@ class AtNode:
         at: What the node gives: its value, or each part of it.
     """
 
+    early = True
+
     def __init__(self, plain: Descent, balancer: GradientBalancer, at: Collection[str]) -> None:
         self._plain, self._balancer, self._at = plain, balancer, at
         self._weights: Weights | None = None

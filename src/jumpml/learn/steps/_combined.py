@@ -38,6 +38,8 @@ class Combined:
         multipliers: Of a balancer of losses, the last.
     """
 
+    early = False
+
     def __init__(
         self, plain: Descent, balancer: GradientBalancer | LossBalancer, trained: Sequence[nn.Parameter]
     ) -> None:

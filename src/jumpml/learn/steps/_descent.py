@@ -51,7 +51,13 @@ def directly() -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], None]:
 
 
 class Descends(Protocol):
-    """What makes gradients of losses: a sum, or what a balancer puts in its place."""
+    """What makes gradients of losses: a sum, or what a balancer puts in its place.
+
+    Attributes:
+        early: Whether it goes by the size of gradients before those of all processes are added up.
+    """
+
+    early: bool
 
     def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Take in a batch.
@@ -91,7 +97,10 @@ class Descent:
         scale: The same.
         processes: The same.
         sums: What adds up gradients of all processes.
+        share: This process's in the update that is under way; see `Window`.
     """
+
+    early = False
 
     def __init__(
         self,
@@ -106,6 +115,7 @@ class Descent:
         self.processes, self.sums, self._trained = processes, Sums(processes), trained
         self._uniform: dict[tuple[torch.Size, float], Tensor] = {}
         self._joined = False
+        self.share: Tensor | None = None
 
     def __call__(self, starts: Starts, step: Step, *, alone: bool) -> None:
         """Add the gradients to the parameters'."""
@@ -129,7 +139,7 @@ class Descent:
             return apart
         key, self._joined = (frozenset(losses), self._joined), False
         own = {"": [parameter.grad for parameter in self._trained]}
-        sums = self.sums.lists(key, {**own, **apart}, self._trained)
+        sums = self.sums.lists(key, {**own, **apart}, self._trained, self.share)
         for parameter, gradient in zip(self._trained, sums.pop(""), strict=True):
             parameter.grad = gradient
         return sums
@@ -170,7 +180,8 @@ class Descent:
     def join(self, value: Tensor) -> None:
         """Add the gradient of a scalar that is of no batch, and of which each process takes its part."""
         self._joined = True
-        self.back([(value, torch.ones_like(value) / self.processes.count)])
+        one = torch.ones_like(value)
+        self.back([(value, one if self.share is None else one * self.share)])
 
     def back(self, starts: Iterable[tuple[Tensor, Tensor]]) -> None:
         """One backward pass from values and the gradients by them, which adds to the parameters' gradients."""

@@ -36,6 +36,8 @@ class Watched:
         due: Whether the coming update is one of those.
     """
 
+    early = False  # what is told of gradients are angles
+
     def __init__(
         self,
         plain: Descent,

@@ -42,6 +42,7 @@ class Weighed:
         looked_at: Sequence[nn.Parameter] = (),
     ) -> None:
         self._plain, self._balancer, self._looked_at = plain, balancer, looked_at
+        self.early = bool(looked_at)
         self._observes = type(balancer).observe is not LossBalancer.observe
         self._apart = Combined(plain, balancer, trained) if balancer.foresees else None
         self._now: Sequence[Tensor] = ()  # the multipliers of the update that is under way

@@ -28,17 +28,30 @@ class Window:
     So an objective's mean is over the rows that count in all batches together, however they are spread: N batches of k
     are one of N times k, for losses that are a row's own. Of a loss of a whole batch it is the mean by rows.
 
+    Several processes need not ask each other before where all rows of all batches count: they divide by a number that
+    all know, and how many rows there are goes with the gradients, which are divided once more when they are added up.
+
     Args:
         plan: The phase's losses.
         batches: As hooks have served them.
         processes: Those that have such batches each; together they are one.
+        divisor: That number, about as many rows as there are. None where gradients are looked at before they are added
+            up: then processes ask first in any case.
 
     Attributes:
         rows: Of this process's batches.
         single: Whether this process has but one.
+        share: The rows by what they are divided by, where several processes learn: gradients are yet to be divided by
+            the sum over all of them.
     """
 
-    def __init__(self, plan: Losses, batches: Sequence[Mapping[str, Tensor]], processes: Processes = ALONE) -> None:
+    def __init__(
+        self,
+        plan: Losses,
+        batches: Sequence[Mapping[str, Tensor]],
+        processes: Processes = ALONE,
+        divisor: int | None = None,
+    ) -> None:
         self.rows, self.single = sum(map(rows_of, batches)), len(batches) == 1
         counted = [plan.counted(batch) for batch in batches]
         self._own = {
@@ -46,11 +59,14 @@ class Window:
             for name in counted[0]
             if any(rows[name] is not None for rows in counted)
         }
-        self._counts, self._all_rows = self._own, None
+        self._counts, self._divisor, self.share = self._own, self.rows, None
         if not processes.alone:
-            device = next(iter(batches[0].values())).device
-            sums = processes.sum([torch.full((), self.rows, device=device), *self._own.values()])
-            self._all_rows, self._counts = sums[0], dict(zip(self._own, sums[1:], strict=True))
+            rows = torch.full((), self.rows, device=next(iter(batches[0].values())).device)
+            whole: int | Tensor | None = None if self._own else divisor
+            if whole is None:
+                whole, *counts = processes.sum([rows, *self._own.values()])
+                self._counts = dict(zip(self._own, counts, strict=True))
+            self._divisor, self.share = whole, rows / whole
         self._found: dict[str, Tensor] = {}
 
     def gradient(self, name: str, loss: Loss, weight: float, rows: int) -> Tensor:
@@ -67,10 +83,10 @@ class Window:
         """
         value, present = loss
         if present is None:
-            if self._all_rows is not None:
+            if isinstance(self._divisor, torch.Tensor):
                 own = torch.full_like(value, weight * rows / max(1, value.numel()), requires_grad=False)
-                return own / self._all_rows.to(value.dtype)
-            return torch.full_like(value, weight * rows / (self.rows * max(1, value.numel())), requires_grad=False)
+                return own / self._divisor.to(value.dtype)
+            return torch.full_like(value, weight * rows / (self._divisor * max(1, value.numel())), requires_grad=False)
         if name not in self._counts:
             raise LearnerError(
                 f"objective {name!r} counts rows by a mask of its own, and where several batches or processes learn as "

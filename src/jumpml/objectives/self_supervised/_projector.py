@@ -71,5 +71,8 @@ def rows_that_count(
     kept = [*values] if present is None else [value[present] for value in values]
     if len(kept[0]) < 2:
         fix = "Choose a batch_size that leaves no single row over at the end of an epoch."
+        if present is not None and len(present) > 1:
+            lacking = f"Of {len(present)} rows the others lack what it reads"
+            fix = f"{lacking}. Take a larger batch_size; where several processes learn, each has a share of it."
         raise objective.error(f"expected two rows or more in a batch, since {why}; got {len(kept[0])}. {fix}")
     return kept

@@ -13,6 +13,8 @@ from jumpml.core import JumpMLError, Problem, join_errors, refusal, with_lines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import torch
+
     from jumpml.core import DeploySpec, FileSpec, LearnerSpec
     from jumpml.data import DataLoaders
     from jumpml.graph import Model
@@ -134,6 +136,17 @@ def _unsuited(learner: LearnerSpec) -> Iterator[str]:
         yield f"curriculum: online_mixing goes by losses, and may choose nearly evenly by {reward!r}. {fix}"
 
 
+def _unexpected(loaders: DataLoaders, learner: LearnerSpec, device: torch.device) -> Iterator[str]:
+    """What takes longer, or is less, than its key sounds like."""
+    if learner.precision == "float16" and device.type == "cpu":
+        fix = "Take bfloat16 or float32 on this machine."
+        yield f"precision: a CPU multiplies in float16 many times more slowly than in float32. {fix}"
+    batches = len(loaders.train)
+    if learner.accumulate > batches:
+        fix = f"Say {batches} at most."
+        yield f"accumulate: an epoch has {batches} batches, which make one update, and not {learner.accumulate}. {fix}"
+
+
 def _raise_all(files: Sequence[FileSpec], *checks: Callable[[], None]) -> None:
     errors = []
     for check in checks:
@@ -180,7 +193,7 @@ def _try(loaders: DataLoaders, model: Model, spec: LearnerSpec) -> list[str]:
     for name, phase in learner.phases.items():
         if phase.epochs and model.active(name):
             _try_phase(learner, name)
-    return [*idle_balance(learner), *late_rows(learner)]
+    return [*_unexpected(loaders, spec, learner.loaders.device), *idle_balance(learner), *late_rows(learner)]
 
 
 def _try_phase(learner: Learner, name: str) -> None:

@@ -173,6 +173,16 @@ def test_the_helpers_can_fail(tmp_path: Path) -> None:
         told(tmp_path)
 
 
+def test_what_a_key_does_not_do_here_is_worth_knowing(tmp_path: Path) -> None:
+    learner = {**TABLE, "p.learner.yaml": TABLE["p.learner.yaml"] + "device: cpu\nprecision: float16\naccumulate: 4\n"}
+    write(tmp_path, learner)
+    assert jumpml.Project.find(tmp_path).check().findings == (
+        "precision: a CPU multiplies in float16 many times more slowly than in float32. Take bfloat16 or float32 on "
+        "this machine.",
+        "accumulate: an epoch has 3 batches, which make one update, and not 4. Say 3 at most.",
+    )
+
+
 @pytest.mark.parametrize("files", [FLOWERS, TABLE])
 def test_the_files_are_right_as_they_stand_and_check_writes_nothing(files: dict[str, str], tmp_path: Path) -> None:
     before = contents(write(tmp_path, files))

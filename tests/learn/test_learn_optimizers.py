@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
 import jumpml
+from jumpml.blocks import ConvEncoder
 from jumpml.core import LearnerError, SpecError, ValueInfo
 from jumpml.graph import Model, Node
 from jumpml.learn import Group, JointOptimizer, Learner, Phase, make_optimizer
@@ -99,6 +100,14 @@ def test_layers_of_a_transformer_like_module() -> None:
     assert [len(layer) for layer in layers] == [3, 12, 12, 12, 2]
     assert layers[0][0] is net.token
     assert sorted(id(p) for layer in layers for p in layer) == sorted(map(id, net.parameters()))
+
+
+def test_a_normalization_in_a_row_is_of_the_layer_before_it() -> None:
+    convolutions = ConvEncoder(widths=[4, 8])
+    convolutions(torch.zeros(2, 1, 8, 8))
+    assert [len(layer) for layer in layers_of(convolutions)] == [3, 3, 3, 3]  # a convolution and its normalization each
+    before = nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4, bias=False), nn.ReLU(), nn.LayerNorm(4))
+    assert [len(layer) for layer in layers_of(before)] == [2, 3]
 
 
 def test_norms_and_biases_are_spared(tmp_path: Path) -> None:

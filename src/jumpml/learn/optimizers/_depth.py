@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
 
 _IN_A_ROW = (nn.Sequential, nn.ModuleList)
+NORM = re.compile(r"Norm(Act)?(\dd)?$")  # the class of any library: LlamaRMSNorm, BatchNormAct2d
 
 
 def rate_shares(model: Model, decay: float) -> dict[int, float]:
@@ -48,7 +50,8 @@ def layers_of(module: nn.Module) -> Iterator[list[nn.Parameter]]:
     """A module's parameters by layer, from its input on.
 
     The elements of an ``nn.Sequential`` or an ``nn.ModuleList`` are layers, be it the module itself or directly in it,
-    as in a transformer between its embedding and its last normalization; any other module is one.
+    as in a transformer between its embedding and its last normalization; any other module is one. A normalization among
+    these elements is no layer of its own, but of the one before it.
 
     Args:
         module: A node's.
@@ -59,11 +62,16 @@ def layers_of(module: nn.Module) -> Iterator[list[nn.Parameter]]:
         [2, 2, 2]
     """
     if isinstance(module, _IN_A_ROW):
+        row = list[list[nn.Parameter]]()
         for element in module:
+            own = list(element.parameters())
             if isinstance(element, _IN_A_ROW):
-                yield from layers_of(element)
-            elif layer := list(element.parameters()):
-                yield layer
+                row += layers_of(element)
+            elif row and NORM.search(type(element).__name__):
+                row[-1] += own
+            elif own:
+                row.append(own)
+        yield from row
     elif any(isinstance(child, _IN_A_ROW) for child in module.children()):
         own = list(module.parameters(recurse=False))  # class tokens, positions: they stand at the input
         layers = [layer for child in module.children() for layer in _of_child(child)]

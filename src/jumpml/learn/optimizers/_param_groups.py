@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from jumpml.core import GraphError, LearnerError, Problem, refusal
-from jumpml.learn.optimizers._depth import rate_shares
+from jumpml.learn.optimizers._depth import NORM, rate_shares
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +21,6 @@ Undecayed = Literal["norms", "biases"]
 MATRICES_ONLY = ("muon",)  # optimizers that refuse any other shape
 
 _BIAS = re.compile(r"^bias(_|$)|_bias$")  # torch's recurrent layers have bias_ih_l0, its attention in_proj_bias
-_NORM = re.compile(r"Norm(Act)?(\dd)?$")  # of any library: LlamaRMSNorm, BatchNormAct2d
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +127,7 @@ def _own(model: Model, unit: str) -> Iterator[nn.Parameter]:
 
 def _undecayed(model: nn.Module, what: Collection[Undecayed]) -> Iterator[nn.Parameter]:
     for module in model.modules():
-        norm = _NORM.search(type(module).__name__)
+        norm = NORM.search(type(module).__name__)
         for name, parameter in module.named_parameters(recurse=False):
             if (norm and "norms" in what) or ("biases" in what and _BIAS.search(name)):
                 yield parameter

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import jumpml
-from jumpml.core import GraphError, Task
+from jumpml.core import CheckpointError, GraphError, Task
 from jumpml.data import Column, DataLoaders, random_split
 from jumpml.graph import NewTask, Node, Widen
 from jumpml.learn import Learner, Phase, Saving
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
 
 
-def make(folder: Path) -> Learner:
+def make(folder: Path, *widths: int) -> Learner:
     x = torch.randn(96, 4, generator=torch.Generator().manual_seed(0))
     columns = {
         "x": Column(x, "tensor"),
@@ -30,7 +30,7 @@ def make(folder: Path) -> Learner:
     }
     loaders = DataLoaders(columns, random_split(96), features={"x": []}, batch_size=16)
     nodes = {
-        "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": [8], "dropout": 0.1}},
+        "body": {"module": "jumpml.blocks.MLP", "inputs": "x", "args": {"widths": widths or (8,), "dropout": 0.1}},
         "side": {"module": "jumpml.blocks.Head", "inputs": "body"},
     }
     tasks = {"y": {"kind": "multiclass", "output": "side", "target": "y"}}
@@ -81,3 +81,12 @@ def test_a_folder_of_checkpoints_may_be_text(tmp_path: Path) -> None:
     learner = make(f"{tmp_path}/text")  # type: ignore[arg-type]
     learner.train_epoch()
     assert make(tmp_path / "text").resume()
+
+
+def test_a_checkpoint_of_another_model_says_what_to_do(tmp_path: Path) -> None:
+    make(tmp_path).train_epoch()
+    with pytest.raises(CheckpointError, match=r"the checkpoint does not fit the model's weights") as refused:
+        make(tmp_path, 9).resume()
+    *_, last, fix = str(refused.value).splitlines()
+    assert last.endswith("the shape in current model is torch.Size([2, 9]).")
+    assert fix == "Build it as it was where the checkpoint was written, or save into another folder."

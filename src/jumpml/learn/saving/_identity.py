@@ -119,7 +119,8 @@ class Changes:
         try:
             yield
         except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
-            why = f"; changed was:\n{self}\nUndo the changes, or start a new run." if self else "."
+            fix = "Build it as it was where the checkpoint was written, or save into another folder."
+            why = f"; changed was:\n{self}\nUndo the changes, or start a new run." if self else f".\n{fix}"
             raise CheckpointError(f"the checkpoint does not fit {part}: {_shortened(error)}{why}") from error
 
     def refuse(self, step: int, run: Path | None = None) -> None:
@@ -145,7 +146,7 @@ _TOLD = 3  # of what does not fit, one a line
 
 def _shortened(error: Exception) -> str:
     """What torch says of each tensor that does not fit, for the first few of them."""
-    first, *rest = str(error).splitlines()
+    first, *rest = str(error).removesuffix(".").splitlines()
     lines = [first, *(f"  {line.strip()}" for line in rest[:_TOLD])]
     return "\n".join([*lines, f"  and {len(rest) - _TOLD} more"] if len(rest) > _TOLD else lines)
 

@@ -521,6 +521,19 @@ def test_the_device_that_runs_full_ends_the_search(monkeypatch: pytest.MonkeyPat
         make().batch_sizes(sizes=[32])
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        ((1.0, 1.0, 1.9), "from 16 rows on, larger batches bring less than a tenth more rows a second"),
+        ((1.0, 1.0, 1.0), "the largest batch that was tried, of 32 rows, has the most rows a second"),
+    ],
+)
+def test_of_sizes_that_were_not_tried_no_speed_is_told(seconds: tuple[float, ...], told: str) -> None:
+    sizes = tuple(BatchSize(rows=8 * 2**n, seconds=each, peak=8) for n, each in enumerate(seconds))
+    found = BatchSizes(phase="p", device="cpu", sizes=sizes, fixed=0, each=1, limit=None, fits=None)
+    assert told in str(found).splitlines()
+
+
 def test_enough_is_where_larger_hardly_pays() -> None:
     sizes = tuple(BatchSize(rows=rows, seconds=s, peak=1) for rows, s in ((8, 0.1), (16, 0.1), (32, 0.18), (64, 0.35)))
     found = BatchSizes(phase="p", device="cpu", sizes=sizes, fixed=0, each=1, limit=None, fits=None)

@@ -69,6 +69,8 @@ class BatchSizes(Record):
         table = text_table(["rows", "a step", "rows/s", "memory"], rows, "rrrr")
         line = f"memory is about {told_bytes(self.fixed)} and {told_bytes(self.each)} a row, without the data itself"
         speed = f"from {self.enough} rows on, larger batches bring less than a tenth more rows a second"
+        if self.enough == self.sizes[-1].rows:
+            speed = f"the largest batch that was tried, of {self.enough} rows, has the most rows a second"
         return "\n".join([f"phase {self.phase!r} on {self.device}", table, line, speed, self._told_fit()])
 
     def _told_fit(self) -> str:

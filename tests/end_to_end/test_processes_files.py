@@ -74,7 +74,7 @@ def test_one_of_two_makes_the_run_and_tells(both: tuple[Path, subprocess.Complet
     said = [line.partition("  ")[0] for line in ended.stderr.splitlines()]
     assert said == [
         *("data", "processes", "learn", "supervised 1/2", "supervised 2/2"),
-        *("evaluate", "diagnose", "deploy", "report"),
+        *("evaluate", "reached", "diagnose", "deploy", "bundled", "report"),
     ]
     assert "processes  2 learn as one, each from its share of every batch\n" in ended.stderr
     assert history(run) == [pytest.approx(epoch, rel=1e-3) for epoch in of_one_process(folder)]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch import nn
 
 import jumpml
-from jumpml.core import CheckpointError, GraphError, Task
+from jumpml.core import CheckpointError, GraphError, LearnerError, Task
 from jumpml.data import Column, DataLoaders, random_split
 from jumpml.graph import NewTask, Node, Widen
-from jumpml.learn import Learner, Phase, Saving
+from jumpml.learn import Learner, Phase, Replay, Saving
 from jumpml.objectives import CrossEntropy
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
 
 
-def make(folder: Path, *widths: int) -> Learner:
+def make(folder: Path, *widths: int, **options: Any) -> Learner:
     x = torch.randn(96, 4, generator=torch.Generator().manual_seed(0))
     columns = {
         "x": Column(x, "tensor"),
@@ -37,7 +37,7 @@ def make(folder: Path, *widths: int) -> Learner:
     model = jumpml.load_model({"nodes": nodes, "tasks": tasks}, loaders, seed=0)
     adam = torch.optim.Adam(model.parameters(), lr=0.01)
     saving = Saving(folder=folder, best="val/y/accuracy")
-    return Learner(loaders, model, adam, phases={"supervised": Phase(epochs=4)}, ema=0.9, saving=saving)
+    return Learner(loaders, model, adam, phases={"supervised": Phase(epochs=4)}, ema=0.9, saving=saving, **options)
 
 
 def weight_of(model: Model) -> torch.Tensor:
@@ -75,6 +75,17 @@ def test_a_task_that_comes_is_averaged_and_resumed_to_the_bit(tmp_path: Path) ->
         assert other is not None
         pairs = zip(model.state_dict().values(), other.state_dict().values(), strict=True)
         assert all(torch.equal(one, two) for one, two in pairs)
+
+
+def test_rows_that_are_replayed_have_no_target_of_it(tmp_path: Path) -> None:
+    learner = make(tmp_path, hooks=[Replay(rows=16, batch=4)])
+    learner.train_epoch()
+    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
+    with pytest.raises(LearnerError, match=r"^replay: the rows that were kept have no target of the task 'z'"):
+        learner.grow(one_more())
+    after = learner.model.state_dict()
+    assert after.keys() == before.keys() and all(torch.equal(after[name], value) for name, value in before.items())
+    assert learner.train_epoch().rows.keys() == {"y"}
 
 
 def test_a_folder_of_checkpoints_may_be_text(tmp_path: Path) -> None:

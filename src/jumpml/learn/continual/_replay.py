@@ -83,6 +83,7 @@ class Replay(Hook):
         self._when = (when,) if isinstance(when, str) else tuple(when)
         self._on = False
         self._kept: tuple[str, ...] = ()
+        self._tasks: frozenset[str] = frozenset()
         self._outputs: dict[str, str] = {}
         self._classes: dict[str, tuple[str, ...]] = {}  # by target, those that the kept rows' codes are of
         self._grown = False
@@ -118,7 +119,7 @@ class Replay(Hook):
         if not self._on:
             return
         model, active = self._learner.model, self._learner.model.active(stage.name)
-        self._kept = tuple(stage.plan.fields)
+        self._kept, self._tasks = tuple(stage.plan.fields), frozenset(model.tasks)
         tasks = {name: task.output for name, task in model.tasks.items() if name in active}
         self._outputs = tasks if self._alpha else {}
         self._refuse_lacking(stage.name)
@@ -165,8 +166,18 @@ class Replay(Hook):
             self._reservoir.add(fields | outputs, self._learner.processes)
 
     def grew(self, growth: Growth) -> None:
-        """There may be new classes; the next step meets them, since a growth may yet be taken back."""
+        """There may be new classes; the next step meets them, since a growth may yet be taken back.
+
+        Raises:
+            LearnerError: There is a task that was not there when rows were kept.
+        """
         self._grown = True
+        came = [name for name in self._learner.model.tasks if name not in self._tasks]
+        if self._on and came and len(self._reservoir):
+            raise LearnerError(
+                f"replay: the rows that were kept have no target of the task {came[0]!r}, which is to come. Let it "
+                "come before rows are kept, or in a phase that replays none (`when`)."
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """The reservoir."""

@@ -78,16 +78,16 @@ def load_digits() -> DataLoaders:
     return jumpml.create_dataloader({"datasets": {"digits": dataset}, "features": features, "batch_size": BATCH})
 
 
-def optimizer_of(model: nn.Module, kind: str = "sgd") -> Optimizer:
+def optimizer_of(model: nn.Module, kind: str = "sgd", *, fused: bool | None = None) -> Optimizer:
     """SGD with momentum or Adam, as torch makes it where nothing else is said."""
     make, arguments = OPTIMIZERS[kind]
-    return make(model.parameters(), lr=LR, **arguments)
+    return make(model.parameters(), lr=LR, fused=fused, **arguments)
 
 
-def by_hand(images: Tensor, labels: Tensor, net: Net, kind: str) -> Callable[[], None]:
+def by_hand(images: Tensor, labels: Tensor, net: Net, kind: str, *, fused: bool | None = None) -> Callable[[], None]:
     """Epochs of the usual fast loop: tensors in memory, one gather a field and batch, no `DataLoader`."""
     model = nn.Sequential(*net())
-    optimizer = optimizer_of(model, kind)
+    optimizer = optimizer_of(model, kind, fused=fused)
 
     def epochs() -> None:
         for _ in range(EPOCHS_A_TURN):
@@ -206,6 +206,7 @@ def run(net: Net, kind: str, repeats: int, clock: Callable[[], float]) -> list[R
     loops = {
         BASE: by_hand(images, labels, net, kind),
         "by hand, a gather an epoch": by_hand_stricter(images, labels, net, kind),
+        "by hand, a gather a batch, fused": by_hand(images, labels, net, kind, fused=True),
         "JumpML": by_jumpml(loaders[0], net, kind),
         "JumpML, examples recorded": by_jumpml(loaders[1], net, kind, record_examples=True),
         "JumpML, optimizer from options": by_jumpml(loaders[2], net, kind, fused=True),

@@ -86,14 +86,15 @@ def told(learner: Learner) -> list[Tensor]:
 def grow(learner: Learner, factor: float, moments: Moments) -> float:
     """Widen the encoder; the largest difference of what `told` says."""
     before = told(learner)
+    nothing = {name: torch.zeros_like(own) for name, own in learner.model.named_parameters()}
     growth = learner.grow(Widen("encoder", factor))
     if moments == "reset":
         learner.optimizer.state.clear()
     if moments == "filled with the mean":
         for name in growth.index_map.axes:
             second = learner.optimizer.state[growth.after[name]]["exp_avg_sq"]
-            old = growth.before[growth.index_map.before[name]]
-            fresh = growth.index_map.carry(name, torch.zeros_like(old), torch.ones_like(second)) > 0
+            old = nothing[growth.index_map.before[name]]
+            fresh = growth.index_map.carry(name, old, torch.ones_like(second)) > 0
             second[fresh] = second[~fresh].mean()
     return max(float((now - then).abs().max()) for now, then in zip(told(learner), before, strict=True))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from jumpml._check import CheckReport, check_parts
 from jumpml._dry_run import shortened, shortened_deploy
 from jumpml._project_files import find_files, save_files, split_overrides
-from jumpml._run_record import NAME, amend_record, begin_record, end_record, save_record
+from jumpml._run_record import RUN_FILE, amend_record, begin_record, end_record, save_record
 from jumpml._stages import Stages
 from jumpml._together import together, told_of
 from jumpml._verbs import (
@@ -267,7 +267,7 @@ class Project:
         for node, weights in {**model.loaded, **learner.initialized}.items():
             if node not in begun:
                 say("weights", f"{node} begins with {weights}")
-        if processes.first and not (folder / NAME).exists():  # a resumed run keeps the record of its beginning
+        if processes.first and not (folder / RUN_FILE).exists():  # a resumed run keeps the record of its beginning
             begin_record(folder, self, loaders, learner)
         learner.files = processes.from_first(lambda: told_by(kept.learner, kept.model, kept.data))
         resumed = learner.resume(allow_changes=allow_changes)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jumpml.graph import Model
     from jumpml.learn import Learner, RunHistory
 
-NAME = "run.json"
+RUN_FILE = "run.json"
 _PACKAGES = ("jumpml", "torch", "numpy", "scikit-learn", "torchmetrics", "captum", "onnx", "onnxruntime")
 
 
@@ -35,7 +35,7 @@ def begin_record(folder: Path, project: Project, loaders: DataLoaders, learner: 
         initialized=dict(learner.initialized),
         command=Launched.here().command(project.command),
     )
-    save_record(folder / NAME, record)
+    save_record(folder / RUN_FILE, record)
 
 
 def amend_record(folder: Path, project: Project, loaders: DataLoaders, model: Model) -> None:
@@ -82,6 +82,6 @@ def _specs(project: Project) -> dict[str, Any]:
 
 
 def _update(folder: Path, told: dict[str, Any]) -> RunRecord:
-    record = RunRecord.model_validate_json((folder / NAME).read_text(encoding="utf-8")).model_copy(update=told)
-    save_record(folder / NAME, record)
+    record = RunRecord.model_validate_json((folder / RUN_FILE).read_text(encoding="utf-8")).model_copy(update=told)
+    save_record(folder / RUN_FILE, record)
     return record

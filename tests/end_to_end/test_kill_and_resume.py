@@ -275,9 +275,9 @@ if kill[:1] == ["file"]:
 if kill[:1] == ["name"]:
     Path.rename = die_after(kill[1], Path.rename)
 if key:
-    go_on = _states.go_on_from
-    _states.go_on_from = lambda state, loop, changes: go_on(
-        withhold(state, _states.state_of(loop), key, value), loop, changes
+    load = _states.load_state
+    _states.load_state = lambda loop, state, changes: load(
+        loop, withhold(state, _states.state_of(loop), key, value), changes
     )
 
 {withhold}
@@ -436,13 +436,13 @@ def test_a_stopped_run_ends_with_the_same_bits_and_without_one_state_with_others
     learn(files, tmp_path / "without", Killer(3 * steps // 4 + 2))
     withhold: dict[str, Any] = {}
     exec(WITHHOLD, withhold)  # the program's own
-    go_on = _states.go_on_from
+    load = _states.load_state
 
-    def go_on_without(state: Mapping[str, Any], loop: Loop, changes: Changes) -> None:
+    def load_without(loop: Loop, state: Mapping[str, Any], changes: Changes) -> None:
         own = _states.state_of(loop)
-        go_on(withhold["withhold"](state, own, configuration.withhold, configuration.value), loop, changes)
+        load(loop, withhold["withhold"](state, own, configuration.withhold, configuration.value), changes)
 
-    monkeypatch.setattr(_states, "go_on_from", go_on_without)
+    monkeypatch.setattr(_states, "load_state", load_without)
     learn(files, tmp_path / "without")
     assert moves_weights(differing(whole, end_of(tmp_path / "without")))
 

@@ -16,7 +16,6 @@ from torch import nn
 from jumpml.core import EvaluationError, EvaluationRecord, LabelCounts, Task
 from jumpml.data import Column, DataLoaders
 from jumpml.evaluate import EvalResults, Predictions, compare, evaluate, measure, metric, score
-from jumpml.evaluate._curves import _precision_recall, _roc
 from jumpml.evaluate._draws import Draws
 from jumpml.evaluate._ranking import auroc, average_precision
 from jumpml.graph import Model, Node
@@ -243,16 +242,3 @@ def test_areas_are_scikit_learns_with_ties_in_every_column(columns: list[list[tu
     assert auroc(scores, truths, once)[0].tolist() == pytest.approx([sk.roc_auc_score(*pair) for pair in pairs])
     precisions = [sk.average_precision_score(*pair) for pair in pairs]
     assert average_precision(scores, truths, once)[0].tolist() == pytest.approx(precisions)
-
-
-@given(RANKED)
-def test_curves_are_scikit_learns_with_ties(rows: list[tuple[int, bool]]) -> None:
-    scores, truth = torch.tensor([float(score) for score, _ in rows]), torch.tensor([int(true) for _, true in rows])
-    false, true, _ = sk.roc_curve(truth.numpy(), scores.numpy(), drop_intermediate=False)
-    found = _roc(scores, truth)
-    assert found[0].tolist() == pytest.approx(false.tolist())
-    assert found[1].tolist() == pytest.approx(true.tolist())
-    precision, recall, _ = sk.precision_recall_curve(truth.numpy(), scores.numpy())
-    found = _precision_recall(scores, truth)
-    assert found[0].tolist() == pytest.approx(recall[::-1].tolist())
-    assert found[1].tolist() == pytest.approx(precision[::-1].tolist())

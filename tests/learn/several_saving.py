@@ -118,18 +118,18 @@ def last(learner: Learner) -> dict[str, bytes | str]:
 @contextmanager
 def without_others_generators() -> Iterator[None]:
     """Inside a state that is loaded has not the generators of the second process."""
-    go_on = _states.go_on_from
+    load = _states.load_state
 
-    def go_on_without(state: Any, loop: Loop, changes: Changes) -> None:
+    def load_without(loop: Loop, state: Any, changes: Changes) -> None:
         first, *others = state["random"]["processes"]
         state["random"]["processes"] = [first, *(loop.random.state_dict() for _ in others)]
-        go_on(state, loop, changes)
+        load(loop, state, changes)
 
-    _states.go_on_from = go_on_without
+    _states.load_state = load_without
     try:
         yield
     finally:
-        _states.go_on_from = go_on
+        _states.load_state = load
 
 
 def resumed(folder: Path, make: Callable[..., Learner], stops: tuple[int, ...]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import jumpml
 from jumpml.core import CheckpointError, GraphError, LearnerError, Task
 from jumpml.data import Column, DataLoaders, random_split
 from jumpml.graph import NewTask, Node, Widen
-from jumpml.learn import Learner, Phase, Replay, Saving
+from jumpml.learn import AtEpoch, Grow, GrowthRule, Learner, Phase, Replay, Saving
 from jumpml.objectives import CrossEntropy
 
 if TYPE_CHECKING:
@@ -75,6 +75,26 @@ def test_a_task_that_comes_is_averaged_and_resumed_to_the_bit(tmp_path: Path) ->
         assert other is not None
         pairs = zip(model.state_dict().values(), other.state_dict().values(), strict=True)
         assert all(torch.equal(one, two) for one, two in pairs)
+
+
+def test_a_schedule_brings_it_and_a_run_goes_on_behind_it_to_the_bit(tmp_path: Path) -> None:
+    def scheduled(folder: str) -> Learner:
+        return make(tmp_path / folder, hooks=[Grow([GrowthRule(trigger=AtEpoch(epoch=2), surgery=one_more())])])
+
+    whole = scheduled("whole")
+    assert ["z" in epoch.rows for epoch in whole.fit().epochs] == [False, False, True, True]
+
+    stopped = scheduled("stopped")
+    for _ in range(3):
+        stopped.train_epoch()
+    stopped.save()
+    resumed = scheduled("stopped")
+    resumed.grow(one_more())
+    assert resumed.resume() and resumed.progress.closed("supervised") == 3
+    resumed.fit()
+    assert len(resumed.model.lineage) == 1
+    pairs = zip(whole.model.state_dict().items(), resumed.model.state_dict().items(), strict=True)
+    assert all(name == other and torch.equal(one, two) for (name, one), (other, two) in pairs)
 
 
 def test_rows_that_are_replayed_have_no_target_of_it(tmp_path: Path) -> None:

@@ -76,26 +76,17 @@ def _curve(scores: Tensor, truths: Tensor, line: Line, of: str, axes: tuple[str,
 
 
 def _roc(scores: Tensor, target: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    misses, hits = _reached(scores, target)
-    return misses / misses[-1], hits / hits[-1]
+    from sklearn.metrics import roc_curve
+
+    false_positives, true_positives, _ = roc_curve(target.numpy(), scores.numpy(), drop_intermediate=False)
+    return false_positives, true_positives
 
 
 def _precision_recall(scores: Tensor, target: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    misses, hits = _reached(scores, target)
-    precision = np.concatenate([[1.0], hits[1:] / (hits + misses)[1:]])  # by convention, where nothing is taken
-    return hits / hits[-1], precision
+    from sklearn.metrics import precision_recall_curve
 
-
-def _reached(scores: Tensor, target: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How many others and how many rows of the class score no lower than each score that occurs, from above down.
-
-    Both begin with 0, above all scores.
-    """
-    ordered, order = scores.sort(descending=True)
-    last = torch.ones_like(ordered, dtype=torch.bool)
-    last[:-1] = ordered[1:] != ordered[:-1]  # rows that score the same are reached together
-    taken, hits = (last.nonzero().squeeze(1) + 1).numpy(), target[order].cumsum(0)[last].numpy()
-    return np.concatenate([[0.0], taken - hits]), np.concatenate([[0.0], hits])
+    precision, recall, _ = precision_recall_curve(target.numpy(), scores.numpy())
+    return recall[::-1], precision[::-1]
 
 
 def _plain(values: NDArray[np.float64]) -> tuple[float, ...]:

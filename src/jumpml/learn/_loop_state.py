@@ -49,23 +49,23 @@ def state_of(loop: Loop) -> dict[str, Any]:
     }
 
 
-def go_on_from(state: Mapping[str, Any], loop: Loop, changes: Changes) -> None:
+def load_state(loop: Loop, state: Mapping[str, Any], changes: Changes) -> None:
     """Bring a loop to where another stood.
 
     Args:
-        state: What `state_of` gave, of this loop or of one that was another.
         loop: The loop.
+        state: What `state_of` gave, of this loop or of one that was another.
         changes: What was another.
 
     Raises:
         CheckpointError: A part of the state does not fit what was changed.
     """
-    anew = _take_place(state, loop, changes)
+    anew = _take_place(loop, state, changes)
     with changes.fitting("the model's weights"):
         regrow(loop, state["lineage"])
         loop.model.load_state_dict(state["model"])
     stage = loop.enter(loop.progress.phase) if loop.progress.phase else None
-    _load_moments(state, loop, stage, changes)
+    _load_moments(loop, state, stage, changes)
     with changes.fitting("what joins the loop"):
         loop.hooks.load_state_dict(state["hooks"])
     if anew and loop.teaching:
@@ -76,7 +76,7 @@ def go_on_from(state: Mapping[str, Any], loop: Loop, changes: Changes) -> None:
         loop.random.load_state_dict(every[loop.processes.rank])
 
 
-def _take_place(state: Mapping[str, Any], loop: Loop, changes: Changes) -> bool:
+def _take_place(loop: Loop, state: Mapping[str, Any], changes: Changes) -> bool:
     """Stand where the other stood; whether the open epoch begins anew, since it has other batches now."""
     loop.progress.load(state["progress"])
     loop.meter.load_state_dict(state["meter"])
@@ -89,7 +89,7 @@ def _take_place(state: Mapping[str, Any], loop: Loop, changes: Changes) -> bool:
     return anew
 
 
-def _load_moments(state: Mapping[str, Any], loop: Loop, stage: Stage | None, changes: Changes) -> None:
+def _load_moments(loop: Loop, state: Mapping[str, Any], stage: Stage | None, changes: Changes) -> None:
     """What moves the weights, and how fast."""
     fresh = [{key: group[key] for key in group if key != "params"} for group in loop.optimizer.param_groups]
     with changes.fitting("the optimizer"):

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from jumpml.core import LearnerError, NonFiniteLossError
-from jumpml.learn._loop_state import go_on_from, identity_of, state_of
+from jumpml.learn._loop_state import identity_of, load_state, state_of
 from jumpml.learn._reshaping import regrow
 from jumpml.learn._told import as_now
 from jumpml.learn.hooks._averaging import EMA
@@ -180,7 +180,7 @@ class States:
         if changes and not self._allow_changes:
             folder = self.saving.folder.parent if self.saving else None
             changes.refuse(step, folder if folder and (folder / "specs").is_dir() else None)
-        go_on_from(state, self._loop, changes)
+        load_state(self._loop, state, changes)
         self._journal.load_state_dict(state)
         self._agreement.good = step
         if changes:
